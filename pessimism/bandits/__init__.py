@@ -1,0 +1,18 @@
+"""Offline bandits: contexts, arms, logged rounds, and rules that turn them into a policy."""
+
+from pessimism.bandits import behavior
+from pessimism.bandits.data import BanditData
+from pessimism.bandits.model import Bandit
+from pessimism.bandits.rules import bernstein_lcb, greedy, hoeffding_level, index_rule, lcb, most_played
+
+__all__ = [
+    "Bandit",
+    "BanditData",
+    "behavior",
+    "bernstein_lcb",
+    "greedy",
+    "hoeffding_level",
+    "index_rule",
+    "lcb",
+    "most_played",
+]

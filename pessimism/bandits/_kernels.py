@@ -1,0 +1,346 @@
+"""Compiled loops for bandits. No checks: callers pass clean, C-contiguous arrays."""
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@njit(cache=True, nogil=True)
+def draw_rounds(
+    cdf: Floats, means: Floats, n: int, replicates: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], Floats]:
+    """Pulls and Bernoulli reward sums (replicates, cells) of n rounds each, round by round.
+
+    Spends exactly 2n uniforms a replicate, in the order cell, reward. `guide[j]` is the first cell whose cdf exceeds
+    j / cells, so the search for a cell takes about one step instead of log2(cells).
+    """
+    cells = cdf.size
+    guide = np.searchsorted(cdf, np.arange(cells) / cells, side="right")
+    counts, sums = np.zeros((replicates, cells), np.int64), np.zeros((replicates, cells))
+    for i in range(replicates):
+        for _ in range(n):
+            u = rng.random()
+            cell = guide[min(int(u * cells), cells - 1)]
+            while cell > 0 and u < cdf[cell - 1]:  # u * cells may have been rounded up
+                cell -= 1
+            while u >= cdf[cell]:
+                cell += 1
+            counts[i, cell] += 1
+            if rng.random() < means[cell]:
+                sums[i, cell] += 1.0
+    return counts, sums
+
+
+# Exact enumeration. An arm with m pulls has outcomes k = 0, 1, ... of probability row[k] and index base + step * k:
+# m rewards of 0 or 1 (step 1/m), a fixed reward (one outcome), or a normal mean (no row).
+
+BERNOULLI, GAUSSIAN, DETERMINISTIC = 0, 1, 2
+CUT = 1e-40  # joint weights below this are dropped: at most 1e11 of them matter to a loss of 1e-16 by 1e-29
+TIE = 1e-9
+
+
+@njit(cache=True, nogil=True)
+def binomial_row(m: int, p: float, q: float, cut: float, row: Floats) -> tuple[int, int]:
+    """Fill row[:length] with P(X = first + k), X ~ Bin(m, p/(p+q)), where it exceeds `cut`; return first, length.
+
+    Built outwards from the mode by ratios and normalised by its sum: relative error about 1e-13, no logarithms.
+    """
+    if m == 0 or p == 0.0 or q == 0.0:
+        row[0] = 1.0
+        return (m if q == 0.0 else 0), 1
+    mode = min(m, int((m + 1) * (p / (p + q))))
+    low, value = mode, 1.0
+    while low > 0:
+        value *= low / (m - low + 1) * (q / p)
+        if value < cut:
+            break
+        low -= 1
+    value, total = 1.0, 1.0
+    row[mode - low] = 1.0
+    for k in range(mode, low, -1):
+        value *= k / (m - k + 1) * (q / p)
+        row[k - 1 - low] = value
+        total += value
+    high, value = mode, 1.0
+    while high < m:
+        value *= (m - high) / (high + 1) * (p / q)
+        if value < cut:
+            break
+        high += 1
+        row[high - low] = value
+        total += value
+    for k in range(high - low + 1):
+        row[k] /= total
+    return low, high - low + 1
+
+
+@njit(cache=True, nogil=True)
+def signed_width(level: float, m: int) -> float:
+    return math.copysign(math.sqrt(abs(level) / m), level)
+
+
+@njit(cache=True, nogil=True)
+def arm_row(
+    kind: int, mean: float, m: int, width: float, cut: float, row: Floats
+) -> tuple[int, float, float]:
+    """Outcomes of an arm with m >= 1 pulls: fill `row`; return its length, the base and the step of the index."""
+    if kind == BERNOULLI:
+        first, length = binomial_row(m, mean, 1.0 - mean, cut, row)
+        return length, first / m - width, 1.0 / m
+    row[0] = 1.0
+    return 1, mean - width, 1.0
+
+
+@njit(cache=True, nogil=True)
+def reverse_tail(row: Floats, length: int, tail: Floats) -> None:
+    """tail[k] = row[k] + row[k + 1] + ..., summed from the small end so that it keeps its relative accuracy."""
+    tail[length] = 0.0
+    for k in range(length - 1, -1, -1):
+        tail[k] = tail[k + 1] + row[k]
+
+
+@njit(cache=True, nogil=True)
+def exceeds(
+    x: float, base: float, step: float, length: int, row: Floats, tail: Floats
+) -> float:
+    """P(index > x) + P(index = x) / 2 for an arm with outcomes base + step * k."""
+    t = (x - base) / step
+    if t > length:
+        return 0.0
+    if t < -1.0:
+        return tail[0]
+    nearest = int(round(t))
+    if abs(t - nearest) < TIE:
+        if nearest < 0:
+            return tail[0]
+        if nearest >= length:
+            return 0.0
+        return tail[nearest + 1] + 0.5 * row[nearest]
+    return tail[min(max(int(math.ceil(t)), 0), length)]
+
+
+@njit(cache=True, nogil=True)
+def overtakes(
+    a_length: int, a_base: float, a_step: float, a_row: Floats,
+    b_length: int, b_base: float, b_step: float, b_row: Floats, b_tail: Floats, cut: float,
+) -> float:
+    """P(index of b > index of a) + P(equal) / 2 for independent discrete arms; products below `cut` are dropped."""
+    total, rising = 0.0, True
+    for k in range(a_length):
+        term = a_row[k] * exceeds(a_base + a_step * k, b_base, b_step, b_length, b_row, b_tail)
+        total += term
+        if term >= cut:
+            rising = False
+        elif not rising:  # both factors are log-concave: once the product has fallen below the cut it stays there
+            break
+    return total
+
+
+@njit(cache=True, nogil=True)
+def normal_above(x: float) -> float:
+    return 0.5 * math.erfc(x / math.sqrt(2.0))
+
+
+@njit(cache=True, nogil=True)
+def overtakes_normal(
+    a_kind: int, a_mean: float, a_scale: float, a_m: int, a_width: float,
+    b_kind: int, b_mean: float, b_scale: float, b_m: int, b_width: float, cut: float, row: Floats,
+) -> float:
+    """The same where at least one arm is Gaussian."""
+    if a_kind == GAUSSIAN and b_kind == GAUSSIAN:
+        spread = math.sqrt(a_scale**2 / a_m + b_scale**2 / b_m)
+        return normal_above(((a_mean - a_width) - (b_mean - b_width)) / spread)
+    total = 0.0
+    if a_kind == GAUSSIAN:
+        length, base, step = arm_row(b_kind, b_mean, b_m, b_width, cut, row)
+        for k in range(length):
+            total += row[k] * normal_above((a_mean - a_width - base - step * k) * math.sqrt(a_m) / a_scale)
+    else:
+        length, base, step = arm_row(a_kind, a_mean, a_m, a_width, cut, row)
+        for k in range(length):
+            total += row[k] * normal_above((base + step * k - b_mean + b_width) * math.sqrt(b_m) / b_scale)
+    return total
+
+
+@njit(cache=True, nogil=True)
+def against_unseen(
+    kind: int, mean: float, scale: float, m: int, width: float, unseen: float, row: Floats
+) -> tuple[float, float]:
+    """P(index > unseen) + P(equal) / 2 for an arm with m >= 1 pulls, and its complement, each summed by itself."""
+    if math.isinf(unseen):
+        return (0.0, 1.0) if unseen > 0 else (1.0, 0.0)
+    if kind == GAUSSIAN:
+        z = (unseen - mean + width) * math.sqrt(m) / scale
+        return normal_above(z), normal_above(-z)
+    length, base, step = arm_row(kind, mean, m, width, CUT, row)
+    above, below = 0.0, 0.0
+    for k in range(length):
+        t = (base + step * k - unseen) / step
+        if abs(t) < TIE:
+            above += 0.5 * row[k]
+            below += 0.5 * row[k]
+        elif t > 0:
+            above += row[k]
+        else:
+            below += row[k]
+    return above, below
+
+
+@njit(cache=True, nogil=True)
+def tabulate(
+    kind: int, mean: float, first: int, slots: int, level: float, unit: float, row: Floats
+) -> tuple[NDArray[np.int64], Floats, Floats, Floats, Floats]:
+    """Lengths, bases, steps, rows and tails of an arm with first, first + 1, ... pulls (slot of 0 pulls left empty)."""
+    lengths, bases, steps = np.zeros(slots, np.int64), np.empty(slots), np.empty(slots)
+    for j in range(slots):
+        if first + j > 0:
+            width = unit * signed_width(level, first + j)
+            lengths[j], bases[j], steps[j] = arm_row(kind, mean, first + j, width, CUT, row)
+    rows, tails = np.empty((slots, lengths.max() + 1)), np.empty((slots, lengths.max() + 1))
+    for j in range(slots):
+        if first + j > 0:
+            arm_row(kind, mean, first + j, 0.0, CUT, rows[j])
+            reverse_tail(rows[j], lengths[j], tails[j])
+    return lengths, bases, steps, rows, tails
+
+
+@njit(cache=True, nogil=True)
+def error_probability(
+    n: int,
+    law: Floats,
+    kinds: NDArray[np.int64],
+    means: Floats,
+    scales: Floats,
+    level: float,
+    unit: float,
+    unseen: float,
+) -> float:
+    """P(arm 1 is chosen over arm 0) after n rounds with law (arm 0, arm 1, elsewhere); ties count one half.
+
+    N0 ~ Bin(n, .) outside, N1 given N0 inside; outcomes of arm 1 are tabulated once for every N1. `unit` is the width
+    of the reward range. Level -inf plays the less pulled of the pulled arms; level inf is done in log space elsewhere.
+    """
+    by_count = math.isinf(level)
+    normal = kinds[0] == GAUSSIAN or kinds[1] == GAUSSIAN
+    alone = law[2] == 0.0
+    outer, inner, a_row, row, tail = np.empty(n + 2), np.empty(n + 2), np.empty(n + 2), np.empty(n + 2), np.empty(n + 2)
+    low, slots = binomial_row(n, law[1], law[0] + law[2], CUT, inner)
+    table = not (alone or by_count or normal)
+    lengths, bases, steps, rows, tails = tabulate(
+        kinds[1], means[1], low if table else 0, slots if table else 1, level, unit, row
+    )
+    first0, length0 = binomial_row(n, law[0], law[1] + law[2], CUT, outer)
+    total = 0.0
+    for i in range(length0):
+        n0 = first0 + i
+        width0 = unit * signed_width(level, n0) if n0 > 0 and not by_count else 0.0
+        a_length, a_base, a_step = 0, 0.0, 1.0
+        if n0 > 0 and not (normal or by_count):
+            a_length, a_base, a_step = arm_row(kinds[0], means[0], n0, width0, CUT / outer[i], a_row)
+        first, length = binomial_row(n - n0, law[1], law[2], CUT / outer[i], inner)
+        for j in range(length):
+            n1, weight = first + j, outer[i] * inner[j]
+            if weight < CUT or (table and not low <= n1 < low + slots):
+                continue
+            width1 = unit * signed_width(level, n1) if n1 > 0 and not by_count else 0.0
+            if n0 == 0 and n1 == 0:
+                error = 0.5
+            elif by_count:
+                error = 1.0 if n0 == 0 or 0 < n1 < n0 else (0.5 if n0 == n1 else 0.0)
+            elif n0 == 0:
+                error, _ = against_unseen(kinds[1], means[1], scales[1], n1, width1, unseen, row)
+            elif n1 == 0:
+                _, error = against_unseen(kinds[0], means[0], scales[0], n0, width0, unseen, row)
+            elif normal:
+                error = overtakes_normal(
+                    kinds[0], means[0], scales[0], n0, width0, kinds[1], means[1], scales[1], n1, width1, CUT, row
+                )
+            elif alone:  # every N1 is met once: nothing to tabulate
+                b_length, b_base, b_step = arm_row(kinds[1], means[1], n1, width1, CUT, row)
+                reverse_tail(row, b_length, tail)
+                error = overtakes(a_length, a_base, a_step, a_row, b_length, b_base, b_step, row, tail, CUT / weight)
+            else:
+                k = n1 - low
+                error = overtakes(
+                    a_length, a_base, a_step, a_row, lengths[k], bases[k], steps[k], rows[k], tails[k], CUT / weight
+                )
+            total += weight * error
+    return total
+
+
+# Tails of counts in log space: valid far below the smallest float.
+
+
+@njit(cache=True, nogil=True)
+def stirling_error(n: float) -> float:
+    """log(n!) - log(sqrt(2 pi n) (n/e)^n), to 1e-16."""
+    if n < 16:
+        return math.lgamma(n + 1.0) - ((n + 0.5) * math.log(n) - n + 0.5 * math.log(2.0 * math.pi))
+    x = 1.0 / (n * n)
+    return (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - x / 1188) * x) * x) * x) / n
+
+
+@njit(cache=True, nogil=True)
+def log_binomial(k: int, m: int, p: float, q: float) -> float:
+    """log P(X = k), X ~ Bin(m, p/(p+q)), by Loader's saddle-point expansion: no difference of large logarithms."""
+    if p == 0.0 or q == 0.0:
+        return 0.0 if k == (m if q == 0.0 else 0) else -math.inf
+    log_p, log_q = math.log(p / (p + q)), math.log(q / (p + q))
+    if k == 0:
+        return m * log_q
+    if k == m:
+        return m * log_p
+    rest = m - k
+    divergence = k * (math.log(k / m) - log_p) + rest * (math.log(rest / m) - log_q)
+    shape = stirling_error(m) - stirling_error(k) - stirling_error(rest)
+    return shape - divergence + 0.5 * math.log(m / (2.0 * math.pi * k * rest))
+
+
+@njit(cache=True, nogil=True)
+def log_minority(m: int, p: float, q: float) -> float:
+    """log[P(X < m/2) + P(X = m/2) / 2] for X ~ Bin(m, p/(p+q)), p >= q."""
+    half = m // 2
+    term = 0.5 if 2 * half == m else 1.0  # relative to P(X = half)
+    total, k = 0.0, half
+    ratio = 1.0
+    while True:
+        total += term * ratio
+        term = 1.0
+        if k == 0:
+            break
+        ratio *= k / (m - k + 1) * (q / p)
+        k -= 1
+        if ratio < 1e-17 * total:
+            break
+    return log_binomial(half, m, p, q) + math.log(total)
+
+
+@njit(cache=True, nogil=True)
+def log_majority_error(m: int, p: float, q: float) -> float:
+    """The same for any p and q: the complement of the smaller tail when p < q."""
+    if p >= q:
+        return log_minority(m, p, q)
+    return math.log1p(-math.exp(log_minority(m, q, p)))
+
+
+@njit(cache=True, nogil=True)
+def log_most_played_error(n: int, law: Floats) -> float:
+    """log P(arm 1 has more pulls than arm 0, ties one half) after n rounds with law (arm 0, arm 1, elsewhere)."""
+    if law[2] == 0.0:
+        return log_majority_error(n, law[0], law[1])
+    both = law[0] + law[1]
+    best, total = -math.inf, 0.0
+    for m in range(n + 1):
+        term = log_binomial(m, n, both, law[2])
+        if term > -math.inf:
+            term += log_majority_error(m, law[0], law[1])
+        if term > best:
+            total = total * math.exp(best - term) + 1.0
+            best = term
+        elif term > -math.inf:
+            total += math.exp(term - best)
+    return best + math.log(total) if total > 0.0 else -math.inf

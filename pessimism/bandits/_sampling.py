@@ -1,0 +1,102 @@
+"""Drawing logged rounds: in law as counts and sums, and one by one as the oracle of that law."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism import _check
+from pessimism.bandits.data import BanditData, Floats, Ints
+
+if TYPE_CHECKING:
+    from pessimism.bandits.model import Bandit
+
+
+def sample(
+    bandit: "Bandit", mu: Floats, n: ArrayLike, size: int | tuple[int, ...] | None, rng: np.random.Generator
+) -> BanditData:
+    rounds = _check.whole_array("n", n)
+    front = _size(size)
+    batch = _check.broadcast("n, behavior and model", rounds.shape, mu.shape[:-2], bandit.shape)
+    cells = bandit.n_contexts * bandit.n_arms
+    bernoulli = bool(np.all(bandit.rewards == "bernoulli"))
+    if bernoulli and batch == () and bandit.means.ndim == 2 and rounds < cells:
+        from pessimism.bandits import _kernels
+
+        replicates = int(np.prod(front, dtype=np.int64))
+        counts, hits = _kernels.draw_rounds(_cdf(mu), bandit.means.ravel(), int(rounds), replicates, rng)
+        shape = front + mu.shape
+        sums = hits.reshape(shape)
+        return BanditData.trusted(counts.reshape(shape), sums, sums)
+    counts = _counts(np.broadcast_to(mu, batch + mu.shape[-2:]), rounds, front, rng)
+    if bernoulli:
+        sums = rng.binomial(counts, bandit.means).astype(np.float64)
+        return BanditData.trusted(counts, sums, sums)
+    return BanditData.trusted(counts, *_mixed_sums(bandit, counts, rng), bandit.reward_range)
+
+
+def sample_log(
+    bandit: "Bandit", mu: Floats, n: int, size: int | tuple[int, ...] | None, rng: np.random.Generator
+) -> tuple[Ints, Ints, Floats]:
+    rounds = int(_check.whole_array("n", _check.scalar("n", n, lambda x: x >= 0, "a whole number of at least 0")))
+    front = _size(size)
+    batch = _check.broadcast("behavior and model", mu.shape[:-2], bandit.shape)
+    law, means, scale = (np.broadcast_to(x, batch + mu.shape[-2:]) for x in (mu, bandit.means, bandit.scale))
+    kinds = bandit.rewards.ravel()
+    cells = np.empty(front + batch + (rounds,), np.int64)
+    rewards = np.empty(cells.shape)
+    for index in np.ndindex(batch):
+        here = (..., *index, slice(None))
+        cell = np.searchsorted(_cdf(law[index]), rng.random(front + (rounds,)), side="right")
+        mean, kind = means[index].ravel()[cell], kinds[cell]
+        coin = (rng.random(cell.shape) < mean).astype(np.float64)
+        normal = mean + scale[index].ravel()[cell] * rng.standard_normal(cell.shape)
+        cells[here] = cell
+        rewards[here] = np.select([kind == "bernoulli", kind == "gaussian"], [coin, normal], mean)
+    return cells // bandit.n_arms, cells % bandit.n_arms, rewards
+
+
+def _size(size: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    if size is None:
+        return ()
+    return tuple(_check.whole_array("size", size).ravel().tolist())
+
+
+def _cdf(law: Floats) -> Floats:
+    # from the last possible cell on the cdf is exactly 1, so that no uniform below 1 finds an impossible cell
+    flat = law.ravel()
+    cdf: Floats = np.cumsum(flat)
+    cdf[np.flatnonzero(flat)[-1] :] = 1.0
+    return cdf
+
+
+def _counts(law: Floats, rounds: NDArray[np.int64], front: tuple[int, ...], rng: np.random.Generator) -> Ints:
+    # NumPy draws cell after cell from what is left and gives the rest to the last one. With the likeliest cell last,
+    # what is left never loses its digits, and a cell of probability 0 is never pulled, whatever n.
+    batch = law.shape[:-2]
+    flat = law.reshape(*batch, -1)
+    last = np.expand_dims(flat.argmax(axis=-1), -1)
+    order = np.broadcast_to(np.arange(flat.shape[-1]), flat.shape).copy()
+    np.put_along_axis(order, last, flat.shape[-1] - 1, axis=-1)
+    order[..., -1:] = last
+    pulls = rng.multinomial(rounds, np.take_along_axis(flat, order, axis=-1), size=front + batch)
+    if batch == ():  # a swap of two columns, and its own inverse
+        counts = pulls[..., order]
+    else:
+        counts = np.take_along_axis(pulls, np.broadcast_to(order, pulls.shape), axis=-1)
+    return np.ascontiguousarray(counts).reshape(front + law.shape)
+
+
+def _mixed_sums(bandit: "Bandit", counts: Ints, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    # every cell spends a binomial, a normal and a chi-square, whatever its kind: one stream for all mixtures of kinds
+    bernoulli, gaussian = bandit.rewards == "bernoulli", bandit.rewards == "gaussian"
+    hits = rng.binomial(counts, np.where(bernoulli, bandit.means, 0.0)).astype(np.float64)
+    normal = counts * bandit.means + bandit.scale * np.sqrt(counts) * rng.standard_normal(counts.shape)
+    scatter = rng.chisquare(np.maximum(counts - 1, 1)) * (counts > 1)
+    sums = np.select([bernoulli, gaussian], [hits, normal], counts * bandit.means)
+    squares = np.select(
+        [bernoulli, gaussian],
+        [hits, normal**2 / np.maximum(counts, 1) + bandit.scale**2 * scatter],
+        counts * bandit.means**2,
+    )
+    return sums, squares

@@ -1,0 +1,391 @@
+r"""Logged rounds, reduced to what a learner needs of them.
+
+A log of rounds :math:`(s_i, a_i, r_i)` enters every rule only through the pulls :math:`N(s, a)` (`counts`), the summed
+rewards (`sums`) and, for variance-aware rules, the summed squared rewards (`squares`). Logs of any length therefore
+cost the same, and merging logs is adding arrays.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism import _check
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Rng = np.random.Generator | np.random.SeedSequence | int | None
+
+ROUNDING = 1e-9
+"""Relative room for the rounding of summed rewards when they are checked against their range."""
+
+HYPERGEOMETRIC_LIMIT = 10**9
+"""NumPy draws without replacement from fewer rounds than this."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class BanditData:
+    """Pulls and reward sums per (context, arm), of one or of many data sets.
+
+    Parameters
+    ----------
+    counts : (..., S, A) array_like of int
+        Pulls, at least 0; at most 2^53 in all.
+    sums : (..., S, A) array_like of float
+        Summed rewards, 0 where there are no pulls.
+    squares : (..., S, A) array_like of float, optional
+        Summed squared rewards; needed by `bernstein_lcb` and `subsample`.
+    reward_range : (float, float)
+        Interval known to hold every reward, in reward units. ``(-inf, inf)`` for unbounded rewards.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an entry is impossible: a negative or fractional count, a sum outside counts x range, squares that no
+        rewards of that sum could have. The message names the first such entry.
+
+    Examples
+    --------
+    >>> data = BanditData(counts=[[3, 1]], sums=[[2.0, 1.0]])
+    >>> data.means.round(3).tolist()
+    [[0.667, 1.0]]
+    """
+
+    counts: Ints
+    sums: Floats
+    squares: Floats | None
+    reward_range: tuple[float, float]
+
+    def __init__(
+        self,
+        counts: ArrayLike,
+        sums: ArrayLike,
+        squares: ArrayLike | None = None,
+        reward_range: tuple[float, float] = (0.0, 1.0),
+    ) -> None:
+        pulls = _check.whole_array("counts", counts, min_ndim=2)
+        if 0 in pulls.shape[-2:]:
+            raise ValueError(f"counts must have at least one context and one arm, got shape {pulls.shape}")
+        if pulls.size and pulls.sum(axis=(-2, -1), dtype=np.float64).max() > _check.MAX_TOTAL:
+            raise ValueError("counts must total at most 2**53 rounds a data set: beyond it sums are not exact")
+        total = _check.real_array("sums", sums, min_ndim=2)
+        if total.shape != pulls.shape:
+            raise ValueError(f"sums must have the shape {pulls.shape} of counts, got {total.shape}")
+        low, high = _check.interval("reward_range", reward_range)
+        _check_sums(pulls, total, low, high)
+        second = None
+        if squares is not None:
+            second = _check.real_array("squares", squares, min_ndim=2, low=0.0)
+            if second.shape != pulls.shape:
+                raise ValueError(f"squares must have the shape {pulls.shape} of counts, got {second.shape}")
+            _check_squares(pulls, total, second, low, high)
+        self._set(pulls, total, second, (low, high))
+
+    def _set(self, counts: Ints, sums: Floats, squares: Floats | None, reward_range: tuple[float, float]) -> None:
+        for name, value in (("counts", counts), ("sums", sums), ("squares", squares), ("reward_range", reward_range)):
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def trusted(
+        cls,
+        counts: Ints,
+        sums: Floats,
+        squares: Floats | None = None,
+        reward_range: tuple[float, float] = (0.0, 1.0),
+    ) -> Self:
+        """Data from arrays that are right by construction: no copy, no check. For samplers.
+
+        Parameters
+        ----------
+        counts : (..., S, A) int64
+            Pulls.
+        sums : (..., S, A) float64
+            Summed rewards.
+        squares : (..., S, A) float64, optional
+            Summed squared rewards.
+        reward_range : (float, float)
+            Interval known to hold every reward.
+
+        Returns
+        -------
+        BanditData
+            It takes the arrays over and makes them read-only.
+
+        Examples
+        --------
+        >>> int(BanditData.trusted(np.array([[3, 1]]), np.array([[2.0, 1.0]])).n)
+        4
+        """
+        self = object.__new__(cls)
+        self._set(counts, sums, squares, reward_range)
+        return self
+
+    @classmethod
+    def from_log(
+        cls,
+        contexts: ArrayLike | None,
+        arms: ArrayLike,
+        rewards: ArrayLike,
+        *,
+        n_contexts: int | None = None,
+        n_arms: int | None = None,
+        reward_range: tuple[float, float] = (0.0, 1.0),
+    ) -> Self:
+        """Counts and sums of raw rounds.
+
+        Parameters
+        ----------
+        contexts : (..., n) array_like of int or None
+            Context of every round, from 0; None if there is one context.
+        arms : (..., n) array_like of int
+            Arm of every round, from 0.
+        rewards : (..., n) array_like of float
+            Reward of every round, in `reward_range`.
+        n_contexts, n_arms : int, optional
+            S and A. Default: one more than the largest label, which misses arms that were never pulled: pass them.
+        reward_range : (float, float)
+            Interval known to hold every reward.
+
+        Returns
+        -------
+        BanditData
+            With squares; leading axes are separate logs.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a label or a reward is out of its range or the shapes differ.
+
+        Notes
+        -----
+        Cost O(n), once; the rewards are added up in the order of the rounds.
+
+        Examples
+        --------
+        >>> BanditData.from_log(None, [0, 1, 0], [1.0, 0.0, 0.0], n_arms=3).counts.tolist()
+        [[2, 1, 0]]
+        """
+        low, high = _check.interval("reward_range", reward_range)
+        reward = _check.real_array("rewards", rewards, min_ndim=1, low=low, high=high)
+        arm = _labels("arms", arms, n_arms, reward.shape)
+        context = _labels("contexts", np.zeros(reward.shape, int) if contexts is None else contexts, n_contexts, reward.shape)
+        s = n_contexts or int(context.max(initial=0)) + 1
+        a = n_arms or int(arm.max(initial=0)) + 1
+        batch = reward.shape[:-1]
+        logs = math.prod(batch)
+        cell = ((np.arange(logs).reshape(*batch, 1) * s + context) * a + arm).ravel()
+
+        def total(weights: Floats | None) -> NDArray[np.number]:
+            return np.bincount(cell, weights, minlength=logs * s * a).reshape(*batch, s, a)
+
+        sums, squares = total(reward.ravel()).astype(np.float64), total(reward.ravel() ** 2).astype(np.float64)
+        return cls.trusted(total(None).astype(np.int64), sums, squares, (low, high))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Batch of data sets."""
+        return self.counts.shape[:-2]
+
+    @property
+    def n_contexts(self) -> int:
+        """S, the number of contexts."""
+        return self.counts.shape[-2]
+
+    @property
+    def n_arms(self) -> int:
+        """A, the number of arms."""
+        return self.counts.shape[-1]
+
+    @property
+    def n(self) -> Ints:
+        """(...,) int, rounds in each data set."""
+        return np.asarray(self.counts.sum(axis=(-2, -1)))
+
+    @property
+    def means(self) -> Floats:
+        """(..., S, A) float, sample means; 0 where there are no pulls."""
+        return self.sums / np.maximum(self.counts, 1)
+
+    def __getitem__(self, index: int | slice | NDArray[np.integer] | tuple[int | slice, ...]) -> Self:
+        """Data sets picked from the batch."""
+        if not self.shape:
+            raise IndexError("this is a single data set: it has no batch axis to index")
+        picked = np.empty(self.shape)[index]
+        shape = np.shape(picked) + self.counts.shape[-2:]
+        squares = None if self.squares is None else self.squares[index].reshape(shape)
+        counts, sums = self.counts[index].reshape(shape), self.sums[index].reshape(shape)
+        return self.trusted(counts, sums, squares, self.reward_range)
+
+    def merge(self, *others: "BanditData") -> Self:
+        """All rounds of several logs as one log.
+
+        Parameters
+        ----------
+        *others : BanditData
+            Logs over the same contexts and arms, with the same reward range; batches broadcast.
+
+        Returns
+        -------
+        BanditData
+            With squares if every part has them.
+
+        Raises
+        ------
+        ValueError
+            If contexts, arms or reward ranges differ.
+
+        Examples
+        --------
+        >>> a, b = BanditData([[1, 0]], [[1.0, 0.0]]), BanditData([[2, 3]], [[1.0, 2.0]])
+        >>> a.merge(b).counts.tolist()
+        [[3, 3]]
+        """
+        logs = (self, *others)
+        for i, log in enumerate(others):
+            _check_alike(f"others[{i}]", log, self)
+        squares = [log.squares for log in logs if log.squares is not None]
+        counts, sums = sum(log.counts for log in logs), sum(log.sums for log in logs)
+        both = sum(squares) if len(squares) == len(logs) else None
+        return type(self)(counts, sums, both, self.reward_range)
+
+    def mix(self, *others: "BanditData", shares: Sequence[float], n: int | None = None, rng: Rng = None) -> Self:
+        r"""A log of n rounds whose composition is chosen: a share from each log, without replacement.
+
+        Parameters
+        ----------
+        *others : BanditData
+            Logs over the same contexts and arms, with the same reward range and 0/1 rewards.
+        shares : sequence of float
+            Share of each log, this one first; non-negative, total one.
+        n : int, optional
+            Rounds of the result. Default: as many as the logs can give at these shares.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7); spent on this log first, then on the others in order.
+
+        Returns
+        -------
+        BanditData
+            Of n rounds, of which log i gives n times its share, rounded to a total of n by largest remainders.
+
+        Raises
+        ------
+        ValueError
+            If the shares are not a law over the logs, a log has too few rounds, or `subsample` cannot draw from it.
+
+        Examples
+        --------
+        >>> a, b = (BanditData([[9, 9]], s, s) for s in ([[4.0, 4.0]], [[0.0, 0.0]]))
+        >>> int(a.mix(b, shares=(0.25, 0.75), n=8, rng=0).n)
+        8
+        """
+        logs = (self, *others)
+        for i, log in enumerate(others):
+            _check_alike(f"others[{i}]", log, self)
+        share = _check.law("shares", shares, axes=1)
+        if share.shape != (len(logs),):
+            raise ValueError(f"shares must hold one number for each of {len(logs)} logs, got shape {share.shape}")
+        if n is None:
+            available = np.array([log.n.min() for log in logs])
+            n = int(np.floor((available[share > 0] / share[share > 0]).min() + ROUNDING))
+        total = int(_check.whole_array("n", n))
+        rounds = np.floor(total * share).astype(np.int64)
+        by_remainder = np.argsort(rounds - total * share, kind="stable")
+        rounds[by_remainder[: total - int(rounds.sum())]] += 1
+        generator = np.random.default_rng(rng)
+        first, *rest = (log.subsample(int(k), generator) for log, k in zip(logs, rounds, strict=True))
+        return type(self)(first.counts, first.sums, first.squares, first.reward_range).merge(*rest)
+
+    def subsample(self, n: int, rng: Rng = None) -> Self:
+        """Rounds drawn from the log without replacement, in law, from the statistics alone.
+
+        Parameters
+        ----------
+        n : int
+            Rounds to keep, at most those of the smallest data set in the batch.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        BanditData
+            Of n rounds each.
+
+        Raises
+        ------
+        ValueError
+            If the rewards are not known to be 0 or 1 (their sums do not say which reward to leave out), the log has
+            10^9 rounds or more (NumPy's limit), or n is more than there are.
+
+        Notes
+        -----
+        One multivariate hypergeometric draw over (context, arm, reward) a data set. Rewards in [0, 1] are known to be
+        0 or 1 exactly when ``squares`` equals ``sums``.
+
+        Examples
+        --------
+        >>> log = BanditData.from_log(None, [0, 0, 1, 1], [1.0, 1.0, 0.0, 0.0])
+        >>> half = log.subsample(2, rng=0)
+        >>> int(half.n), bool(half.sums[0, 0] == half.counts[0, 0])
+        (2, True)
+        """
+        keep = int(_check.whole_array("n", n))
+        if self.reward_range != (0.0, 1.0) or self.squares is None or not np.array_equal(self.squares, self.sums):
+            raise ValueError(
+                "subsample needs rewards known to be 0 or 1 (reward_range (0, 1) and squares equal to sums); "
+                "for other rewards subsample the raw rounds and use from_log"
+            )
+        if self.n.size and self.n.max() >= HYPERGEOMETRIC_LIMIT:
+            raise ValueError(f"subsample draws from fewer than 1e9 rounds, got {self.n.max()}: sample from a Bandit instead")
+        if self.n.size and keep > self.n.min():
+            raise ValueError(f"n must be at most the {self.n.min()} rounds of the log, got {keep}")
+        generator = np.random.default_rng(rng)
+        ones = self.sums.astype(np.int64)
+        colors = np.stack([ones, self.counts - ones], axis=-1)
+        kept = np.empty_like(colors)
+        for index in np.ndindex(self.shape):
+            draw = generator.multivariate_hypergeometric(colors[index].ravel(), keep, method="marginals")
+            kept[index] = draw.reshape(colors.shape[-3:])
+        sums = kept[..., 0].astype(np.float64)
+        return self.trusted(np.asarray(kept.sum(axis=-1)), sums, sums, self.reward_range)
+
+
+def _labels(name: str, value: ArrayLike, kinds: int | None, shape: tuple[int, ...]) -> Ints:
+    if kinds is not None and int(_check.whole_array(f"n_{name}", kinds)) < 1:
+        raise ValueError(f"n_{name} must be at least 1, got {kinds}")
+    labels = _check.whole_array(name, value, min_ndim=1, high=_check.MAX_TOTAL if kinds is None else kinds - 1)
+    if labels.shape != shape:
+        raise ValueError(f"{name} must have the shape {shape} of rewards, got {labels.shape}")
+    return labels
+
+
+def _check_alike(name: str, log: BanditData, first: BanditData) -> None:
+    if log.counts.shape[-2:] != first.counts.shape[-2:]:
+        raise ValueError(f"{name} must have (contexts, arms) = {first.counts.shape[-2:]}, got {log.counts.shape[-2:]}")
+    if log.reward_range != first.reward_range:
+        raise ValueError(f"{name} must have reward_range {first.reward_range}, got {log.reward_range}")
+
+
+def _check_sums(counts: Ints, sums: Floats, low: float, high: float) -> None:
+    slack = ROUNDING * counts
+    with np.errstate(invalid="ignore"):  # 0 pulls x infinite range: replaced by 0 just below
+        smallest = np.where(counts > 0, counts * low - slack * abs(low), 0.0)
+        largest = np.where(counts > 0, counts * high + slack * abs(high), 0.0)
+    good = (sums >= smallest) & (sums <= largest)
+    _check.require("sums", sums, good, f"within counts x reward_range = counts x [{low:g}, {high:g}]")
+
+
+def _check_squares(counts: Ints, sums: Floats, squares: Floats, low: float, high: float) -> None:
+    # Cauchy-Schwarz below; (x - low)(high - x) >= 0, summed over the rounds, above
+    smallest = sums**2 / np.maximum(counts, 1) * (1 - ROUNDING)
+    good = squares >= smallest
+    if math.isfinite(low) and math.isfinite(high):
+        scale = max(abs(low), abs(high)) ** 2
+        good &= squares <= (low + high) * sums - low * high * counts + ROUNDING * counts * scale
+    else:
+        good &= (counts > 0) | (squares == 0)
+    _check.require("squares", squares, good, "what rewards in reward_range with these sums can have")

@@ -1,0 +1,280 @@
+r"""Expected and worst-case suboptimality without Monte Carlo, for two arms per context.
+
+The expected loss of an index rule is :math:`\sum_s \rho(s) g(s) \Pr(\text{wrong at } s)`, and by linearity only the
+marginal law of the two counts of each context matters, :math:`(N_1, N_2, \text{rest}) \sim` trinomial. Given the
+counts, the reward sums are independent binomials and the comparison of the two indices is a threshold on one of them
+(`suboptimality`). Imitation looks at counts only, so its errors are binomial tails, summed in log space
+(`most_played_log_error`). Maximising over the gap for each n gives the points of a rate plot (`worst_case`).
+
+Ties are split evenly, which is what rules do when given an `rng`, and what labels drawn at random do to the others.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism import _check
+from pessimism._status import Status
+from pessimism.bandits.data import Floats
+from pessimism.bandits.model import KINDS, Bandit
+
+Level = float | Callable[[int], float]
+Family = Callable[[float], tuple[Bandit, ArrayLike]]
+
+GRID_POINTS = 41
+KIND_CODES = {kind: code for code, kind in enumerate(KINDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCase:
+    """Largest loss over a family of instances, and where it is attained.
+
+    Parameters
+    ----------
+    loss : float
+        Largest expected suboptimality found, in reward units; recomputed at `gap`.
+    gap : float
+        The member of the family that attains it.
+    status : Status
+        Whether the maximum lies inside the interval searched or at its end.
+    evaluations : int
+        Exact losses computed.
+
+    Examples
+    --------
+    >>> WorstCase(0.1, 0.2, Status.INTERIOR_MAXIMUM, 60).gap
+    0.2
+    """
+
+    loss: float
+    gap: float
+    status: Status
+    evaluations: int
+
+
+def suboptimality(
+    bandit: Bandit,
+    behavior: ArrayLike,
+    n: ArrayLike,
+    *,
+    level: ArrayLike,
+    unseen: float = -math.inf,
+    sigma: float | None = None,
+) -> Floats:
+    r"""Expected suboptimality of the index rule of a given level, by enumeration.
+
+    Parameters
+    ----------
+    bandit : Bandit
+        Two arms in every context; rewards of any kind.
+    behavior : (..., S, 2) array_like of float
+        Joint law of the logged (context, arm) pairs.
+    n : (...) array_like of int
+        Rounds in the log.
+    level : (...) array_like of float
+        As in `index_rule`: 0 is greedy, inf most played, -inf least played; for LCB pass `hoeffding_level`.
+    unseen : float
+        Index of an arm that was never pulled, in reward units.
+    sigma : float, optional
+        As in `index_rule`: required for Gaussian rewards unless the level is 0 or infinite.
+
+    Returns
+    -------
+    (...) float
+        Expected loss in reward units over the broadcast batch of model, law, n and level.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there are not two arms, naming the Monte Carlo route, or an argument is out of its range.
+
+    Notes
+    -----
+    Joint probabilities below 1e-40 are dropped and everything else is a sum of positive terms: relative error about
+    1e-10 for losses above 1e-16 (level inf: for all that float64 can hold). Cost O(n) for one context, O(n^1.5) for a
+    context seen in a constant share of the rounds; contexts with the same law and means are computed once. The first
+    call in a process loads compiled code (0.3 s), the very first compiles it (5 s).
+
+    Examples
+    --------
+    >>> bandit = Bandit([[1.0, 0.0]])
+    >>> float(suboptimality(bandit, [[0.5, 0.5]], 2, level=0.0))  # wrong only if arm 0 was never pulled
+    0.25
+    """
+    if bandit.n_arms != 2:
+        raise ValueError(
+            f"exact enumeration needs two arms, got {bandit.n_arms}; by Monte Carlo: "
+            "bandit.suboptimality(index_rule(bandit.sample(behavior, n=n, size=10_000), level)).mean()"
+        )
+    mu = bandit.check_behavior(behavior)
+    rounds = _check.whole_array("n", n)
+    lvl = np.asarray(level, dtype=np.float64)
+    _check.require("level", lvl, ~np.isnan(lvl), "a number or +-inf")
+    fill = _check.not_nan("unseen", unseen)
+    unit = _unit(bandit, lvl, sigma)
+    batch = _check.broadcast("bandit, behavior, n and level", bandit.shape, mu.shape[:-2], rounds.shape, lvl.shape)
+    pairs = batch + bandit.means.shape[-2:]
+    means, scales, law = (np.broadcast_to(x, pairs) for x in (bandit.means, bandit.scale, mu))
+    rho = np.broadcast_to(bandit.contexts, pairs[:-1])
+    rounds, lvl = np.broadcast_to(rounds, batch), np.broadcast_to(lvl, batch)
+    kinds = np.vectorize(KIND_CODES.__getitem__)(bandit.rewards)
+    loss = np.empty(batch)
+    for i in np.ndindex(batch):
+        errors = _errors(int(rounds[i]), law[i], kinds, means[i], scales[i], float(lvl[i]), unit, fill)
+        loss[i] = np.sum(rho[i] * np.abs(means[i][:, 0] - means[i][:, 1]) * errors)
+    return loss[()]
+
+
+def most_played_log_error(p: float, n: int) -> float:
+    r"""Natural logarithm of :math:`\Pr(N < n/2) + \tfrac12 \Pr(N = n/2)`, :math:`N \sim \mathrm{Bin}(n, p)`.
+
+    Parameters
+    ----------
+    p : float
+        Probability, in [0, 1], that a round plays the better of two arms: 1/C*.
+    n : int
+        Rounds.
+
+    Returns
+    -------
+    float
+        Log of the probability that the most played of two arms is the worse one (ties evenly); -inf if it cannot be.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `p` is outside [0, 1] or `n` not a whole number.
+
+    Notes
+    -----
+    Valid far below the smallest float: relative error about 1e-13 of the logarithm. The parity of n matters, because
+    only an even n can tie: compare even with even. Cost O(sqrt(n)), O(1) terms away from p = 1/2.
+
+    Examples
+    --------
+    >>> most_played_log_error(0.5, 10) == math.log(0.5)
+    True
+    >>> round(most_played_log_error(0.999, 2000) / math.log(10))
+    -2401
+    """
+    from pessimism.bandits import _kernels
+
+    good = _check.scalar("p", p, lambda x: 0.0 <= x <= 1.0, "in [0, 1]")
+    rounds = int(_check.whole_array("n", n))
+    return float(_kernels.log_majority_error(rounds, good, 1.0 - good))
+
+
+def worst_case(
+    family: Family,
+    n: int,
+    *,
+    level: Level,
+    unseen: float = -math.inf,
+    gaps: tuple[float, float] = (1e-6, 1.0),
+    sigma: float | None = None,
+) -> WorstCase:
+    r"""Largest expected suboptimality over a one-parameter family, the gap re-optimised for this n and rule.
+
+    Parameters
+    ----------
+    family : callable
+        gap -> (bandit, behavior), with two arms per context; the loss should be continuous in the gap.
+    n : int
+        Rounds in the log.
+    level : float or callable
+        Level of the index rule, or a function of n that returns it.
+    unseen : float
+        Index of an arm that was never pulled, in reward units.
+    gaps : (float, float)
+        Interval searched, 0 < low < high; every gap in it must be one that `family` accepts.
+    sigma : float, optional
+        As in `index_rule`.
+
+    Returns
+    -------
+    WorstCase
+        The largest loss, the gap that attains it, and whether that gap lies at an end of the interval.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range; errors of `family` pass through.
+
+    Notes
+    -----
+    A logarithmic grid of 41 gaps, then a bounded search around every local maximum of at least half the largest. A
+    fixed gap decays exponentially in n; the supremum over the gap is what has a rate. It is a lower bound of the
+    minimax risk, not the minimax risk.
+
+    Examples
+    --------
+    >>> from pessimism.bandits import instances
+    >>> worst = worst_case(lambda gap: instances.symmetric(4.0, gap), 100, level=0.0)
+    >>> round(worst.loss, 4), round(worst.gap, 2), worst.status.name
+    (0.0194, 0.09, 'INTERIOR_MAXIMUM')
+    """
+    from scipy.optimize import minimize_scalar
+
+    low, high = _check.interval("gaps", gaps)
+    if not (0.0 < low and high < math.inf):
+        raise ValueError(f"gaps must be a pair 0 < low < high < inf, got {gaps!r}")
+    lvl = level(n) if callable(level) else level
+    known: dict[float, float] = {}
+
+    def loss(log_gap: float) -> float:
+        gap = min(max(math.exp(log_gap), low), high)
+        if gap not in known:
+            known[gap] = float(suboptimality(*family(gap), n, level=lvl, unseen=unseen, sigma=sigma))
+        return known[gap]
+
+    grid = np.linspace(math.log(low), math.log(high), GRID_POINTS)
+    losses = np.array([loss(x) for x in grid])
+    padded = np.concatenate([[-math.inf], losses, [-math.inf]])
+    peaks = (losses >= padded[:-2]) & (losses >= padded[2:]) & (losses >= 0.5 * losses.max()) & (losses > 0)
+    for i in np.flatnonzero(peaks):
+        bounds = (grid[max(i - 1, 0)], grid[min(i + 1, GRID_POINTS - 1)])
+        minimize_scalar(lambda x: -loss(x), bounds=bounds, method="bounded", options={"xatol": 1e-6})
+    gap = max(known, key=lambda g: (known[g], -g))
+    status = Status.EDGE_MAXIMUM if gap in (low, high) else Status.INTERIOR_MAXIMUM
+    return WorstCase(known[gap], gap, status, len(known))
+
+
+def _unit(bandit: Bandit, level: Floats, sigma: float | None) -> float:
+    if sigma is not None:
+        return 2.0 * _check.positive("sigma", sigma)
+    if math.isinf(bandit.reward_range[1]) and np.any(np.isfinite(level) & (level != 0)):
+        raise ValueError("sigma must be given: Gaussian rewards have an infinite range")
+    return 1.0
+
+
+def _errors(
+    n: int, law: Floats, kinds: NDArray[np.int64], means: Floats, scales: Floats, level: float, unit: float, unseen: float
+) -> Floats:
+    """Probability of the worse arm in every context; contexts that cannot be told apart are computed once."""
+    from pessimism.bandits import _kernels
+
+    order = np.stack([means.argmax(axis=-1), means.argmin(axis=-1)], axis=-1)  # better arm first
+    order[means[:, 0] == means[:, 1]] = (0, 1)
+    rows = [np.take_along_axis(x, order, axis=-1) for x in (law, kinds, means, scales)]
+    others = law.sum() - law.sum(axis=-1, keepdims=True)
+    if len(law) > 1:  # summed, not subtracted from one: a rare elsewhere keeps its digits
+        others = np.array([[np.delete(law, s, axis=0).sum()] for s in range(len(law))])
+    table = np.concatenate([rows[0], others, *rows[1:]], axis=-1)
+    if len(law) == 1:
+        table[:, 2] = 0.0
+    distinct, inverse = np.unique(table, axis=0, return_inverse=True)
+    errors = np.zeros(len(distinct))
+    for i, (better, worse, rest, kind0, kind1, mean0, mean1, scale0, scale1) in enumerate(distinct):
+        if mean0 == mean1:
+            continue
+        shares = np.array([better, worse, rest])
+        if level == math.inf:
+            errors[i] = math.exp(_kernels.log_most_played_error(n, shares))
+        else:
+            codes = np.array([kind0, kind1]).astype(np.int64)
+            pair_means, pair_scales = np.array([mean0, mean1]), np.array([scale0, scale1])
+            errors[i] = _kernels.error_probability(n, shares, codes, pair_means, pair_scales, level, unit, unseen)
+    return errors[inverse.ravel()]

@@ -1,0 +1,420 @@
+r"""The world: contexts, arms, rewards.
+
+A context :math:`s` is drawn from the law :math:`\rho` (`contexts`), the learner plays an arm :math:`a` and receives a
+reward with mean :math:`r(s, a)` (`means`). A policy :math:`\pi` is worth :math:`J(\pi) = \sum_s \rho(s) r(s, \pi(s))`
+(`value`) and loses :math:`J(\pi^*) - J(\pi)` (`suboptimality`): both are sums, so every loss in this package is exact
+once the policy is known. A multi-armed bandit is the case of one context.
+
+Data are logged under a joint law :math:`\mu(s, a)` (a *behavior*), whose marginal over contexts need not be
+:math:`\rho`. The single-policy concentrability :math:`C^* = \max_{s,a} d^\pi(s,a)/\mu(s,a)`, with
+:math:`d^\pi(s,a) = \rho(s)\pi(a|s)`, says how well it covers a policy (`coverage`).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism import _check
+from pessimism.bandits.data import BanditData, Floats, Ints
+
+KINDS = ("bernoulli", "gaussian", "deterministic")
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class Bandit:
+    r"""Contexts and arms with known mean rewards; values and losses are exact.
+
+    Parameters
+    ----------
+    means : (..., S, A) array_like of float
+        Mean reward :math:`r(s, a)`. In [0, 1] for Bernoulli and deterministic rewards, finite for Gaussian ones.
+    contexts : (..., S) array_like of float, optional
+        Law :math:`\rho` of the contexts in which the policy is judged. Default: uniform.
+    rewards : str or (S, A) array_like of str
+        "bernoulli", "gaussian" or "deterministic", one for all or one per (context, arm), up to broadcasting.
+    scale : float or array_like of float
+        Standard deviation of the Gaussian rewards, positive; broadcast against `means`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, its first bad entry and what was expected.
+
+    Notes
+    -----
+    Leading axes are a batch of models; every method broadcasts over them.
+
+    Examples
+    --------
+    >>> bandit = Bandit(means=[[0.6, 0.5]])
+    >>> round(float(bandit.suboptimality([1])), 12)
+    0.1
+    """
+
+    means: Floats
+    contexts: Floats
+    rewards: NDArray[np.str_]
+    scale: Floats
+
+    def __init__(
+        self,
+        means: ArrayLike,
+        contexts: ArrayLike | None = None,
+        rewards: str | ArrayLike = "bernoulli",
+        scale: ArrayLike = 0.5,
+    ) -> None:
+        mean = _check.real_array("means", means, min_ndim=2)
+        n_contexts, n_arms = mean.shape[-2:]
+        if 0 in (n_contexts, n_arms):
+            raise ValueError(f"means must have at least one context and one arm, got shape {mean.shape}")
+        if contexts is None:
+            contexts = np.full(n_contexts, 1.0 / n_contexts)
+        rho = _check.law("contexts", contexts, axes=1)
+        if rho.shape[-1] != n_contexts:
+            raise ValueError(f"contexts must have {n_contexts} entries to go with means, got {rho.shape[-1]}")
+        _check.broadcast("means and contexts", mean.shape[:-2], rho.shape[:-1])
+        kinds = _kinds(rewards, n_contexts, n_arms)
+        bounded = np.broadcast_to(kinds != "gaussian", mean.shape)
+        _check.require("means", mean, ~bounded | ((mean >= 0) & (mean <= 1)), "in [0, 1] unless Gaussian")
+        deviation = _check.real_array("scale", scale)
+        _check.require("scale", deviation, deviation > 0, "positive")
+        if _check.broadcast("means and scale", mean.shape, deviation.shape) != mean.shape:
+            raise ValueError(f"scale must broadcast to the shape {mean.shape} of means, got {deviation.shape}")
+        for name, value in (("means", mean), ("contexts", rho), ("rewards", kinds), ("scale", deviation)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Batch of models."""
+        return np.broadcast_shapes(self.means.shape[:-2], self.contexts.shape[:-1])
+
+    @property
+    def n_contexts(self) -> int:
+        """S, the number of contexts."""
+        return self.means.shape[-2]
+
+    @property
+    def n_arms(self) -> int:
+        """A, the number of arms."""
+        return self.means.shape[-1]
+
+    @property
+    def gaps(self) -> Floats:
+        """(..., S, A) float, how much each arm loses against the best arm of its context."""
+        return self.means.max(axis=-1, keepdims=True) - self.means
+
+    @property
+    def best_policy(self) -> NDArray[np.intp]:
+        """(..., S) int, the best arm of every context; the lowest index among equals."""
+        return np.asarray(self.means.argmax(axis=-1))
+
+    @property
+    def reward_range(self) -> tuple[float, float]:
+        """Smallest interval known to hold every reward: (0, 1), or the whole line if any arm is Gaussian."""
+        return (-math.inf, math.inf) if np.any(self.rewards == "gaussian") else (0.0, 1.0)
+
+    def value(self, policy: ArrayLike) -> Floats:
+        r"""Mean reward :math:`J(\pi)` of a policy.
+
+        Parameters
+        ----------
+        policy : (..., S) array_like of int or (..., S, A) array_like of float
+            An arm per context, or a law over arms per context.
+
+        Returns
+        -------
+        (...,) float
+            In reward units; batch axes of policy and model broadcast.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an arm does not exist, a law does not sum to one or the shape does not fit.
+
+        Examples
+        --------
+        >>> float(Bandit([[0.6, 0.5]]).value([[0.5, 0.5]]))
+        0.55
+        """
+        return _expectation(self.means, self.contexts, policy)
+
+    def suboptimality(self, policy: ArrayLike) -> Floats:
+        r"""Loss :math:`J(\pi^*) - J(\pi)` of a policy, summed from the gaps, so that small losses keep their digits.
+
+        Parameters
+        ----------
+        policy : (..., S) array_like of int or (..., S, A) array_like of float
+            An arm per context, or a law over arms per context.
+
+        Returns
+        -------
+        (...,) float
+            Non-negative, in reward units.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `value`.
+
+        Examples
+        --------
+        >>> float(Bandit([[0.75, 0.5]]).suboptimality([[0.5, 0.5]]))
+        0.125
+        """
+        return _expectation(self.gaps, self.contexts, policy)
+
+    def coverage(self, behavior: ArrayLike, policy: ArrayLike | None = None) -> Floats:
+        r"""Single-policy concentrability :math:`C^* = \max_{s,a} d^\pi(s,a) / \mu(s,a)`, with 0/0 = 0 and x/0 = inf.
+
+        Parameters
+        ----------
+        behavior : (..., S, A) array_like of float
+            Joint law :math:`\mu` of the logged (context, arm) pairs.
+        policy : (..., S) array_like of int or (..., S, A) array_like of float, optional
+            The policy to be covered. Default: `best_policy`. With several optimal policies :math:`C^*` depends on
+            which; pass the one you mean.
+
+        Returns
+        -------
+        (...,) float
+            At least 1; infinite where the policy uses a pair that is never logged.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `behavior` is not a law over (context, arm) or `policy` is not a policy.
+
+        Notes
+        -----
+        Rashidinejad et al. (2021), arXiv:2103.12021.
+
+        Examples
+        --------
+        >>> float(Bandit([[0.6, 0.5]]).coverage([[0.25, 0.75]]))
+        4.0
+        """
+        mu = self.check_behavior(behavior)
+        target = self.occupancy(self.best_policy if policy is None else policy)
+        target, mu = np.broadcast_arrays(target, mu)
+        ratio = np.divide(target, mu, out=np.where(target > 0, np.inf, 0.0), where=mu > 0)
+        return np.asarray(ratio.max(axis=(-2, -1)))
+
+    def occupancy(self, policy: ArrayLike) -> Floats:
+        r"""Law :math:`d^\pi(s, a) = \rho(s) \pi(a|s)` of the pairs a policy meets.
+
+        Parameters
+        ----------
+        policy : (..., S) array_like of int or (..., S, A) array_like of float
+            An arm per context, or a law over arms per context.
+
+        Returns
+        -------
+        (..., S, A) float
+            Sums to one over the last two axes.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `value`.
+
+        Examples
+        --------
+        >>> Bandit([[0.6, 0.5]]).occupancy([0]).tolist()
+        [[1.0, 0.0]]
+        """
+        clean = check_policy(policy, self.n_contexts, self.n_arms)
+        if clean.dtype.kind == "i":
+            clean = (clean[..., None] == np.arange(self.n_arms)).astype(np.float64)
+        return np.asarray(self.contexts[..., None] * clean)
+
+    def sample(
+        self,
+        behavior: ArrayLike,
+        *,
+        n: ArrayLike,
+        size: int | tuple[int, ...] | None = None,
+        rng: np.random.Generator | np.random.SeedSequence | int | None = None,
+    ) -> BanditData:
+        r"""Data sets of n rounds each, drawn in law as counts and sums.
+
+        Parameters
+        ----------
+        behavior : (..., S, A) array_like of float
+            Joint law :math:`\mu` of the logged (context, arm) pairs.
+        n : (...) array_like of int
+            Rounds in each data set; broadcasts with the batches of model and law.
+        size : int or tuple of int, optional
+            Replicates, in front of the broadcast batch.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        BanditData
+            Counts of shape ``size + batch + (S, A)``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `behavior` is not a law, `n` not a whole number in [0, 2^53] or the shapes do not fit.
+
+        Notes
+        -----
+        Multinomial counts, then binomial (Bernoulli), normal and chi-square (Gaussian) sums given the counts: the cost
+        is O(SA) a data set, whatever n. Only when n < SA are rounds drawn one by one, which is then cheaper. The law
+        is that of `sample_log` followed by `BanditData.from_log`; the numbers drawn are not.
+
+        Examples
+        --------
+        >>> Bandit([[0.6, 0.5]]).sample([[0.5, 0.5]], n=10**12, size=3, rng=0).counts.shape
+        (3, 1, 2)
+        """
+        from pessimism.bandits import _sampling
+
+        return _sampling.sample(self, self.check_behavior(behavior), n, size, np.random.default_rng(rng))
+
+    def sample_log(
+        self,
+        behavior: ArrayLike,
+        *,
+        n: int,
+        size: int | tuple[int, ...] | None = None,
+        rng: np.random.Generator | np.random.SeedSequence | int | None = None,
+    ) -> tuple[Ints, Ints, Floats]:
+        r"""Raw rounds, one by one: slow, plain, and the oracle of the law of `sample`.
+
+        Parameters
+        ----------
+        behavior : (..., S, A) array_like of float
+            Joint law :math:`\mu` of the logged (context, arm) pairs.
+        n : int
+            Rounds in each log.
+        size : int or tuple of int, optional
+            Replicates, in front of the broadcast batch.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        contexts, arms : ``size + batch + (n,)`` int
+            What was met and played.
+        rewards : ``size + batch + (n,)`` float
+            What was received.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `sample`.
+
+        Notes
+        -----
+        Cost O(n) a log in time and memory.
+
+        Examples
+        --------
+        >>> contexts, arms, rewards = Bandit([[1.0, 0.0]]).sample_log([[0.5, 0.5]], n=50, rng=0)
+        >>> bool(np.all(rewards == (arms == 0)))
+        True
+        """
+        from pessimism.bandits import _sampling
+
+        return _sampling.sample_log(self, self.check_behavior(behavior), n, size, np.random.default_rng(rng))
+
+    def check_behavior(self, behavior: ArrayLike) -> Floats:
+        """Clean joint law over (context, arm) that fits this model.
+
+        Parameters
+        ----------
+        behavior : (..., S, A) array_like of float
+            Candidate law.
+
+        Returns
+        -------
+        (..., S, A) float
+            The same numbers, owned and read-only.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it is not a law over (context, arm), or its shape does not fit the model.
+
+        Examples
+        --------
+        >>> Bandit([[0.6, 0.5]]).check_behavior([[0.5, 0.6]])
+        Traceback (most recent call last):
+        ...
+        ValueError: behavior must sum to 1 within 1e-12, got 1.1: divide it by its sum in float64 if that is what you mean
+        """
+        mu = _check.law("behavior", behavior, axes=2)
+        if mu.shape[-2:] != self.means.shape[-2:]:
+            raise ValueError(f"behavior must end in shape {self.means.shape[-2:]} like means, got {mu.shape}")
+        _check.broadcast("behavior and model", mu.shape[:-2], self.shape)
+        return mu
+
+
+def check_policy(policy: ArrayLike, n_contexts: int, n_arms: int) -> NDArray[np.int64] | Floats:
+    """Clean policy: int64 (..., S) if `policy` holds integers, else a float64 law (..., S, A).
+
+    Parameters
+    ----------
+    policy : (..., S) array_like of int or (..., S, A) array_like of float
+        Candidate policy.
+    n_contexts, n_arms : int
+        S and A.
+
+    Returns
+    -------
+    (..., S) int or (..., S, A) float
+        The same policy, owned and read-only.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an arm does not exist, a law does not sum to one or the shape does not fit.
+
+    Examples
+    --------
+    >>> check_policy([2], n_contexts=1, n_arms=2)
+    Traceback (most recent call last):
+    ...
+    ValueError: policy[0] must be a whole number in [0, 1], got 2
+    """
+    if np.asarray(policy).dtype.kind in "iu":
+        arms = _check.whole_array("policy", policy, min_ndim=1, high=n_arms - 1)
+        if arms.shape[-1] != n_contexts:
+            raise ValueError(f"policy must hold one arm for each of {n_contexts} contexts, got shape {arms.shape}")
+        return arms
+    mixed = _check.law("policy", policy, axes=1)
+    if mixed.shape[-2:] != (n_contexts, n_arms):
+        expected = f"(..., {n_contexts}) of int or (..., {n_contexts}, {n_arms}) of float"
+        raise ValueError(f"policy must have shape {expected}, got float of shape {mixed.shape}")
+    return mixed
+
+
+def _kinds(rewards: str | ArrayLike, n_contexts: int, n_arms: int) -> NDArray[np.str_]:
+    kinds = np.asarray(rewards)
+    if kinds.dtype.kind != "U":
+        raise TypeError(f"rewards must be one of {KINDS} or an array of them, got {rewards!r}")
+    known = np.isin(kinds, KINDS)
+    _check.require("rewards", kinds, known, f"one of {', '.join(map(repr, KINDS))}")
+    if _check.broadcast("means and rewards", kinds.shape, (n_contexts, n_arms)) != (n_contexts, n_arms):
+        raise ValueError(f"rewards must have shape ({n_contexts}, {n_arms}), got {kinds.shape}")
+    filled = np.broadcast_to(kinds, (n_contexts, n_arms)).copy()
+    filled.setflags(write=False)
+    return filled
+
+
+def _expectation(table: Floats, rho: Floats, policy: ArrayLike) -> Floats:
+    clean = check_policy(policy, *table.shape[-2:])
+    if clean.dtype.kind == "f":
+        per_context = np.asarray((table * clean).sum(axis=-1))
+    elif table.ndim == 2:
+        per_context = table[np.arange(table.shape[0]), clean]
+    else:
+        batch = _check.broadcast("policy and model", table.shape[:-2], clean.shape[:-1])
+        full = np.broadcast_to(table, batch + table.shape[-2:])
+        arms = np.broadcast_to(clean, batch + clean.shape[-1:]).astype(np.intp)
+        per_context = np.take_along_axis(full, arms[..., None], axis=-1)[..., 0]
+    return np.asarray((rho * per_context).sum(axis=-1))
