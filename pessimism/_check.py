@@ -43,7 +43,7 @@ def require(name: str, array: NDArray[Any], good: NDArray[np.bool_], expectation
 
 def _own(array: NDArray[Any], dtype: type) -> NDArray[Any]:
     # a copy even if nothing has to change: the caller may go on writing into theirs
-    owned = np.array(array, dtype=dtype, order="C")
+    owned: NDArray[Any] = np.array(array, dtype=dtype, order="C")
     owned.setflags(write=False)
     return owned
 
@@ -66,7 +66,7 @@ def whole_array(
     """int64 array with entries in {low, ..., high}; floats that are whole numbers are accepted."""
     array = _numeric(name, value)
     require_ndim(name, array, min_ndim)
-    expectation = f"a whole number in [{low}, {high}]" if high < MAX_TOTAL else f"a whole number of at least {low}"
+    expectation = f"a whole number in [{low}, {'2**53' if high == MAX_TOTAL else high}]"
     with np.errstate(invalid="ignore"):  # NaN compares as bad, which is what we want
         good = (array >= low) & (array <= high) & (array == np.floor(array))
     require(name, array, np.asarray(good), expectation)
@@ -94,11 +94,13 @@ def require_total_one(name: str, array: NDArray[np.float64], axes: int) -> None:
         index = tuple(int(i) for i in np.argwhere(~good)[0])
         raise ValueError(
             f"{_entry(name, index)} must sum to 1 within {SUM_TOLERANCE:g}, got {total[index].item()!r}: "
-            "divide it by its sum in float64 if that is what you mean"
+            "if that is what you mean, divide by it"
         )
 
 
-def scalar(name: str, value: float, good: Callable[[float], bool], expectation: str) -> float:
+def scalar(
+    name: str, value: float, good: Callable[[float], bool] = lambda _: True, expectation: str = "a number"
+) -> float:
     """A Python float for which `good` holds."""
     number = _numeric(name, value)
     if number.ndim:

@@ -39,7 +39,7 @@ def draw_rounds(
 # m rewards of 0 or 1 (step 1/m), a fixed reward (one outcome), or a normal mean (no row).
 
 BERNOULLI, GAUSSIAN, DETERMINISTIC = 0, 1, 2
-CUT = 1e-40  # joint weights below this are dropped: at most 1e11 of them matter to a loss of 1e-16 by 1e-29
+CUT = 1e-36  # joint weights below this are dropped: 1e10 of them are 1e-10 of a loss of 1e-16
 TIE = 1e-9
 
 
@@ -84,9 +84,7 @@ def signed_width(level: float, m: int) -> float:
 
 
 @njit(cache=True, nogil=True)
-def arm_row(
-    kind: int, mean: float, m: int, width: float, cut: float, row: Floats
-) -> tuple[int, float, float]:
+def arm_row(kind: int, mean: float, m: int, width: float, cut: float, row: Floats) -> tuple[int, float, float]:
     """Outcomes of an arm with m >= 1 pulls: fill `row`; return its length, the base and the step of the index."""
     if kind == BERNOULLI:
         first, length = binomial_row(m, mean, 1.0 - mean, cut, row)
@@ -96,42 +94,41 @@ def arm_row(
 
 
 @njit(cache=True, nogil=True)
-def reverse_tail(row: Floats, length: int, tail: Floats) -> None:
-    """tail[k] = row[k] + row[k + 1] + ..., summed from the small end so that it keeps its relative accuracy."""
-    tail[length] = 0.0
+def tails(row: Floats, length: int, tail: Floats, half: Floats) -> None:
+    """tail[k] = row[k] + row[k + 1] + ... from the small end, to keep its relative accuracy; half[k] has row[k] / 2."""
+    tail[length] = half[length] = 0.0
     for k in range(length - 1, -1, -1):
         tail[k] = tail[k + 1] + row[k]
-
-
-@njit(cache=True, nogil=True)
-def exceeds(
-    x: float, base: float, step: float, length: int, row: Floats, tail: Floats
-) -> float:
-    """P(index > x) + P(index = x) / 2 for an arm with outcomes base + step * k."""
-    t = (x - base) / step
-    if t > length:
-        return 0.0
-    if t < -1.0:
-        return tail[0]
-    nearest = int(round(t))
-    if abs(t - nearest) < TIE:
-        if nearest < 0:
-            return tail[0]
-        if nearest >= length:
-            return 0.0
-        return tail[nearest + 1] + 0.5 * row[nearest]
-    return tail[min(max(int(math.ceil(t)), 0), length)]
+        half[k] = tail[k + 1] + 0.5 * row[k]
 
 
 @njit(cache=True, nogil=True)
 def overtakes(
-    a_length: int, a_base: float, a_step: float, a_row: Floats,
-    b_length: int, b_base: float, b_step: float, b_row: Floats, b_tail: Floats, cut: float,
+    a_length: int,
+    a_base: float,
+    a_step: float,
+    a_row: Floats,
+    b_length: int,
+    b_base: float,
+    b_step: float,
+    b_tail: Floats,
+    b_half: Floats,
+    cut: float,
 ) -> float:
     """P(index of b > index of a) + P(equal) / 2 for independent discrete arms; products below `cut` are dropped."""
-    total, rising = 0.0, True
-    for k in range(a_length):
-        term = a_row[k] * exceeds(a_base + a_step * k, b_base, b_step, b_length, b_row, b_tail)
+    total, rising, first = 0.0, True, 0
+    start, stride = (a_base - b_base) / b_step, a_step / b_step
+    while first < a_length and a_row[first] < cut:
+        first += 1
+    for k in range(first, a_length):
+        t = start + stride * k  # b wins from outcome t on
+        if t <= -TIE:
+            term = a_row[k] * b_tail[0]
+        elif t >= b_length:
+            break
+        else:
+            j = math.ceil(t - TIE)
+            term = a_row[k] * (b_half[j] if t > j - TIE else b_tail[j])
         total += term
         if term >= cut:
             rising = False
@@ -147,8 +144,18 @@ def normal_above(x: float) -> float:
 
 @njit(cache=True, nogil=True)
 def overtakes_normal(
-    a_kind: int, a_mean: float, a_scale: float, a_m: int, a_width: float,
-    b_kind: int, b_mean: float, b_scale: float, b_m: int, b_width: float, cut: float, row: Floats,
+    a_kind: int,
+    a_mean: float,
+    a_scale: float,
+    a_m: int,
+    a_width: float,
+    b_kind: int,
+    b_mean: float,
+    b_scale: float,
+    b_m: int,
+    b_width: float,
+    cut: float,
+    row: Floats,
 ) -> float:
     """The same where at least one arm is Gaussian."""
     if a_kind == GAUSSIAN and b_kind == GAUSSIAN:
@@ -194,18 +201,18 @@ def against_unseen(
 def tabulate(
     kind: int, mean: float, first: int, slots: int, level: float, unit: float, row: Floats
 ) -> tuple[NDArray[np.int64], Floats, Floats, Floats, Floats]:
-    """Lengths, bases, steps, rows and tails of an arm with first, first + 1, ... pulls (slot of 0 pulls left empty)."""
+    """Lengths, bases, steps, tails and half tails of an arm with first, first + 1, ... pulls; 0 pulls stay empty."""
     lengths, bases, steps = np.zeros(slots, np.int64), np.empty(slots), np.empty(slots)
     for j in range(slots):
         if first + j > 0:
             width = unit * signed_width(level, first + j)
             lengths[j], bases[j], steps[j] = arm_row(kind, mean, first + j, width, CUT, row)
-    rows, tails = np.empty((slots, lengths.max() + 1)), np.empty((slots, lengths.max() + 1))
+    tail, half = np.empty((slots, lengths.max() + 1)), np.empty((slots, lengths.max() + 1))
     for j in range(slots):
         if first + j > 0:
-            arm_row(kind, mean, first + j, 0.0, CUT, rows[j])
-            reverse_tail(rows[j], lengths[j], tails[j])
-    return lengths, bases, steps, rows, tails
+            arm_row(kind, mean, first + j, 0.0, CUT, row)
+            tails(row, lengths[j], tail[j], half[j])
+    return lengths, bases, steps, tail, half
 
 
 @njit(cache=True, nogil=True)
@@ -227,10 +234,11 @@ def error_probability(
     by_count = math.isinf(level)
     normal = kinds[0] == GAUSSIAN or kinds[1] == GAUSSIAN
     alone = law[2] == 0.0
-    outer, inner, a_row, row, tail = np.empty(n + 2), np.empty(n + 2), np.empty(n + 2), np.empty(n + 2), np.empty(n + 2)
+    outer, inner, a_row = np.empty(n + 2), np.empty(n + 2), np.empty(n + 2)
+    row, tail, half = np.empty(n + 2), np.empty(n + 2), np.empty(n + 2)
     low, slots = binomial_row(n, law[1], law[0] + law[2], CUT, inner)
     table = not (alone or by_count or normal)
-    lengths, bases, steps, rows, tails = tabulate(
+    lengths, bases, steps, all_tails, all_halves = tabulate(
         kinds[1], means[1], low if table else 0, slots if table else 1, level, unit, row
     )
     first0, length0 = binomial_row(n, law[0], law[1] + law[2], CUT, outer)
@@ -261,12 +269,21 @@ def error_probability(
                 )
             elif alone:  # every N1 is met once: nothing to tabulate
                 b_length, b_base, b_step = arm_row(kinds[1], means[1], n1, width1, CUT, row)
-                reverse_tail(row, b_length, tail)
-                error = overtakes(a_length, a_base, a_step, a_row, b_length, b_base, b_step, row, tail, CUT / weight)
+                tails(row, b_length, tail, half)
+                error = overtakes(a_length, a_base, a_step, a_row, b_length, b_base, b_step, tail, half, CUT / weight)
             else:
                 k = n1 - low
                 error = overtakes(
-                    a_length, a_base, a_step, a_row, lengths[k], bases[k], steps[k], rows[k], tails[k], CUT / weight
+                    a_length,
+                    a_base,
+                    a_step,
+                    a_row,
+                    lengths[k],
+                    bases[k],
+                    steps[k],
+                    all_tails[k],
+                    all_halves[k],
+                    CUT / weight,
                 )
             total += weight * error
     return total

@@ -24,7 +24,7 @@ def sample(
         from pessimism.bandits import _kernels
 
         replicates = int(np.prod(front, dtype=np.int64))
-        counts, hits = _kernels.draw_rounds(_cdf(mu), bandit.means.ravel(), int(rounds), replicates, rng)
+        counts, hits = _kernels.draw_rounds(_cdf(mu), bandit.means.flatten(), int(rounds), replicates, rng)
         shape = front + mu.shape
         sums = hits.reshape(shape)
         return BanditData.trusted(counts.reshape(shape), sums, sums)
@@ -47,7 +47,7 @@ def sample_log(
     rewards = np.empty(cells.shape)
     for index in np.ndindex(batch):
         here = (..., *index, slice(None))
-        cell = np.searchsorted(_cdf(law[index]), rng.random(front + (rounds,)), side="right")
+        cell = np.searchsorted(_cdf(law[index]), rng.random((*front, rounds)), side="right")
         mean, kind = means[index].ravel()[cell], kinds[cell]
         coin = (rng.random(cell.shape) < mean).astype(np.float64)
         normal = mean + scale[index].ravel()[cell] * rng.standard_normal(cell.shape)

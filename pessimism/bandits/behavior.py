@@ -62,7 +62,9 @@ def prescribe(bandit: Bandit, *, cstar: ArrayLike, mix: ArrayLike | None = None)
         kappa = np.full(nu.shape[:-2], 1.0 if bandit.n_arms == 1 else 0.0)
     else:
         nu = bandit.check_behavior(mix)
-        ratio = np.divide(nu, expert_law, out=np.full(np.broadcast_shapes(nu.shape, expert_law.shape), np.inf), where=expert_law > 0)
+        ratio = np.divide(
+            nu, expert_law, out=np.full(np.broadcast_shapes(nu.shape, expert_law.shape), np.inf), where=expert_law > 0
+        )
         kappa = ratio.min(axis=(-2, -1))
     batch = _check.broadcast("cstar and mix", target.shape, kappa.shape)
     feasible = target * kappa <= 1.0 + RELATIVE

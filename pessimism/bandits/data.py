@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism.bandits import _estimate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -21,6 +22,12 @@ Rng = np.random.Generator | np.random.SeedSequence | int | None
 
 ROUNDING = 1e-9
 """Relative room for the rounding of summed rewards when they are checked against their range."""
+
+LARGEST_REWARD = 1e150
+"""Its square is still a number."""
+
+LARGEST_TABLE = 10**9
+"""Cells of one call of `from_log`: more is a label mistaken for a position."""
 
 HYPERGEOMETRIC_LIMIT = 10**9
 """NumPy draws without replacement from fewer rounds than this."""
@@ -136,7 +143,7 @@ class BanditData:
         n_arms: int | None = None,
         reward_range: tuple[float, float] = (0.0, 1.0),
     ) -> Self:
-        """Counts and sums of raw rounds.
+        """Add up raw rounds.
 
         Parameters
         ----------
@@ -172,15 +179,23 @@ class BanditData:
         """
         low, high = _check.interval("reward_range", reward_range)
         reward = _check.real_array("rewards", rewards, min_ndim=1, low=low, high=high)
+        _check.require("rewards", reward, np.abs(reward) <= LARGEST_REWARD, f"at most {LARGEST_REWARD:g} in size")
         arm = _labels("arms", arms, n_arms, reward.shape)
-        context = _labels("contexts", np.zeros(reward.shape, int) if contexts is None else contexts, n_contexts, reward.shape)
-        s = n_contexts or int(context.max(initial=0)) + 1
-        a = n_arms or int(arm.max(initial=0)) + 1
+        context = _labels(
+            "contexts", np.zeros(reward.shape, int) if contexts is None else contexts, n_contexts, reward.shape
+        )
+        s = int(context.max(initial=0)) + 1 if n_contexts is None else int(n_contexts)
+        a = int(arm.max(initial=0)) + 1 if n_arms is None else int(n_arms)
         batch = reward.shape[:-1]
         logs = math.prod(batch)
+        if logs * s * a > LARGEST_TABLE:
+            raise ValueError(
+                f"a table of {s} contexts x {a} arms is too large: labels must be positions 0, 1, 2, ...; "
+                "pessimism.interop.frames.bandit_log makes positions of any labels"
+            )
         cell = ((np.arange(logs).reshape(*batch, 1) * s + context) * a + arm).ravel()
 
-        def total(weights: Floats | None) -> NDArray[np.number]:
+        def total(weights: Floats | None) -> NDArray[np.number]:  # numpydoc ignore=GL08
             return np.bincount(cell, weights, minlength=logs * s * a).reshape(*batch, s, a)
 
         sums, squares = total(reward.ravel()).astype(np.float64), total(reward.ravel() ** 2).astype(np.float64)
@@ -194,12 +209,12 @@ class BanditData:
     @property
     def n_contexts(self) -> int:
         """S, the number of contexts."""
-        return self.counts.shape[-2]
+        return int(self.counts.shape[-2])
 
     @property
     def n_arms(self) -> int:
         """A, the number of arms."""
-        return self.counts.shape[-1]
+        return int(self.counts.shape[-1])
 
     @property
     def n(self) -> Ints:
@@ -245,7 +260,7 @@ class BanditData:
         >>> a.merge(b).counts.tolist()
         [[3, 3]]
         """
-        logs = (self, *others)
+        logs: tuple[BanditData, ...] = (self, *others)
         for i, log in enumerate(others):
             _check_alike(f"others[{i}]", log, self)
         squares = [log.squares for log in logs if log.squares is not None]
@@ -283,7 +298,7 @@ class BanditData:
         >>> int(a.mix(b, shares=(0.25, 0.75), n=8, rng=0).n)
         8
         """
-        logs = (self, *others)
+        logs: tuple[BanditData, ...] = (self, *others)
         for i, log in enumerate(others):
             _check_alike(f"others[{i}]", log, self)
         share = _check.law("shares", shares, axes=1)
@@ -301,7 +316,7 @@ class BanditData:
         return type(self)(first.counts, first.sums, first.squares, first.reward_range).merge(*rest)
 
     def subsample(self, n: int, rng: Rng = None) -> Self:
-        """Rounds drawn from the log without replacement, in law, from the statistics alone.
+        """Draw rounds from the log without replacement, in law, from the statistics alone.
 
         Parameters
         ----------
@@ -340,7 +355,9 @@ class BanditData:
                 "for other rewards subsample the raw rounds and use from_log"
             )
         if self.n.size and self.n.max() >= HYPERGEOMETRIC_LIMIT:
-            raise ValueError(f"subsample draws from fewer than 1e9 rounds, got {self.n.max()}: sample from a Bandit instead")
+            raise ValueError(
+                f"subsample draws from fewer than 1e9 rounds, got {self.n.max()}: sample from a Bandit instead"
+            )
         if self.n.size and keep > self.n.min():
             raise ValueError(f"n must be at most the {self.n.min()} rounds of the log, got {keep}")
         generator = np.random.default_rng(rng)
@@ -353,10 +370,93 @@ class BanditData:
         sums = kept[..., 0].astype(np.float64)
         return self.trusted(np.asarray(kept.sum(axis=-1)), sums, sums, self.reward_range)
 
+    def value(
+        self,
+        policy: ArrayLike,
+        *,
+        contexts: ArrayLike | None = None,
+        delta: float = 0.05,
+        sigma: float | None = None,
+    ) -> _estimate.ValueInterval:
+        r"""Estimated value of a policy, with an interval.
+
+        Parameters
+        ----------
+        policy : (..., S) array_like of int or (..., S, A) array_like of float
+            An arm per context, or a law over arms per context; chosen without looking at these rewards.
+        contexts : (..., S) array_like of float, optional
+            Law of the contexts in which the policy is judged. Default: their shares in the log, taken as given.
+        delta : float
+            Probability, in (0, 1), that the interval misses the value.
+        sigma : float, optional
+            Sub-Gaussian parameter of the rewards, in reward units. Required when the reward range is infinite.
+
+        Returns
+        -------
+        ValueInterval
+            Estimate, low, high (batch axes of data and policy broadcast) and level 1 - delta. The interval is cut to
+            the reward range, in which the value must lie.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is out of its range, or the log is empty and `contexts` missing.
+
+        Notes
+        -----
+        Half-width :math:`w\sqrt{\tfrac12\log(2/\delta)\sum_{s,a} (\rho\pi)^2/N}` by Hoeffding's inequality given
+        the counts; a pair never logged adds its weight times the whole range. For a policy learnt from the same
+        rewards use `lcb`'s own bound: this interval does not account for the choice.
+
+        Examples
+        --------
+        >>> interval = BanditData([[400, 100]], [[200.0, 60.0]]).value([1])
+        >>> [round(float(x), 3) for x in (interval.low, interval.estimate, interval.high)]
+        [0.464, 0.6, 0.736]
+        """
+        return _estimate.value(self, policy, contexts, delta, sigma)
+
+    def describe(self, policy: ArrayLike | None = None) -> str:
+        r"""Report for humans: what was logged, how well it covers a policy, and what it cannot tell.
+
+        Parameters
+        ----------
+        policy : (S,) array_like of int, optional
+            A policy whose :math:`C^*` is to be estimated from the log.
+
+        Returns
+        -------
+        str
+            A few lines, to be printed.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the data are a batch or `policy` is not one arm per context.
+
+        Examples
+        --------
+        >>> print(BanditData([[90, 10, 0]], [[45.0, 6.0, 0.0]]).describe(policy=[1]))
+        100 rounds, 1 context, 3 arms, rewards in [0, 1]
+          arm       pulls   share  contexts without a pull  mean reward
+            0          90   90.0%                        0          0.5
+            1          10   10.0%                        0          0.6
+            2           0    0.0%                        1            -
+        Coverage (C* estimated from the log, contexts as logged):
+          the given policy: C* about 10
+          the most played arms: C* about 1.11
+          the least played of the pulled arms: C* about 10
+        What this log cannot tell:
+          the worth of 1 pair never pulled (first: context 0, arm 2): no rule can learn it
+          gaps below 0.98 even between its best known pair of arms (95% intervals overlap)
+          whether arms were chosen by looking at rewards: intervals assume they were not
+        """
+        return _estimate.describe(self, policy)
+
 
 def _labels(name: str, value: ArrayLike, kinds: int | None, shape: tuple[int, ...]) -> Ints:
-    if kinds is not None and int(_check.whole_array(f"n_{name}", kinds)) < 1:
-        raise ValueError(f"n_{name} must be at least 1, got {kinds}")
+    if kinds is not None:
+        kinds = int(_check.whole_array(f"n_{name}", _check.scalar(f"n_{name}", kinds), low=1))
     labels = _check.whole_array(name, value, min_ndim=1, high=_check.MAX_TOTAL if kinds is None else kinds - 1)
     if labels.shape != shape:
         raise ValueError(f"{name} must have the shape {shape} of rewards, got {labels.shape}")

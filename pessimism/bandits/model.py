@@ -93,17 +93,17 @@ class Bandit:
     @property
     def n_contexts(self) -> int:
         """S, the number of contexts."""
-        return self.means.shape[-2]
+        return int(self.means.shape[-2])
 
     @property
     def n_arms(self) -> int:
         """A, the number of arms."""
-        return self.means.shape[-1]
+        return int(self.means.shape[-1])
 
     @property
     def gaps(self) -> Floats:
         """(..., S, A) float, how much each arm loses against the best arm of its context."""
-        return self.means.max(axis=-1, keepdims=True) - self.means
+        return np.asarray(self.means.max(axis=-1, keepdims=True) - self.means)
 
     @property
     def best_policy(self) -> NDArray[np.intp]:
@@ -345,7 +345,7 @@ class Bandit:
         >>> Bandit([[0.6, 0.5]]).check_behavior([[0.5, 0.6]])
         Traceback (most recent call last):
         ...
-        ValueError: behavior must sum to 1 within 1e-12, got 1.1: divide it by its sum in float64 if that is what you mean
+        ValueError: behavior must sum to 1 within 1e-12, got 1.1: if that is what you mean, divide by it
         """
         mu = _check.law("behavior", behavior, axes=2)
         if mu.shape[-2:] != self.means.shape[-2:]:

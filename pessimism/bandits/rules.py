@@ -35,7 +35,7 @@ def hoeffding_level(
     delta : float, optional
         Probability, in (0, 1), that some interval misses its mean. Default 1/max(n, 1), as the rates require.
     constant : float
-        c, positive. 1/2 is Hoeffding's for rewards in [0, 1].
+        Factor c, positive. 1/2 is Hoeffding's for rewards in [0, 1].
 
     Returns
     -------
@@ -82,7 +82,7 @@ def lcb(
     delta : float, optional
         Probability, in (0, 1), that some interval misses its mean. Default 1/max(n, 1), as the rates require.
     constant : float
-        c in :math:`L = c\log(2SA/\delta)`, positive. 1/2 is Hoeffding's.
+        Factor c in :math:`L = c\log(2SA/\delta)`, positive. 1/2 is Hoeffding's.
     sigma : float, optional
         Sub-Gaussian parameter of the rewards, in reward units; the width is then
         :math:`\sigma\sqrt{2\log(2SA/\delta)/N}` at the default constant. Required when the reward range is infinite.

@@ -1,0 +1,910 @@
+r"""The theorems and predictions, as functions to draw beside a simulation.
+
+Every docstring ends its notes with a status: *published* (checked against a published text or an independent
+restatement of it), *derived* (by us; the proof is short and the test suite compares both sides with exact losses),
+*prediction* (a normal approximation, not a bound) or *unverified* (recalled; do not quote it as the paper's).
+
+Where a statement says nothing (its assumption on N fails), the function returns NaN, which a plot leaves blank.
+Losses are expected suboptimality for rewards in [0, 1], data are N i.i.d. rounds, delta = 1/N, `log` is natural.
+A curve over a one-parameter family is a lower bound of the minimax risk, not the minimax risk.
+The paper is Rashidinejad, Zhu, Ma, Jiao, Russell (2021), arXiv:2103.12021.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism import _check
+from pessimism.bandits.data import BanditData, Floats, Ints
+from pessimism.bandits.model import check_policy
+from pessimism.bandits.rules import hoeffding_level
+
+TWO_POINT = 0.036
+"""sqrt(1/17.6) exp(-1/2) / 4, rounded down: two points, Bretagnolle-Huber."""
+
+TWO_SIDED = 0.0511
+"""sqrt(1/8.8) exp(-1/2) / 4, rounded down: the same with means 1/2 +- g/2 on both arms."""
+
+
+def lcb_upper(n: ArrayLike, cstar: ArrayLike, arms: int) -> Floats:
+    r"""Upper bound on the loss of LCB in a multi-armed bandit.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+    arms : int
+        A.
+
+    Returns
+    -------
+    (...) float
+        Bound on the expected loss, in reward units; NaN where :math:`N < 8 C^* \log N`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    :math:`2\sqrt{C^*\log(2AN)/N} + 2/N` for N >= 8 C* log N and delta = 1/N: on an event of probability 1 - 1/N the
+    loss is at most twice the width of the best arm, and N(a*) >= N/(2C*) with probability 1 - 1/N. Status: derived.
+
+    Examples
+    --------
+    >>> float(lcb_upper(10_000, 4.0, 2).round(4))
+    0.1304
+    """
+    rounds, c = _rounds(n), _cstar(cstar)
+    a = int(_check.whole_array("arms", arms, low=1))
+    bound = 2.0 * np.sqrt(c * np.log(2.0 * a * rounds) / rounds) + 2.0 / rounds
+    return _where(rounds >= 8.0 * c * np.log(rounds), bound)
+
+
+def minimax_lower(n: ArrayLike, cstar: ArrayLike) -> Floats:
+    r"""Lower bound on the worst loss of any rule in a multi-armed bandit with :math:`C^* \ge 2`.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+
+    Returns
+    -------
+    (...) float
+        :math:`0.036\sqrt{C^*/N}`; NaN where N < C* or C* < 2.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Two points, `instances.two_point`, Bretagnolle-Huber. Status: derived.
+
+    Examples
+    --------
+    >>> float(minimax_lower(10_000, 4.0).round(6))
+    0.00072
+    """
+    rounds, c = _rounds(n), _cstar(cstar)
+    return _where((rounds >= c) & (c >= 2.0), TWO_POINT * np.sqrt(c / rounds))
+
+
+def imitation_exponent(cstar: ArrayLike) -> Floats:
+    r"""Rate E(C*) at which the most played arm errs for C* < 2.
+
+    Parameters
+    ----------
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+
+    Returns
+    -------
+    (...) float
+        :math:`E(C^*) = \mathrm{KL}(\tfrac12 \| \tfrac1{C^*}) = \tfrac12\log\frac{C^{*2}}{4(C^*-1)}`; inf at 1, 0 at
+        2; NaN above 2, where imitation is not bounded by its exponent.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If :math:`C^* < 1`.
+
+    Notes
+    -----
+    Also the best exponent of any rule as the gap vanishes subexponentially (Chernoff information of `swapped`).
+    Status: derived.
+
+    Examples
+    --------
+    >>> imitation_exponent([1.1, 1.5, 1.9, 2.0]).round(6).tolist()
+    [0.553456, 0.058892, 0.001387, 0.0]
+    """
+    c = _cstar(cstar)
+    with np.errstate(divide="ignore"):
+        exponent = 2.0 * np.log(c) - np.log(4.0) - np.log(c - 1.0)
+    return _where(c <= 2.0, np.maximum(0.5 * exponent, 0.0))
+
+
+def imitation_upper(n: ArrayLike, cstar: ArrayLike) -> Floats:
+    r"""Upper bound on the loss of the most played arm for :math:`1 \le C^* \le 2`, any number of arms.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+
+    Returns
+    -------
+    (...) float
+        :math:`\exp(-N E(C^*))`; NaN above 2.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    The loss is at most :math:`\Pr(N(a^*) \le N/2)`. Status: derived.
+
+    Examples
+    --------
+    >>> float(imitation_upper(100, 1.5).round(6))
+    0.002769
+    """
+    with np.errstate(under="ignore"):
+        return np.asarray(np.exp(-_rounds(n) * imitation_exponent(cstar)))
+
+
+def imitation_lower(n: ArrayLike, cstar: ArrayLike, gap: ArrayLike) -> Floats:
+    r"""Lower bound on the worse of the two losses of any rule on `instances.swapped`, :math:`1 < C^* < 2`.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    cstar : (...) array_like of float
+        :math:`C^*`.
+    gap : (...) array_like of float
+        Gap g, where a wrong choice loses 2g.
+
+    Returns
+    -------
+    (...) float
+        :math:`\tfrac g2\exp(-N[(2/C^*-1)\log\frac1{C^*-1} + 8.8 g^2])`; NaN unless 1 < C* < 2 and 0 < 2g <= 1/2.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not finite.
+
+    Notes
+    -----
+    Two points with the divergence of law and rewards added. Its exponent is above `imitation_exponent`: a bound, not
+    the best one. Status: derived.
+
+    Examples
+    --------
+    >>> float(imitation_lower(10, 1.5, 0.1).round(5))
+    0.00206
+    """
+    rounds, c, g = _rounds(n), _cstar(cstar), _check.real_array("gap", gap)
+    inside = (c > 1.0) & (c < 2.0) & (g > 0.0) & (g <= 0.25)
+    safe = np.where(c > 1.0, c, 1.5)
+    exponent = (2.0 / safe - 1.0) * np.log(1.0 / (safe - 1.0)) + 8.8 * g**2
+    return _where(inside, 0.5 * g * np.exp(-rounds * exponent))
+
+
+def imitation_lower_recalled(n: ArrayLike, cstar: ArrayLike) -> Floats:
+    r"""A lower bound for :math:`1 < C^* < 2` as remembered, source not checked.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    cstar : (...) array_like of float
+        :math:`C^*`.
+
+    Returns
+    -------
+    (...) float
+        :math:`\exp(-(2-C^*)\log(2/(C^*-1)) N)`; NaN unless 1 < C* < 2.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Consistent with `imitation_exponent` (its exponent is larger everywhere on (1, 2)), which is all that is known
+    here. Status: unverified; not to be quoted as the paper's.
+
+    Examples
+    --------
+    >>> bool(imitation_lower_recalled(50, 1.5) < imitation_upper(50, 1.5))
+    True
+    """
+    rounds, c = _rounds(n), _cstar(cstar)
+    inside = (c > 1.0) & (c < 2.0)
+    safe = np.where(inside, c, 1.5)
+    return _where(inside, np.exp(-(2.0 - safe) * np.log(2.0 / (safe - 1.0)) * rounds))
+
+
+def two_point_exponent(cstar: ArrayLike, gap: ArrayLike) -> Floats:
+    r"""Exact exponent of the best rule on `instances.swapped` at a fixed gap.
+
+    Parameters
+    ----------
+    cstar : (...) array_like of float
+        :math:`C^*`, in [1, 2].
+    gap : (...) array_like of float
+        Gap g, in [0, 1/2]; means 1/2 +- g.
+
+    Returns
+    -------
+    (...) float
+        :math:`E(C^*) - \tfrac12\log(1 - 4g^2)`; NaN above C* = 2.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Chernoff information of one round. At g = 0 the most played arm attains it. Status: derived.
+
+    Examples
+    --------
+    >>> float(two_point_exponent(1.5, 0.0) - imitation_exponent(1.5))
+    0.0
+    """
+    g = _check.real_array("gap", gap, low=0.0, high=0.5)
+    with np.errstate(divide="ignore"):
+        return np.asarray(imitation_exponent(cstar) - 0.5 * np.log1p(-4.0 * g**2))
+
+
+def greedy_failure_loss(q: ArrayLike) -> Floats:
+    r"""Limit of the loss of greedy on `instances.greedy_failure` as N grows: a constant, though C* tends to 1.
+
+    Parameters
+    ----------
+    q : (...) array_like of float
+        Mean of the arm that was hardly tried, in [0, 1].
+
+    Returns
+    -------
+    (...) float
+        :math:`(1-q)(e^{q-1} - e^{-1})`, at most 0.12153.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `q` is outside [0, 1].
+
+    Notes
+    -----
+    Status: derived.
+
+    Examples
+    --------
+    >>> float(greedy_failure_loss(0.5671).round(5))
+    0.12153
+    """
+    mean = _check.real_array("q", q, low=0.0, high=1.0)
+    return np.asarray((1.0 - mean) * (np.exp(mean - 1.0) - math.exp(-1.0)))
+
+
+def lcb_normal_prediction(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> Floats:
+    r"""Finite-N prediction of the worst loss of an index rule on `instances.symmetric`.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    cstar : (...) array_like of float
+        :math:`C^*`, greater than 1.
+    level : (...) array_like of float
+        Level L of the index, at least 0 and finite; 0 is greedy.
+
+    Returns
+    -------
+    (...) float
+        :math:`\sup_g g\,\bar\Phi((g + \Delta_b)/\sigma)` with
+        :math:`\Delta_b = \sqrt{L/N}(1/\sqrt{1-p} - 1/\sqrt p)`, :math:`\sigma^2 = \frac1{4N}(\frac1p+\frac1{1-p})`,
+        p = 1/C*.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Normal approximation with counts at their means and rewards near 1/2. For L = 0 it is 0.17 sigma. Compare measured
+    slopes with this curve, not with its asymptote, which logarithms hide. Status: prediction.
+
+    Examples
+    --------
+    >>> float(lcb_normal_prediction(1000, 4.0, 3.0).round(4))
+    0.0232
+    """
+    return _normal_sup(n, cstar, level)[0]
+
+
+def lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> Floats:
+    r"""The gap at which `lcb_normal_prediction` attains its supremum.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    cstar : (...) array_like of float
+        :math:`C^*`, greater than 1.
+    level : (...) array_like of float
+        Level L of the index, at least 0 and finite.
+
+    Returns
+    -------
+    (...) float
+        The gap, in reward units; 0.7518 sigma for L = 0. May exceed 1 at small N.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Status: prediction.
+
+    Examples
+    --------
+    >>> float((lcb_normal_gap(100, 2.0, 0.0) / 0.1).round(3))
+    0.752
+    """
+    return _normal_sup(n, cstar, level)[1]
+
+
+def lcb_exponent(cstar: ArrayLike, k: float = 1.0) -> Floats:
+    r"""Asymptotic exponent of the worst loss of LCB with delta = N^-k on `instances.symmetric`.
+
+    Parameters
+    ----------
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+    k : float
+        Power of N in delta, non-negative. 1 is the default of `lcb`.
+
+    Returns
+    -------
+    (...) float
+        Loss :math:`\approx N^{-\text{exponent}}` up to logarithms: :math:`\tfrac12 + k(1 - 2\sqrt{p(1-p)})` for
+        C* <= 2, p = 1/C*, and 1/2 above.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    LCB is polynomial where imitation is exponential: no single delta serves C* < 2 and C* > 2. The limit is reached
+    slowly: at C* = 1.1 the finite-N prediction is 0.949 at N = 1e16. Status: derived.
+
+    Examples
+    --------
+    >>> lcb_exponent([1.1, 1.5, 1.9, 4.0]).round(3).tolist()
+    [0.925, 0.557, 0.501, 0.5]
+    """
+    p = 1.0 / _cstar(cstar)
+    power = _check.scalar("k", k, lambda x: 0.0 <= x < math.inf, "non-negative and finite")
+    return np.asarray(0.5 + np.where(p > 0.5, power * (1.0 - 2.0 * np.sqrt(p * (1.0 - p))), 0.0))
+
+
+def crossing(n: ArrayLike) -> Floats:
+    r"""Where the worst losses of imitation and LCB cross on `instances.symmetric`, approximately.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+
+    Returns
+    -------
+    (...) float
+        :math:`C^* \approx 2 - 2\sqrt{\log N/N}`: imitation is better below, LCB above.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `n` is not a positive whole number.
+
+    Notes
+    -----
+    Status: prediction.
+
+    Examples
+    --------
+    >>> float(crossing(10_000).round(3))
+    1.939
+    """
+    rounds = _rounds(n)
+    return np.asarray(2.0 - 2.0 * np.sqrt(np.log(rounds) / rounds))
+
+
+def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
+    r"""Rate of LCB in contextual bandits, and of the minimax risk, with constants and logarithms left out.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+    contexts : int
+        S, at least 2.
+
+    Returns
+    -------
+    (...) float
+        :math:`1 \wedge (\sqrt{S(C^*-1)/N} + S/N)`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Upper bound: Theorem 4 of the paper (delta = 1/N, constant 2000, logarithms hidden); lower bound of the same form:
+    its Theorem 5. A shape to compare slopes with, not a bound: constants are missing. Status: published.
+
+    Examples
+    --------
+    >>> float(contextual_rate(10_000, 1.0, 10).round(6))
+    0.001
+    """
+    rounds, c, s = _rounds(n), _cstar(cstar), _contexts(contexts)
+    return np.asarray(np.minimum(1.0, np.sqrt(s * (c - 1.0) / rounds) + s / rounds))
+
+
+def contextual_upper(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int) -> Floats:
+    r"""Explicit upper bound on the loss of LCB in contextual bandits.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+    contexts, arms : int
+        S and A.
+
+    Returns
+    -------
+    (...) float
+        :math:`2\sqrt{S C^* \log(2SAN)/N} + 8 S C^*/(eN) + 1/N`, at most 1.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    With C* where Theorem 4 has C* - 1: the simple half of its proof. With probability 1 - 1/N every interval holds and
+    context s loses at most twice the width of its best arm; that arm has at least half of its expected
+    :math:`N\rho(s)/C^*` pulls but for probability :math:`e^{-N\rho(s)/(8C^*)}`; sum over s. Status: derived.
+
+    Examples
+    --------
+    >>> float(contextual_upper(10**6, 1.5, 10, 2).round(4))
+    0.0325
+    """
+    rounds, c, s = _rounds(n), _cstar(cstar), _contexts(contexts, low=1)
+    a = int(_check.whole_array("arms", arms, low=1))
+    wide = 2.0 * np.sqrt(s * c * np.log(2.0 * s * a * rounds) / rounds)
+    return np.asarray(np.minimum(1.0, wide + 8.0 * s * c / (math.e * rounds) + 1.0 / rounds))
+
+
+def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 2) -> Floats:
+    r"""Explicit lower bound on the worst loss of any rule in contextual bandits.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+    contexts, arms : int
+        S and A, at least 2.
+
+    Returns
+    -------
+    (...) float
+        The largest of :math:`0.0511\sqrt{C^*(S-1)(C^*-1)/N}` (for C* <= 2 and N >= C*(S-1)/(C*-1)),
+        :math:`0.036\sqrt{SC^*/N}` (C* >= 2, N >= S C*) and :math:`(S-1)(1-1/A)/(e(N+1))` (S - 1 <= N + 1); NaN where
+        none of them speaks.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Instances `ambiguous_contexts`, `contextual_two_point`, `missing_mass`, one constant each. The form is that of the
+    paper's Theorem 5. Status: derived.
+
+    Examples
+    --------
+    >>> float(contextual_lower(10_000, 1.5, 11).round(6))
+    0.001399
+    """
+    rounds, c, s = _rounds(n), _cstar(cstar), _contexts(contexts)
+    a = int(_check.whole_array("arms", arms, low=2))
+    with np.errstate(divide="ignore"):
+        ambiguous = (c <= 2.0) & (rounds >= c * (s - 1) / (c - 1.0))
+    parts = [
+        _where(ambiguous, TWO_SIDED * np.sqrt(c * (s - 1) * (c - 1.0) / rounds)),
+        _where((c >= 2.0) & (rounds >= s * c), TWO_POINT * np.sqrt(s * c / rounds)),
+        _where(s - 1 <= rounds + 1, (s - 1) * (1.0 - 1.0 / a) / (math.e * (rounds + 1.0))),
+    ]
+    return np.asarray(np.fmax.reduce(np.broadcast_arrays(*parts)))
+
+
+def missing_mass_upper(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
+    r"""Upper bound on the probability of a context whose best arm the log has never tried.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+    contexts : int
+        S.
+
+    Returns
+    -------
+    (...) float
+        :math:`S C^*/(eN)`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    :math:`N \max_z z(1-z)^N = (N/(N+1))^{N+1} < 1/e`. Sharper than `missing_mass_published`. Status: derived.
+
+    Examples
+    --------
+    >>> float(missing_mass_upper(1000, 1.0, 10).round(5))
+    0.00368
+    """
+    return np.asarray(_contexts(contexts, low=1) * _cstar(cstar) / (math.e * _rounds(n)))
+
+
+def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
+    r"""The paper's bound on the probability of a context whose best arm the log has never tried.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+    contexts : int
+        S.
+
+    Returns
+    -------
+    (...) float
+        :math:`4 S C^*/(9N)`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    A step of the proof of Theorem 4. Status: published.
+
+    Examples
+    --------
+    >>> float(missing_mass_published(1000, 1.0, 9))
+    0.004
+    """
+    return np.asarray(4.0 * _contexts(contexts, low=1) * _cstar(cstar) / (9.0 * _rounds(n)))
+
+
+def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike = 1.0) -> Floats:
+    r"""Loss of every sensible rule on `instances.missing_mass`, averaged over the unknown best arms: expert data, S/N.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    contexts, arms : int
+        S and A, at least 2.
+    gap : (...) array_like of float
+        Gap of every context.
+
+    Returns
+    -------
+    (...) float
+        :math:`\frac{S-1}{N+1}\left(\frac N{N+1}\right)^N (1-\frac1A)\,g`: a lower bound for any rule.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Counts the contexts of probability 1/(N+1) only; a rule that plays what it saw loses in the rare case that context
+    0 was missed as well. Status: derived.
+
+    Examples
+    --------
+    >>> float(missing_mass_loss(1000, 11).round(6))
+    0.001838
+    """
+    rounds, s = _rounds(n), _contexts(contexts)
+    a, g = int(_check.whole_array("arms", arms, low=2)), _check.real_array("gap", gap, low=0.0)
+    return np.asarray((s - 1) / (rounds + 1.0) * (rounds / (rounds + 1.0)) ** rounds * (1.0 - 1.0 / a) * g)
+
+
+def imitation_equal_marginals(n: ArrayLike, cstar: float, contexts: ArrayLike) -> Floats:
+    r"""Upper bound on the loss of imitation when the log meets contexts as the test does, :math:`C^* \le 2`.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds.
+    cstar : float
+        :math:`C^*`, at least 1.
+    contexts : (S,) array_like of float
+        Law :math:`\rho` of the contexts, in the log and in the test.
+
+    Returns
+    -------
+    (...) float
+        :math:`\sum_s \rho(s)(1-\rho(s)\kappa')^N \le S/(e\kappa' N)`, :math:`\kappa' = 1 - e^{-E(C^*)}`; NaN for
+        C* > 2.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Exponential in N for a fixed law, S/N uniformly. Without equal marginals imitation fails for every C* > 1
+    (`imitation_floor`): that is why C* alone does not make imitation work. Status: derived.
+
+    Examples
+    --------
+    >>> bool(imitation_equal_marginals(100, 1.1, [0.5, 0.5]) < 1e-9)
+    True
+    """
+    rounds, rho = _rounds(n), _check.law("contexts", contexts, axes=1)
+    kappa = -np.expm1(-imitation_exponent(_check.scalar("cstar", cstar, lambda c: c >= 1.0, "at least 1")))
+    return np.asarray((rho * (1.0 - rho * kappa) ** rounds[..., None]).sum(axis=-1))
+
+
+def imitation_floor(cstar: ArrayLike, gap: ArrayLike = 1.0) -> Floats:
+    r"""What imitation loses for ever on `instances.ambiguous_contexts`, however large N.
+
+    Parameters
+    ----------
+    cstar : (...) array_like of float
+        :math:`C^*`, in [1, 2].
+    gap : (...) array_like of float
+        Gap of every context.
+
+    Returns
+    -------
+    (...) float
+        :math:`(C^*-1)g/2`; NaN above C* = 2. Slightly adverse logging makes it nearly (C* - 1) g.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    So with two contexts or more the paradox of the multi-armed bandit disappears: imitation is stuck, LCB adapts.
+    Status: derived.
+
+    Examples
+    --------
+    >>> float(imitation_floor(1.5))
+    0.25
+    """
+    c = _cstar(cstar)
+    return _where(c <= 2.0, 0.5 * (c - 1.0) * _check.real_array("gap", gap, low=0.0))
+
+
+def transition_exponent(alpha: ArrayLike) -> Floats:
+    r"""Exponent of LCB's worst loss in contextual bandits when :math:`C^* - 1 = N^{-\alpha}`.
+
+    Parameters
+    ----------
+    alpha : (...) array_like of float
+        How fast the data tend to expert data, in [0, 1].
+
+    Returns
+    -------
+    (...) float
+        :math:`(1+\alpha)/2`: from 1/2 (broad data) to 1 (expert data). Imitation has alpha.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `alpha` is outside [0, 1].
+
+    Notes
+    -----
+    With the gap re-optimised for every N and rule. Status: derived from `contextual_rate`.
+
+    Examples
+    --------
+    >>> transition_exponent([0.0, 0.5, 1.0]).tolist()
+    [0.5, 0.75, 1.0]
+    """
+    return np.asarray((1.0 + _check.real_array("alpha", alpha, low=0.0, high=1.0)) / 2.0)
+
+
+def lcb_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, delta: float) -> Floats:
+    r"""High-probability bound on the loss of LCB against any policy, from the counts alone.
+
+    Parameters
+    ----------
+    data : BanditData
+        The log that LCB was given; rewards in [0, 1].
+    policy : (..., S) array_like of int
+        Comparator :math:`\pi`.
+    contexts : (..., S) array_like of float
+        Law :math:`\rho` of the contexts.
+    delta : float
+        Probability, in (0, 1), that the bound fails; the same as LCB's.
+
+    Returns
+    -------
+    (...) float
+        :math:`2\,E_\rho[1 \wedge \sqrt{\log(2SA/\delta)/(2N(s,\pi(s)))}]`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Deterministic once every mean lies in its interval, for ``lcb(data, delta=delta)``; the test suite tries the worst
+    such means. Status: derived; the paper has the same argument.
+
+    Examples
+    --------
+    >>> data = BanditData([[500, 500]], [[300.0, 200.0]])
+    >>> float(lcb_width_bound(data, [0], [1.0], 0.05).round(3))
+    0.132
+    """
+    chosen = check_policy(policy, data.n_contexts, data.n_arms)
+    if chosen.dtype.kind == "f":
+        raise TypeError("policy must hold one arm per context as integers: the bound is for deterministic policies")
+    pulls = np.take_along_axis(*_together(data.counts, chosen[..., None]), axis=-1)[..., 0]
+    return np.asarray(2.0 * (_check.law("contexts", contexts, axes=1) * _capped_width(data, pulls, delta)).sum(axis=-1))
+
+
+def greedy_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, delta: float) -> Floats:
+    r"""The same for greedy: the widest arm of every context takes the place of one of the two widths.
+
+    Parameters
+    ----------
+    data : BanditData
+        The log that greedy was given; rewards in [0, 1].
+    policy : (..., S) array_like of int
+        Comparator :math:`\pi`.
+    contexts : (..., S) array_like of float
+        Law :math:`\rho` of the contexts.
+    delta : float
+        Probability, in (0, 1), that the bound fails.
+
+    Returns
+    -------
+    (...) float
+        :math:`E_\rho[1 \wedge b(s,\pi(s)) + 1 \wedge \max_a b(s,a)]`: one hardly tried arm spoils it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Status: derived.
+
+    Examples
+    --------
+    >>> data = BanditData([[999, 1]], [[600.0, 0.0]])
+    >>> float(greedy_width_bound(data, [0], [1.0], 0.05).round(3))
+    1.047
+    """
+    half = 0.5 * lcb_width_bound(data, policy, contexts, delta)
+    widest = _capped_width(data, data.counts.min(axis=-1), delta)
+    return np.asarray(half + (_check.law("contexts", contexts, axes=1) * widest).sum(axis=-1))
+
+
+def _capped_width(data: BanditData, pulls: Ints, delta: float) -> Floats:
+    if data.reward_range != (0.0, 1.0):
+        raise ValueError(f"data.reward_range must be (0, 1), got {data.reward_range}")
+    level = hoeffding_level(data.n, data.n_contexts, data.n_arms, delta)[..., None]
+    return np.asarray(np.where(pulls > 0, np.minimum(1.0, np.sqrt(level / np.maximum(pulls, 1))), 1.0))
+
+
+def _together(counts: Ints, arms: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
+    batch = _check.broadcast("data and policy", counts.shape[:-2], arms.shape[:-2])
+    return np.broadcast_to(counts, batch + counts.shape[-2:]), np.broadcast_to(arms, batch + arms.shape[-2:])
+
+
+def _normal_sup(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> tuple[Floats, Floats]:
+    """sup over z = g/sigma of z Phibar(z + c), c = Delta_b/sigma, by bisection on the slope of its logarithm."""
+    from scipy.special import log_ndtr
+
+    rounds, c = _rounds(n), _cstar(cstar)
+    _check.require("cstar", c, c > 1.0, "greater than 1")
+    lvl = _check.real_array("level", level, low=0.0)
+    p, q = 1.0 / c, (c - 1.0) / c
+    sigma = np.sqrt((1.0 / p + 1.0 / q) / (4.0 * rounds))
+    shift = np.sqrt(lvl / rounds) * (1.0 / np.sqrt(q) - 1.0 / np.sqrt(p)) / sigma
+
+    def slope(z: Floats) -> Floats:  # of log z + log Phibar(z + shift); falls from +inf to below 0
+        hazard = np.exp(-0.5 * (z + shift) ** 2 - log_ndtr(-(z + shift))) / math.sqrt(2.0 * math.pi)
+        return np.asarray(1.0 / z - hazard)
+
+    z = _root(slope, np.full(shift.shape, 1e-12), np.abs(shift) + 2.0)
+    return np.asarray(sigma * z * np.exp(log_ndtr(-(z + shift)))), np.asarray(sigma * z)
+
+
+def _root(falling: Callable[[Floats], Floats], low: Floats, high: Floats) -> Floats:
+    for _ in range(100):  # bisection in log z: 100 halvings leave nothing of a double
+        middle = np.sqrt(low * high)
+        up = falling(middle) > 0.0
+        low, high = np.where(up, middle, low), np.where(up, high, middle)
+    return low
+
+
+def _rounds(n: ArrayLike) -> Floats:
+    return _check.real_array("n", n, low=1.0)
+
+
+def _cstar(cstar: ArrayLike) -> Floats:
+    return _check.real_array("cstar", cstar, low=1.0)
+
+
+def _contexts(contexts: int, low: int = 2) -> int:
+    return int(_check.whole_array("contexts", contexts, low=low))
+
+
+def _where(stated: NDArray[np.bool_], bound: Floats) -> Floats:
+    return np.asarray(np.where(stated, bound, np.nan))

@@ -1,0 +1,416 @@
+r"""Hard and instructive instances, each a function of its parameters that returns ``(bandit, behavior)``.
+
+Two kinds, kept apart. In a **lower-bound** instance the law of the pairs is the same under every hypothesis, so no
+rule can read the answer off the counts. In a **simulation** instance the law knows the best arm: good for showing how
+a rule behaves, never for claiming what no rule can do. Every function says which it is, and all but `greedy_failure`
+and `missing_mass` state their loss through `exact.suboptimality`.
+
+All constructions are derived in the project's theory notes; they attain the rates of Rashidinejad et al. (2021),
+arXiv:2103.12021, but are not claimed to be that paper's own.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pessimism import _check
+from pessimism.bandits.data import Floats
+from pessimism.bandits.model import Bandit
+
+Instance = tuple[Bandit, Floats]
+
+
+def two_point(cstar: float, gap: float, best: int = 0) -> Instance:
+    r"""Lower-bound pair for :math:`C^* \ge 2`: one law, and arm 0 better or worse than a fair coin.
+
+    Parameters
+    ----------
+    cstar : float
+        :math:`C^*` of the hypothesis in which arm 0 is best, at least 2. In the other it is at most 2.
+    gap : float
+        Gap g, in (0, 1/2].
+    best : {0, 1}
+        The hypothesis: arm 0 has mean 1/2 + g (0) or 1/2 - g (1); arm 1 has mean 1/2.
+
+    Returns
+    -------
+    Bandit, (1, 2) float
+        The law is (1/C*, 1 - 1/C*) under both.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    For g <= 1/4 the divergence of the two logs is at most :math:`8.8 g^2 N/C^*`; at :math:`g = \sqrt{C^*/(17.6 N)}`
+    any rule loses at least :math:`0.036\sqrt{C^*/N}` on one of them. Derived by us.
+
+    Examples
+    --------
+    >>> bandit, mu = two_point(4.0, 0.1)
+    >>> float(bandit.coverage(mu))
+    4.0
+    """
+    c, g = _cstar(cstar, low=2.0), _gap(gap, high=0.5)
+    first = 0.5 + g if _best(best) == 0 else 0.5 - g
+    return Bandit([[first, 0.5]]), np.array([[1.0 / c, 1.0 - 1.0 / c]])
+
+
+def swapped(cstar: float, gap: float, best: int = 0) -> Instance:
+    r"""Pair for :math:`1 < C^* < 2` in which means and law are swapped together.
+
+    Parameters
+    ----------
+    cstar : float
+        :math:`C^*` of both hypotheses, in [1, 2].
+    gap : float
+        Half the distance g of the means 1/2 + g and 1/2 - g, in (0, 1/2]; a wrong choice loses 2g.
+    best : {0, 1}
+        The better arm; it is played with probability 1/C*.
+
+    Returns
+    -------
+    Bandit, (1, 2) float
+        Simulation instance singly: the law differs between the hypotheses. As a pair it gives a lower bound.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    The most played arm is exponent-optimal on this pair as the gap vanishes. Derived by us.
+
+    Examples
+    --------
+    >>> bandit, mu = swapped(1.25, 0.1, best=1)
+    >>> bandit.means.tolist(), mu.round(12).tolist()
+    ([[0.4, 0.6]], [[0.2, 0.8]])
+    """
+    c, g = _cstar(cstar, high=2.0), _gap(gap, high=0.5)
+    return _ordered([0.5 + g, 0.5 - g], [1.0 / c, 1.0 - 1.0 / c], _best(best))
+
+
+def symmetric(cstar: float, gap: float, best: int = 0) -> Instance:
+    r"""The family of the rate plots: means :math:`1/2 \pm g/2`, best arm played with probability :math:`1/C^*`.
+
+    Parameters
+    ----------
+    cstar : float
+        :math:`C^*`, at least 1.
+    gap : float
+        Gap g, in (0, 1]; a wrong choice loses g.
+    best : {0, 1}
+        The better arm.
+
+    Returns
+    -------
+    Bandit, (1, 2) float
+        Simulation instance; re-optimise the gap for every N and rule.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Examples
+    --------
+    >>> bandit, mu = symmetric(4.0, 0.5)
+    >>> bandit.means.tolist(), mu.tolist()
+    ([[0.75, 0.25]], [[0.25, 0.75]])
+    """
+    c, g = _cstar(cstar), _gap(gap)
+    return _ordered([0.5 + g / 2, 0.5 - g / 2], [1.0 / c, 1.0 - 1.0 / c], _best(best))
+
+
+def lcb_failure(cstar: float, n: int, level: float, best: int = 0) -> Instance:
+    r"""The member of `symmetric` on which LCB of a given level does badly.
+
+    Parameters
+    ----------
+    cstar : float
+        :math:`C^*`, greater than 1.
+    n : int
+        Rounds in the log, at least 1.
+    level : float
+        Level L of the index :math:`\hat r - \sqrt{L/N(a)}`, positive.
+    best : {0, 1}
+        The better arm.
+
+    Returns
+    -------
+    Bandit, (1, 2) float
+        Simulation instance.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    With p = 1/C*, :math:`\Delta_b = \sqrt{L/N}(1/\sqrt{1-p} - 1/\sqrt p)` and
+    :math:`\sigma^2 = (1/p + 1/(1-p))/(4N)`, the gap maximises g Phibar((g + Delta_b)/sigma): about
+    :math:`\sigma^2/\Delta_b` for C* < 2 (pessimism helps, a wrong choice is a rare event) and just below
+    :math:`|\Delta_b|` for C* > 2 (the better arm is the less played one, and LCB punishes it). At most 1.
+    Derived by us.
+
+    Examples
+    --------
+    >>> bandit, mu = lcb_failure(4.0, n=1000, level=3.0)
+    >>> float(bandit.gaps.max().round(3))
+    0.046
+    """
+    from pessimism.bandits.bounds import lcb_normal_gap
+
+    return symmetric(cstar, min(float(lcb_normal_gap(n, cstar, level)), 1.0), best)
+
+
+def greedy_failure(n: int, q: float = 0.567143, shortfall: float = 1e-6) -> Instance:
+    r"""Nearly expert data on which greedy loses a constant: one arm is sure, the other was hardly tried.
+
+    Parameters
+    ----------
+    n : int
+        Rounds in the log, at least 2.
+    q : float
+        Mean of the Bernoulli arm 1, in (0, 1). The default maximises the loss.
+    shortfall : float
+        Arm 0 always pays 1 - shortfall, in (0, 1e-3], so that a lucky arm 1 beats it.
+
+    Returns
+    -------
+    Bandit, (1, 2) float
+        Simulation instance, :math:`C^* = 1/(1 - 1/n)`: arm 1 is played with probability 1/n.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Greedy errs when arm 1 was tried and always paid: its loss is
+    :math:`(1 - q)[(1 - (1-q)/n)^n - (1 - 1/n)^n] \to (1-q)(e^{q-1} - e^{-1})` as shortfall vanishes, at most 0.12153
+    for every n, while C* tends to 1. Our own version of the statement that the empirically best arm fails on nearly
+    expert data.
+
+    Examples
+    --------
+    >>> from pessimism.bandits import exact
+    >>> bandit, mu = greedy_failure(1000)
+    >>> round(float(exact.suboptimality(bandit, mu, 1000, level=0.0)), 4)
+    0.1216
+    """
+    rounds = int(_check.whole_array("n", n, low=2))
+    mean = _check.open_unit_interval("q", q)
+    short = _check.scalar("shortfall", shortfall, lambda x: 0.0 < x <= 1e-3, "in (0, 1e-3]")
+    bandit = Bandit([[1.0 - short, mean]], rewards=[["deterministic", "bernoulli"]])
+    return bandit, np.array([[1.0 - 1.0 / rounds, 1.0 / rounds]])
+
+
+def ambiguous_contexts(cstar: float, contexts: int, gap: float, best: Sequence[int] | None = None) -> Instance:
+    r"""Expert data in one context, a coin toss in the others, :math:`1 \le C^* \le 2`: where the C* - 1 comes from.
+
+    Parameters
+    ----------
+    cstar : float
+        :math:`C^*`, in [1, 2]; every covered ratio equals it.
+    contexts : int
+        S, at least 2. Context 0 has probability 2 - C*, the others share C* - 1.
+    gap : float
+        Gap g of every context, in (0, 1]; means 1/2 +- g/2.
+    best : (S,) sequence of {0, 1}, optional
+        Better arm of every context. Default: alternating, so that no tie-break by index is flattered.
+
+    Returns
+    -------
+    Bandit, (S, 2) float
+        A lower-bound instance: in the ambiguous contexts both arms have probability rho(s)/C* under every hypothesis.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    The marginal of the law is not :math:`\rho`. The most played arm is a coin toss in all ambiguous contexts, for
+    ever: it loses exactly (C* - 1) g/2 plus what it misses in context 0. Any rule loses at least
+    :math:`0.0511\sqrt{C^*(S-1)(C^*-1)/N}` at the worst gap. Derived by us.
+
+    Examples
+    --------
+    >>> bandit, mu = ambiguous_contexts(1.25, contexts=3, gap=0.1)
+    >>> float(bandit.coverage(mu)), float(mu.sum().round(12))
+    (1.25, 1.0)
+    """
+    c, s = _cstar(cstar, high=2.0), _contexts(contexts)
+    rho = np.concatenate([[2.0 - c], np.full(s - 1, (c - 1.0) / (s - 1))])
+    other = rho / c
+    other[0] = 0.0
+    return _by_context(rho, np.stack([rho / c, other], axis=-1), _gap(gap), best)
+
+
+def covered_contexts(cstar: float, contexts: int, gap: float, best: Sequence[int] | None = None) -> Instance:
+    r"""S copies of `symmetric` under uniform contexts, any :math:`C^* \ge 1`.
+
+    Parameters
+    ----------
+    cstar : float
+        :math:`C^*`, at least 1.
+    contexts : int
+        S, at least 2.
+    gap : float
+        Gap g of every context, in (0, 1]; means 1/2 +- g/2.
+    best : (S,) sequence of {0, 1}, optional
+        Better arm of every context. Default: alternating.
+
+    Returns
+    -------
+    Bandit, (S, 2) float
+        A simulation instance, never a lower bound: for C* > 2 the rule "least played" reads the best arm off the law.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Examples
+    --------
+    >>> bandit, mu = covered_contexts(4.0, contexts=2, gap=0.1, best=[0, 0])
+    >>> mu.tolist()
+    [[0.125, 0.375], [0.125, 0.375]]
+    """
+    c, s = _cstar(cstar), _contexts(contexts)
+    rho = np.full(s, 1.0 / s)
+    return _by_context(rho, np.stack([rho / c, rho * (1.0 - 1.0 / c)], axis=-1), _gap(gap), best)
+
+
+def contextual_two_point(cstar: float, contexts: int, gap: float, best: Sequence[int] | None = None) -> Instance:
+    r"""S copies of `two_point` under uniform contexts, :math:`C^* \ge 2`: the contextual lower bound.
+
+    Parameters
+    ----------
+    cstar : float
+        :math:`C^*` as soon as arm 0 is best in some context, at least 2.
+    contexts : int
+        S, at least 2.
+    gap : float
+        Gap g, in (0, 1/2]: arm 0 has mean 1/2 +- g, arm 1 has 1/2.
+    best : (S,) sequence of {0, 1}, optional
+        Better arm of every context. Default: alternating.
+
+    Returns
+    -------
+    Bandit, (S, 2) float
+        A lower-bound instance: the law is (1/C*, 1 - 1/C*)/S in every context, under every hypothesis.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    At :math:`g = \sqrt{S C^*/(17.6 N)}` any rule loses at least :math:`0.036\sqrt{S C^*/N}` for N >= S C* under some
+    hypothesis. Derived by us.
+
+    Examples
+    --------
+    >>> bandit, mu = contextual_two_point(4.0, contexts=2, gap=0.1)
+    >>> float(bandit.coverage(mu))
+    4.0
+    """
+    c, s, g = _cstar(cstar, low=2.0), _contexts(contexts), _gap(gap, high=0.5)
+    arms = _bests(best, s)
+    means = np.stack([np.where(arms == 0, 0.5 + g, 0.5 - g), np.full(s, 0.5)], axis=-1)
+    return Bandit(means), np.tile([1.0 / (c * s), (1.0 - 1.0 / c) / s], (s, 1))
+
+
+def missing_mass(n: int, contexts: int, arms: int = 2, gap: float = 1.0, best: Sequence[int] | None = None) -> Instance:
+    r"""Expert data, :math:`C^* = 1`, and still a loss of order S/N: contexts that the log has not met.
+
+    Parameters
+    ----------
+    n : int
+        Rounds in the log, at least 1.
+    contexts : int
+        S, at least 2 and at most n + 2. All but context 0 have probability 1/(n + 1).
+    arms : int
+        A, at least 2.
+    gap : float
+        Gap g, in (0, 1]: the best arm has mean 1/2 + g/2, the others 1/2 - g/2.
+    best : (S,) sequence of int, optional
+        Best arm of every context. Default: s mod A. For the lower bound it is uniform and unknown.
+
+    Returns
+    -------
+    Bandit, (S, A) float
+        A lower-bound instance once `best` is drawn at random.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Any rule loses :math:`\frac{S-1}{N+1}(\frac{N}{N+1})^N (1 - \frac1A) g` on average over `best`
+    (`bounds.missing_mass_loss`). Derived by us.
+
+    Examples
+    --------
+    >>> bandit, mu = missing_mass(9, contexts=3)
+    >>> float(bandit.coverage(mu)), bandit.contexts.tolist()
+    (1.0, [0.8, 0.1, 0.1])
+    """
+    rounds, s = int(_check.whole_array("n", n, low=1)), _contexts(contexts)
+    a, g = int(_check.whole_array("arms", arms, low=2)), _gap(gap)
+    if s > rounds + 2:
+        raise ValueError(f"contexts must be at most n + 2 = {rounds + 2}, got {s}")
+    rho = np.full(s, 1.0 / (rounds + 1))
+    rho[0] = (rounds + 2 - s) / (rounds + 1)
+    on_best = _bests(best, s, a)[:, None] == np.arange(a)
+    return Bandit(np.where(on_best, 0.5 + g / 2, 0.5 - g / 2), contexts=rho), np.where(on_best, rho[:, None], 0.0)
+
+
+def _cstar(cstar: float, low: float = 1.0, high: float = math.inf) -> float:
+    end = "inf)" if high == math.inf else f"{high:g}]"
+    return _check.scalar("cstar", cstar, lambda c: low <= c <= high and c < math.inf, f"in [{low:g}, {end}")
+
+
+def _gap(gap: float, high: float = 1.0) -> float:
+    return _check.scalar("gap", gap, lambda g: 0.0 < g <= high, f"in (0, {high:g}]")
+
+
+def _contexts(contexts: int) -> int:
+    return int(_check.whole_array("contexts", contexts, low=2))
+
+
+def _best(best: int) -> int:
+    return int(_check.whole_array("best", best, high=1))
+
+
+def _bests(best: Sequence[int] | None, contexts: int, arms: int = 2) -> NDArray[np.int64]:
+    chosen = _check.whole_array("best", np.arange(contexts) % arms if best is None else best, high=arms - 1)
+    if chosen.shape != (contexts,):
+        raise ValueError(f"best must hold one arm for each of {contexts} contexts, got shape {chosen.shape}")
+    return chosen
+
+
+def _ordered(means: list[float], law: list[float], best: int) -> Instance:
+    order = [best, 1 - best]  # its own inverse
+    return Bandit([[means[i] for i in order]]), np.array([[law[i] for i in order]])
+
+
+def _by_context(rho: Floats, law: Floats, gap: float, best: Sequence[int] | None) -> Instance:
+    """Means 1/2 +- g/2; column 0 of `law` belongs to the better arm of every context."""
+    arms = _bests(best, len(rho))[:, None]
+    means = np.where(arms == np.arange(2), 0.5 + gap / 2, 0.5 - gap / 2)
+    return Bandit(means, contexts=rho), np.where(arms == 0, law, law[:, ::-1])

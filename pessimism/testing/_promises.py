@@ -1,0 +1,320 @@
+r"""What every rule owes its user, one function a promise.
+
+A rule maps the pulls :math:`N(s,a)` (`counts`) and reward sums of a log to one arm per context. Whatever it is for, the
+answer should not depend on how arms and contexts are numbered, on the zero and the unit of the reward, or on the other
+data sets of the batch; it should be repeatable, leave the data alone, and not bet on an arm that nobody has tried while
+a tried one is there. None of this sees an interval that is too narrow; that is what a claimed level is for.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism.bandits.data import BanditData, Floats
+from pessimism.testing import _level
+from pessimism.testing.strategies import bandit_data
+
+Rule = Callable[[BanditData], ArrayLike]
+Arms = NDArray[np.int64]
+
+FIELDS = ("counts", "sums", "squares")
+
+RELATIVES = (2, 3)
+"""Batch in which a data set is put beside five relatives of it."""
+
+REPLICATED = 10**6
+"""How often the longest log of that batch repeats the data set: a total over the whole batch is then far off."""
+
+
+class RuleError(AssertionError):
+    """A rule broke a promise: the message says which, on which data, and what the rule answered."""
+
+    __module__ = "pessimism.testing"  # where users find it, and what tracebacks print
+
+
+class Case(NamedTuple):
+    """A data set without ties, and what is done to it."""
+
+    data: BanditData
+    arm_order: tuple[int, ...]
+    context_order: tuple[int, ...]
+    shift: float
+    scale: float
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    data = draw(bandit_data(max_contexts=3, max_pulls=500, ties=False))
+    arm_order, context_order = draw(st.permutations(range(data.n_arms))), draw(st.permutations(range(data.n_contexts)))
+    # powers of two: scaling is then exact, and what changes is the rule's doing
+    shift, scale = draw(st.sampled_from([1.0, -1.0, 4.0])), draw(st.sampled_from([4.0, 0.25, 1024.0]))
+    return Case(data, tuple(arm_order), tuple(context_order), shift, scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The rule under test, asked in such a way that it can neither pass over a warning nor touch our arrays."""
+
+    rule: Rule
+    level: _level.Level | None
+    waived: frozenset[str]
+
+    def ask(self, data: BanditData, promise: str = "contract") -> Arms:
+        """(..., S) the rule's answer about a copy of `data`; a RuleError if it is not one."""
+        where = f"in a batch of shape {data.shape} " if data.shape else ""
+        handed = _writable_copy(data)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", RuntimeWarning)
+                policy = np.asarray(self.rule(handed))
+        except Exception as error:
+            verb = "warned of" if isinstance(error, Warning) else "raised"
+            raise self.error(promise, f"{where}it {verb} {type(error).__name__}: {error}", data) from error
+        for name in FIELDS:
+            if not np.array_equal(getattr(data, name), getattr(handed, name)):
+                raise self.error("mutation", f"{where}it wrote into data.{name}: work on a copy", data, policy)
+        wrong = _malformed(policy, data)
+        if wrong is not None:
+            raise self.error(promise, where + wrong, data, policy)
+        return policy.astype(np.int64)
+
+    def error(self, promise: str, wrong: str, data: BanditData, policy: NDArray[Any] | None = None) -> RuleError:
+        function = self.rule.func if isinstance(self.rule, partial) else self.rule
+        name = getattr(function, "__name__", None) or repr(function)
+        waiver = (
+            f'\n  If that is meant, declare it: check_rule(..., waive=["{promise}"])' if promise in WAIVABLE else ""
+        )
+        return RuleError(f'{name} breaks "{promise}": {wrong}{waiver}\n{_shown(data, policy)}')
+
+    def comparable(self, data: BanditData) -> NDArray[np.bool_]:
+        """(..., S) contexts in which the choice is between pulled arms, which have a mean and a width."""
+        pulled = data.counts > 0
+        return np.asarray(pulled.all(axis=-1) if "pulled" in self.waived else pulled.any(axis=-1))
+
+
+def repeat(subject: Subject, case: Case, policy: Arms) -> None:
+    again = subject.ask(case.data)
+    if not np.array_equal(policy, again):
+        wrong = f"asked again about the same data, it answered {again.tolist()}: give its generator a fixed seed"
+        raise subject.error("repeat", wrong, case.data, policy)
+
+
+def batch(subject: Subject, case: Case, policy: Arms) -> None:
+    family = _relatives(case.data)
+    together = subject.ask(family, "batch")
+    for index in np.ndindex(*RELATIVES):
+        alone = policy if not any(index) else subject.ask(family[index])
+        if not np.array_equal(alone, together[index]):
+            wrong = (
+                f"within a batch of shape {RELATIVES} this data set is answered {together[index].tolist()}, not as it "
+                "is alone: a data set's totals are sums over the last two axes (data.n), its maxima are over the last"
+            )
+            raise subject.error("batch", wrong, family[index], alone)
+
+
+def pulled(subject: Subject, case: Case, policy: Arms) -> None:
+    data = case.data
+    wrong = (_at(data.counts, policy) == 0) & data.counts.any(axis=-1)
+    if wrong.any():
+        s = int(np.argmax(wrong))
+        seen = int(np.argmax(data.counts[s]))
+        text = (
+            f"in context {s} it chose arm {policy[s]}, which was never pulled, though arm {seen} was "
+            f"(pulls: {data.counts[s, seen]}). {_why_unpulled(subject, data, s, policy, seen)}"
+        )
+        raise subject.error("pulled", text, data, policy)
+
+
+def shift(subject: Subject, case: Case, policy: Arms) -> None:
+    low, high = case.data.reward_range
+    wrong = (
+        f"with {case.shift:g} added to every reward and reward_range = ({low + case.shift:g}, {high + case.shift:g}), "
+        "it answered {}: does it compare sums where means belong, or take 0 for the lowest reward?"
+    )
+    _unchanged(subject, "shift", case.data, policy, _transformed(case.data, case.shift, 1.0), wrong)
+
+
+def scale(subject: Subject, case: Case, policy: Arms) -> None:
+    low, high = case.data.reward_range
+    wrong = (
+        f"with every reward times {case.scale:g} and reward_range = ({low * case.scale:g}, {high * case.scale:g}), "
+        "it answered {}: widths are in reward units, so they grow with the width of data.reward_range"
+    )
+    _unchanged(subject, "scale", case.data, policy, _transformed(case.data, 0.0, case.scale), wrong)
+
+
+def arms(subject: Subject, case: Case, policy: Arms) -> None:
+    order = np.array(case.arm_order)
+    wrong = (
+        f"with the arms in the order {order.tolist()} it answered, in the numbers below, {{}}: it goes by their number"
+    )
+    _unchanged(
+        subject, "arms", case.data, policy, _taken(case.data, order, -1), wrong, lambda renumbered: order[renumbered]
+    )
+
+
+def contexts(subject: Subject, case: Case, policy: Arms) -> None:
+    order = np.array(case.context_order)
+    wrong = (
+        f"with the contexts in the order {order.tolist()} it answered, in the order below, {{}}: "
+        "it goes by their number, or mixes contexts up"
+    )
+    back = np.argsort(order)
+    _unchanged(
+        subject, "contexts", case.data, policy, _taken(case.data, order, -2), wrong, lambda reordered: reordered[back]
+    )
+
+
+def level(subject: Subject, case: Case, policy: Arms) -> None:
+    """The chosen arm has the highest index of the claimed level, to the accuracy of its width."""
+    data = case.data
+    if subject.level is None or data.n == 0:
+        return
+    claim = float(np.asarray(subject.level(int(data.n), data.n_contexts, data.n_arms)))
+    index, width = _claimed_index(data, claim)
+    best = index.argmax(axis=-1)
+    slack = _level.ACCURACY * (_at(width, policy) + _at(width, best)) + _level.RESOLUTION
+    wrong = subject.comparable(data) & (_at(index, best) - _at(index, policy) > slack)
+    if wrong.any():
+        s = int(np.argmax(wrong))
+        text = (
+            f"in context {s} it chose arm {policy[s]}, with index {index[s, policy[s]]:.4g} at the claimed level "
+            f"L = {claim:.4g}; arm {best[s]} has {index[s, best[s]]:.4g}"
+        )
+        raise subject.error("level", text, data, policy)
+
+
+PROMISES: dict[str, Callable[[Subject, Case, Arms], None]] = {
+    "repeat": repeat,
+    "batch": batch,
+    "pulled": pulled,
+    "arms": arms,
+    "contexts": contexts,
+    "shift": shift,
+    "level": level,
+    "scale": scale,
+}
+"""Promises in the order in which they are reported: a broken one often breaks those after it, seldom those before."""
+
+WAIVABLE = tuple(name for name in PROMISES if name != "level")  # not claiming a level is enough
+
+
+def _unchanged(
+    subject: Subject,
+    promise: str,
+    data: BanditData,
+    policy: Arms,
+    changed: BanditData,
+    wrong: str,
+    back: Callable[[Arms], Arms] = lambda same: same,
+) -> None:
+    """Fail if `changed` is answered with other arms; arms with the same statistics are one and the same."""
+    answer = back(subject.ask(changed, promise))
+    differs = np.zeros(policy.shape, dtype=bool)
+    for name in FIELDS:
+        statistic = getattr(data, name)
+        differs |= _at(statistic, policy) != _at(statistic, answer)
+    if promise in ("shift", "scale"):  # the index of an unpulled arm may be a number of the rule's own
+        differs &= subject.comparable(data)
+    if differs.any():
+        raise subject.error(promise, wrong.format(answer.tolist()), data, policy)
+
+
+def _why_unpulled(subject: Subject, data: BanditData, s: int, policy: Arms, seen: int) -> str:
+    # let arm 0 and the pulled arm change places: a fall-back stays at 0, a good opinion of unpulled arms moves away
+    order = np.arange(data.n_arms)
+    order[[0, seen]] = seen, 0
+    if policy[s] == 0 and subject.ask(_taken(data, order, -1))[s] == 0:
+        return "It falls back to index 0, whichever arm that is"
+    return "An arm without pulls has no mean: give it the index -inf (0 beats every bound below 0, NaN wins any argmax)"
+
+
+def _malformed(policy: NDArray[Any], data: BanditData) -> str | None:
+    shape, expected = data.counts.shape, data.counts.shape[:-1]
+    if policy.dtype.kind not in "iu":
+        return f"a policy holds arm numbers (int), it returned dtype {policy.dtype}: is max used for argmax?"
+    if policy.shape != expected:
+        hint = "one arm per context"
+        if policy.shape == shape:
+            hint = "one number per arm: is the argmax missing?"
+        elif policy.ndim == 0:
+            hint = "a single arm: the argmax needs axis=-1"
+        elif taken := [axis for axis in range(len(shape)) if policy.shape == shape[:axis] + shape[axis + 1 :]]:
+            hint = f"as if the best were taken over axis {taken[0]}: arms are the last axis (axis=-1)"
+        return f"its answer must have shape {expected}, got {policy.shape}, {hint}"
+    bad = (policy < 0) | (policy >= data.n_arms)
+    if bad.any():
+        return f"it chose arm {policy[bad][0]}, but arms are numbered from 0 to {data.n_arms - 1}"
+    return None
+
+
+def _claimed_index(data: BanditData, claim: float) -> tuple[Floats, Floats]:
+    """Index and width of every arm of one data set; an unpulled arm is worse than any other."""
+    if np.isinf(claim):
+        index, width = np.sign(claim) * data.counts, np.zeros(data.counts.shape)
+    else:
+        low, high = data.reward_range
+        width = (high - low) * np.sqrt(abs(claim) / np.maximum(data.counts, 1))
+        index = data.means - np.sign(claim) * width
+    return np.where(data.counts > 0, index, np.finfo(np.float64).min), width
+
+
+def _at(table: NDArray[Any], policy: Arms) -> NDArray[Any]:
+    return np.take_along_axis(table, policy[..., None], axis=-1)[..., 0]
+
+
+def _writable_copy(data: BanditData) -> BanditData:
+    copy = _mapped(data, np.copy)
+    for name in FIELDS:
+        getattr(copy, name).setflags(write=True)
+    return copy
+
+
+def _mapped(data: BanditData, change: Callable[[NDArray[Any]], NDArray[Any]]) -> BanditData:
+    counts, sums, squares = (np.ascontiguousarray(change(getattr(data, name))) for name in FIELDS)
+    return BanditData.trusted(counts, sums, squares, data.reward_range)
+
+
+def _taken(data: BanditData, order: NDArray[np.integer], axis: int) -> BanditData:
+    return _mapped(data, lambda array: np.take(array, order, axis=axis))
+
+
+def _transformed(data: BanditData, a: float, b: float) -> BanditData:
+    """The same rounds with rewards a + b r."""
+    squares = np.zeros_like(data.sums) if data.squares is None else data.squares
+    low, high = data.reward_range
+    return BanditData.trusted(
+        data.counts,
+        a * data.counts + b * data.sums,
+        a * a * data.counts + 2 * a * b * data.sums + b * b * squares,
+        (a + b * low, a + b * high),
+    )
+
+
+def _relatives(data: BanditData) -> BanditData:
+    turned = [_taken(data, np.arange(data.counts.shape[axis])[::-1], axis) for axis in (-1, -2)]
+    repeated = [_mapped(data, lambda array, k=times: k * array) for times in (0, 2, REPLICATED)]  # type: ignore[misc]
+    family = [data, *turned, *repeated]
+    counts, sums, squares = (
+        np.stack([getattr(member, name) for member in family]).reshape(*RELATIVES, *data.counts.shape)
+        for name in FIELDS
+    )
+    return BanditData.trusted(counts, sums, squares, data.reward_range)
+
+
+def _shown(data: BanditData, policy: NDArray[Any] | None) -> str:
+    """Python that rebuilds the data when pasted; of a batch, the shape has to do."""
+    if data.shape:
+        lines = [f"counts.shape = {data.counts.shape}"]
+    else:
+        lines = [f"{name} = {getattr(data, name).tolist()}" for name in FIELDS]
+    lines.append(f"reward_range = {data.reward_range}")
+    if policy is not None:
+        lines.append(f"answer = {policy.tolist()}")
+    return "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,200 @@
+r"""Checking a rule: known awkward logs, then many drawn ones, then, if it claims a level, the widths it acts on.
+
+Most mistakes in a rule break a symmetry of the problem, so they are found without knowing what the rule is for
+(`pessimism.testing._promises`). A square root forgotten or a delta that stays fixed breaks none: the rule then has to
+say which level L it means to use, and is measured (`pessimism.testing._level`).
+"""
+
+from collections.abc import Callable, Collection
+from random import Random
+
+import numpy as np
+from hypothesis import Phase, Verbosity, find, settings
+from hypothesis.errors import Flaky, NoSuchExample
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism.bandits.data import BanditData
+from pessimism.testing import _level, _promises
+from pessimism.testing._promises import PROMISES, WAIVABLE, Case, Rule, RuleError, Subject
+
+
+def check_rule(
+    rule: Rule,
+    *,
+    level: _level.Level | float | None = None,
+    waive: Collection[str] = (),
+    examples: int = 100,
+) -> None:
+    r"""Raise a RuleError that shows the smallest data set found on which a rule does what a rule must not do.
+
+    Parameters
+    ----------
+    rule : callable
+        ``rule(data) -> policy``: one arm per context, (..., S) int.
+    level : callable or float, optional
+        What the rule claims to be: the arm with the highest :math:`\hat r - w\sqrt{L/N}`, where w is the width of the
+        reward range and L is this number, or ``level(n, contexts, arms)``. `hoeffding_level` for a Hoeffding lower
+        confidence bound with delta = 1/n, 0 for the highest mean, inf for the most pulls. Default: no claim.
+    waive : collection of str
+        Promises that the rule does not make: those quoted in the Notes. With "pulled" waived, "shift", "scale" and the
+        level are tried only in contexts whose arms were all pulled, so that an unpulled arm may have any index.
+    examples : int
+        Data sets to draw, besides a few fixed ones: one arm, one round, no rounds at all, ties, a very long log.
+
+    Raises
+    ------
+    RuleError
+        An AssertionError: a plain call is a test.
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    The promises, in the order in which they are reported:
+
+    - contract: an integer array of shape (..., S) of arms that exist; no exception and no RuntimeWarning
+    - mutation: the data are left as they were
+    - "repeat": the same data, the same answer
+    - "batch": a data set is answered within a batch as it is alone
+    - "pulled": no arm without pulls is chosen in a context that has an arm with pulls
+    - "arms", "contexts": renumbered, they are chosen as before
+    - "shift": r + a in place of every reward r, with the reward range moved along, changes nothing
+    - level: the claimed one, to 1 % of the width; if it is not, the one in use is measured and the slip named
+    - "scale": b r in place of every reward r, with the reward range scaled along, changes nothing
+
+    Drawn data have no ties, so a rule may break ties as it likes, but always in the same way. Squared sums are given,
+    for rules that need them. The drawn data depend on nothing but the versions of the packages.
+
+    Examples
+    --------
+    >>> from pessimism.bandits import hoeffding_level, lcb
+    >>> check_rule(lcb, level=hoeffding_level, examples=20)
+
+    >>> def hasty(data):  # no square root
+    ...     L = hoeffding_level(data.n, data.n_contexts, data.n_arms)[..., None, None]
+    ...     bound = data.means - L / np.maximum(data.counts, 1)
+    ...     return np.where(data.counts > 0, bound, -np.inf).argmax(axis=-1)
+    >>> try:
+    ...     check_rule(hasty, level=hoeffding_level, examples=20)
+    ... except RuleError as error:
+    ...     print(str(error).partition(".")[0])
+    hasty breaks "level": the square root is missing: its widths are L/N(a), not sqrt(L/N(a))
+    """
+    __tracebackhide__ = True  # pytest then points at the line of the test
+    if not callable(rule):
+        raise TypeError(f"rule must be a function of the data, got {rule!r}")
+    if isinstance(waive, str):
+        raise TypeError(f"waive must be a collection of names, like [{waive!r}]")
+    for name in waive:
+        _check.choice("waive", name, WAIVABLE)
+    number = int(_check.whole_array("examples", examples, low=1))
+    subject = Subject(rule, _as_level(level), frozenset(waive))
+    error = _fixed_failure(subject)
+    if error is None:
+        error = _drawn_failure(subject, number)
+    if error is not None:
+        raise error
+
+
+def _as_level(level: _level.Level | float | None) -> _level.Level | None:
+    if level is None or callable(level):
+        return level
+    number = _check.not_nan("level", level)
+    return lambda n, contexts, arms: number
+
+
+def _fixed() -> dict[str, BanditData]:
+    """Logs that random ones seldom are; rewards of 0 and 1, whose squares are themselves."""
+    one_round = np.array([[0, 0, 0], [0, 1, 0]])
+    logs: dict[str, tuple[ArrayLike, ArrayLike]] = {
+        "no rounds at all": (0 * one_round, 0 * one_round),
+        "one arm": ([[3]], [[1]]),
+        "one arm, never pulled": ([[0]], [[0]]),
+        "one round, reward 1": (one_round, one_round),
+        "one round, reward 0": (one_round, 0 * one_round),
+        "nothing but ties": (np.full((8, 4), 2), np.full((8, 4), 1)),
+        "a very long log": ([[10**12, 3 * 10**12]], [[4 * 10**11, 15 * 10**11]]),
+    }
+    return {what: BanditData(counts, sums, sums) for what, (counts, sums) in logs.items()}
+
+
+def _fixed_failure(subject: Subject) -> RuleError | None:
+    for what, data in _fixed().items():
+        orders = tuple(range(data.n_arms)), tuple(range(data.n_contexts))
+        for error in _failures(subject, Case(data, *orders, 1.0, 1.0), ("repeat", "pulled")).values():
+            shown = RuleError(f"{error}\n  This is a fixed example: {what}.")
+            shown.__cause__ = error.__cause__
+            return shown
+    return None
+
+
+def _drawn_failure(subject: Subject, examples: int) -> RuleError | None:
+    found = _first_failures(subject, examples)
+    error = None
+    if set(found) <= {"level", "scale"}:  # a duel says more about a level than a drawn example does
+        error = _level_failure(subject)
+    return _smallest(subject, examples, found) if found and error is None else error
+
+
+def _failures(subject: Subject, case: Case, names: Collection[str]) -> dict[str, RuleError]:
+    """What the rule does wrong on this case, in order; without a valid answer there is nothing else to ask."""
+    found = {}
+    try:
+        policy = subject.ask(case.data)
+    except RuleError as error:
+        return {"contract": error}
+    for name in names:
+        if name in subject.waived or name == "contract":
+            continue
+        try:
+            PROMISES[name](subject, case, policy)
+        except RuleError as error:
+            found[name] = error
+    return found
+
+
+def _first_failures(subject: Subject, examples: int) -> dict[str, RuleError]:
+    """The first failure of every promise among the drawn cases, in the order of promises."""
+    found: dict[str, RuleError] = {}
+
+    def record(case: Case) -> bool:
+        open_names = [name for name in PROMISES if name not in found]
+        for name, error in _failures(subject, case, open_names).items():
+            found.setdefault(name, error)
+        return "contract" in found
+
+    _search(record, examples, (Phase.generate,))
+    return {name: found[name] for name in ("contract", *PROMISES) if name in found}
+
+
+def _smallest(subject: Subject, examples: int, found: dict[str, RuleError]) -> RuleError:
+    """The first of the broken promises on the smallest data that breaks it."""
+    name, error = next(iter(found.items()))
+    case = _search(lambda case: name in _failures(subject, case, (name,)), examples, (Phase.generate, Phase.shrink))
+    return (error if case is None else _failures(subject, case, (name,)).get(name, error)).with_traceback(None)
+
+
+def _search(condition: Callable[[Case], bool], examples: int, phases: tuple[Phase, ...]) -> Case | None:
+    quiet = settings(max_examples=examples, phases=phases, database=None, deadline=None, verbosity=Verbosity.quiet)
+    try:
+        return find(_promises.cases(), condition, settings=quiet, random=Random(0))
+    except (NoSuchExample, Flaky):  # flaky: the rule itself is random, and the first failure has to do
+        return None
+
+
+def _level_failure(subject: Subject) -> RuleError | None:
+    broken = None if subject.level is None else _level.broken_duel(subject.ask, subject.level)
+    if subject.level is None or broken is None:
+        return None
+    duel, lead = broken
+    claim = _level.claim_at(subject.level, duel)
+    text = (
+        f"{_level.likely_cause(subject.ask, subject.level)}. Where it shows: at the claimed L = {claim:.4g} "
+        f"(n = {duel.n}) an arm with {duel.few} pulls must be ahead by {duel.lead(claim):.4g} of one with {duel.many} "
+        f"to be chosen, and is by {lead:.4g}"
+    )
+    return subject.error("level", text, duel.data(lead), subject.ask(duel.data(lead)))
+
+
+__all__ = ["RuleError", "check_rule"]

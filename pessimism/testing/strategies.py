@@ -1,0 +1,237 @@
+r"""Hypothesis strategies for models, laws and data.
+
+Laws and rewards are drawn as whole numbers and divided once: weights :math:`k_i / \sum_j k_j`, mean rewards
+:math:`k / 1009` of the reward range. So examples shrink to numbers that a reader can check by hand. The denominator of
+the means is a prime: unless two arms are given the same statistics, the index :math:`\hat r - w\sqrt{L/N}` of one does
+not equal that of another by an accident of arithmetic, for any simple level :math:`L`.
+"""
+
+import math
+from collections.abc import Callable
+from operator import itemgetter
+from typing import TypeVar
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from numpy.typing import NDArray
+
+from pessimism import _check
+from pessimism.bandits.data import BanditData, Floats
+from pessimism.bandits.model import KINDS, Bandit
+
+GRID = 1009
+"""Mean rewards are multiples of 1/GRID of the reward range: a prime."""
+
+MAX_WEIGHT = 100
+"""A law's smallest positive probability is at least 1/(MAX_WEIGHT x cells)."""
+
+SPREADS = 4
+"""Within-arm variances are multiples of 1/SPREADS of the largest possible."""
+
+UNPULLED = 4
+"""Without ties, one arm in UNPULLED + 1 is taken out of the log."""
+
+UNBOUNDED_WIDTH = 20.0
+"""Rewards of an infinite range are drawn from an interval this wide."""
+
+T = TypeVar("T")
+Cell = tuple[int, int, int]  # pulls, mean and variance in steps of their grids
+
+NO_TIES: tuple[Callable[[Cell], int], ...] = (itemgetter(0), itemgetter(1), lambda cell: cell[0] * cell[1])
+
+
+def bandits(*, max_contexts: int = 4, max_arms: int = 4, rewards: str = "bernoulli") -> SearchStrategy[Bandit]:
+    """Strategy for single models.
+
+    Parameters
+    ----------
+    max_contexts, max_arms : int
+        Largest S and A, at least 1.
+    rewards : str
+        "bernoulli", "deterministic" (means in [0, 1]) or "gaussian" (means in [-10, 10], any scale from 1/4 to 4).
+
+    Returns
+    -------
+    SearchStrategy of Bandit
+        Means of shape (S, A); ties between arms and contexts of probability 0 occur. Shrinks to one context, one arm.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is below 1 or `rewards` is not known.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=10, database=None)
+    ... @given(bandits(max_arms=3))
+    ... def best_policy_loses_nothing(bandit):
+    ...     assert bandit.suboptimality(bandit.best_policy) == 0
+    >>> best_policy_loses_nothing()
+    """
+    sizes = _size("max_contexts", max_contexts), _size("max_arms", max_arms)
+    return _bandits(*sizes, _check.choice("rewards", rewards, KINDS))
+
+
+def behaviors(
+    *, bandit: Bandit | None = None, max_contexts: int = 4, max_arms: int = 4, zeros: bool = True
+) -> SearchStrategy[Floats]:
+    r"""Strategy for laws of the logged (context, arm) pairs.
+
+    Parameters
+    ----------
+    bandit : Bandit, optional
+        The model the law must fit. Default: any shape up to the two sizes.
+    max_contexts, max_arms : int
+        Largest S and A, at least 1; not used with a `bandit`.
+    zeros : bool
+        Whether pairs may have probability 0. Without zeros every :math:`C^*` is finite.
+
+    Returns
+    -------
+    SearchStrategy of (S, A) float
+        Non-negative, total one within 1e-12. Shrinks to a law on the first pair, or to the uniform law without zeros.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is below 1 or `bandit` is not a Bandit.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> bandit = Bandit([[0.6, 0.5]])
+    >>> @settings(max_examples=10, database=None)
+    ... @given(behaviors(bandit=bandit, zeros=False))
+    ... def is_covered(behavior):
+    ...     assert 1 <= bandit.coverage(behavior) < float("inf")
+    >>> is_covered()
+    """
+    if bandit is None:
+        return _behaviors(_size("max_contexts", max_contexts), _size("max_arms", max_arms), zeros)
+    if not isinstance(bandit, Bandit):
+        raise TypeError(f"bandit must be a Bandit, got {type(bandit).__name__}: to draw it too, use bandits().flatmap")
+    return _laws((bandit.n_contexts, bandit.n_arms), zeros)
+
+
+def bandit_data(
+    *,
+    max_contexts: int = 4,
+    max_arms: int = 4,
+    max_pulls: int = 100,
+    size: int | tuple[int, ...] = (),
+    reward_range: tuple[float, float] = (0.0, 1.0),
+    ties: bool = True,
+) -> SearchStrategy[BanditData]:
+    """Strategy for data sets: pulls, reward sums and sums of squares that some log has.
+
+    Parameters
+    ----------
+    max_contexts, max_arms : int
+        Largest S and A, at least 1.
+    max_pulls : int
+        Largest count of a (context, arm) pair, at least 0; without ties, at least `max_arms`.
+    size : int or tuple of int
+        Batch of data sets, in front of (S, A).
+    reward_range : (float, float)
+        Interval that holds every reward; if infinite, rewards are drawn from 20 units of it.
+    ties : bool
+        Whether two pulled arms of a context may share their count, mean or sum. Without ties, a rule that does not
+        look at an arm's name has one answer wherever an arm was pulled.
+
+    Returns
+    -------
+    SearchStrategy of BanditData
+        Always with ``squares``; arms, contexts and logs without pulls occur. Shrinks to one arm that was never pulled.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is out of its range or `reward_range` is not a pair low < high.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> from pessimism.bandits import greedy
+    >>> @settings(max_examples=10, database=None)
+    ... @given(bandit_data(size=(3,)))
+    ... def one_arm_per_context(data):
+    ...     assert greedy(data).shape == data.counts.shape[:-1]
+    >>> one_arm_per_context()
+    """
+    contexts, arms = _size("max_contexts", max_contexts), _size("max_arms", max_arms)
+    pulls = int(_check.whole_array("max_pulls", max_pulls, low=0 if ties else arms))
+    batch = tuple(int(k) for k in _check.whole_array("size", np.atleast_1d(size)))
+    low, high = _check.interval("reward_range", reward_range)
+    return _bandit_data(contexts, arms, pulls, batch, (low, high), ties)
+
+
+@st.composite
+def _bandits(draw: st.DrawFn, max_contexts: int, max_arms: int, rewards: str) -> Bandit:
+    n_contexts, n_arms = draw(st.integers(1, max_contexts)), draw(st.integers(1, max_arms))
+    steps = st.integers(-10 * GRID, 10 * GRID) if rewards == "gaussian" else st.integers(0, GRID)
+    means = np.reshape(draw(_several(steps, n_contexts * n_arms)), (n_contexts, n_arms)) / GRID
+    contexts = draw(_laws((n_contexts,), zeros=True))
+    scale = draw(st.integers(1, 16)) / 4 if rewards == "gaussian" else 0.5
+    return Bandit(means, contexts, rewards, scale)
+
+
+@st.composite
+def _behaviors(draw: st.DrawFn, max_contexts: int, max_arms: int, zeros: bool) -> Floats:
+    shape = draw(st.integers(1, max_contexts)), draw(st.integers(1, max_arms))
+    return draw(_laws(shape, zeros))
+
+
+@st.composite
+def _laws(draw: st.DrawFn, shape: tuple[int, ...], zeros: bool) -> Floats:
+    weights = np.reshape(draw(_several(st.integers(0 if zeros else 1, MAX_WEIGHT), math.prod(shape))), shape)
+    if not weights.any():
+        weights.flat[0] = 1  # weights of 0 are no law; nothing to filter
+    return np.asarray(weights / weights.sum())
+
+
+@st.composite
+def _bandit_data(
+    draw: st.DrawFn,
+    max_contexts: int,
+    max_arms: int,
+    max_pulls: int,
+    size: tuple[int, ...],
+    reward_range: tuple[float, float],
+    ties: bool,
+) -> BanditData:
+    n_contexts, n_arms = draw(st.integers(1, max_contexts)), draw(st.integers(1, max_arms))
+    cells = st.tuples(st.integers(0 if ties else 1, max_pulls), st.integers(0, GRID), st.integers(0, SPREADS))
+    row = _several(cells, n_arms) if ties else st.lists(cells, min_size=n_arms, max_size=n_arms, unique_by=NO_TIES)
+    drawn = np.array(draw(_several(row, math.prod(size) * n_contexts)), dtype=np.int64)
+    counts, share, spread = np.moveaxis(drawn.reshape(*size, n_contexts, n_arms, 3), -1, 0)
+    if not ties:  # unpulled arms are put in afterwards: they may tie among themselves
+        marks = draw(_several(st.integers(0, UNPULLED), counts.size))
+        counts = np.where(np.reshape(marks, counts.shape) < UNPULLED, counts, 0)
+    return _assemble(counts, share / GRID, spread / SPREADS, reward_range)
+
+
+def _assemble(
+    counts: NDArray[np.int64], share: Floats, spread: Floats, reward_range: tuple[float, float]
+) -> BanditData:
+    """Data whose mean rewards divide the range at `share`, and whose variances are `spread` times the largest."""
+    low, high = reward_range
+    if not math.isfinite(high - low):
+        low = low if math.isfinite(low) else (high if math.isfinite(high) else UNBOUNDED_WIDTH / 2) - UNBOUNDED_WIDTH
+        high = high if math.isfinite(high) else low + UNBOUNDED_WIDTH
+    width = high - low
+    means = low + width * share
+    variance = width**2 * share * (1.0 - share) * spread
+    return BanditData(counts, counts * means, counts * (means**2 + variance), reward_range)
+
+
+def _several(elements: SearchStrategy[T], number: int) -> SearchStrategy[tuple[T, ...]]:
+    return st.tuples(*[elements] * number)  # half the cost of a list of fixed length
+
+
+def _size(name: str, value: int) -> int:
+    return int(_check.whole_array(name, value, low=1))
+
+
+__all__ = ["bandit_data", "bandits", "behaviors"]

@@ -1,0 +1,146 @@
+"""List the simulations, or run one, resume it, and draw it."""
+
+import argparse
+import ast
+import csv
+import importlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+HERE = Path(__file__).parent
+
+
+def simulations() -> dict[str, str]:
+    """Name -> first line of the docstring, read without importing anything."""
+    files = sorted(file for file in HERE.glob("*.py") if not file.stem.startswith("_"))
+    docs = {file.stem.replace("_", "-"): ast.get_docstring(ast.parse(file.read_text())) or "" for file in files}
+    return {name: doc.partition("\n")[0] for name, doc in docs.items()}
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m simulations", description="Run a simulation and draw its figure.")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="which one, or 'all'; without it they are listed")
+    parser.add_argument("--profile", choices=("quick", "full"), default="quick", help="quick (default) or publication")
+    parser.add_argument("--workers", type=positive, default=os.cpu_count(), metavar="N", help="default: all cores")
+    parser.add_argument("--executor", choices=("threads", "processes", "dask"), default="threads")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a running dask scheduler; default: a local cluster")
+    parser.add_argument("--shard", type=shard, metavar="I/N", help="every N-th cell from I, counted from 0; no figure")
+    parser.add_argument("--store", type=Path, default=Path(".sweeps"), metavar="DIR", help="finished cells (.sweeps)")
+    parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="figures and rows (figures)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S")
+    parser.add_argument("--dry-run", action="store_true", help="say how many cells are done and to do")
+    options = parser.parse_args(arguments)
+    known = simulations()
+    if options.name is not None and options.name != "all" and options.name not in known:
+        parser.error(f"no simulation {options.name!r}; there are: {', '.join(known)}, all")
+    if options.scheduler and options.executor != "dask":
+        parser.error("--scheduler goes with --executor dask")
+    if options.seed < 0:
+        parser.error(f"--seed must be at least 0, got {options.seed}")
+    return options
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def shard(text: str) -> tuple[int, int]:
+    index, slash, count = text.partition("/")
+    if not (slash and index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise argparse.ArgumentTypeError(f"must be I/N with 0 <= I < N, as in 0/4, got {text!r}")
+    return int(index), int(count)
+
+
+@contextmanager
+def executor(options: argparse.Namespace) -> Iterator[Any]:
+    """The engine asked for; cells not yet begun are dropped when the sweep is interrupted."""
+    if options.executor == "dask":
+        from distributed import Client, LocalCluster
+
+        cluster = options.scheduler or LocalCluster(options.workers, threads_per_worker=1, dashboard_address=None)
+        with Client(cluster) as client:
+            yield client.get_executor()
+        if not options.scheduler:
+            cluster.close()
+        return
+    if options.executor == "threads":
+        from concurrent.futures import ThreadPoolExecutor
+
+        pool: Any = ThreadPoolExecutor(options.workers)
+    else:
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        pool = ProcessPoolExecutor(options.workers, mp_context=get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def run(name: str, options: argparse.Namespace) -> None:
+    from pessimism import plotting, sweep
+
+    module: ModuleType = importlib.import_module(f"simulations.{name.replace('-', '_')}")
+    cells = module.GRID[options.profile]
+    identity = {"seed": options.seed, "name": name, "version": module.VERSION, "store": options.store}
+    if options.dry_run:
+        todo = len(sweep.pending(cells, shard=options.shard, **identity))
+        total = len(cells[options.shard[0] :: options.shard[1]] if options.shard else cells)
+        print(f"{name}: {total - todo} of {total} cells done, {todo} to do")
+        return
+    began = time.perf_counter()
+    with executor(options) as pool:
+        rows = sweep.run(module.run_cell, cells, executor=pool, shard=options.shard, **identity)
+    if options.shard:
+        print(f"{name}: shard {options.shard[0]}/{options.shard[1]} done; run without --shard to collect and draw")
+        return
+    options.out.mkdir(parents=True, exist_ok=True)
+    stem = name if options.profile == "quick" else f"{name}-{options.profile}"
+    write_csv(rows, options.out / f"{stem}.csv")
+    with plotting.style():
+        files = plotting.save(module.plot(rows), options.out / stem)
+    print(f"{name}: {', '.join(str(file) for file in files)} ({time.perf_counter() - began:.0f} s)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    known = simulations()
+    if options.name is None:
+        width = max(map(len, known))
+        print("\n".join(f"{name:<{width}}  {line}" for name, line in known.items()))
+        return 0
+    from pessimism.sweep import SweepError
+
+    status = 0
+    for name in known if options.name == "all" else [options.name]:
+        try:
+            run(name, options)
+        except KeyboardInterrupt as stop:
+            print("\n".join(["", f"{name}: interrupted.", *getattr(stop, "__notes__", [])]), file=sys.stderr)
+            print("The same command continues where this one stopped.", file=sys.stderr)
+            return 130
+        except SweepError as error:  # the other simulations can still be drawn
+            print(f"{name}: {error}", file=sys.stderr)
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""Ten arms and up to a billion rounds by Monte Carlo, beside the explicit bounds.
+
+Every data set is drawn as counts and sums, so N = 10^9 costs what N = 10^2 costs. The best arm has probability 1/C*;
+the rest lies on one other arm (the worst case for LCB and imitation) or is shared by nine (the worst case for greedy:
+each is covered less than the best arm). The worst of both splits and of several gaps counts, for every N and rule.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pessimism import plotting, rates
+from pessimism.bandits import Bandit, behavior, bernstein_lcb, bounds, greedy, lcb, most_played
+
+VERSION = 2
+ARMS = 10
+RULES = {"lcb": lcb, "greedy": greedy, "most_played": most_played, "bernstein_lcb": bernstein_lcb}
+SCALES = (0.25, 0.5, 1, 2, 4, math.inf)
+
+
+def cells(blocks: int, replicates: int) -> list[dict[str, Any]]:
+    return [
+        {"cstar": c, "n": 10**k, "split": split, "scale": z, "block": b, "replicates_per_block": replicates}
+        for c in (1.5, 4)
+        for k in range(2, 10)
+        for split in ("one", "nine")
+        for z in SCALES
+        for b in range(blocks)
+    ]
+
+
+GRID = {"quick": cells(2, 5000), "full": cells(10, 20_000)}
+
+
+def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Mean loss of every rule on the same data sets; the gap is scale x sqrt(C*/N), at most 1."""
+    gap = min(1.0, cell["scale"] * (cell["cstar"] / cell["n"]) ** 0.5)
+    means = np.full((1, ARMS), 0.5 - gap / 2)
+    means[0, 0] = 0.5 + gap / 2
+    bandit = Bandit(means)
+    other = np.eye(ARMS)[[1]] if cell["split"] == "one" else None
+    law = behavior.prescribe(bandit, cstar=cell["cstar"], mix=other)
+    data = bandit.sample(law, n=cell["n"], size=cell["replicates_per_block"], rng=rng)
+    losses = {name: bandit.suboptimality(rule(data)) for name, rule in RULES.items()}
+    return [{"rule": name, "gap": gap, **rates.summarize("loss", loss)} for name, loss in losses.items()]
+
+
+def plot(rows: list[dict[str, Any]]) -> Any:
+    figure, axes = plotting.panels(1, 2, height=3.6, sharey=True)
+    averaged = rates.average_blocks(rows)
+    for panel, (cstar, here) in zip(axes, rates.group(averaged, "cstar").items(), strict=True):
+        plotting.loglog(panel, x="rounds N", y="loss (reward units)", title=f"$C^*$ = {cstar:g}, {ARMS} arms")
+        for rule, points in rates.group(here, "rule").items():
+            worst = [max(own, key=lambda row: row["loss"]) for own in rates.group(points, "n").values()]
+            worst = [row for row in worst if row["loss_events"] >= rates.MIN_EVENTS]
+            x, y, se = ([row[key] for row in worst] for key in ("n", "loss", "loss_se"))
+            try:
+                slope = rates.fit_rows(worst)
+                note = f": {slope.slope:.3f} [{slope.low:.3f}, {slope.high:.3f}]"
+            except rates.SlopeError:
+                note = ": no slope"
+            plotting.curve(panel, x, y, se=se, rule=rule, note=note)
+        n = np.geomspace(100, 1e9, 100)
+        plotting.theorem(panel, n, bounds.lcb_upper(n, cstar, ARMS), label="LCB, upper bound")
+        plotting.theorem(panel, n, bounds.minimax_lower(n, cstar), label="any rule, lower bound", color="black")
+        panel.set_ylim(1e-10, 3)
+        panel.legend(loc="lower left", title="fitted slope, 95% interval", title_fontsize=7.5, fontsize=7.5)
+    axes[1].set_ylabel("")
+    plotting.caption(
+        figure,
+        "Monte Carlo, bars of two standard errors; worst of two splits and of gaps z sqrt(C*/N), z = 1/4 ... 4.",
+        "Points with fewer than 100 errors are left out. Bounds derived by us; the lower bound holds for C* >= 2.",
+    )
+    return figure

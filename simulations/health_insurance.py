@@ -1,0 +1,86 @@
+"""Real data: which coinsurance sends people to a doctor? One log, two compositions, all rules.
+
+The RAND health insurance experiment (20,190 person-years, in statsmodels) assigned five coinsurance levels, the free
+plan most often. Under the reward "saw a doctor" the most common arm is a good one; under "did not" it is a bad one.
+The full log's means are taken as the truth, and N rows are drawn from the log with replacement; persons appear for
+several years, so the log's own rounds are not independent, the redrawn ones are.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from pessimism import plotting, rates
+from pessimism.bandits import Bandit, BanditData, behavior, bernstein_lcb, greedy, lcb, most_played
+
+VERSION = 1
+RULES = {"lcb": lcb, "greedy": greedy, "most_played": most_played, "bernstein_lcb": bernstein_lcb}
+REWARDS = {"visit": "saw a doctor", "no_visit": "did not see a doctor"}
+DISEASE_INDEX = 13  # splits both health groups so that the rarest plan keeps 134 rows or more
+
+
+def cells(blocks: int, sizes: list[int]) -> list[dict[str, Any]]:
+    return [
+        {"reward": r, "contexts": s, "n": n, "block": b}
+        for s in (1, 4)
+        for r in REWARDS
+        for n in sizes
+        for b in range(blocks)
+    ]
+
+
+GRID = {
+    "quick": cells(2, [10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000]),
+    "full": cells(20, [round(10 ** (k / 4)) for k in range(4, 25)]),
+}
+
+
+def read_log(reward: str, contexts: int) -> BanditData:
+    """The experiment as logged rounds.
+
+    Arms: coinsurance of 0, 25, 50, 95, 100 %. Contexts: one, or four by self-rated health (excellent or not) and index
+    of chronic diseases (above 13 or not). Reward: whether there was a visit to a doctor in the year, or its opposite.
+    """
+    from statsmodels.datasets import randhie
+
+    table = randhie.load_pandas().data
+    arms = np.unique(table["lncoins"].to_numpy().round(6), return_inverse=True)[1].ravel()
+    excellent = (table[["hlthg", "hlthf", "hlthp"]].sum(axis=1) == 0).to_numpy()
+    group = 2 * excellent + (table["disea"] > DISEASE_INDEX).to_numpy() if contexts == 4 else 0 * arms
+    visited = (table["mdvis"] > 0).to_numpy()
+    return BanditData.from_log(group, arms, visited if reward == "visit" else ~visited)
+
+
+def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
+    """Mean loss of every rule on the same 2,000 redrawn logs, and the C* of the log."""
+    log = read_log(cell["reward"], cell["contexts"])
+    law = behavior.from_data(log)
+    bandit = Bandit(log.means, contexts=law.sum(axis=-1))
+    data = bandit.sample(law, n=cell["n"], size=2000, rng=rng)
+    cstar = float(bandit.coverage(law))
+    losses = {name: bandit.suboptimality(rule(data)) for name, rule in RULES.items()}
+    return [{"rule": name, "cstar": cstar, **rates.summarize("loss", loss)} for name, loss in losses.items()]
+
+
+def plot(rows: list[dict[str, Any]]) -> Any:
+    figure, axes = plotting.panels(2, 2, height=2.7, sharey=True)
+    averaged = rates.average_blocks(rows)
+    for panel, ((contexts, reward), here) in zip(
+        axes, rates.group(averaged, "contexts", "reward").items(), strict=True
+    ):
+        several = "no contexts" if contexts == 1 else f"{contexts} contexts"
+        title = f"{REWARDS[reward]}; {several}, $C^*$ = {here[0]['cstar']:.2f}"
+        plotting.loglog(panel, x="rows drawn from the log, N", y="loss (probability)", title=title)
+        for rule, points in rates.group(here, "rule").items():
+            x, y, se = ([row[key] for row in points] for key in ("n", "loss", "loss_se"))
+            plotting.curve(panel, x, y, se=se, rule=rule)
+        panel.set_ylim(1e-4, 0.3)
+    axes[1].legend(loc="lower left")
+    for panel in (axes[1], axes[3]):
+        panel.set_ylabel("")
+    plotting.caption(
+        figure,
+        "RAND health insurance experiment, 20,190 person-years, five coinsurance levels. The full log's means are the",
+        "truth; N rows are drawn from it with replacement. Monte Carlo, bars of two standard errors; zeros left out.",
+    )
+    return figure

@@ -1,0 +1,199 @@
+"""Whatever dies, however and whenever: the rows in the end are the bytes of an undisturbed sweep.
+
+`PESSIMISM_KILLS` is the number of times the parent is killed.
+"""
+
+import logging
+import math
+import os
+import signal
+import threading
+import time
+import warnings
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+from pessimism.sweep import SweepError
+from tests.faults import cells
+from tests.faults.cells import GRID, rows_in, wait_for_rows
+
+KILLS = int(os.environ.get("PESSIMISM_KILLS", 6))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    store = tmp_path_factory.mktemp("undisturbed")
+    return cells.run(store), rows_in(store)
+
+
+@pytest.fixture(scope="module")
+def client():
+    distributed = pytest.importorskip("distributed")
+    with (
+        warnings.catch_warnings(),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        warnings.simplefilter("ignore")  # those of dask's own threads
+        yield client
+
+
+def test_killed_parents_resume_to_the_same_bytes(tmp_path, undisturbed):
+    """Kills uniform over the length of a sweep; the first waits for a row, so that one at least is in mid-grid."""
+    moments = np.random.default_rng().uniform(size=KILLS)
+    began = time.monotonic()
+    cells.start(tmp_path / "timed", cells.slow).communicate()
+    length = time.monotonic() - began
+    in_mid_grid, sweeps = 0, 0
+    store = tmp_path / "0"
+    for kill, moment in enumerate(moments):
+        victim = cells.start(store, cells.slow)
+        if kill:
+            time.sleep(moment * length)
+        else:
+            wait_for_rows(store, 1)
+        victim.kill()
+        victim.communicate()
+        in_mid_grid += 0 < len(rows_in(store)) < len(GRID)
+        if len(rows_in(store)) == len(GRID):
+            assert rows_in(store) == undisturbed[1], f"moments {moments}"
+            sweeps += 1
+            store = tmp_path / str(sweeps)
+    assert cells.run(store) == undisturbed[0], f"moments {moments}"
+    assert rows_in(store) == undisturbed[1], f"moments {moments}"
+    raise AssertionError(f"MID {in_mid_grid} of {KILLS}, sweeps {sweeps}")
+
+
+def test_a_killed_worker_ends_the_sweep_with_one_sentence_and_it_resumes(tmp_path, monkeypatch, undisturbed):
+    fuse, store = tmp_path / "fuse", tmp_path / "store"
+    fuse.touch()
+    monkeypatch.setenv(cells.FUSE, str(fuse))
+    for attempt in range(2):
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+            if attempt:
+                assert cells.run(store, cells.blows_its_fuse, executor=pool) == undisturbed[0]
+                assert rows_in(store) == undisturbed[1]
+                continue
+            with pytest.raises(SweepError) as stopped:
+                cells.run(store, cells.blows_its_fuse, executor=pool)
+            done = len(rows_in(store))
+            assert done < len(GRID)
+            assert str(stopped.value) == (
+                f"The executor lost its workers: {done} of {len(GRID)} cells are in {store}; "
+                "run again with the same store to resume."
+            )
+            assert stopped.value.failures == []
+            assert len(stopped.value.rows) == 2 * done
+
+
+def test_a_pool_that_is_cancelled_is_a_pool_that_died():
+    class Cancels(ThreadPoolExecutor):
+        def submit(self, fn, /, *args):
+            future = super().submit(fn, *args)
+            if args[1] == {"n": math.inf, "c": 2, "block": 3}:  # the last
+                self.shutdown(wait=False, cancel_futures=True)
+            return future
+
+    with pytest.raises(SweepError, match=r"lost its workers: \d+ of 24 cells were done; with a store") as stopped:
+        cells.run(None, cells.slow, executor=Cancels(1))
+    assert stopped.value.failures == []
+
+
+def notes(store, done):
+    """What may be said of `done` rows: Ctrl-C can fall between the renaming of a file and the counting of it."""
+    return {
+        f"{said} of {len(GRID)} cells are in {store}; run again with the same store to resume."
+        for said in (done - 1, done)
+    }
+
+
+def test_ctrl_c_says_how_to_resume(tmp_path, undisturbed):
+    store = tmp_path / "store"
+    victim = cells.start(store, cells.slow)
+    wait_for_rows(store, 2)
+    victim.send_signal(signal.SIGINT)
+    _, stderr = victim.communicate()
+    assert victim.returncode == -signal.SIGINT
+    done = len(rows_in(store))
+    assert 2 <= done < len(GRID)
+    assert "KeyboardInterrupt" in stderr
+    assert stderr.rstrip().endswith(tuple(notes(store, done)))
+    assert not list(store.glob("*.tmp"))
+    assert cells.run(store) == undisturbed[0]
+    assert rows_in(store) == undisturbed[1]
+
+
+def test_ctrl_c_cancels_what_waits_and_leaves_the_executor_alive(tmp_path):
+    def interrupts_the_parent(cell, rng):
+        if cell == {"n": 10, "c": 0.5, "block": 2}:
+            wait_for_rows(tmp_path, 2)
+            time.sleep(0.1)  # now the parent waits for this cell
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            time.sleep(0.3)
+        return cells.draws(cell, rng)
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(KeyboardInterrupt) as interrupt:
+            cells.run(tmp_path, interrupts_the_parent, executor=pool)
+        assert pool.submit(abs, -1).result(timeout=10) == 1  # at once: nothing of the sweep is left before it
+    done = len(rows_in(tmp_path))
+    assert done <= 3
+    assert set(interrupt.value.__notes__) < notes(tmp_path, done)
+
+
+def test_dask_gives_the_same_bytes(tmp_path, client, undisturbed):
+    assert cells.run(tmp_path, executor=client.get_executor()) == undisturbed[0]
+    assert rows_in(tmp_path) == undisturbed[1]
+
+
+def test_dask_recomputes_what_a_killed_worker_held(tmp_path, client, undisturbed):
+    workers = list(client.run(os.getpid).values())
+    rows_at_kill = []
+
+    def kill():
+        wait_for_rows(tmp_path, 3)
+        os.kill(workers[0], signal.SIGKILL)
+        rows_at_kill.append(len(rows_in(tmp_path)))
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        rows = cells.run(tmp_path, cells.slow, executor=client.get_executor())
+    finally:
+        killer.join()
+    assert 0 < rows_at_kill[0] < len(GRID)
+    assert rows == undisturbed[0]
+    assert rows_in(tmp_path) == undisturbed[1]
+
+
+def test_rows_that_came_back_before_a_death_are_kept(undisturbed):
+    """Dask's deaths are matched by name, so a new name upstream must be noticed here."""
+    distributed = pytest.importorskip("distributed")
+
+    class Pool:
+        def __init__(self, error):
+            self.error = error
+
+        def submit(self, fn, /, run_cell, cell, *args):
+            future = Future()
+            if cell == {"n": 10, "c": 0.5, "block": 0}:
+                future.set_exception(self.error)
+            else:
+                future.set_result(fn(run_cell, cell, *args))
+            return future
+
+    for error in (distributed.scheduler.KilledWorker("key", None, 3), distributed.comm.CommClosedError("gone")):
+        with pytest.raises(SweepError, match="lost its workers: 23 of 24") as stopped:
+            cells.run(None, executor=Pool(error))
+        assert stopped.value.__cause__ is error
+        assert stopped.value.rows == undisturbed[0][2:]
+
+
+def test_a_dask_client_is_not_its_executor(client):
+    with pytest.raises(TypeError, match=r"client\.get_executor\(\)"):
+        cells.run(None, executor=client)

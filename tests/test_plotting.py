@@ -1,0 +1,67 @@
+"""Figures: what is drawn is what was given; files are reproducible."""
+
+import numpy as np
+import pytest
+
+from pessimism import plotting
+
+
+def test_exact_points_have_no_bars_and_monte_carlo_points_do():
+    _, (exact, sampled) = plotting.panels(1, 2)
+    plotting.curve(exact, [1, 10, 100], [0.1, np.nan, 0.01], rule="lcb")
+    (line,) = exact.get_lines()
+    assert line.get_xdata().tolist() == [1, 100]
+    assert line.get_label() == "LCB"
+    plotting.loglog(sampled, x="N", y="loss")
+    plotting.curve(sampled, [1, 10, 100], [0.1, 0.0, 0.01], se=[0.01, 0.1, 0.02], rule="greedy", note=" (note)")
+    (container,) = sampled.containers
+    assert container.get_label() == "greedy (note)"
+    (bars,) = container.lines[2]
+    low, high = np.array([segment[:, 1] for segment in bars.get_segments()]).T
+    assert high == pytest.approx([0.12, 0.05])
+    assert low[0] == pytest.approx(0.08)
+    assert 0 < low[1] < 0.001  # a bar that would reach below zero ends just above it
+
+
+def test_zeros_stay_on_linear_axes():
+    _, (axes,) = plotting.panels(1, 1)
+    plotting.curve(axes, [0, 1], [0.0, 1.0], rule="somebody's own rule")
+    assert axes.get_lines()[0].get_xdata().tolist() == [0, 1]
+    assert axes.get_lines()[0].get_label() == "somebody's own rule"
+
+
+def test_theorems_are_dashed():
+    _, (axes,) = plotting.panels(1, 1)
+    plotting.theorem(axes, [1, 10], [np.nan, 1.0], label="bound", color="blue")
+    (line,) = axes.get_lines()
+    assert line.is_dashed()
+    assert line.get_color() == plotting.COLORS["blue"]
+
+
+def test_saving_twice_gives_the_same_files(tmp_path):
+    def draw(name):
+        with plotting.style():
+            figure, (axes,) = plotting.panels(1, 1)
+            plotting.curve(axes, [1, 10], [1.0, 0.1], rule="lcb")
+            plotting.caption(figure, "Exact.", "Second line.")
+            return plotting.save(figure, tmp_path / name)
+
+    first, second = draw("a"), draw("b")
+    assert [file.suffix for file in first] == [".png", ".pdf"]
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_style_is_left_as_it_was():
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    with plotting.style():
+        assert matplotlib.rcParams["axes.grid"]
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_every_rule_has_its_own_colour_and_marker():
+    looks = [look[1:] for look in plotting.RULES.values()]
+    assert len({color for color, _ in looks}) == len({marker for _, marker in looks}) == len(looks)
+    assert all(color in plotting.COLORS for color, _ in looks)

@@ -1,0 +1,234 @@
+"""The command line and every simulation: a small grid end to end, resumed, sharded, by every engine the same bytes."""
+
+import csv
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import matplotlib.figure
+import numpy as np
+import pytest
+
+from pessimism import plotting, sweep
+from simulations import __main__ as cli
+
+ROOT = Path(__file__).parent.parent
+NAMES = tuple(cli.simulations())
+
+
+def module(name):
+    return importlib.import_module(f"simulations.{name.replace('-', '_')}")
+
+
+def small(name):
+    """A part of the quick grid: few and small n, few replicates, but every panel and curve of the figure."""
+    cells = module(name).GRID["quick"]
+    sizes = sorted({cell["n"] for cell in cells})
+    if name == "context-transition":  # its fit needs two decades
+        kept = [c for c in cells if c["n"] in (100, 1000, 10_000) and c["alpha"] in (0, 1)]
+    elif name == "context-map":
+        kept = [c for c in cells if c["n"] in sizes[:2] and c["excess"] < 0.05]
+    elif name == "bandit-adaptivity":
+        kept = [c for c in cells if c["name"] in ("0", "1", "inf", "default")]
+    elif name == "bandit-composition":
+        kept = [c for c in cells if c["cstar"] in (1.1, 1.5, 2.0, 6.0)]
+    else:
+        kept = [c for c in cells if c["n"] in sizes[:2]]
+    if name in ("bandit-adaptivity", "bandit-composition", "context-transition"):
+        kept = [c | {"n": c["n"] // 10} for c in kept]
+    return [c | ({"replicates_per_block": 50} if "replicates_per_block" in c else {}) for c in kept]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_simulation_runs_and_draws(name, tmp_path):
+    simulation = module(name)
+    rows = sweep.run(simulation.run_cell, small(name), seed=0, name=name, progress=False)
+    with plotting.style():
+        figure = simulation.plot(rows)
+        assert isinstance(figure, matplotlib.figure.Figure)
+        plotting.save(figure, tmp_path / name)
+    assert set(simulation.GRID) == {"quick", "full"}
+    columns = {key for row in rows for key in row}
+    assert any(column.startswith("loss") for column in columns)
+
+
+def test_exact_simulations_do_not_touch_their_stream():
+    for name in ("bandit-rates", "bandit-composition", "bandit-adaptivity", "context-map"):
+        cell, rng = small(name)[0], np.random.default_rng(1)
+        state = rng.bit_generator.state
+        module(name).run_cell(cell, rng)
+        assert rng.bit_generator.state == state
+
+
+def test_the_health_log_is_the_one_described():
+    """Numbers of the published experiment, counted here in another way."""
+    from statsmodels.datasets import randhie
+
+    from pessimism.bandits import Bandit, behavior
+
+    simulation = module("health-insurance")
+    log = simulation.read_log("visit", 1)
+    assert sorted(log.counts[0].tolist(), reverse=True) == [10_997, 4065, 2653, 1401, 1074]
+    table = randhie.load_pandas().data
+    visits = [float((part["mdvis"] > 0).sum()) for _, part in table.groupby("lncoins")]
+    assert log.sums[0].tolist() == visits
+    opposite = simulation.read_log("no_visit", 1)
+    assert np.array_equal(opposite.sums, log.counts - log.sums)
+    assert simulation.read_log("visit", 4).counts.min() >= 100
+    cstars = [float(Bandit(d.means).coverage(behavior.from_data(d))) for d in (log, opposite)]
+    assert cstars == pytest.approx([1.84, 7.61], abs=5e-3)
+
+
+def run(*arguments, check=True):
+    command = [sys.executable, "-m", "simulations", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=check, timeout=300)
+
+
+def test_the_list_has_one_line_each():
+    lines = run().stdout.splitlines()
+    assert [line.split()[0] for line in lines] == list(NAMES)
+    assert all(len(line.split()) > 4 for line in lines)
+    assert len(NAMES) >= 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bandit-rats"], "no simulation 'bandit-rats'; there are: bandit-adaptivity"),
+        (["bandit-rates", "--shard", "3/3"], "must be I/N with 0 <= I < N"),
+        (["bandit-rates", "--shard", "x"], "must be I/N"),
+        (["bandit-rates", "--workers", "0"], "must be a whole number of at least 1"),
+        (["bandit-rates", "--seed", "-1"], "--seed must be at least 0"),
+        (["bandit-rates", "--scheduler", "x:1"], "--scheduler goes with --executor dask"),
+        (["bandit-rates", "--profile", "slow"], "invalid choice: 'slow'"),
+    ],
+)
+def test_a_wrong_argument_is_one_message(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """The Monte Carlo simulation with a grid of a few small cells."""
+    monkeypatch.setitem(module("bandit-scale").GRID, "quick", small("bandit-scale"))
+    return "bandit-scale"
+
+
+def test_run_draw_resume(tiny, tmp_path, capsys):
+    options = [tiny, "--store", str(tmp_path / "store"), "--out", str(tmp_path / "out"), "--workers", "2"]
+    total = len(module(tiny).GRID["quick"])
+    cli.main([*options, "--dry-run"])
+    assert f"0 of {total} cells done, {total} to do" in capsys.readouterr().out
+    assert not (tmp_path / "store").exists()
+    assert cli.main(options) == 0
+    first = (tmp_path / "out" / f"{tiny}.csv").read_bytes()
+    assert (tmp_path / "out" / f"{tiny}.png").exists()
+    assert (tmp_path / "out" / f"{tiny}.pdf").exists()
+    capsys.readouterr()
+    cli.main([*options, "--dry-run"])
+    assert f"{total} of {total} cells done, 0 to do" in capsys.readouterr().out
+    assert cli.main(options) == 0
+    assert (tmp_path / "out" / f"{tiny}.csv").read_bytes() == first
+    assert cli.main([*options, "--seed", "1"]) == 0
+    assert (tmp_path / "out" / f"{tiny}.csv").read_bytes() != first
+
+
+def test_shards_collect_to_the_same_rows(tiny, tmp_path, capsys):
+    whole = [tiny, "--store", str(tmp_path / "whole"), "--out", str(tmp_path / "a")]
+    parts = [tiny, "--store", str(tmp_path / "parts"), "--out", str(tmp_path / "b")]
+    assert cli.main(whole) == 0
+    for i in range(3):
+        assert cli.main([*parts, "--shard", f"{i}/3"]) == 0
+        assert not (tmp_path / "b").exists()
+    capsys.readouterr()
+    cli.main([*parts, "--dry-run"])
+    assert ", 0 to do" in capsys.readouterr().out
+    assert cli.main(parts) == 0
+    assert (tmp_path / "a" / f"{tiny}.csv").read_bytes() == (tmp_path / "b" / f"{tiny}.csv").read_bytes()
+
+
+@pytest.mark.parametrize("engine", ["threads", "processes", "dask"])
+def test_every_engine_gives_the_serial_bytes_of_the_quick_grid(engine, tmp_path, sized):
+    """The real quick grid of one simulation, through the command line, in a process of its own."""
+    name = "health-insurance"
+    cells = module(name).GRID["quick"]
+    store = tmp_path / "store"
+    out = run(name, "--executor", engine, "--workers", 2, "--store", store, "--out", tmp_path)
+    assert f"{name}.png" in out.stdout
+    some = cells[:: sized(1, 12)]
+    serial = tmp_path / "serial"
+    sweep.run(
+        module(name).run_cell, some, seed=0, name=name, version=module(name).VERSION, store=serial, progress=False
+    )
+    files = [file.name for file in serial.glob("*.json") if file.name != "manifest.json"]
+    assert len(files) == len(some)
+    for file in files:
+        assert (store / file).read_bytes() == (serial / file).read_bytes()
+
+
+def test_an_interrupted_run_says_how_to_resume_and_resumes(tmp_path):
+    """Ctrl-C in mid-grid: some rows are there, not all, and the next run gives the bytes of an uninterrupted one."""
+    name, store = "bandit-composition", tmp_path / "store"
+    command = [sys.executable, "-m", "simulations", name, "--store", str(store), "--out", str(tmp_path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while len(list(store.glob("*.json"))) < 4 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "The same command continues where this one stopped." in errors
+    assert "Traceback" not in errors
+    done = {file.name: file.read_bytes() for file in store.glob("*.json")}
+    assert 4 <= len(done) < len(module(name).GRID["quick"])
+    cells = module(name).GRID["quick"][:6]
+    version = module(name).VERSION
+    sweep.run(
+        module(name).run_cell, cells, seed=0, name=name, version=version, store=tmp_path / "fresh", progress=False
+    )
+    for file in (tmp_path / "fresh").glob("*.json"):
+        if file.name in done and file.name != "manifest.json":
+            assert file.read_bytes() == done[file.name]
+
+
+def test_a_cell_that_raises_is_named_and_the_exit_code_says_so(tiny, monkeypatch, tmp_path, capsys):
+    original = module(tiny).run_cell
+
+    def broken(cell, rng):
+        if cell["n"] == 1000 and cell["block"] == 1:
+            raise ArithmeticError("planted")
+        return original(cell, rng)
+
+    monkeypatch.setattr(module(tiny), "run_cell", broken)
+    assert cli.main([tiny, "--store", str(tmp_path), "--out", str(tmp_path)]) == 1
+    assert "planted" in capsys.readouterr().err
+
+
+def test_committed_rows_are_those_of_the_quick_grid():
+    """figures/ holds a picture and rows for every simulation, with one row or more a cell of the grid."""
+    for name in NAMES:
+        with (ROOT / "figures" / f"{name}.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert (ROOT / "figures" / f"{name}.png").exists()
+        keys = list(module(name).GRID["quick"][0])
+        cells = {tuple(row[key] for key in keys) for row in rows}
+        assert len(cells) == len(module(name).GRID["quick"])
+
+
+def test_committed_exact_rows_are_recomputed():
+    """One cell of each exact simulation, again, against the committed rows."""
+    for name in ("bandit-rates", "bandit-composition", "context-transition"):
+        cell = module(name).GRID["quick"][2]
+        again = module(name).run_cell(cell, np.random.default_rng(0))
+        with (ROOT / "figures" / f"{name}.csv").open() as file:
+            rows = [row for row in csv.DictReader(file) if all(float(row[k]) == float(v) for k, v in cell.items())]
+        assert [row["rule"] for row in rows] == [row["rule"] for row in again]
+        for old, new in zip(rows, again, strict=True):
+            assert float(old["loss"]) == pytest.approx(new["loss"], rel=1e-9, abs=1e-300)
