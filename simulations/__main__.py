@@ -63,10 +63,11 @@ def shard(text: str) -> tuple[int, int]:
 def executor(options: argparse.Namespace) -> Iterator[Any]:
     """The engine asked for; cells not yet begun are dropped when the sweep is interrupted."""
     if options.executor == "dask":
-        from distributed import Client, LocalCluster
-
-        cluster = options.scheduler or LocalCluster(options.workers, threads_per_worker=1, dashboard_address=None)
-        with Client(cluster) as client:
+        distributed: Any = importlib.import_module("distributed")  # partly typed
+        cluster = options.scheduler
+        if not cluster:
+            cluster = distributed.LocalCluster(options.workers, threads_per_worker=1, dashboard_address=None)
+        with distributed.Client(cluster) as client:
             yield client.get_executor()
         if not options.scheduler:
             cluster.close()

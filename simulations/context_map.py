@@ -47,7 +47,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     losses = {
         plotting.RULES[rule][0]: [[row["loss"] for row in own[e]] for e in excess] for rule, own in curves.items()
     }
-    theorem = [bounds.contextual_rate(sizes, 1.0 + e, 2) for e in excess]
+    theorem: list[Any] = [bounds.contextual_rate(sizes, 1.0 + e, 2) for e in excess]
     losses = {"minimax rate (Theorems 4, 5)": theorem, **losses}
     for panel, (title, lines) in zip(axes, losses.items(), strict=True):
         slopes = [-rates.local_slopes(sizes, line) for line in lines]

@@ -108,27 +108,28 @@ def test_a_rare_pair_behind_a_common_one_keeps_its_probability():
     assert 134 < data.counts[:, 0, 2].sum() < 275
 
 
-def test_draw_rounds_equals_plain_numpy_bit_for_bit():
-    rng = np.random.default_rng(RNG)
-    law, means = random_law(rng, 40), rng.random(40)
-    law[[0, 7, 39]] = 0.0
-    cdf = _cdf(law / law.sum())
-    counts, sums = draw_rounds(cdf, means, 30, 20, np.random.default_rng(3))
-    u = np.random.default_rng(3).random((20, 30, 2))
-    cells = np.searchsorted(cdf, u[..., 0], side="right")
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=40).filter(any), st.integers(0, 2**32))
+def test_draw_rounds_equals_plain_numpy_bit_for_bit(weights, seed):
+    """Also where the law is in multiples of 1/k, which puts the cdf exactly on the edges of the guide."""
+    cdf = _cdf(np.array(weights) / sum(weights))
+    counts = draw_rounds(cdf, 30, 20, np.random.default_rng(seed))
+    outcomes = np.searchsorted(cdf, np.random.default_rng(seed).random((20, 30)), side="right")
     for i in range(20):
-        assert np.array_equal(counts[i], np.bincount(cells[i], minlength=40))
-        hits = np.bincount(cells[i], u[i, :, 1] < means[cells[i]], minlength=40)
-        assert np.array_equal(sums[i], hits)
+        assert np.array_equal(counts[i], np.bincount(outcomes[i], minlength=cdf.size))
 
 
-@given(st.lists(st.integers(0, 5), min_size=1, max_size=12).filter(any), st.integers(0, 2**32))
-def test_draw_rounds_finds_the_cell_at_the_edges_of_the_guide(weights, seed):
-    """Laws in multiples of 1/k put the cdf exactly on the guide's edges."""
-    law = np.array(weights) / sum(weights)
-    counts, _ = draw_rounds(_cdf(law), np.zeros(law.size), 50, 1, np.random.default_rng(seed))
-    u = np.random.default_rng(seed).random((50, 2))[:, 0]
-    assert np.array_equal(counts[0], np.bincount(np.searchsorted(_cdf(law), u, side="right"), minlength=law.size))
+def test_few_rounds_equal_plain_numpy_bit_for_bit():
+    """One uniform a round decides pair and reward: misses of all pairs first, then hits."""
+    rng = np.random.default_rng(RNG)
+    law, means = random_law(rng, 2, 3), rng.random((2, 3))
+    data = Bandit(means).sample(law, n=50, size=4, rng=11)
+    edges = np.cumsum(np.concatenate([(law * (1 - means)).ravel(), (law * means).ravel()]))
+    edges[-1] = 1.0
+    outcomes = np.searchsorted(edges, np.random.default_rng(11).random((4, 50)), side="right")
+    for i in range(4):
+        drawn = np.bincount(outcomes[i], minlength=12).reshape(2, 2, 3)
+        assert np.array_equal(data.counts[i], drawn.sum(axis=0))
+        assert np.array_equal(data.sums[i], drawn[1])
 
 
 def test_deterministic_rewards_are_exact_and_gaussian_ones_have_squares():

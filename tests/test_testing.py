@@ -1,14 +1,15 @@
-"""`pessimism.testing`: right rules pass, wrong rules fail with the message meant for them, strategies draw what they say."""
+"""Right rules pass, wrong rules fail with the message meant for them, strategies draw what they say."""
 
 import math
 import re
 import subprocess
 import sys
 from functools import partial
+from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
@@ -84,19 +85,10 @@ def test_nothing_is_printed_and_the_answer_is_the_same_in_every_run(capfd):
     messages = []
     for _ in range(2):
         with pytest.raises(RuleError) as error:
-            check_rule(wrong_rules.sums_for_means)
+            check_rule(wrong_rules.argmax_over_axis_one)
         messages.append(str(error.value))
     assert messages[0] == messages[1]
     assert capfd.readouterr() == ("", "")
-
-
-def test_it_can_be_called_under_a_property():
-    @settings(max_examples=2, database=None, deadline=None)
-    @given(st.floats(0.1, 0.5))
-    def family(delta):
-        check_rule(partial(lcb, delta=delta), examples=3, level=lambda n, s, a: hoeffding_level(n, s, a, delta))
-
-    family()
 
 
 # check_rule: wrong rules
@@ -131,11 +123,11 @@ def test_a_level_is_held_to_one_percent_of_the_width(factor, passes):
 
 
 def test_a_rule_that_holds_its_level_in_duels_only_is_found():
-    def only_pairs(data):
-        return np.where(np.all(data.counts < 4, axis=-1), greedy(data), lcb(data))
+    def only_complete(data):
+        return np.where(np.any(data.counts == 0, axis=-1), greedy(data), lcb(data))
 
-    with pytest.raises(RuleError, match=r'only_pairs breaks "level": in context \d it chose arm \d, with index'):
-        check_rule(only_pairs, level=hoeffding_level, examples=300)
+    with pytest.raises(RuleError, match=r'only_complete breaks "level": in context \d it chose arm \d, with index'):
+        check_rule(only_complete, level=hoeffding_level, examples=30)
 
 
 @pytest.mark.parametrize("field", ["counts", "sums", "squares"])
@@ -174,11 +166,11 @@ def test_a_rule_that_is_random_only_now_and_then_is_found():
 
 def test_the_lines_of_a_message_rebuild_its_data():
     with pytest.raises(RuleError) as error:
-        check_rule(wrong_rules.prefers_low_numbers)
+        check_rule(wrong_rules.sums_for_means)
     lines: dict[str, object] = {}
     exec("\n".join(line.strip() for line in str(error.value).split("\n")[2:]), lines)
     data = BanditData(lines["counts"], lines["sums"], lines["squares"], lines["reward_range"])  # type: ignore[arg-type]
-    assert wrong_rules.prefers_low_numbers(data).tolist() == lines["answer"]
+    assert wrong_rules.sums_for_means(data).tolist() == lines["answer"]
 
 
 def test_every_rule_has_a_name():
@@ -198,13 +190,7 @@ def test_every_rule_has_a_name():
 
 
 @pytest.mark.parametrize(
-    ("rule", "promise"),
-    [
-        (partial(lcb, paper_constants=True), "pulled"),
-        (wrong_rules.unit_range, "scale"),
-        (wrong_rules.total_over_batch, "batch"),
-        (wrong_rules.no_batch, "batch"),
-    ],
+    ("rule", "promise"), [(partial(lcb, paper_constants=True), "pulled"), (wrong_rules.no_batch, "batch")]
 )
 def test_a_waived_promise_is_not_held_and_the_message_says_how(rule, promise):
     with pytest.raises(RuleError, match=rf'declare it: check_rule\(\.\.\., waive=\["{promise}"\]\)'):
@@ -212,9 +198,24 @@ def test_a_waived_promise_is_not_held_and_the_message_says_how(rule, promise):
     check_rule(rule, waive=[promise], examples=50)
 
 
+@pytest.mark.parametrize(
+    ("rule", "promise"),
+    [
+        (wrong_rules.unit_range, "scale"),
+        (wrong_rules.total_over_batch, "batch"),
+        (wrong_rules.prefers_low_numbers, "arms"),
+        (wrong_rules.explores_in_odd_contexts, "contexts"),
+        (wrong_rules.random_ties, "repeat"),
+    ],
+)
+def test_one_declared_mistake_leaves_nothing_else(rule, promise):
+    waive = {promise, "scale"} if rule is wrong_rules.prefers_low_numbers else {promise}
+    check_rule(rule, waive=waive | {"batch"} if promise == "repeat" else waive, examples=50)
+
+
 def test_a_waiver_does_not_cover_the_rest():
-    with pytest.raises(RuleError, match='"scale"'):
-        check_rule(wrong_rules.unit_range, waive=["repeat", "batch", "pulled", "arms", "contexts", "shift"])
+    with pytest.raises(RuleError, match='"batch"'):
+        check_rule(wrong_rules.no_batch, waive=["repeat", "pulled", "arms", "contexts", "shift", "scale"])
     with pytest.raises(RuleError, match='"level": the square root is missing'):
         check_rule(wrong_rules.forgot_square_root, waive=["pulled"], level=hoeffding_level)
 
@@ -251,23 +252,25 @@ def test_the_measured_lead_is_that_of_the_level(level):
 # strategies
 
 
-@settings(max_examples=200, deadline=None, database=None)
 @given(
     st.sampled_from(["bernoulli", "gaussian", "deterministic"]).flatmap(lambda kind: bandits(rewards=kind)), st.data()
 )
 def test_a_bandit_and_its_behaviors_fit(bandit, data):
-    assert bandit.n_contexts <= 4 and bandit.n_arms <= 4 and bandit.shape == ()
+    assert max(bandit.n_contexts, bandit.n_arms) <= 4
+    assert bandit.shape == ()
     behavior = data.draw(behaviors(bandit=bandit))
     assert np.array_equal(bandit.check_behavior(behavior), behavior)
     assert np.isfinite(bandit.coverage(data.draw(behaviors(bandit=bandit, zeros=False))))
     assert bandit.sample(behavior, n=5, rng=0).n == 5
 
 
-@settings(max_examples=200, deadline=None, database=None)
 @given(bandit_data(max_contexts=2, max_arms=3, max_pulls=9, size=(2,), reward_range=(-1, 3)), bandit_data(ties=False))
 def test_data_are_as_asked(data, untied):
-    assert data.shape == (2,) and data.n_contexts <= 2 and data.n_arms <= 3
-    assert data.counts.max() <= 9 and data.reward_range == (-1, 3)
+    assert data.shape == (2,)
+    assert data.n_contexts <= 2
+    assert data.n_arms <= 3
+    assert data.counts.max() <= 9
+    assert data.reward_range == (-1, 3)
     BanditData(data.counts, data.sums, data.squares, data.reward_range)
     for counts, sums, means in zip(untied.counts, untied.sums, untied.means, strict=True):
         pulled = counts > 0
@@ -307,7 +310,8 @@ def test_an_infinite_range_is_drawn_from(reward_range):
     ],
 )
 def test_instructive_examples_occur(strategy, property_):
-    find(strategy, property_, settings=settings(max_examples=2000, database=None, deadline=None))
+    unshrunk = settings(max_examples=2000, database=None, deadline=None, phases=[Phase.generate])
+    find(strategy, property_, settings=unshrunk, random=Random(1))
 
 
 def test_examples_shrink_to_the_simplest():
@@ -331,7 +335,7 @@ def test_examples_shrink_to_the_simplest():
         (lambda: behaviors(max_arms=0), ValueError, "max_arms must be"),
         (lambda: behaviors(bandit=bandits()), TypeError, "bandit must be a Bandit, .* use bandits\\(\\).flatmap"),  # type: ignore[arg-type]
         (lambda: bandit_data(max_pulls=-1), ValueError, "max_pulls must be"),
-        (lambda: bandit_data(max_pulls=3, ties=False), ValueError, "max_pulls must be a whole number of at least 4"),
+        (lambda: bandit_data(max_pulls=3, ties=False), ValueError, "max_pulls must be a whole number in \\[4,"),
         (lambda: bandit_data(size=(2, -1)), ValueError, r"size\[1\] must be"),
         (lambda: bandit_data(reward_range=(1, 0)), ValueError, "reward_range must be a pair low < high"),
         (lambda: bandit_data("x"), TypeError, "positional"),  # type: ignore[misc,arg-type]

@@ -175,10 +175,9 @@ def prefers_low_numbers(data: BanditData) -> Index:
     return best(data, data.means - 0.05 * np.arange(data.n_arms))
 
 
-def one_arm_for_all(data: BanditData) -> Index:
-    """Judges every context by the rewards of the first."""
-    first = np.where(data.counts > 0, data.means[..., :1, :], -np.inf)
-    return np.asarray(first.argmax(axis=-1))
+def explores_in_odd_contexts(data: BanditData) -> Index:
+    odd = np.arange(data.n_contexts) % 2 == 1
+    return np.asarray(np.where(odd, best(data, -1.0 * data.counts), best(data, data.means)))
 
 
 def raises(data: BanditData) -> Index:
@@ -192,7 +191,7 @@ WRONG: dict[Callable[[BanditData], Any], str] = {
     log10: r'"level": the logarithm has base 10, not e',
     log2: r'"level": the logarithm has base 2, not e',
     fixed_delta: r'"level": its L does not grow with n.*delta is fixed at 0\.05',
-    widths_by_total: r'"level": its widths do not depend on an arm\'s own count.*N may stand where the arm\'s N\(a\) belongs',
+    widths_by_total: r'"level": its widths do not depend on an arm\'s own count.*N may stand where .* belongs',
     upper_bound: r'"level": the width is added to the mean, not subtracted',
     upper_bound_base_10: r'"level": the logarithm has base 10, not e, and the width is added instead of subtracted',
     imitates: r'"level": it goes by the pulls alone: no mean makes up for fewer of them',
@@ -217,6 +216,6 @@ WRONG: dict[Callable[[BanditData], Any], str] = {
     unit_range: r'"scale": .*widths are in reward units',
     positive_or_zero: r'"arms": with the arms in the order .*: it goes by their number',
     prefers_low_numbers: r'"arms": with the arms in the order .*: it goes by their number',
-    one_arm_for_all: r'"contexts": .*it goes by their number, or mixes contexts up',
+    explores_in_odd_contexts: r'"contexts": .*it goes by their number, or mixes contexts up',
     raises: r'"contract": it raised NotImplementedError: two arms only',
 }

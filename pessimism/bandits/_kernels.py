@@ -10,29 +10,25 @@ Floats = NDArray[np.float64]
 
 
 @njit(cache=True, nogil=True)
-def draw_rounds(
-    cdf: Floats, means: Floats, n: int, replicates: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], Floats]:
-    """Pulls and Bernoulli reward sums (replicates, cells) of n rounds each, round by round.
+def draw_rounds(cdf: Floats, n: int, replicates: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """How often each outcome came up (replicates, outcomes) in n rounds, round by round; `cdf` ends in 1.
 
-    Spends exactly 2n uniforms a replicate, in the order cell, reward. `guide[j]` is the first cell whose cdf exceeds
-    j / cells, so the search for a cell takes about one step instead of log2(cells).
+    Spends exactly one uniform a round. `guide[j]` is the first outcome whose cdf exceeds j / slots, so the search
+    seldom takes a step; slots is a power of two, so that u * slots is not rounded.
     """
-    cells = cdf.size
-    guide = np.searchsorted(cdf, np.arange(cells) / cells, side="right")
-    counts, sums = np.zeros((replicates, cells), np.int64), np.zeros((replicates, cells))
+    slots = 4
+    while slots < 4 * cdf.size:
+        slots *= 2
+    guide = np.searchsorted(cdf, np.arange(slots) / slots, side="right")
+    counts = np.zeros((replicates, cdf.size), np.int64)
     for i in range(replicates):
         for _ in range(n):
             u = rng.random()
-            cell = guide[min(int(u * cells), cells - 1)]
-            while cell > 0 and u < cdf[cell - 1]:  # u * cells may have been rounded up
-                cell -= 1
-            while u >= cdf[cell]:
-                cell += 1
-            counts[i, cell] += 1
-            if rng.random() < means[cell]:
-                sums[i, cell] += 1.0
-    return counts, sums
+            outcome = guide[int(u * slots)]
+            while u >= cdf[outcome]:
+                outcome += 1
+            counts[i, outcome] += 1
+    return counts
 
 
 # Exact enumeration. An arm with m pulls has outcomes k = 0, 1, ... of probability row[k] and index base + step * k:

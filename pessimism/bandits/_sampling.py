@@ -11,6 +11,9 @@ from pessimism.bandits.data import BanditData, Floats, Ints
 if TYPE_CHECKING:
     from pessimism.bandits.model import Bandit
 
+ROUNDS_PER_CELL = 10
+"""Up to here rounds are drawn one by one: 10 ns a round against 150 ns a cell for its multinomial and binomial."""
+
 
 def sample(
     bandit: "Bandit", mu: Floats, n: ArrayLike, size: int | tuple[int, ...] | None, rng: np.random.Generator
@@ -20,14 +23,8 @@ def sample(
     batch = _check.broadcast("n, behavior and model", rounds.shape, mu.shape[:-2], bandit.shape)
     cells = bandit.n_contexts * bandit.n_arms
     bernoulli = bool(np.all(bandit.rewards == "bernoulli"))
-    if bernoulli and batch == () and bandit.means.ndim == 2 and rounds < cells:
-        from pessimism.bandits import _kernels
-
-        replicates = int(np.prod(front, dtype=np.int64))
-        counts, hits = _kernels.draw_rounds(_cdf(mu), bandit.means.flatten(), int(rounds), replicates, rng)
-        shape = front + mu.shape
-        sums = hits.reshape(shape)
-        return BanditData.trusted(counts.reshape(shape), sums, sums)
+    if bernoulli and batch == () and bandit.means.ndim == 2 and rounds <= ROUNDS_PER_CELL * cells:
+        return BanditData.trusted(*_by_rounds(mu, bandit.means, int(rounds), front, rng))
     counts = _counts(np.broadcast_to(mu, batch + mu.shape[-2:]), rounds, front, rng)
     if bernoulli:
         sums = rng.binomial(counts, bandit.means).astype(np.float64)
@@ -70,21 +67,37 @@ def _cdf(law: Floats) -> Floats:
     return cdf
 
 
+def _by_rounds(
+    law: Floats, means: Floats, n: int, front: tuple[int, ...], rng: np.random.Generator
+) -> tuple[Ints, Floats, Floats]:
+    """Counts, sums and squares from rounds whose outcome is a pair (cell, reward of 0 or 1)."""
+    from pessimism.bandits import _kernels
+
+    outcomes = np.stack([law * (1.0 - means), law * means])
+    replicates = int(np.prod(front, dtype=np.int64))
+    drawn = _kernels.draw_rounds(_cdf(outcomes), n, replicates, rng).reshape(*front, *outcomes.shape)
+    missed, hit = drawn[..., 0, :, :], drawn[..., 1, :, :]
+    sums = hit.astype(np.float64)
+    return missed + hit, sums, sums
+
+
 def _counts(law: Floats, rounds: NDArray[np.int64], front: tuple[int, ...], rng: np.random.Generator) -> Ints:
     # NumPy draws cell after cell from what is left and gives the rest to the last one. With the likeliest cell last,
     # what is left never loses its digits, and a cell of probability 0 is never pulled, whatever n.
-    batch = law.shape[:-2]
-    flat = law.reshape(*batch, -1)
-    last = np.expand_dims(flat.argmax(axis=-1), -1)
-    order = np.broadcast_to(np.arange(flat.shape[-1]), flat.shape).copy()
-    np.put_along_axis(order, last, flat.shape[-1] - 1, axis=-1)
-    order[..., -1:] = last
+    batch, cells = law.shape[:-2], law.shape[-2] * law.shape[-1]
+    flat = law.reshape(*batch, cells)
+    order = np.broadcast_to(np.arange(cells), flat.shape).copy()
+    likeliest = flat.argmax(axis=-1, keepdims=True)
+    np.put_along_axis(order, likeliest, cells - 1, axis=-1)
+    order[..., -1:] = likeliest
     pulls = rng.multinomial(rounds, np.take_along_axis(flat, order, axis=-1), size=front + batch)
-    if batch == ():  # a swap of two columns, and its own inverse
-        counts = pulls[..., order]
+    # the exchange of two cells is its own inverse
+    if batch == ():
+        pair = [int(likeliest[0]), cells - 1]
+        pulls[..., pair] = pulls[..., pair[::-1]]
     else:
-        counts = np.take_along_axis(pulls, np.broadcast_to(order, pulls.shape), axis=-1)
-    return np.ascontiguousarray(counts).reshape(front + law.shape)
+        pulls = np.take_along_axis(pulls, np.broadcast_to(order, pulls.shape), axis=-1)
+    return pulls.reshape(front + law.shape)
 
 
 def _mixed_sums(bandit: "Bandit", counts: Ints, rng: np.random.Generator) -> tuple[Floats, Floats]:

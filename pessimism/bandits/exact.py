@@ -96,7 +96,7 @@ def suboptimality(
     Joint probabilities below 1e-36 are dropped and everything else is a sum of positive terms: relative error about
     1e-10 for losses above 1e-16 (level inf: for all that float64 can hold). Cost O(n) for one context, O(n^1.5) for a
     context seen in a constant share of the rounds; contexts with the same law and means are computed once. The first
-    call in a process loads compiled code (0.3 s), the very first compiles it (5 s).
+    call in a process loads compiled code (0.5 s), the very first compiles it (5 s).
 
     Examples
     --------

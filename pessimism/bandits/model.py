@@ -263,7 +263,7 @@ class Bandit:
         Notes
         -----
         Multinomial counts, then binomial (Bernoulli), normal and chi-square (Gaussian) sums given the counts: the cost
-        is O(SA) a data set, whatever n. Only when n < SA are rounds drawn one by one, which is then cheaper. The law
+        is O(SA) a data set, whatever n. Only when n <= 10SA are rounds drawn one by one, which is then cheaper. The law
         is that of `sample_log` followed by `BanditData.from_log`; the numbers drawn are not.
 
         Examples

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism.bandits.data import BanditData, Floats, Rng
+from pessimism.bandits.data import BanditData, Floats, Ints, Rng
 
 Policy = NDArray[np.intp]
 
@@ -232,14 +232,19 @@ def index_rule(
         raise ValueError(f"level must broadcast to the batch {data.shape} of data, got {lvl.shape}")
     fill = _check.not_nan("unseen", unseen)
     finite = np.isfinite(lvl)
-    width = _range_width(data, sigma) if np.any(finite & (lvl != 0)) else 1.0
+    if not finite.any():
+        return _argmax(_by_count(data.counts, lvl), rng)
     pulls = np.maximum(data.counts, 1)
-    signed = np.sign(lvl) * np.sqrt(np.abs(np.where(finite, lvl, 0.0)))
-    index = data.means - width * signed[..., None, None] / np.sqrt(pulls)
-    index[data.counts == 0] = fill
+    index = data.sums / pulls
+    if np.any(finite & (lvl != 0)):
+        scale = _range_width(data, sigma) * np.sign(lvl) * np.sqrt(np.abs(np.where(finite, lvl, 0.0)))
+        width = np.sqrt(pulls)
+        index -= np.divide(scale[..., None, None], width, out=width)
+    unpulled = data.counts == 0
+    if unpulled.any():
+        index[unpulled] = fill
     if not finite.all():
-        by_count = np.where(data.counts > 0, np.sign(lvl)[..., None, None] * data.counts, -math.inf)
-        index = np.where(finite[..., None, None], index, by_count)
+        index = np.where(finite[..., None, None], index, _by_count(data.counts, lvl))
     return _argmax(index, rng)
 
 
@@ -296,6 +301,13 @@ def bernstein_lcb(
     return _argmax(index, rng)
 
 
+def _by_count(counts: Ints, level: Floats) -> Floats | Ints:
+    """Index of the most (level inf) or least (-inf) played among the pulled arms."""
+    if np.all(level > 0):
+        return counts
+    return np.where(counts > 0, np.sign(level)[..., None, None] * counts, -math.inf)
+
+
 def _range_width(data: BanditData, sigma: float | None) -> float:
     if sigma is not None:
         return 2.0 * _check.positive("sigma", sigma)
@@ -305,7 +317,7 @@ def _range_width(data: BanditData, sigma: float | None) -> float:
     return high - low
 
 
-def _argmax(index: Floats, rng: Rng) -> Policy:
+def _argmax(index: Floats | Ints, rng: Rng) -> Policy:
     if rng is None:
         return np.asarray(index.argmax(axis=-1))
     lots = np.random.default_rng(rng).random(index.shape)

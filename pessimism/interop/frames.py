@@ -60,7 +60,7 @@ Row = Mapping[str, Any]
 class BanditLog:
     """A log with the names that its positions stand for.
 
-    Parameters
+    Attributes
     ----------
     data : BanditData
         Counts, sums and squares over (context, arm).

@@ -28,9 +28,9 @@ N_POSITIONS = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenBanditLog:
-    """A log as statistics, and as the rounds that weighting by propensities needs.
+    r"""A log as statistics, and as the rounds that weighting by propensities needs.
 
-    Parameters
+    Attributes
     ----------
     data : BanditData
         Contexts are the 3 positions, arms the items, rewards the clicks.
@@ -43,10 +43,18 @@ class OpenBanditLog:
     propensities : (n,) float
         What the logging policy says was the probability of the item, given the position; in (0, 1].
 
+    Notes
+    -----
+    `stated` is the harmonic mean of the propensities of a (position, item), to be compared with
+    ``counts / counts.sum(axis=-1, keepdims=True)``. Harmonic, because rounds are logged with the very probability they
+    state: :math:`\sum_i 1\{a_i = a\}/p_i` has expectation :math:`N(s)` for right propensities, moving or not, while
+    their arithmetic mean is too large whenever they move. Where some are tiny, so is the chance that the sum has seen
+    its large terms.
+
     Examples
     --------
     >>> import io
-    >>> log = read_log(io.BytesIO(b"item_id,position,click,propensity_score\\n1,1,0,0.5\\n0,3,1,0.5\\n"))
+    >>> log = read_log(io.BytesIO(b"item_id,position,click,propensity_score\n1,1,0,0.5\n0,3,1,0.5\n"))
     >>> log.data.counts.tolist()
     [[0, 1], [0, 0], [1, 0]]
     """
@@ -59,13 +67,7 @@ class OpenBanditLog:
 
     @property
     def stated(self) -> Floats:
-        r"""(3, A) float, the law of items given the position that the log states: harmonic means of its propensities.
-
-        NaN where the item was never shown. Compare it with ``counts / counts.sum(axis=-1, keepdims=True)``. The mean
-        is harmonic because rounds are logged with the very probability they state: :math:`\sum_i 1\{a_i = a\}/p_i`
-        has expectation :math:`N(s)` for right propensities, moving or not, while their arithmetic mean is too large
-        whenever they move. Where some are tiny, so is the chance that the sum has seen its large terms.
-        """
+        """(3, A) float, the law of items given the position that the log states; NaN where an item was never shown."""
         inverse = np.zeros(self.data.counts.shape)
         np.add.at(inverse, (self.positions, self.items), 1.0 / self.propensities)
         mean: Floats = np.divide(self.data.counts, inverse, out=np.full(inverse.shape, np.nan), where=inverse > 0)

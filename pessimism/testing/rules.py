@@ -6,6 +6,7 @@ say which level L it means to use, and is measured (`pessimism.testing._level`).
 """
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from random import Random
 
 import numpy as np
@@ -17,6 +18,12 @@ from pessimism import _check
 from pessimism.bandits.data import BanditData
 from pessimism.testing import _level, _promises
 from pessimism.testing._promises import PROMISES, WAIVABLE, Case, Rule, RuleError, Subject
+
+SHRINKS = 500
+"""Smaller data sets to try once a promise is found broken: the message then comes within seconds."""
+
+LONG = _check.MAX_TOTAL // (2 * _promises.REPLICATED)
+"""Rounds beyond which a log cannot be repeated REPLICATED times."""
 
 
 def check_rule(
@@ -119,10 +126,19 @@ def _fixed() -> dict[str, BanditData]:
     return {what: BanditData(counts, sums, sums) for what, (counts, sums) in logs.items()}
 
 
+def _ladder() -> Case:
+    """In every context the arm with fewer pulls is a step further ahead: a change of any width changes a choice."""
+    counts = np.tile([100, 10], (8, 1))
+    lead = (np.arange(8)[:, None] + 0.5) / 8 * [-1, 1]
+    sums = counts * (0.5 + lead / 2)
+    return Case(BanditData(counts, sums, sums), (1, 0), tuple(range(8))[::-1], -1.0, 4.0)
+
+
 def _fixed_failure(subject: Subject) -> RuleError | None:
     for what, data in _fixed().items():
-        orders = tuple(range(data.n_arms)), tuple(range(data.n_contexts))
-        for error in _failures(subject, Case(data, *orders, 1.0, 1.0), ("repeat", "pulled")).values():
+        case = Case(data, tuple(range(data.n_arms)), tuple(range(data.n_contexts)), 1.0, 1.0)
+        names = [name for name in ("repeat", "batch", "pulled") if name != "batch" or data.n < LONG]
+        for error in _failures(subject, case, names).values():
             shown = RuleError(f"{error}\n  This is a fixed example: {what}.")
             shown.__cause__ = error.__cause__
             return shown
@@ -155,7 +171,7 @@ def _failures(subject: Subject, case: Case, names: Collection[str]) -> dict[str,
 
 
 def _first_failures(subject: Subject, examples: int) -> dict[str, RuleError]:
-    """The first failure of every promise among the drawn cases, in the order of promises."""
+    """The first failure of every promise, on the ladder or a drawn case, in the order of promises."""
     found: dict[str, RuleError] = {}
 
     def record(case: Case) -> bool:
@@ -164,23 +180,35 @@ def _first_failures(subject: Subject, examples: int) -> dict[str, RuleError]:
             found.setdefault(name, error)
         return "contract" in found
 
-    _search(record, examples, (Phase.generate,))
+    if not record(_ladder()):
+        _search(record, examples, (Phase.generate,))
     return {name: found[name] for name in ("contract", *PROMISES) if name in found}
 
 
 def _smallest(subject: Subject, examples: int, found: dict[str, RuleError]) -> RuleError:
-    """The first of the broken promises on the smallest data that breaks it."""
-    name, error = next(iter(found.items()))
-    case = _search(lambda case: name in _failures(subject, case, (name,)), examples, (Phase.generate, Phase.shrink))
-    return (error if case is None else _failures(subject, case, (name,)).get(name, error)).with_traceback(None)
+    """The first of the broken promises, on the smallest data found to break it."""
+    name, smallest = next(iter(found.items()))
+    left = examples + SHRINKS
+
+    def fails(case: Case) -> bool:
+        nonlocal smallest, left
+        left -= 1
+        error = _failures(subject, case, (name,)).get(name) if left >= 0 else None
+        smallest = error or smallest
+        return error is not None
+
+    # an answer that changes by itself does not tell which data are smaller
+    if name != "repeat" and "repeat" not in subject.waived:
+        _search(fails, examples, (Phase.generate, Phase.shrink))
+    return smallest.with_traceback(None)
 
 
-def _search(condition: Callable[[Case], bool], examples: int, phases: tuple[Phase, ...]) -> Case | None:
+def _search(condition: Callable[[Case], bool], examples: int, phases: tuple[Phase, ...]) -> None:
+    """Try the condition on drawn cases, and on smaller ones where it holds; what it finds, it keeps itself."""
     quiet = settings(max_examples=examples, phases=phases, database=None, deadline=None, verbosity=Verbosity.quiet)
-    try:
-        return find(_promises.cases(), condition, settings=quiet, random=Random(0))
-    except (NoSuchExample, Flaky):  # flaky: the rule itself is random, and the first failure has to do
-        return None
+    # flaky: the condition ran out of its budget, or the rule has a memory
+    with suppress(NoSuchExample, Flaky):
+        find(_promises.cases(), condition, settings=quiet, random=Random(0))
 
 
 def _level_failure(subject: Subject) -> RuleError | None:

@@ -7,17 +7,15 @@ not equal that of another by an accident of arithmetic, for any simple level :ma
 """
 
 import math
-from collections.abc import Callable
-from operator import itemgetter
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from numpy.typing import NDArray
 
 from pessimism import _check
-from pessimism.bandits.data import BanditData, Floats
+from pessimism.bandits.data import BanditData, Floats, Ints
 from pessimism.bandits.model import KINDS, Bandit
 
 GRID = 1009
@@ -30,15 +28,12 @@ SPREADS = 4
 """Within-arm variances are multiples of 1/SPREADS of the largest possible."""
 
 UNPULLED = 4
-"""Without ties, one arm in UNPULLED + 1 is taken out of the log."""
+"""One arm in UNPULLED + 1 or so was never pulled; the counts of the others are cubes, so that small ones are common."""
 
 UNBOUNDED_WIDTH = 20.0
 """Rewards of an infinite range are drawn from an interval this wide."""
 
 T = TypeVar("T")
-Cell = tuple[int, int, int]  # pulls, mean and variance in steps of their grids
-
-NO_TIES: tuple[Callable[[Cell], int], ...] = (itemgetter(0), itemgetter(1), lambda cell: cell[0] * cell[1])
 
 
 def bandits(*, max_contexts: int = 4, max_arms: int = 4, rewards: str = "bernoulli") -> SearchStrategy[Bandit]:
@@ -131,7 +126,8 @@ def bandit_data(
     max_contexts, max_arms : int
         Largest S and A, at least 1.
     max_pulls : int
-        Largest count of a (context, arm) pair, at least 0; without ties, at least `max_arms`.
+        Largest count of a (context, arm) pair, at least 0; without ties, at least `max_arms`. Small counts are common
+        however large it is.
     size : int or tuple of int
         Batch of data sets, in front of (S, A).
     reward_range : (float, float)
@@ -161,6 +157,8 @@ def bandit_data(
     >>> one_arm_per_context()
     """
     contexts, arms = _size("max_contexts", max_contexts), _size("max_arms", max_arms)
+    if not ties:  # each arm rules out two means for the next: one like its own, one with a sum like its own
+        arms = int(_check.whole_array("max_arms", arms, low=1, high=GRID // 2))
     pulls = int(_check.whole_array("max_pulls", max_pulls, low=0 if ties else arms))
     batch = tuple(int(k) for k in _check.whole_array("size", np.atleast_1d(size)))
     low, high = _check.interval("reward_range", reward_range)
@@ -202,19 +200,31 @@ def _bandit_data(
     ties: bool,
 ) -> BanditData:
     n_contexts, n_arms = draw(st.integers(1, max_contexts)), draw(st.integers(1, max_arms))
-    cells = st.tuples(st.integers(0 if ties else 1, max_pulls), st.integers(0, GRID), st.integers(0, SPREADS))
-    row = _several(cells, n_arms) if ties else st.lists(cells, min_size=n_arms, max_size=n_arms, unique_by=NO_TIES)
-    drawn = np.array(draw(_several(row, math.prod(size) * n_contexts)), dtype=np.int64)
-    counts, share, spread = np.moveaxis(drawn.reshape(*size, n_contexts, n_arms, 3), -1, 0)
-    if not ties:  # unpulled arms are put in afterwards: they may tie among themselves
-        marks = draw(_several(st.integers(0, UNPULLED), counts.size))
-        counts = np.where(np.reshape(marks, counts.shape) < UNPULLED, counts, 0)
+    cells = st.tuples(st.integers(-GRID // UNPULLED, GRID), st.integers(0, GRID), st.integers(0, SPREADS))
+    drawn = draw(_several(cells, math.prod(size) * n_contexts * n_arms))
+    steps, share, spread = np.reshape(drawn, (-1, n_arms, 3)).astype(np.int64).transpose(2, 0, 1)
+    counts = np.ceil(max_pulls * (np.maximum(steps, 0) / GRID) ** 3).astype(np.int64)
+    if not ties:
+        for row_counts, row_share in zip(counts, share, strict=True):
+            _untie(row_counts, row_share, max_pulls)
+    counts, share, spread = (table.reshape(*size, n_contexts, n_arms) for table in (counts, share, spread))
     return _assemble(counts, share / GRID, spread / SPREADS, reward_range)
 
 
-def _assemble(
-    counts: NDArray[np.int64], share: Floats, spread: Floats, reward_range: tuple[float, float]
-) -> BanditData:
+def _untie(counts: Ints, share: Ints, max_pulls: int) -> None:
+    """Move every count, mean and sum of pulled arms on to a free value: nothing to filter, so examples shrink well."""
+    seen: set[tuple[str, int]] = set()
+    for arm in np.flatnonzero(counts):
+        pulls, mean = int(counts[arm]), int(share[arm])
+        while ("pulls", pulls) in seen:
+            pulls = pulls % max_pulls + 1
+        while ("mean", mean) in seen or ("sum", pulls * mean) in seen:
+            mean = (mean + 1) % (GRID + 1)
+        seen |= {("pulls", pulls), ("mean", mean), ("sum", pulls * mean)}
+        counts[arm], share[arm] = pulls, mean
+
+
+def _assemble(counts: Ints, share: Floats, spread: Floats, reward_range: tuple[float, float]) -> BanditData:
     """Data whose mean rewards divide the range at `share`, and whose variances are `spread` times the largest."""
     low, high = reward_range
     if not math.isfinite(high - low):
@@ -226,6 +236,7 @@ def _assemble(
     return BanditData(counts, counts * means, counts * (means**2 + variance), reward_range)
 
 
+@lru_cache
 def _several(elements: SearchStrategy[T], number: int) -> SearchStrategy[tuple[T, ...]]:
     return st.tuples(*[elements] * number)  # half the cost of a list of fixed length
 

@@ -66,7 +66,7 @@ def test_killed_parents_resume_to_the_same_bytes(tmp_path, undisturbed):
             store = tmp_path / str(sweeps)
     assert cells.run(store) == undisturbed[0], f"moments {moments}"
     assert rows_in(store) == undisturbed[1], f"moments {moments}"
-    assert in_mid_grid >= 1
+    assert in_mid_grid >= (KILLS // 4 if KILLS >= 100 else 1)
 
 
 def test_a_killed_worker_ends_the_sweep_with_one_sentence_and_it_resumes(tmp_path, monkeypatch, undisturbed):

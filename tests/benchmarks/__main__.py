@@ -1,0 +1,68 @@
+"""`make bench`: medians of five, the two sides in turn, so that a drift of the machine's speed cancels in the ratio."""
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from pessimism.bandits import lcb
+from tests.benchmarks.workloads import RULES, SIZES, WORKLOADS, ours, plain_numpy, problem, trajectories
+
+RUNS = 5
+
+
+def timed(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def beside(call: Callable[[], object], peer: Callable[[], object]) -> tuple[float, float, float]:
+    """Median seconds of both and the median of the ratios peer / ours, pair by pair, after one warm-up each."""
+    call(), peer()
+    pairs = [(timed(call), timed(peer)) for _ in range(RUNS)]
+    mine, theirs = zip(*pairs, strict=True)
+    return statistics.median(mine), statistics.median(theirs), statistics.median(b / a for a, b in pairs)
+
+
+def agree(name: str) -> float:
+    """Largest difference of the mean losses of both sides, in standard errors: same law, other streams."""
+    left, right = ours(name), plain_numpy(name)
+    worst = 0.0
+    for key, (mean, se) in left.items():
+        other, other_se = right[key]
+        error = (se**2 + other_se**2) ** 0.5
+        worst = max(worst, abs(mean - other) / max(error, 1e-12))  # a rule that always plays one arm has error 0
+    return worst
+
+
+def main() -> None:
+    print(f"{len(SIZES)} sample sizes {SIZES[0]:,} ... {SIZES[-1]:,}, rules {', '.join(RULES)}; medians of {RUNS}")
+    for name, (contexts, arms, replicates, blocks) in WORKLOADS.items():
+        size = f"{contexts} x {arms}, {replicates:,} replicates in {blocks} blocks"
+        mine, theirs, ratio = beside(lambda name=name: ours(name), lambda name=name: plain_numpy(name))
+        print(f"{name} ({size}): sweep, 2 threads {mine:.3f} s; NumPy, 1 thread {theirs:.3f} s; ratio {ratio:.2f}")
+        print(
+            f"   mean losses differ by at most {agree(name):.1f} standard errors over {len(SIZES) * len(RULES)} means"
+        )
+    bandit, law = problem(1, 10)
+    n, many, few = 10**6, 10_000, 10
+
+    def statistics_only() -> None:
+        bandit.suboptimality(lcb(bandit.sample(law, n=n, size=many, rng=1))).mean()
+
+    mine, theirs, _ = beside(statistics_only, lambda: trajectories(few, n))
+    print(f"a data set of N = {n:,}: {mine / many * 1e6:.2f} us; round by round {theirs / few * 1e6:,.0f} us; "
+          f"ratio {theirs / few / (mine / many):,.0f}")  # fmt: skip
+    for module in ("pessimism", "numpy", "pessimism.bandits"):
+        command = [sys.executable, "-c", f"import {module}"]
+        bare = [sys.executable, "-c", "pass"]
+        spent, empty, _ = beside(
+            lambda c=command: subprocess.run(c, check=True), lambda c=bare: subprocess.run(c, check=True)
+        )
+        print(f"import {module}: {spent - empty:.3f} s beyond the interpreter's own {empty:.3f} s")
+
+
+if __name__ == "__main__":
+    main()

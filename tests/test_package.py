@@ -1,0 +1,140 @@
+"""The package as a whole: light imports, documented names, kernels with twins, figures named in the README."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pessimism
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("numpy", "scipy", "numba", "cvxpy", "matplotlib", "hypothesis", "tqdm", "threadpoolctl")
+
+
+def modules():
+    names = [info.name for info in pkgutil.walk_packages(pessimism.__path__, "pessimism.")]
+    return [name for name in names if not name.rpartition(".")[2].startswith("_")]
+
+
+def loaded_by(statement):
+    """Which heavy packages a statement loads, in a process of its own."""
+    code = f"{statement}; import sys; print(*[m for m in {HEAVY!r} if m in sys.modules])"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert loaded_by("import pessimism") == set()
+
+
+def test_importing_a_rule_loads_only_numpy():
+    assert loaded_by("from pessimism.bandits import lcb, exact, bounds, instances") == {"numpy"}
+    assert loaded_by("from pessimism import sweep, rates, plotting") == {"numpy"}
+
+
+def test_every_module_opens_with_a_docstring():
+    for file in [*ROOT.glob("pessimism/**/*.py"), *ROOT.glob("simulations/*.py")]:
+        assert ast.get_docstring(ast.parse(file.read_text())), file
+
+
+def public_functions():
+    for name in modules():
+        module = importlib.import_module(name)
+        for attribute, value in vars(module).items():
+            if attribute.startswith("_") or getattr(value, "__module__", None) != name:
+                continue
+            if inspect.isfunction(value):
+                yield f"{name}.{attribute}", value
+            elif inspect.isclass(value):
+                for method, function in vars(value).items():
+                    if not method.startswith("_") and inspect.isfunction(inspect.unwrap(function)):
+                        yield f"{name}.{attribute}.{method}", function
+
+
+def test_public_functions_have_examples():
+    """Only properties may have a one-line docstring, which is what excuses them from numpydoc's other checks."""
+    functions = dict(public_functions())
+    assert len(functions) > 60
+    bare = [name for name, function in functions.items() if "Examples\n" not in (inspect.getdoc(function) or "")]
+    assert bare == []
+
+
+def test_bounds_state_their_status():
+    from pessimism.bandits import bounds
+
+    for name, function in public_functions():
+        if function.__module__ == bounds.__name__:
+            status = (inspect.getdoc(function) or "").partition("Status: ")[2].split()[:1]
+            assert status, name
+            assert status[0].strip(".;") in {"published", "derived", "prediction", "unverified"}, name
+
+
+def test_exported_names_exist():
+    for name in [*modules(), "pessimism.bandits", "pessimism.testing"]:
+        module = importlib.import_module(name)
+        for exported in getattr(module, "__all__", []):
+            assert hasattr(module, exported), f"{name}.{exported}"
+
+
+KERNEL_TWINS = {  # kernel: the test that holds its plain twin
+    "draw_rounds": "tests/test_model.py",
+    "binomial_row": "tests/test_kernels.py",
+    "tails": "tests/test_kernels.py",
+    "overtakes": "tests/test_kernels.py",
+    "overtakes_normal": "tests/test_exact.py",
+    "against_unseen": "tests/test_kernels.py",
+    "error_probability": "tests/test_exact.py",
+    "stirling_error": "tests/test_kernels.py",
+    "log_binomial": "tests/test_kernels.py",
+    "log_most_played_error": "tests/test_exact.py",
+}
+HELPERS = {  # reached through the kernels above
+    "signed_width", "arm_row", "normal_above", "tabulate", "log_minority", "log_majority_error",
+}  # fmt: skip
+
+
+def test_every_kernel_has_a_twin():
+    tree = ast.parse((ROOT / "pessimism/bandits/_kernels.py").read_text())
+    kernels = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert kernels == set(KERNEL_TWINS) | HELPERS
+    for file in KERNEL_TWINS.values():
+        assert (ROOT / file).exists()
+
+
+def test_kernels_are_compiled_the_way_the_design_says():
+    """cache=True, nogil=True, nothing else: no fastmath, no parallel."""
+    tree = ast.parse((ROOT / "pessimism/bandits/_kernels.py").read_text())
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            assert [ast.unparse(decorator) for decorator in node.decorator_list] == ["njit(cache=True, nogil=True)"]
+
+
+def test_the_readme_runs(tmp_path, monkeypatch):
+    """Every Python block of the README, in order, in one namespace."""
+    monkeypatch.chdir(tmp_path)
+    blocks = (ROOT / "README.md").read_text().split("```python\n")[1:]
+    assert len(blocks) >= 3
+    namespace = {"__name__": "readme"}
+    for block in blocks:
+        exec(compile(block.partition("```")[0], "README.md", "exec"), namespace)
+    for name in [key for key in namespace if key.startswith("test_")]:
+        namespace[name]()
+
+
+def test_what_the_readme_shows_exists():
+    text = (ROOT / "README.md").read_text()
+    shown = [part.partition(")")[0] for part in text.split("](")[1:]]
+    local = [path for path in shown if not path.startswith("http")]
+    assert sum(path.endswith(".png") for path in local) >= 3
+    assert all((ROOT / path).exists() for path in local)
+    for command in ("make figures", "make test"):
+        assert command in text
+
+
+@pytest.mark.parametrize("file", ["CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "LICENSE", "pessimism/py.typed"])
+def test_the_repository_has(file):
+    assert (ROOT / file).exists()
