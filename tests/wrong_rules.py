@@ -177,7 +177,7 @@ def prefers_low_numbers(data: BanditData) -> Index:
 
 def explores_in_odd_contexts(data: BanditData) -> Index:
     odd = np.arange(data.n_contexts) % 2 == 1
-    return np.asarray(np.where(odd, best(data, -1.0 * data.counts), best(data, data.means)))
+    return np.asarray(np.where(odd, best(data, -data.counts.astype(np.float64)), best(data, data.means)))
 
 
 def raises(data: BanditData) -> Index:

@@ -35,7 +35,6 @@ WIDEST = 0.25
 LIMIT = 0.5
 """Largest lead that rewards in [0, 1] leave room for."""
 
-
 LAYOUTS = ((1, 2, 4, 1), (2, 3, 4, 1), (1, 2, 4, 64), (2, 3, 64, 64), (1, 2, 4, 16384))
 """Duels: contexts, arms, pulls of many over few, and few over the smallest that keeps the claimed width narrow."""
 

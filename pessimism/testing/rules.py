@@ -19,7 +19,7 @@ from pessimism.bandits.data import BanditData
 from pessimism.testing import _level, _promises
 from pessimism.testing._promises import PROMISES, WAIVABLE, Case, Rule, RuleError, Subject
 
-SHRINKS = 500
+SHRINKS = 300
 """Smaller data sets to try once a promise is found broken: the message then comes within seconds."""
 
 LONG = _check.MAX_TOTAL // (2 * _promises.REPLICATED)

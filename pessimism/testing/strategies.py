@@ -8,7 +8,6 @@ not equal that of another by an accident of arithmetic, for any simple level :ma
 
 import math
 from functools import lru_cache
-from typing import TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
@@ -32,8 +31,6 @@ UNPULLED = 4
 
 UNBOUNDED_WIDTH = 20.0
 """Rewards of an infinite range are drawn from an interval this wide."""
-
-T = TypeVar("T")
 
 
 def bandits(*, max_contexts: int = 4, max_arms: int = 4, rewards: str = "bernoulli") -> SearchStrategy[Bandit]:
@@ -133,8 +130,8 @@ def bandit_data(
     reward_range : (float, float)
         Interval that holds every reward; if infinite, rewards are drawn from 20 units of it.
     ties : bool
-        Whether two pulled arms of a context may share their count, mean or sum. Without ties, a rule that does not
-        look at an arm's name has one answer wherever an arm was pulled.
+        Whether two pulled arms of a context may share their count or mean (or, for rewards in [0, 1], sum). Without
+        ties, a rule that does not look at an arm's number has one answer wherever an arm was pulled.
 
     Returns
     -------
@@ -159,7 +156,8 @@ def bandit_data(
     contexts, arms = _size("max_contexts", max_contexts), _size("max_arms", max_arms)
     if not ties:  # each arm rules out two means for the next: one like its own, one with a sum like its own
         arms = int(_check.whole_array("max_arms", arms, low=1, high=GRID // 2))
-    pulls = int(_check.whole_array("max_pulls", max_pulls, low=0 if ties else arms))
+    most = _check.MAX_TOTAL // (contexts * arms)
+    pulls = int(_check.whole_array("max_pulls", max_pulls, low=0 if ties else arms, high=most))
     batch = tuple(int(k) for k in _check.whole_array("size", np.atleast_1d(size)))
     low, high = _check.interval("reward_range", reward_range)
     return _bandit_data(contexts, arms, pulls, batch, (low, high), ties)
@@ -169,7 +167,7 @@ def bandit_data(
 def _bandits(draw: st.DrawFn, max_contexts: int, max_arms: int, rewards: str) -> Bandit:
     n_contexts, n_arms = draw(st.integers(1, max_contexts)), draw(st.integers(1, max_arms))
     steps = st.integers(-10 * GRID, 10 * GRID) if rewards == "gaussian" else st.integers(0, GRID)
-    means = np.reshape(draw(_several(steps, n_contexts * n_arms)), (n_contexts, n_arms)) / GRID
+    means = np.reshape(draw(_several(n_contexts * n_arms, steps)), (n_contexts, n_arms)) / GRID
     contexts = draw(_laws((n_contexts,), zeros=True))
     scale = draw(st.integers(1, 16)) / 4 if rewards == "gaussian" else 0.5
     return Bandit(means, contexts, rewards, scale)
@@ -183,7 +181,7 @@ def _behaviors(draw: st.DrawFn, max_contexts: int, max_arms: int, zeros: bool) -
 
 @st.composite
 def _laws(draw: st.DrawFn, shape: tuple[int, ...], zeros: bool) -> Floats:
-    weights = np.reshape(draw(_several(st.integers(0 if zeros else 1, MAX_WEIGHT), math.prod(shape))), shape)
+    weights = np.reshape(draw(_several(math.prod(shape), st.integers(0 if zeros else 1, MAX_WEIGHT))), shape)
     if not weights.any():
         weights.flat[0] = 1  # weights of 0 are no law; nothing to filter
     return np.asarray(weights / weights.sum())
@@ -200,8 +198,8 @@ def _bandit_data(
     ties: bool,
 ) -> BanditData:
     n_contexts, n_arms = draw(st.integers(1, max_contexts)), draw(st.integers(1, max_arms))
-    cells = st.tuples(st.integers(-GRID // UNPULLED, GRID), st.integers(0, GRID), st.integers(0, SPREADS))
-    drawn = draw(_several(cells, math.prod(size) * n_contexts * n_arms))
+    steps_share_spread = st.integers(-GRID // UNPULLED, GRID), st.integers(0, GRID), st.integers(0, SPREADS)
+    drawn = draw(_several(math.prod(size) * n_contexts * n_arms, *steps_share_spread))
     steps, share, spread = np.reshape(drawn, (-1, n_arms, 3)).astype(np.int64).transpose(2, 0, 1)
     counts = np.ceil(max_pulls * (np.maximum(steps, 0) / GRID) ** 3).astype(np.int64)
     if not ties:
@@ -237,8 +235,8 @@ def _assemble(counts: Ints, share: Floats, spread: Floats, reward_range: tuple[f
 
 
 @lru_cache
-def _several(elements: SearchStrategy[T], number: int) -> SearchStrategy[tuple[T, ...]]:
-    return st.tuples(*[elements] * number)  # half the cost of a list of fixed length
+def _several(times: int, *elements: SearchStrategy[int]) -> SearchStrategy[tuple[int, ...]]:
+    return st.tuples(*elements * times)  # half the cost of a list of fixed length, or of tuples of tuples
 
 
 def _size(name: str, value: int) -> int:
