@@ -1,7 +1,7 @@
 """User input to clean arrays, or one error that names the argument, the first bad entry and what was expected.
 
 Nothing is repaired: no clipping, no renormalising, no rounding. Clean arrays are C-contiguous, owned by us and
-read-only, so a frozen dataclass that holds them is frozen in fact.
+read-only, so a frozen dataclass that holds them is frozen in fact (copies through pickle are writable again).
 """
 
 import math
@@ -17,9 +17,12 @@ SUM_TOLERANCE = 1e-12
 MAX_TOTAL = 2**53
 """Largest number of rounds: beyond it, float64 cannot hold a reward sum exactly."""
 
+MAX_SIZE = 1e150
+"""Largest number taken as input: its square is still a number."""
+
 
 def _numeric(name: str, value: ArrayLike) -> NDArray[Any]:
-    if np.ma.is_masked(value):
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise TypeError(f"{name} must not be masked: fill or drop the masked entries first")
     try:
         array = np.asarray(value)
@@ -55,6 +58,7 @@ def real_array(
     array = _own(_numeric(name, value), np.float64)
     require_ndim(name, array, min_ndim)
     require(name, array, np.isfinite(array), "finite")
+    require(name, array, np.abs(array) <= MAX_SIZE, f"at most {MAX_SIZE:g} in size")
     if low > -math.inf or high < math.inf:
         require(name, array, (array >= low) & (array <= high), f"in [{low:g}, {high:g}]")
     return array
@@ -96,7 +100,7 @@ def require_total_one(name: str, array: NDArray[np.float64], axes: int) -> None:
         index = tuple(int(i) for i in np.argwhere(~good)[0])
         raise ValueError(
             f"{_entry(name, index)} must sum to 1 within {SUM_TOLERANCE:g}, got {total[index].item()!r}: "
-            "if that is what you mean, divide by it"
+            "if that is what you mean, divide by it in float64"
         )
 
 
@@ -110,6 +114,18 @@ def scalar(
     if not good(float(number)):
         raise ValueError(f"{name} must be {expectation}, got {number.item()!r}")
     return float(number)
+
+
+def whole(name: str, value: int, *, low: int = 0, high: int = MAX_TOTAL) -> int:
+    """One Python int in {low, ..., high}."""
+    return int(whole_array(name, scalar(name, value), low=low, high=high))
+
+
+def extended_array(name: str, value: ArrayLike) -> NDArray[np.float64]:
+    """float64 array whose entries may be infinite but not NaN."""
+    array: NDArray[np.float64] = _own(_numeric(name, value), np.float64)
+    require(name, array, ~np.isnan(array), "a number or +-inf")
+    return array
 
 
 def open_unit_interval(name: str, value: float) -> float:
@@ -131,7 +147,7 @@ def interval(name: str, value: tuple[float, float]) -> tuple[float, float]:
     except (TypeError, ValueError):
         raise ValueError(f"{name} must be a pair (low, high), got {value!r}") from None
     low, high = not_nan(f"{name}[0]", low), not_nan(f"{name}[1]", high)
-    if not low < high:
+    if not (low < high and all(abs(end) <= MAX_SIZE or math.isinf(end) for end in (low, high))):
         raise ValueError(f"{name} must be a pair low < high, got {value!r}")
     return low, high
 

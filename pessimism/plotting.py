@@ -36,7 +36,7 @@ RULES = {
     "most_played": ("most played (imitation)", "green", "^"),
     "bernstein_lcb": ("Bernstein LCB", "purple", "D"),
 }
-THEOREM: dict[str, Any] = {"color": "0.35", "linestyle": (0, (5, 2.5)), "linewidth": 1.1, "zorder": 1.5}
+THEOREM: dict[str, Any] = {"color": "0.35", "linestyle": (0, (5, 2.5)), "linewidth": 1.1, "zorder": 3}
 
 STYLE: Any = {  # Any: matplotlib types the keys of its settings one by one
     "figure.dpi": 110,
@@ -159,6 +159,8 @@ def curve(
     position, value = np.asarray(x, float), np.asarray(y, float)
     drawn = np.isfinite(value) & ((value > 0) | (axes.get_yscale() == "linear"))
     kind: dict[str, Any] = {"color": COLORS[color], "marker": marker, "label": (label or name) + note}
+    if marker == "s":  # hollow and larger, to be seen around another rule's point
+        kind |= {"markerfacecolor": "none", "markersize": 6}
     if se is None:
         axes.plot(position[drawn], value[drawn], **kind)
         return
@@ -316,7 +318,7 @@ def save(figure: Figure, path: str | Path) -> list[Path]:
     """
     import matplotlib
 
-    files = [Path(path).with_suffix(suffix) for suffix in (".png", ".pdf")]
+    files = [Path(f"{path}{suffix}") for suffix in (".png", ".pdf")]
     with matplotlib.rc_context(STYLE):
         figure.savefig(files[0], metadata={"Software": None})
         figure.savefig(files[1], metadata={"CreationDate": None})

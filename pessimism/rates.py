@@ -267,7 +267,8 @@ def fit(
         raise SlopeError(f"a slope needs at least {MIN_POINTS} points, got {position.size}")
     decades = math.log10(position[-1] / position[0])
     if decades < MIN_DECADES * (1 - 1e-9):
-        raise SlopeError(f"a slope needs x over at least {MIN_DECADES:g} decades, got {decades:.3g}")
+        span = f"{position[0]:g} to {position[-1]:g}"
+        raise SlopeError(f"a slope needs x over at least {MIN_DECADES:g} decades, got {span}")
     relative = np.ones(position.shape)
     if se is not None:
         relative = _same_length("se", _check.real_array("se", se, low=0.0), position) / value
@@ -317,7 +318,12 @@ def fit_rows(rows: Sequence[Mapping[str, Any]], x: str = "n", y: str = "loss", *
     ordered = sorted(rows, key=lambda row: float(row[x]))
 
     def column(name: str) -> Floats | None:  # numpydoc ignore=GL08
-        return np.array([float(row[name]) for row in ordered]) if ordered and name in ordered[0] else None
+        have = [row.get(name) is not None for row in ordered]
+        if any(have) and not all(have):
+            raise ValueError(
+                f"{name} must be in every row or in none: the row at {x} = {ordered[have.index(False)][x]}"
+            )
+        return np.array([float(row[name]) for row in ordered]) if any(have) else None
 
     positions = [float(row[x]) for row in ordered]
     return fit(positions, [float(row[y]) for row in ordered], column(f"{y}_se"), column(f"{y}_events"), level=level)

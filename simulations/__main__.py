@@ -13,6 +13,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from simulations import ignore_interrupts
+
 HERE = Path(__file__).parent
 
 
@@ -39,6 +41,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     known = simulations()
     if options.name is not None and options.name != "all" and options.name not in known:
         parser.error(f"no simulation {options.name!r}; there are: {', '.join(known)}, all")
+    if options.name is None and len(sys.argv[1:] if arguments is None else arguments):
+        parser.error("which simulation? NAME is missing")
     if options.scheduler and options.executor != "dask":
         parser.error("--scheduler goes with --executor dask")
     if options.seed < 0:
@@ -64,13 +68,14 @@ def executor(options: argparse.Namespace) -> Iterator[Any]:
     """The engine asked for; cells not yet begun are dropped when the sweep is interrupted."""
     if options.executor == "dask":
         distributed: Any = importlib.import_module("distributed")  # partly typed
-        cluster = options.scheduler
-        if not cluster:
-            cluster = distributed.LocalCluster(options.workers, threads_per_worker=1, dashboard_address=None)
-        with distributed.Client(cluster) as client:
+        if options.scheduler:
+            with distributed.Client(options.scheduler) as client:
+                yield client.get_executor()
+            return
+        local = distributed.LocalCluster(options.workers, threads_per_worker=1, dashboard_address=None)
+        with local as cluster, distributed.Client(cluster) as client:
+            client.run(ignore_interrupts)
             yield client.get_executor()
-        if not options.scheduler:
-            cluster.close()
         return
     if options.executor == "threads":
         from concurrent.futures import ThreadPoolExecutor
@@ -80,7 +85,8 @@ def executor(options: argparse.Namespace) -> Iterator[Any]:
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
-        pool = ProcessPoolExecutor(options.workers, mp_context=get_context("spawn"))
+        # a worker that Ctrl-C stops while it holds a queue would leave the others waiting for ever: only we are stopped
+        pool = ProcessPoolExecutor(options.workers, get_context("spawn"), initializer=ignore_interrupts)
     try:
         yield pool
     finally:
@@ -106,13 +112,13 @@ def run(name: str, options: argparse.Namespace) -> None:
         total = len(cells[options.shard[0] :: options.shard[1]] if options.shard else cells)
         print(f"{name}: {total - todo} of {total} cells done, {todo} to do")
         return
+    options.out.mkdir(parents=True, exist_ok=True)  # an output folder that cannot be is found out before the work
     began = time.perf_counter()
     with executor(options) as pool:
         rows = sweep.run(module.run_cell, cells, executor=pool, shard=options.shard, **identity)
     if options.shard:
         print(f"{name}: shard {options.shard[0]}/{options.shard[1]} done; run without --shard to collect and draw")
         return
-    options.out.mkdir(parents=True, exist_ok=True)
     stem = name if options.profile == "quick" else f"{name}-{options.profile}"
     write_csv(rows, options.out / f"{stem}.csv")
     with plotting.style():
@@ -137,7 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\n".join(["", f"{name}: interrupted.", *getattr(stop, "__notes__", [])]), file=sys.stderr)
             print("The same command continues where this one stopped.", file=sys.stderr)
             return 130
-        except SweepError as error:  # the other simulations can still be drawn
+        except (SweepError, OSError) as error:  # the other simulations can still be drawn
             print(f"{name}: {error}", file=sys.stderr)
             status = 1
     return status

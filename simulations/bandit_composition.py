@@ -55,7 +55,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         plotting.theorem(panel, smooth, bounds.imitation_upper(n, smooth), color="green", label=r"$e^{-N E(C^*)}$")
         wide = np.linspace(1.02, 6, 300)
         prediction = bounds.lcb_normal_prediction(n, wide, hoeffding_level(n, 1, 2))
-        plotting.theorem(panel, wide, prediction, color="blue", label="LCB, normal prediction")
+        plotting.theorem(panel, wide, prediction, color="black", label="LCB, normal prediction")
         met, expected = crossing(here), float(bounds.crossing(n))
         panel.axvline(met, color="0.6", linewidth=0.8)
         plotting.loglog(panel, x=r"concentrability $C^*$ (1: expert data)", y="worst loss (reward units)")

@@ -47,7 +47,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         level = hoeffding_level(smooth.round().astype(int), 1, 2)
         prediction = bounds.lcb_normal_prediction(smooth, cstar, level)
         plotting.theorem(
-            panel, smooth, prediction, color="blue", label=f"{rates.local_slopes(smooth, prediction)[-1]:.2f}"
+            panel, smooth, prediction, color="black", label=f"{rates.local_slopes(smooth, prediction)[-1]:.2f}"
         )
         imitation = bounds.imitation_upper(smooth, cstar)
         plotting.theorem(panel, smooth, np.where(imitation > FLOOR, imitation, np.nan), color="green")
@@ -59,7 +59,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     key.axis("off")
     for rule in ("lcb", "greedy", "most_played"):
         plotting.curve(key, [], [], rule=rule)
-    plotting.theorem(key, [], [], label="LCB, normal prediction", color="blue")
+    plotting.theorem(key, [], [], label="LCB, normal prediction", color="black")
     plotting.theorem(key, [], [], label=r"imitation, $e^{-N E(C^*)}$ ($C^*\leq 2$)", color="green")
     plotting.theorem(key, [], [], label=r"slope $-1/2$")
     key.legend(loc="center left", title="exact, gap re-optimised for every N", alignment="left")

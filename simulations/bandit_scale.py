@@ -59,17 +59,17 @@ def plot(rows: list[dict[str, Any]]) -> Any:
                 slope = rates.fit_rows(worst)
                 note = f": {slope.slope:.3f} [{slope.low:.3f}, {slope.high:.3f}]"
             except rates.SlopeError:
-                note = ": no slope"
+                note = ": no slope (constant)" if len(worst) > 3 else ": no slope (too few errors)"
             plotting.curve(panel, x, y, se=se, rule=rule, note=note)
         n = np.geomspace(100, 1e9, 100)
         plotting.theorem(panel, n, bounds.lcb_upper(n, cstar, ARMS), label="LCB, upper bound")
         plotting.theorem(panel, n, bounds.minimax_lower(n, cstar), label="any rule, lower bound", color="black")
-        panel.set_ylim(1e-10, 3)
+        panel.set_ylim(1e-9, 3)
         panel.legend(loc="lower left", title="fitted slope, 95% interval", title_fontsize=7.5, fontsize=7.5)
     axes[1].set_ylabel("")
     plotting.caption(
         figure,
-        "Monte Carlo, bars of two standard errors; worst of two splits and of gaps z sqrt(C*/N), z = 1/4 ... 4.",
-        "Points with fewer than 100 errors are left out. Bounds derived by us; the lower bound holds for C* >= 2.",
+        "Monte Carlo, bars of two standard errors; worst of two splits and of gaps 1 and z sqrt(C*/N), z = 1/4 ... 4.",
+        "Points with fewer than 100 errors left out; intervals: sampling error of a line, not its fit. Bounds ours.",
     )
     return figure

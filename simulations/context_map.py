@@ -52,8 +52,9 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     for panel, (title, lines) in zip(axes, losses.items(), strict=True):
         slopes = [-rates.local_slopes(sizes, line) for line in lines]
         image = plotting.heatmap(panel, middle, excess, slopes, cmap=plotting.sequential(), vmin=0.0, vmax=1.0)
-        # the line N (C* - 1) = 1 in cell coordinates
-        across = np.interp(-np.log(excess), np.log(middle), np.arange(len(middle)), np.nan, np.nan)
+        # N (C* - 1) = 1/e in cell coordinates: one octave of N is one cell
+        across = np.log2(1.0 / (np.e * np.array(excess)) / middle[0])
+        panel.autoscale(False)
         panel.plot(across, np.arange(len(excess)), color="white", linestyle=(0, (5, 2.5)), linewidth=1.2)
         panel.set_title(title, loc="left")
         panel.set_xlabel("rounds N")
@@ -62,7 +63,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     figure.colorbar(image, ax=axes, label="exponent (minus the local slope)")
     plotting.caption(
         figure,
-        "Two contexts, two arms, gap re-optimised for every point; LCB and imitation exact, the larger of two",
-        "families, which change places at the dashed line N (C* - 1) = 1. Rate: Rashidinejad et al. (2021).",
+        "Two contexts, two arms, gap re-optimised for every point; LCB and imitation exact, the larger of two losses;",
+        "they change places near N (C* - 1) = 1/e (dashed), where cells show a kink. Rate: Rashidinejad et al. (2021).",
     )
     return figure

@@ -3,6 +3,7 @@
 import math
 from functools import partial
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
@@ -55,6 +56,21 @@ def test_imitation_exponent_is_a_divergence(cstar):
     assert bounds.imitation_exponent(cstar) == pytest.approx(kl(0.5, 1 / cstar), rel=1e-9, abs=1e-12)
 
 
+def test_large_n_and_cstar_near_two_keep_their_digits():
+    with mpmath.workdps(50):
+        for cstar in (1.4999, 1.5, 1.99, 1.999999, 2 - 1e-8):
+            c = mpmath.mpf(cstar)
+            exponent = mpmath.log(c**2 / (4 * (c - 1))) / 2
+            assert bounds.imitation_exponent(cstar) == pytest.approx(float(exponent), rel=1e-9)
+        for n in (10**3, 10**12, 2**53):
+            unmet = (mpmath.mpf(n) / (n + 1)) ** n / (n + 1) / 2
+            assert bounds.missing_mass_loss(n, 2) == pytest.approx(float(unmet), rel=1e-12)
+        n, rho = 10**12, np.array([1 - 1e-12, 1e-12])
+        kappa = 1 - mpmath.exp(-mpmath.mpf(float(bounds.imitation_exponent(1.5))))
+        plain = mpmath.fsum(mpmath.mpf(float(r)) * (1 - mpmath.mpf(float(r)) * kappa) ** n for r in rho)
+        assert bounds.imitation_equal_marginals(n, 1.5, rho) == pytest.approx(float(plain), rel=1e-9)
+
+
 def test_numbers_of_the_theory_sheet():
     values = bounds.imitation_exponent([1.1, 1.5, 1.9, 2.0])
     assert values == pytest.approx([0.553456, 0.058892, 0.001387, 0.0], abs=5e-7)
@@ -63,6 +79,7 @@ def test_numbers_of_the_theory_sheet():
     assert bounds.lcb_exponent([1.1, 1.5, 1.9]) == pytest.approx([0.925, 0.557, 0.501], abs=5e-4)
     assert bounds.lcb_exponent(4.0) == 0.5
     assert bounds.crossing([10**4, 10**5]) == pytest.approx([1.942, 1.979], abs=3e-3)
+    assert np.isnan(bounds.crossing([2, 3, 5, 8])).all()
     sigma = math.sqrt((1.5 + 3.0) / (4 * 10**6))
     assert bounds.lcb_normal_prediction(10**6, 1.5, 0.0) / sigma == pytest.approx(0.17, abs=5e-4)
     assert bounds.lcb_normal_gap(10**6, 1.5, 0.0) / sigma == pytest.approx(0.7518, abs=5e-5)

@@ -60,6 +60,7 @@ def test_logs_with_leading_axes_are_separate():
         assert np.array_equal(data[i].sums, single.sums)
     assert data[0].shape == (3,)
     assert data[:, 1:].shape == (2, 2)
+    assert np.array_equal(data[..., 0].counts, data.counts[:, 0])
     with pytest.raises(IndexError, match="no batch axis"):
         data[0, 0][0]
 
@@ -188,8 +189,12 @@ BAD = [
     (lambda: LOG.merge(BanditData([[1, 1]], [[0, 0]], reward_range=(0, 2))), ValueError, "reward_range"),
     (lambda: LOG.mix(LOG, shares=(0.5,)), ValueError, "shares must sum to 1"),
     (lambda: LOG.mix(LOG, shares=(1.0,)), ValueError, "shares must hold one number for each of 2 logs"),
-    (lambda: LOG.mix(LOG, shares=(0.5, 0.5), n=11), ValueError, "n must be at most the 5 rounds"),
+    (lambda: LOG.mix(LOG, shares=(0.4, 0.6), n=10), ValueError, r"shares\[1\] = 0.6 asks log 1 for 6 rounds, it has 5"),
     (lambda: LOG.subsample(6), ValueError, "n must be at most the 5 rounds of the log, got 6"),
+    (lambda: LOG.subsample([3, 4]), ValueError, r"n must be one number, got shape \(2,\)"),
+    (lambda: BanditData([[3, 1]], [[1.5, 1.0]], [[1.5, 1.0]]).subsample(4), ValueError, "subsample needs rewards"),
+    (lambda: BanditData([[2**53, 1]], [[0, 0]]), ValueError, "counts must total at most 2"),
+    (lambda: BanditData([[1]], [[0]], reward_range=(-1e308, 1e308)), ValueError, "reward_range must be a pair"),
     (lambda: LOG.subsample(-1), ValueError, "n must be a whole number"),
     (lambda: BanditData([[2, 3]], [[1, 3]]).subsample(2), ValueError, "subsample needs rewards known to be 0 or 1"),
     (lambda: BanditData([[2, 3]], [[1, 2]], [[1, 1.5]]).subsample(2), ValueError, "subsample needs rewards"),

@@ -147,6 +147,9 @@ def test_log_tails_at_the_ends():
     assert exact.most_played_log_error(1.0, 5) == -math.inf
     assert exact.most_played_log_error(0.0, 5) == 0.0
     assert exact.most_played_log_error(0.7, 0) == math.log(0.5)
+    for n in (2**32, 2**33, 2**53):
+        exponent = n * float(bounds.imitation_exponent(1 / 0.9))
+        assert exact.most_played_log_error(0.9, n) == pytest.approx(-exponent, rel=1e-8)
     assert exact.most_played_log_error(0.9, 10**12) == pytest.approx(
         -(10**12) * bounds.imitation_exponent(1 / 0.9), rel=1e-9
     )
@@ -232,6 +235,10 @@ def test_more_than_two_arms_name_the_monte_carlo_route():
         ({"level": 0.0, "unseen": math.nan}, "unseen must be"),
         ({"level": 0.0, "n": -1}, "n must be a whole number"),
         ({"level": 0.0, "n": 1.5}, "n must be a whole number"),
+        (
+            {"level": 0.0, "n": 10**9},
+            "n must be at most 1e.08 for exact enumeration here, got 1000000000; by Monte Carlo",
+        ),
         ({"level": 0.0, "law": [[0.5, 0.6]]}, "behavior must sum to 1"),
         ({"level": 0.0, "law": [[0.5, 0.5], [0.0, 0.0]]}, "behavior must end in shape"),
     ],

@@ -46,7 +46,8 @@ def test_saving_twice_gives_the_same_files(tmp_path):
             plotting.caption(figure, "Exact.", "Second line.")
             return plotting.save(figure, tmp_path / name)
 
-    first, second = draw("a"), draw("b")
+    first, second = draw("c1.5"), draw("c1.9")
+    assert first[0].name == "c1.5.png"
     assert [file.suffix for file in first] == [".png", ".pdf"]
     for one, other in zip(first, second, strict=True):
         assert one.read_bytes() == other.read_bytes()

@@ -50,8 +50,8 @@ def test_intervals_cover_at_their_level():
     ("arguments", "reason"),
     [
         ((X[:2], X[:2]), "at least 3 points, got 2"),
-        (([10, 20, 900], [3.0, 2.0, 1.0]), "at least 2 decades, got 1.95"),
-        (([10, 20, 90], [3.0, 2.0, 1.0]), "at least 2 decades, got 0.954"),
+        (([10, 20, 900], [3.0, 2.0, 1.0]), "at least 2 decades, got 10 to 900"),
+        (([10, 20, 90], [3.0, 2.0, 1.0]), "at least 2 decades, got 10 to 90"),
         ((X, [1.0, 0.1, 0.0, 0.1]), "x = 10000 is not positive"),
         ((X, 1 / X, 0.2 / X), "x = 100 has a relative error above 10%"),
         ((X, 1 / X, 0.0 / X), "has standard error 0"),
@@ -104,6 +104,8 @@ def test_fit_rows_uses_the_errors_that_rows_carry():
     fit = rates.fit_rows(rows)
     assert not fit.exact
     assert fit.low < -0.5 < fit.high
+    with pytest.raises(ValueError, match="loss_se must be in every row or in none: the row at n = 100"):
+        rates.fit_rows([row if row["n"] != 100 else {"n": 100, "loss": 0.1} for row in rows])
     rows[1]["loss_events"] = 3
     with pytest.raises(rates.SlopeError, match="x = 1000 rests on fewer than 100 events"):
         rates.fit_rows(rows)

@@ -106,6 +106,7 @@ def test_the_list_has_one_line_each():
         (["bandit-rates", "--seed", "-1"], "--seed must be at least 0"),
         (["bandit-rates", "--scheduler", "x:1"], "--scheduler goes with --executor dask"),
         (["bandit-rates", "--profile", "slow"], "invalid choice: 'slow'"),
+        (["--dry-run"], "NAME is missing"),
     ],
 )
 def test_a_wrong_argument_is_one_message(arguments, message, capsys):
@@ -147,7 +148,7 @@ def test_shards_collect_to_the_same_rows(tiny, tmp_path, capsys):
     assert cli.main(whole) == 0
     for i in range(3):
         assert cli.main([*parts, "--shard", f"{i}/3"]) == 0
-        assert not (tmp_path / "b").exists()
+        assert not list((tmp_path / "b").iterdir())
     capsys.readouterr()
     cli.main([*parts, "--dry-run"])
     assert ", 0 to do" in capsys.readouterr().out
@@ -174,15 +175,17 @@ def test_every_engine_gives_the_serial_bytes_of_the_quick_grid(engine, tmp_path,
         assert (store / file).read_bytes() == (serial / file).read_bytes()
 
 
-def test_an_interrupted_run_says_how_to_resume_and_resumes(tmp_path):
-    """Ctrl-C in mid-grid: some rows are there, not all, and the next run gives the bytes of an uninterrupted one."""
+@pytest.mark.parametrize("engine", ["threads", "processes"])
+def test_an_interrupted_run_says_how_to_resume_and_resumes(engine, tmp_path):
+    """Ctrl-C in mid-grid, sent to the whole group as a terminal does: the rows that are there are the right bytes."""
     name, store = "bandit-composition", tmp_path / "store"
-    command = [sys.executable, "-m", "simulations", name, "--store", str(store), "--out", str(tmp_path)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    options = ["--store", str(store), "--out", str(tmp_path), "--executor", engine]
+    command, pipe = [sys.executable, "-m", "simulations", name, *options], subprocess.PIPE
+    process = subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
     deadline = time.monotonic() + 120
     while len(list(store.glob("*.json"))) < 4 and time.monotonic() < deadline:
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "The same command continues where this one stopped." in errors
@@ -197,6 +200,15 @@ def test_an_interrupted_run_says_how_to_resume_and_resumes(tmp_path):
     for file in (tmp_path / "fresh").glob("*.json"):
         if file.name in done and file.name != "manifest.json":
             assert file.read_bytes() == done[file.name]
+
+
+def test_an_unusable_folder_is_one_sentence(tiny, tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    assert cli.main([tiny, "--out", str(tmp_path / "file"), "--store", str(tmp_path / "s")]) == 1
+    assert cli.main([tiny, "--out", str(tmp_path), "--store", str(tmp_path / "file")]) == 1
+    errors = capsys.readouterr().err
+    assert errors.count(str(tmp_path / "file")) >= 2
+    assert "Traceback" not in errors
 
 
 def test_a_cell_that_raises_is_named_and_the_exit_code_says_so(tiny, monkeypatch, tmp_path, capsys):

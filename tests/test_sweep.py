@@ -264,7 +264,9 @@ def traceback_of(error):
 def test_an_exception_that_cannot_travel_does_not_break_the_pool(engine):
     with ENGINES[engine]() as executor, pytest.raises(SweepError, match="24 of 24 cells failed") as stopped:
         fault_cells.run(None, fault_cells.raises_unbuildable, executor=executor)
-    assert 'RuntimeError("UnbuildableError: lost in {' in str(stopped.value)
+    # as itself where another library has taught pickle to carry it, else under its name
+    assert "UnbuildableError" in str(stopped.value)
+    assert "lost in {" in str(stopped.value)
     assert "The rows of the 0 finished cells are in .rows." in str(stopped.value)
     assert "in raises_unbuildable" in traceback_of(stopped.value.__cause__)
 

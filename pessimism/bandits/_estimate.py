@@ -151,11 +151,16 @@ def _blind_spots(data: "BanditData") -> list[str]:
     if len(unseen):
         where = f"context {unseen[0][0]}, arm {unseen[0][1]}"
         lines.append(f"  the worth of {_many(len(unseen), 'pair')} never pulled (first: {where}): no rule can learn it")
-    runner_up = np.sort(data.counts, axis=-1)[:, -2] if data.n_arms > 1 else np.zeros(1, int)
     low, high = data.reward_range
-    if runner_up.max() > 0 and math.isfinite(high - low):
-        width = (high - low) * math.sqrt(0.5 * math.log(2.0 * data.counts.size / 0.05) / int(runner_up.max()))
-        lines.append(f"  gaps below {2 * width:.2g} even between its best known pair of arms (95% intervals overlap)")
+    if data.n_arms > 1 and math.isfinite(high - low):
+        pulls = np.sort(data.counts, axis=-1)[:, -2:]  # the two best known arms of every context
+        level = 0.5 * math.log(2.0 * data.counts.size / 0.05)
+        widths = np.sqrt(level / np.maximum(pulls, 1)).sum(axis=-1)
+        overlap = float(np.where(pulls.min(axis=-1) > 0, widths, np.inf).min())
+        if overlap < 1.0:
+            lines.append(f"  gaps below {(high - low) * overlap:.2g} even between its best known arms (95% intervals)")
+        else:
+            lines.append("  any gap: the 95% intervals of any two arms of a context overlap whatever their rewards")
     lines.append("  whether arms were chosen by looking at rewards: intervals assume they were not")
     return lines
 

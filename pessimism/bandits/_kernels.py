@@ -289,11 +289,12 @@ def error_probability(
 
 
 @njit(cache=True, nogil=True)
-def stirling_error(n: float) -> float:
+def stirling_error(count: int) -> float:
     """log(n!) - log(sqrt(2 pi n) (n/e)^n), to 1e-16."""
+    n = float(count)  # the square of an int64 would overflow
     if n < 16:
         return math.lgamma(n + 1.0) - ((n + 0.5) * math.log(n) - n + 0.5 * math.log(2.0 * math.pi))
-    x = 1.0 / (n * n)
+    x = 1.0 / n / n
     return (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - x / 1188) * x) * x) * x) / n
 
 

@@ -35,7 +35,7 @@ def sample(
 def sample_log(
     bandit: "Bandit", mu: Floats, n: int, size: int | tuple[int, ...] | None, rng: np.random.Generator
 ) -> tuple[Ints, Ints, Floats]:
-    rounds = int(_check.whole_array("n", _check.scalar("n", n, lambda x: x >= 0, "a whole number of at least 0")))
+    rounds = _check.whole("n", n)
     front = _size(size)
     batch = _check.broadcast("behavior and model", mu.shape[:-2], bandit.shape)
     law, means, scale = (np.broadcast_to(x, batch + mu.shape[-2:]) for x in (mu, bandit.means, bandit.scale))

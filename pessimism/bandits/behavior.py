@@ -71,16 +71,22 @@ def prescribe(bandit: Bandit, *, cstar: ArrayLike, mix: ArrayLike | None = None)
     if not np.all(feasible):
         index = tuple(int(i) for i in np.argwhere(~feasible)[0])
         largest = 1.0 / np.broadcast_to(kappa, batch)[index]
-        reached = f"[1, {largest:.12g}]" if largest > 1 + RELATIVE else "{1}: the mix is the expert's own law"
+        why = "with one arm" if bandit.n_arms == 1 else "for this mix"
+        reached = (
+            f"in [1, {largest:.12g}] {why}" if largest > 1 + RELATIVE else f"1 {why}, which is the expert's own law"
+        )
         value = np.broadcast_to(target, batch)[index]
-        raise ValueError(f"cstar must be in {reached} for this mix, got {value:.12g}")
+        raise ValueError(f"cstar must be {reached}, got {value:.12g}")
     rest = np.where(kappa < 1.0, 1.0 - kappa, 1.0)
     expert_weight = np.clip(np.where(kappa < 1.0, (1.0 / target - kappa) / rest, 1.0), 0.0, 1.0)
     weight = np.asarray(expert_weight)[..., None, None]
     mu = weight * expert_law + (1.0 - weight) * nu
     reached_cstar = bandit.coverage(mu)
-    if not np.all(np.abs(reached_cstar - target) <= RELATIVE * target):
-        raise ValueError(f"cstar = {target.max():g} cannot be met to relative {RELATIVE:g} with this mix")
+    missed = np.abs(reached_cstar - target) > RELATIVE * target
+    if np.any(missed):
+        first = tuple(int(i) for i in np.argwhere(missed)[0])
+        value, got = (np.broadcast_to(x, missed.shape)[first] for x in (target, reached_cstar))
+        raise ValueError(f"cstar = {value:.15g} cannot be met to relative {RELATIVE:g} with this mix, only {got:.15g}")
     return np.asarray(mu)
 
 

@@ -62,7 +62,7 @@ def lcb_upper(n: ArrayLike, cstar: ArrayLike, arms: int) -> Floats:
     0.1304
     """
     rounds, c = _rounds(n), _cstar(cstar)
-    a = int(_check.whole_array("arms", arms, low=1))
+    a = _check.whole("arms", arms, low=1)
     bound = 2.0 * np.sqrt(c * np.log(2.0 * a * rounds) / rounds) + 2.0 / rounds
     return _where(rounds >= 8.0 * c * np.log(rounds), bound)
 
@@ -131,8 +131,9 @@ def imitation_exponent(cstar: ArrayLike) -> Floats:
     """
     c = _cstar(cstar)
     with np.errstate(divide="ignore"):
-        exponent = 2.0 * np.log(c) - np.log(4.0) - np.log(c - 1.0)
-    return _where(c <= 2.0, np.maximum(0.5 * exponent, 0.0))
+        far = 2.0 * np.log(c) - np.log(4.0) - np.log(c - 1.0)
+        near = -np.log1p(-(((2.0 - c) / c) ** 2))  # the same, without cancellation near 2
+    return _where(c <= 2.0, 0.5 * np.where(c < 1.5, far, near))
 
 
 def imitation_upper(n: ArrayLike, cstar: ArrayLike) -> Floats:
@@ -426,7 +427,7 @@ def crossing(n: ArrayLike) -> Floats:
     Returns
     -------
     (...) float
-        :math:`C^* \approx 2 - 2\sqrt{\log N/N}`: imitation is better below, LCB above.
+        :math:`C^* \approx 2 - 2\sqrt{\log N/N}`: imitation is better below, LCB above; NaN where that is below 1.
 
     Raises
     ------
@@ -443,7 +444,8 @@ def crossing(n: ArrayLike) -> Floats:
     1.939
     """
     rounds = _rounds(n)
-    return np.asarray(2.0 - 2.0 * np.sqrt(np.log(rounds) / rounds))
+    cstar = 2.0 - 2.0 * np.sqrt(np.log(rounds) / rounds)
+    return _where(cstar >= 1.0, cstar)
 
 
 def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
@@ -516,7 +518,7 @@ def contextual_upper(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int) -
     0.0325
     """
     rounds, c, s = _rounds(n), _cstar(cstar), _contexts(contexts, low=1)
-    a = int(_check.whole_array("arms", arms, low=1))
+    a = _check.whole("arms", arms, low=1)
     wide = 2.0 * np.sqrt(s * c * np.log(2.0 * s * a * rounds) / rounds)
     return np.asarray(np.minimum(1.0, wide + 8.0 * s * c / (math.e * rounds) + 1.0 / rounds))
 
@@ -556,7 +558,7 @@ def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 
     0.001399
     """
     rounds, c, s = _rounds(n), _cstar(cstar), _contexts(contexts)
-    a = int(_check.whole_array("arms", arms, low=2))
+    a = _check.whole("arms", arms, low=2)
     with np.errstate(divide="ignore"):
         ambiguous = (c <= 2.0) & (rounds >= c * (s - 1) / (c - 1.0))
     parts = [
@@ -636,7 +638,7 @@ def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Flo
 
 
 def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike = 1.0) -> Floats:
-    r"""Loss of every sensible rule on `instances.missing_mass`, averaged over the unknown best arms: expert data, S/N.
+    r"""Lower bound on the loss of any rule on `instances.missing_mass`, averaged over the best arms: expert data, S/N.
 
     Parameters
     ----------
@@ -650,7 +652,7 @@ def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike
     Returns
     -------
     (...) float
-        :math:`\frac{S-1}{N+1}\left(\frac N{N+1}\right)^N (1-\frac1A)\,g`: a lower bound for any rule.
+        :math:`\frac{S-1}{N+1}\left(\frac N{N+1}\right)^N (1-\frac1A)\,g`.
 
     Raises
     ------
@@ -668,8 +670,9 @@ def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike
     0.001838
     """
     rounds, s = _rounds(n), _contexts(contexts)
-    a, g = int(_check.whole_array("arms", arms, low=2)), _check.real_array("gap", gap, low=0.0)
-    return np.asarray((s - 1) / (rounds + 1.0) * (rounds / (rounds + 1.0)) ** rounds * (1.0 - 1.0 / a) * g)
+    a, g = _check.whole("arms", arms, low=2), _check.real_array("gap", gap, low=0.0)
+    unmet = np.exp(-rounds * np.log1p(1.0 / rounds))  # (N/(N+1))^N, which keeps its digits at large N
+    return np.asarray((s - 1) / (rounds + 1.0) * unmet * (1.0 - 1.0 / a) * g)
 
 
 def imitation_equal_marginals(n: ArrayLike, cstar: float, contexts: ArrayLike) -> Floats:
@@ -707,7 +710,9 @@ def imitation_equal_marginals(n: ArrayLike, cstar: float, contexts: ArrayLike) -
     """
     rounds, rho = _rounds(n), _check.law("contexts", contexts, axes=1)
     kappa = -np.expm1(-imitation_exponent(_check.scalar("cstar", cstar, lambda c: c >= 1.0, "at least 1")))
-    return np.asarray((rho * (1.0 - rho * kappa) ** rounds[..., None]).sum(axis=-1))
+    with np.errstate(divide="ignore"):
+        unmet = np.exp(rounds[..., None] * np.log1p(-rho * kappa))
+    return np.asarray((rho * unmet).sum(axis=-1))
 
 
 def imitation_floor(cstar: ArrayLike, gap: ArrayLike = 1.0) -> Floats:
@@ -903,7 +908,7 @@ def _cstar(cstar: ArrayLike) -> Floats:
 
 
 def _contexts(contexts: int, low: int = 2) -> int:
-    return int(_check.whole_array("contexts", contexts, low=low))
+    return _check.whole("contexts", contexts, low=low)
 
 
 def _where(stated: NDArray[np.bool_], bound: Floats) -> Floats:

@@ -25,6 +25,8 @@ Level = float | Callable[[int], float]
 Family = Callable[[float], tuple[Bandit, ArrayLike]]
 
 GRID_POINTS = 41
+LARGEST_N, LARGEST_N_ALONE = 10**6, 10**8
+"""Where a sum takes about a minute: tables of 1 GB with several contexts, 1e10 terms with one."""
 KIND_CODES = {kind: code for code, kind in enumerate(KINDS)}
 
 
@@ -111,10 +113,16 @@ def suboptimality(
         )
     mu = bandit.check_behavior(behavior)
     rounds = _check.whole_array("n", n)
-    lvl = np.asarray(level, dtype=np.float64)
-    _check.require("level", lvl, ~np.isnan(lvl), "a number or +-inf")
+    lvl = _check.extended_array("level", level)
     fill = _check.not_nan("unseen", unseen)
     unit = _unit(bandit, lvl, sigma)
+    largest = LARGEST_N if bandit.n_contexts > 1 else LARGEST_N_ALONE
+    countable = (rounds <= largest) | ((lvl == math.inf) & (bandit.n_contexts == 1))
+    if not np.all(countable):
+        raise ValueError(
+            f"n must be at most {largest:.0e} for exact enumeration here, got {rounds.max()}; by Monte Carlo: "
+            "bandit.suboptimality(index_rule(bandit.sample(behavior, n=n, size=10_000), level)).mean()"
+        )
     batch = _check.broadcast("bandit, behavior, n and level", bandit.shape, mu.shape[:-2], rounds.shape, lvl.shape)
     pairs = batch + bandit.means.shape[-2:]
     means, scales, law = (np.broadcast_to(x, pairs) for x in (bandit.means, bandit.scale, mu))
@@ -163,7 +171,7 @@ def most_played_log_error(p: float, n: int) -> float:
     from pessimism.bandits import _kernels
 
     good = _check.scalar("p", p, lambda x: 0.0 <= x <= 1.0, "in [0, 1]")
-    rounds = int(_check.whole_array("n", n))
+    rounds = _check.whole("n", n)
     return float(_kernels.log_majority_error(rounds, good, 1.0 - good))
 
 

@@ -196,9 +196,9 @@ def greedy_failure(n: int, q: float = 0.567143, shortfall: float = 1e-6) -> Inst
     Notes
     -----
     Greedy errs when arm 1 was tried and always paid: its loss is
-    :math:`(1 - q)[(1 - (1-q)/n)^n - (1 - 1/n)^n] \to (1-q)(e^{q-1} - e^{-1})` as shortfall vanishes, at most 0.12153
-    for every n, while C* tends to 1. Our own version of the statement that the empirically best arm fails on nearly
-    expert data.
+    :math:`(1 - q)[(1 - (1-q)/n)^n - (1 - 1/n)^n] \to (1-q)(e^{q-1} - e^{-1})` as shortfall vanishes. The limit is a
+    constant (0.12153 at the default q, approached from above), while C* tends to 1. Our own version of the statement
+    that the empirically best arm fails on nearly expert data.
 
     Examples
     --------
@@ -207,7 +207,7 @@ def greedy_failure(n: int, q: float = 0.567143, shortfall: float = 1e-6) -> Inst
     >>> round(float(exact.suboptimality(bandit, mu, 1000, level=0.0)), 4)
     0.1216
     """
-    rounds = int(_check.whole_array("n", n, low=2))
+    rounds = _check.whole("n", n, low=2)
     mean = _check.open_unit_interval("q", q)
     short = _check.scalar("shortfall", shortfall, lambda x: 0.0 < x <= 1e-3, "in (0, 1e-3]")
     bandit = Bandit([[1.0 - short, mean]], rewards=[["deterministic", "bernoulli"]])
@@ -370,8 +370,8 @@ def missing_mass(n: int, contexts: int, arms: int = 2, gap: float = 1.0, best: S
     >>> float(bandit.coverage(mu)), bandit.contexts.tolist()
     (1.0, [0.8, 0.1, 0.1])
     """
-    rounds, s = int(_check.whole_array("n", n, low=1)), _contexts(contexts)
-    a, g = int(_check.whole_array("arms", arms, low=2)), _gap(gap)
+    rounds, s = _check.whole("n", n, low=1), _contexts(contexts)
+    a, g = _check.whole("arms", arms, low=2), _gap(gap)
     if s > rounds + 2:
         raise ValueError(f"contexts must be at most n + 2 = {rounds + 2}, got {s}")
     rho = np.full(s, 1.0 / (rounds + 1))
@@ -390,11 +390,11 @@ def _gap(gap: float, high: float = 1.0) -> float:
 
 
 def _contexts(contexts: int) -> int:
-    return int(_check.whole_array("contexts", contexts, low=2))
+    return _check.whole("contexts", contexts, low=2)
 
 
 def _best(best: int) -> int:
-    return int(_check.whole_array("best", best, high=1))
+    return _check.whole("best", best, high=1)
 
 
 def _bests(best: Sequence[int] | None, contexts: int, arms: int = 2) -> NDArray[np.int64]:

@@ -197,7 +197,8 @@ class Bandit:
         """
         mu = self.check_behavior(behavior)
         target = self.occupancy(self.best_policy if policy is None else policy)
-        target, mu = np.broadcast_arrays(target, mu)
+        batch = _check.broadcast("behavior, policy and model", mu.shape[:-2], target.shape[:-2], self.shape)
+        target, mu = (np.broadcast_to(x, batch + x.shape[-2:]) for x in (target, mu))
         ratio = np.divide(target, mu, out=np.where(target > 0, np.inf, 0.0), where=mu > 0)
         return np.asarray(ratio.max(axis=(-2, -1)))
 
@@ -345,7 +346,7 @@ class Bandit:
         >>> Bandit([[0.6, 0.5]]).check_behavior([[0.5, 0.6]])
         Traceback (most recent call last):
         ...
-        ValueError: behavior must sum to 1 within 1e-12, got 1.1: if that is what you mean, divide by it
+        ValueError: behavior must sum to 1 within 1e-12, got 1.1: if that is what you mean, divide by it in float64
         """
         mu = _check.law("behavior", behavior, axes=2)
         if mu.shape[-2:] != self.means.shape[-2:]:

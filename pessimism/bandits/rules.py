@@ -57,7 +57,7 @@ def hoeffding_level(
     2.995732
     """
     rounds = _check.whole_array("n", n)
-    cells = int(_check.whole_array("contexts", contexts, low=1)) * int(_check.whole_array("arms", arms, low=1))
+    cells = _check.whole("contexts", contexts, low=1) * _check.whole("arms", arms, low=1)
     c = _check.positive("constant", constant)
     confidence = np.maximum(rounds, 1) if delta is None else 1.0 / _check.open_unit_interval("delta", delta)
     return np.asarray(c * np.log(2.0 * cells * confidence))
@@ -226,8 +226,7 @@ def index_rule(
     >>> [int(index_rule(data, level)[0]) for level in (-1.0, 0.0, 1.0)]
     [1, 1, 0]
     """
-    lvl = np.asarray(level, dtype=np.float64)
-    _check.require("level", lvl, ~np.isnan(lvl), "a number or +-inf")
+    lvl = _check.extended_array("level", level)
     if _check.broadcast("level and data", lvl.shape, data.shape) != data.shape:
         raise ValueError(f"level must broadcast to the batch {data.shape} of data, got {lvl.shape}")
     fill = _check.not_nan("unseen", unseen)

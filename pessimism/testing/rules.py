@@ -95,7 +95,7 @@ def check_rule(
         raise TypeError(f"waive must be a collection of names, like [{waive!r}]")
     for name in waive:
         _check.choice("waive", name, WAIVABLE)
-    number = int(_check.whole_array("examples", examples, low=1))
+    number = _check.whole("examples", examples, low=1)
     subject = Subject(rule, _as_level(level), frozenset(waive))
     error = _fixed_failure(subject)
     if error is None:

@@ -157,7 +157,7 @@ def bandit_data(
     if not ties:  # each arm rules out two means for the next: one like its own, one with a sum like its own
         arms = int(_check.whole_array("max_arms", arms, low=1, high=GRID // 2))
     most = _check.MAX_TOTAL // (contexts * arms)
-    pulls = int(_check.whole_array("max_pulls", max_pulls, low=0 if ties else arms, high=most))
+    pulls = _check.whole("max_pulls", max_pulls, low=0 if ties else arms, high=most)
     batch = tuple(int(k) for k in _check.whole_array("size", np.atleast_1d(size)))
     low, high = _check.interval("reward_range", reward_range)
     return _bandit_data(contexts, arms, pulls, batch, (low, high), ties)
