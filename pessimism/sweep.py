@@ -16,12 +16,14 @@ import json
 import math
 import os
 import pickle
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -229,11 +231,18 @@ def _hold_one_blas_thread() -> None:
     with _blas_lock:
         if not _blas_holders:
             import scipy.linalg  # noqa: F401  it brings a BLAS of its own, which the limit must find loaded
-            from threadpoolctl import threadpool_limits
 
             _free_openblas()
-            _blas_limits = threadpool_limits(1)
+            _blas_limits = _blas(len(sys.modules)).limit(limits=1)
         _blas_holders += 1
+
+
+@lru_cache(maxsize=1)
+def _blas(loaded: int) -> Any:
+    """The BLAS libraries of this process, looked for again once a module more is `loaded`."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _release_one_blas_thread() -> None:

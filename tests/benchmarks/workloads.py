@@ -13,7 +13,7 @@ from pessimism.bandits import Bandit, greedy, lcb, most_played
 SIZES = tuple(10**k for k in range(2, 7))
 RULES = {"lcb": lcb, "greedy": greedy, "most_played": most_played}
 WORKLOADS = {  # contexts, arms, replicates for every N, blocks
-    "W1": (1, 10, 10_000, 2),
+    "W1": (1, 10, 10_000, 4),
     "W2": (100, 10, 2_000, 10),
 }
 
@@ -30,8 +30,8 @@ def problem(contexts: int, arms: int) -> tuple[Bandit, np.ndarray]:
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
     bandit, law = problem(cell["contexts"], cell["arms"])
     data = bandit.sample(law, n=cell["n"], size=cell["size"], rng=rng)
-    losses = {name: bandit.suboptimality(rule(data)) for name, rule in RULES.items()}
-    return [{"rule": name, **rates.summarize("loss", loss)} for name, loss in losses.items()]
+    losses = bandit.suboptimality(np.stack([rule(data) for rule in RULES.values()]))  # (rules, size)
+    return [{"rule": name, **rates.summarize("loss", loss)} for name, loss in zip(RULES, losses, strict=True)]
 
 
 def ours(name: str, workers: int = 2) -> dict[tuple[int, str], tuple[float, float]]:
