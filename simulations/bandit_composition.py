@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pessimism import plotting, rates
-from pessimism.bandits import bounds, exact, hoeffding_level, instances
+from pessimism.bandits import bounds, hoeffding_level, instances
+from simulations._worst import worst_rows
 
 VERSION = 1
 QUICK = sorted({*np.linspace(1.1, 2.3, 25).round(3), *np.linspace(2.5, 6, 8).round(3), 1.02, 1.05})
@@ -25,12 +26,7 @@ FLOOR = 1e-6
 
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
     """Worst loss and its gap for every rule; exact, so `rng` is not used."""
-    cstar, n = cell["cstar"], cell["n"]
-    rows = []
-    for rule, level in (("lcb", float(hoeffding_level(n, 1, 2))), ("greedy", 0.0), ("most_played", math.inf)):
-        worst = exact.worst_case(partial(instances.symmetric, cstar), n, level=level)
-        rows.append({"rule": rule, "loss": worst.loss, "gap": worst.gap})
-    return rows
+    return worst_rows(partial(instances.symmetric, cell["cstar"]), cell["n"], contexts=1)
 
 
 def crossing(rows: list[Any]) -> float:

@@ -12,8 +12,9 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.bandits import bounds, exact, hoeffding_level, instances
+from simulations._worst import worst_rows
 
-VERSION = 1
+VERSION = 2
 CSTARS = (1.1, 1.5, 1.9, 2, 4)
 GRID = {  # even N only: odd ones cannot tie
     "quick": [{"cstar": c, "n": n} for c in CSTARS for n in (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)],
@@ -25,10 +26,7 @@ FLOOR = 1e-9
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
     """Worst loss and its gap for every rule; exact, so `rng` is not used."""
     cstar, n = cell["cstar"], cell["n"]
-    rows = []
-    for rule, level in (("lcb", float(hoeffding_level(n, 1, 2))), ("greedy", 0.0), ("most_played", math.inf)):
-        worst = exact.worst_case(partial(instances.symmetric, cstar), n, level=level)
-        rows.append({"rule": rule, "level": level, "loss": worst.loss, "gap": worst.gap})
+    rows = worst_rows(partial(instances.symmetric, cstar), n, contexts=1)
     # the most played arm loses the whole gap, 1, at the worst: far below the smallest float at small C*
     rows[-1]["log10_loss"] = exact.most_played_log_error(1 / cstar, n) / math.log(10)
     return rows

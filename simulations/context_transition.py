@@ -4,14 +4,14 @@ Exact losses on `instances.ambiguous_contexts` (S = 2), gap chosen anew for ever
 -1; imitation is stuck at -alpha, because its loss in the ambiguous context never learns.
 """
 
-import math
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pessimism import plotting, rates
-from pessimism.bandits import bounds, exact, hoeffding_level, instances
+from pessimism.bandits import bounds, instances
+from simulations._worst import worst_rows
 
 VERSION = 1
 GRID = {
@@ -23,11 +23,8 @@ GRID = {
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
     """Worst loss and its gap for every rule; exact, so `rng` is not used."""
     n, cstar = cell["n"], 1.0 + cell["n"] ** -float(cell["alpha"])
-    rows = []
-    for rule, level in (("lcb", float(hoeffding_level(n, 2, 2))), ("greedy", 0.0), ("most_played", math.inf)):
-        worst = exact.worst_case(partial(instances.ambiguous_contexts, cstar, 2), n, level=level)
-        rows.append({"rule": rule, "cstar": cstar, "loss": worst.loss, "gap": worst.gap})
-    return rows
+    rows = worst_rows(partial(instances.ambiguous_contexts, cstar, 2), n, contexts=2)
+    return [row | {"cstar": cstar} for row in rows]
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:

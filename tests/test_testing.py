@@ -159,7 +159,8 @@ def test_a_rule_that_is_random_only_now_and_then_is_found():
         lucky = (data.n > 900) & (generator.random(data.shape) < 0.5)
         return np.where(lucky[..., None], most_played(data), greedy(data))
 
-    with pytest.raises(RuleError, match='"repeat"'):
+    # asked twice and then in a batch, it is caught by whichever answer differs first
+    with pytest.raises(RuleError, match='"(repeat|batch)"'):
         check_rule(sometimes, examples=300)
 
 

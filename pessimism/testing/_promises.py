@@ -123,7 +123,8 @@ def batch(subject: Subject, case: Case, policy: Arms) -> None:
         if not np.array_equal(alone, together[index]):
             wrong = (
                 f"within a batch of shape {RELATIVES} this data set is answered {together[index].tolist()}, not as it "
-                "is alone: a data set's totals are sums over the last two axes (data.n), its maxima are over the last"
+                "is alone: a data set's totals are sums over the last two axes (data.n), its maxima are over the last, "
+                "and lots, if it draws any, must not depend on what else is in the batch"
             )
             raise subject.error("batch", wrong, family[index], alone)
 
