@@ -160,7 +160,7 @@ def test_a_rule_that_is_random_only_now_and_then_is_found():
         return np.where(lucky[..., None], most_played(data), greedy(data))
 
     # asked twice and then in a batch, it is caught by whichever answer differs first
-    with pytest.raises(RuleError, match='"(repeat|batch)"'):
+    with pytest.raises(RuleError, match=r'"(repeat|batch)"'):
         check_rule(sometimes, examples=300)
 
 
