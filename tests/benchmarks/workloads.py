@@ -28,17 +28,21 @@ def problem(contexts: int, arms: int) -> tuple[Bandit, np.ndarray]:
 
 
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
+    """One block of replicates: rows for every N and rule."""
     bandit, law = problem(cell["contexts"], cell["arms"])
-    data = bandit.sample(law, n=cell["n"], size=cell["size"], rng=rng)
-    losses = bandit.suboptimality(np.stack([rule(data) for rule in RULES.values()]))  # (rules, size)
-    return [{"rule": name, **rates.summarize("loss", loss)} for name, loss in zip(RULES, losses, strict=True)]
+    rows = []
+    for n in SIZES:
+        data = bandit.sample(law, n=n, size=cell["size"], rng=rng)
+        losses = bandit.suboptimality(np.stack([rule(data) for rule in RULES.values()]))  # (rules, size)
+        rows += [{"n": n, "rule": k, **rates.summarize("loss", loss)} for k, loss in zip(RULES, losses, strict=True)]
+    return rows
 
 
 def ours(name: str, workers: int = 2) -> dict[tuple[int, str], tuple[float, float]]:
     """(N, rule) -> mean loss and standard error, by a sweep on threads."""
     contexts, arms, replicates, blocks = WORKLOADS[name]
     shape = {"contexts": contexts, "arms": arms, "size": replicates // blocks}
-    cells = [shape | {"n": n, "block": b} for n in SIZES for b in range(blocks)]
+    cells = [shape | {"block": b} for b in range(blocks)]
     with ThreadPoolExecutor(workers) as pool:
         rows = sweep.run(run_cell, cells, seed=1, name=name, executor=pool, progress=False)
     return {(row["n"], row["rule"]): (row["loss"], row["loss_se"]) for row in rates.average_blocks(rows)}
