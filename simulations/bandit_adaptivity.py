@@ -59,6 +59,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     plotting.caption(
         figure,
         "Two arms, level L from 0 to 128 and infinity, gap re-optimised for every point.",
-        "Exact. Left and low is better. Imitation does not look at the gap, so its worst gap is 1: hence the upturn.",
+        "Exact. Left and low is better. Imitation ignores the gap, so its worst gap is 1: hence the",
+        "upturn at N = 100.",
     )
     return figure

@@ -1,7 +1,7 @@
 """Worst loss of LCB, greedy and the most played arm against N, from expert data to broad coverage.
 
-For every N and rule the gap of `instances.symmetric` is chosen anew to hurt that rule most; losses are exact. The
-theory sheet's F1: the paper has no such plot that we know of.
+For every N and rule the gap of `instances.symmetric` is chosen anew to hurt that rule most; losses are exact. A
+plot of our own: we know of none like it in the paper.
 """
 
 import math

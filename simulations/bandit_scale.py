@@ -65,7 +65,9 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         plotting.theorem(panel, n, bounds.lcb_upper(n, cstar, ARMS), label="LCB, upper bound")
         plotting.theorem(panel, n, bounds.minimax_lower(n, cstar), label="any rule, lower bound", color="black")
         panel.set_ylim(1e-10, 3)
-        panel.legend(loc="lower left", title="fitted slope, 95% interval", title_fontsize=7.5, fontsize=7.5)
+        panel.legend(
+            loc="lower left", alignment="left", title="fitted slope, 95% interval", title_fontsize=7.5, fontsize=7.5
+        )
     axes[1].set_ylabel("")
     plotting.caption(
         figure,
