@@ -5,7 +5,8 @@ rule can read the answer off the counts. In a **simulation** instance the law kn
 a rule behaves, never for claiming what no rule can do. Every function says which it is, and all but `greedy_failure`
 and `missing_mass` state their loss through `exact.suboptimality`.
 
-All constructions are derived by us; they attain the rates of Rashidinejad et al. (2021), arXiv:2103.12021, but are not claimed to be that paper's own.
+All constructions are derived by us; they attain the rates of Rashidinejad et al. (2021), arXiv:2103.12021, but
+are not claimed to be that paper's own.
 """
 
 import math
