@@ -82,6 +82,7 @@ def test_exported_names_exist():
 
 KERNEL_TWINS = {  # kernel: the test that holds its plain twin
     "draw_rounds": "tests/test_model.py",
+    "best_index": "tests/test_rules.py",
     "binomial_row": "tests/test_kernels.py",
     "tails": "tests/test_kernels.py",
     "overtakes": "tests/test_kernels.py",

@@ -19,6 +19,7 @@ from pessimism.bandits import (
     index_rule,
     lcb,
     most_played,
+    rules,
 )
 
 INF = math.inf
@@ -55,6 +56,20 @@ def plain_index_rule(data, level, unseen=-INF):
 @given(data_sets(), st.sampled_from([0.0, INF, -INF]) | st.floats(-20, 20), st.sampled_from([-INF, -1.0, 0.0, 2.0]))
 def test_index_rule_equals_its_plain_twin(data, level, unseen):
     assert index_rule(data, level, unseen).tolist() == plain_index_rule(data, level, unseen)
+
+
+@pytest.mark.parametrize("unseen", [-INF, -1.0, 0.0, INF])
+@pytest.mark.parametrize("rule", [lcb, greedy, lambda data, unseen: index_rule(data, -2.0, unseen)])
+def test_the_compiled_loop_chooses_what_numpy_chooses(monkeypatch, rule, unseen):
+    """Bit for bit, ties and unpulled arms among them: few pulls, so both are many."""
+    rng = np.random.default_rng(4)
+    counts = rng.poisson(2.0, size=(50, 7, 3, 10))
+    data = BanditData(counts, rng.binomial(counts, 0.5))
+    assert data.counts.size >= rules.COMPILED_FROM
+    compiled = rule(data, unseen=unseen)
+    monkeypatch.setattr(rules, "COMPILED_FROM", INF)
+    assert np.array_equal(compiled, rule(data, unseen=unseen))
+    assert compiled.dtype == np.intp
 
 
 @given(data_sets(), st.floats(0.01, 0.99))

@@ -31,6 +31,21 @@ def draw_rounds(cdf: Floats, n: int, replicates: int, rng: np.random.Generator) 
     return counts
 
 
+@njit(cache=True, nogil=True)
+def best_index(counts: NDArray[np.int64], sums: Floats, scale: Floats, unseen: float) -> NDArray[np.intp]:
+    """Lowest arm with the largest sums/counts - scale/sqrt(counts) (data sets, contexts); one `scale` a data set."""
+    best = np.empty(counts.shape[:2], np.intp)
+    for i in range(counts.shape[0]):
+        for s in range(counts.shape[1]):
+            best[i, s], top = 0, -np.inf
+            for a in range(counts.shape[2]):
+                pulls = counts[i, s, a]
+                index = sums[i, s, a] / pulls - scale[i] / math.sqrt(pulls) if pulls > 0 else unseen
+                if index > top:
+                    best[i, s], top = a, index
+    return best
+
+
 # Exact enumeration. An arm with m pulls has outcomes k = 0, 1, ... of probability row[k] and index base + step * k:
 # m rewards of 0 or 1 (step 1/m), a fixed reward (one outcome), or a normal mean (no row).
 

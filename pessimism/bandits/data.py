@@ -217,7 +217,7 @@ class BanditData:
     @property
     def n(self) -> Ints:
         """(...,) int, rounds in each data set."""
-        return np.asarray(self.counts.sum(axis=(-2, -1)))
+        return np.asarray(np.einsum("...sa->...", self.counts))  # faster than sum over two short axes
 
     @property
     def means(self) -> Floats:
