@@ -8,3 +8,11 @@ class Status(Enum):
 
     INTERIOR_MAXIMUM = "the maximum lies inside the interval searched"
     EDGE_MAXIMUM = "the maximum lies at an end of the interval searched: a wider interval may hold a larger one"
+
+    CONVERGED = "the error bound is within the tolerance"
+    EXACT = "a finite recursion: exact up to rounding"
+    NO_UPDATE = (
+        "no update: every width is too large to certify anything above the smallest possible value, so the policy is "
+        "the start policy, the most frequent action"
+    )
+    NOT_CONVERGED = "the largest number of iterations was reached before the error bound met the tolerance"

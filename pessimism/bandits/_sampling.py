@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pessimism import _check
+from pessimism import _check, _draw
 from pessimism.bandits.data import BanditData, Floats, Ints
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def sample(
     bandit: "Bandit", mu: Floats, n: ArrayLike, size: int | tuple[int, ...] | None, rng: np.random.Generator
 ) -> BanditData:
     rounds = _check.whole_array("n", n)
-    front = _size(size)
+    front = _draw.front_axes(size)
     batch = _check.broadcast("n, behavior and model", rounds.shape, mu.shape[:-2], bandit.shape)
     cells = bandit.n_contexts * bandit.n_arms
     bernoulli = bool(np.all(bandit.rewards == "bernoulli"))
@@ -36,7 +36,7 @@ def sample_log(
     bandit: "Bandit", mu: Floats, n: int, size: int | tuple[int, ...] | None, rng: np.random.Generator
 ) -> tuple[Ints, Ints, Floats]:
     rounds = _check.whole("n", n)
-    front = _size(size)
+    front = _draw.front_axes(size)
     batch = _check.broadcast("behavior and model", mu.shape[:-2], bandit.shape)
     law, means, scale = (np.broadcast_to(x, batch + mu.shape[-2:]) for x in (mu, bandit.means, bandit.scale))
     kinds = bandit.rewards.ravel()
@@ -44,27 +44,13 @@ def sample_log(
     rewards = np.empty(cells.shape)
     for index in np.ndindex(batch):
         here = (..., *index, slice(None))
-        cell = np.searchsorted(_cdf(law[index]), rng.random((*front, rounds)), side="right")
+        cell = np.searchsorted(_draw.cdf(law[index]), rng.random((*front, rounds)), side="right")
         mean, kind = means[index].ravel()[cell], kinds[cell]
         coin = (rng.random(cell.shape) < mean).astype(np.float64)
         normal = mean + scale[index].ravel()[cell] * rng.standard_normal(cell.shape)
         cells[here] = cell
         rewards[here] = np.select([kind == "bernoulli", kind == "gaussian"], [coin, normal], mean)
     return cells // bandit.n_arms, cells % bandit.n_arms, rewards
-
-
-def _size(size: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    if size is None:
-        return ()
-    return tuple(_check.whole_array("size", size).ravel().tolist())
-
-
-def _cdf(law: Floats) -> Floats:
-    # from the last possible cell on the cdf is exactly 1, so that no uniform below 1 finds an impossible cell
-    flat = law.ravel()
-    cdf: Floats = np.cumsum(flat)
-    cdf[np.flatnonzero(flat)[-1] :] = 1.0
-    return cdf
 
 
 def _by_rounds(
@@ -75,29 +61,15 @@ def _by_rounds(
 
     outcomes = np.stack([law * (1.0 - means), law * means])
     replicates = int(np.prod(front, dtype=np.int64))
-    drawn = _kernels.draw_rounds(_cdf(outcomes), n, replicates, rng).reshape(*front, *outcomes.shape)
+    drawn = _kernels.draw_rounds(_draw.cdf(outcomes), n, replicates, rng).reshape(*front, *outcomes.shape)
     missed, hit = drawn[..., 0, :, :], drawn[..., 1, :, :]
     sums = hit.astype(np.float64)
     return missed + hit, sums, sums
 
 
 def _counts(law: Floats, rounds: NDArray[np.int64], front: tuple[int, ...], rng: np.random.Generator) -> Ints:
-    # NumPy draws cell after cell from what is left and gives the rest to the last one. With the likeliest cell last,
-    # what is left never loses its digits, and a cell of probability 0 is never pulled, whatever n.
-    batch, cells = law.shape[:-2], law.shape[-2] * law.shape[-1]
-    flat = law.reshape(*batch, cells)
-    order = np.broadcast_to(np.arange(cells), flat.shape).copy()
-    likeliest = flat.argmax(axis=-1, keepdims=True)
-    np.put_along_axis(order, likeliest, cells - 1, axis=-1)
-    order[..., -1:] = likeliest
-    pulls = rng.multinomial(rounds, np.take_along_axis(flat, order, axis=-1), size=front + batch)
-    # the exchange of two cells is its own inverse
-    if batch == ():
-        pair = [int(likeliest[0]), cells - 1]
-        pulls[..., pair] = pulls[..., pair[::-1]]
-    else:
-        pulls = np.take_along_axis(pulls, np.broadcast_to(order, pulls.shape), axis=-1)
-    return pulls.reshape(front + law.shape)
+    flat = law.reshape(*law.shape[:-2], law.shape[-2] * law.shape[-1])
+    return _draw.multinomial(rng, rounds, flat, front + law.shape[:-2]).reshape(front + law.shape)
 
 
 def _mixed_sums(bandit: "Bandit", counts: Ints, rng: np.random.Generator) -> tuple[Floats, Floats]:

@@ -1,0 +1,62 @@
+"""Drawing counts: what the samplers of every wing share."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pessimism import _check
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Rng = np.random.Generator | np.random.SeedSequence | int | None
+
+
+def front_axes(size: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """The argument `size` as a tuple of axes."""
+    if size is None:
+        return ()
+    return tuple(_check.whole_array("size", size).ravel().tolist())
+
+
+def cdf(law: Floats) -> Floats:
+    """Distribution function of a law, flattened; from its last possible cell on it is exactly 1.
+
+    No uniform below 1 then finds an impossible cell.
+    """
+    flat = law.ravel()
+    steps: Floats = np.cumsum(flat)
+    steps[np.flatnonzero(flat)[-1] :] = 1.0
+    return steps
+
+
+def multinomial(rng: np.random.Generator, n: Ints, law: Floats, size: tuple[int, ...]) -> Ints:
+    """Counts (size, K) of n draws from laws (..., K); n and laws broadcast against `size`.
+
+    NumPy draws cell after cell from what is left and gives the rest to the last one. With the likeliest cell last, what
+    is left never loses its digits, and a cell of probability 0 is never drawn, whatever n.
+    """
+    batch, cells = law.shape[:-1], law.shape[-1]
+    likeliest = law.argmax(axis=-1, keepdims=True)
+    order = np.broadcast_to(np.arange(cells), law.shape).copy()
+    np.put_along_axis(order, likeliest, cells - 1, axis=-1)
+    order[..., -1:] = likeliest
+    counts = rng.multinomial(n, np.take_along_axis(law, order, axis=-1), size=size)
+    # the exchange of two cells is its own inverse
+    if batch == ():
+        pair = [int(likeliest[0]), cells - 1]
+        counts[..., pair] = counts[..., pair[::-1]]
+        return counts
+    return np.take_along_axis(counts, np.broadcast_to(order, counts.shape), axis=-1)
+
+
+def without_replacement(rng: np.random.Generator, colors: Ints, n: Ints) -> Ints:
+    """How many of each color (..., K) are among n (...) drawn without replacement: multivariate hypergeometric.
+
+    One hypergeometric draw a color, over the whole batch at once; fewer than 10^9 of each color and of its rest.
+    """
+    drawn = np.zeros_like(colors)
+    rest, left = colors.sum(axis=-1), np.broadcast_to(n, colors.shape[:-1]).copy()
+    for k in range(colors.shape[-1]):
+        rest = rest - colors[..., k]
+        drawn[..., k] = rng.hypergeometric(colors[..., k], rest, left)
+        left = left - drawn[..., k]
+    return drawn

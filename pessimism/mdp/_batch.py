@@ -1,0 +1,50 @@
+"""Batches as one leading axis of items, and their division into parts."""
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK_BYTES = 2**26
+"""Work arrays of a batch are kept below about this size."""
+
+
+def items(array: NDArray[Any], batch: tuple[int, ...], core: int, *, full: bool = False) -> NDArray[Any]:
+    """View (or copy) of shape (items, core axes); one item alone if the array has no batch of its own.
+
+    Kernels read item i as ``array[i % len(array)]``. With `full` there is one for every item of the batch.
+    """
+    tail = array.shape[array.ndim - core :]
+    if not full and math.prod(array.shape[: array.ndim - core]) == 1:
+        return array.reshape(1, *tail)
+    return np.ascontiguousarray(np.broadcast_to(array, batch + tail).reshape(math.prod(batch), *tail))
+
+
+def part_of(array: NDArray[Any], part: slice) -> NDArray[Any]:
+    """The items of a part; the one that all share."""
+    return array if len(array) == 1 else array[part]
+
+
+def chunks(count: int, item_bytes: int) -> Iterator[slice]:
+    """Slices of a batch whose work arrays take about `CHUNK_BYTES`."""
+    step = max(1, CHUNK_BYTES // max(item_bytes, 1))
+    return (slice(first, min(first + step, count)) for first in range(0, count, step))
+
+
+def on_threads(work: Callable[[slice], Any], count: int) -> list[Any]:
+    """``work(part)`` for parts that make up ``range(count)``, on all cores; kernels let go of the interpreter.
+
+    Off the main thread it is one part: there the caller already runs on threads. The parts do not change the result.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(cores, count) if threading.current_thread() is threading.main_thread() else 1
+    if workers <= 1:
+        return [work(slice(0, count))]
+    parts = [slice(count * k // workers, count * (k + 1) // workers) for k in range(workers)]
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(work, parts))

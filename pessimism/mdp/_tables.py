@@ -1,0 +1,137 @@
+"""User input to the tables of an MDP, or one error that names the argument, the first bad entry and what was expected.
+
+With a horizon every table has a step axis, of length 1 if it is the same at all steps.
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism import _check
+from pessimism._draw import Floats, Ints
+
+States = NDArray[np.int32]
+Policy = Ints | Floats
+
+MAX_STATES = 2**31 - 1
+
+
+def transitions(next_states: ArrayLike, probabilities: ArrayLike, horizon: int | None) -> tuple[States, Floats]:
+    raw = np.asarray(next_states)
+    core = 3 if horizon is None else raw.ndim
+    if raw.ndim != core or core not in (3, 4) or 0 in raw.shape[-3:]:
+        axes = "(S, A, B)" if horizon is None else "(S, A, B) or (H, S, A, B)"
+        raise ValueError(f"next_states must have shape {axes} with no axis of length 0, got {raw.shape}")
+    successors = _check.whole_array("next_states", raw, high=raw.shape[-3] - 1)
+    p = _check.real_array("probabilities", probabilities, low=0.0)
+    if p.shape[p.ndim - core :] != successors.shape:
+        raise ValueError(f"probabilities must end in the shape {successors.shape} of next_states, got {p.shape}")
+    _check.require_total_one("probabilities", p, axes=1)
+    if horizon is not None:
+        if core == 3:
+            successors, p = successors[None], p[..., None, :, :, :]
+        if successors.shape[0] not in (1, horizon):
+            raise ValueError(f"next_states must have 1 or horizon = {horizon} steps, got {successors.shape[0]}")
+    return successors.astype(np.int32), p
+
+
+def rewards(value: ArrayLike, table: tuple[int, ...], horizon: int | None, law: str) -> Floats:
+    """`table` is the shape of the clean next_states."""
+    r = _check.real_array("rewards", value)
+    if law == "bernoulli":
+        _check.require("rewards", r, (r >= 0) & (r <= 1), "in [0, 1]: they are Bernoulli means")
+    if horizon is None:
+        if table not in (r.shape[-3:],) and table[:-1] != r.shape[-2:]:
+            raise ValueError(f"rewards must end in shape {table[:-1]} or {table}, got {r.shape}")
+        return r
+    stationary = table[0] == 1
+    for core in (table, table[:-1]):
+        own = core[1:] if stationary and r.shape[-len(core) :] != core else core
+        if r.shape[-len(own) :] == own:
+            return r if own == core else np.expand_dims(r, -len(own) - 1)
+    shown = f"{table[1:-1]} or {table[1:]}" if stationary else f"{table[:-1]} or {table}"
+    raise ValueError(f"rewards must end in shape {shown}, got {r.shape}")
+
+
+def per_successor(r: Floats, next_states: States) -> bool:
+    return r.shape[-next_states.ndim :] == next_states.shape
+
+
+def batch(r: Floats, next_states: States) -> tuple[int, ...]:
+    core = next_states.ndim if per_successor(r, next_states) else next_states.ndim - 1
+    return r.shape[: r.ndim - core]
+
+
+def discount(value: float | None, horizon: int | None) -> float:
+    if horizon is not None:
+        return 1.0 if value is None else _check.scalar("discount", value, lambda x: 0 <= x <= 1, "in [0, 1]")
+    if value is None:
+        raise ValueError("discount must be given, in [0, 1), unless there is a horizon")
+    return _check.scalar("discount", value, lambda x: 0 <= x < 1, "in [0, 1); 1 is allowed with a horizon")
+
+
+def total_discount(gamma: float, horizon: int | None) -> float:
+    """Value of a reward of 1 at every step."""
+    if horizon is None:
+        return 1.0 / (1.0 - gamma)
+    return float(horizon) if gamma == 1.0 else (1.0 - gamma**horizon) / (1.0 - gamma)
+
+
+def policy(value: ArrayLike, n_states: int, n_actions: int, horizon: int | None) -> Policy:
+    whole = np.asarray(value).dtype.kind in "iu"
+    if whole:
+        clean: Policy = _check.whole_array("policy", value, high=n_actions - 1)
+        core: tuple[int, ...] = (n_states,)
+    else:
+        clean = _check.law("policy", value, axes=1)
+        core = (n_states, n_actions)
+    if horizon is not None and clean.shape == core:
+        clean = clean[None]  # the same at every step
+    stepped = core if horizon is None else (horizon, *core)
+    if clean.shape[-len(stepped) :] not in (stepped, (1, *core)[-len(stepped) :]):
+        shown = ("H, " if horizon is not None else "") + "S"
+        sizes = f"S = {n_states}, A = {n_actions}" + (f", H = {horizon}" if horizon is not None else "")
+        expected = f"(..., {shown}) of int or (..., {shown}, A) of float with {sizes}"
+        raise ValueError(f"policy must have shape {expected}, got {'int' if whole else 'float'} of shape {clean.shape}")
+    return clean
+
+
+def from_dense(matrices: ArrayLike) -> tuple[Ints, Floats]:
+    """Padded lists from matrices ([H,] S, A, S)."""
+    full = _check.real_array("transitions", matrices, low=0.0)
+    if full.ndim not in (3, 4) or full.shape[-1] != full.shape[-3] or 0 in full.shape[-3:]:
+        raise ValueError(f"transitions must have shape (S, A, S) or (H, S, A, S), got {full.shape}")
+    _check.require_total_one("transitions", full, axes=1)
+    width = int((full > 0).sum(axis=-1).max(initial=1))
+    order = np.argsort(full == 0, axis=-1, kind="stable")[..., :width]
+    return order, np.take_along_axis(full, order, axis=-1)
+
+
+def from_function(
+    step: Callable[[int, int], Iterable[tuple[float, int, float]]], n_states: int, n_actions: int
+) -> tuple[Ints, Floats, Floats]:
+    pairs: list[dict[int, tuple[float, float]]] = []
+    for s in range(n_states):
+        for a in range(n_actions):
+            merged: dict[int, tuple[float, float]] = {}
+            for probability, successor, reward in step(s, a):
+                if not (float(probability) >= 0 and 0 <= successor < n_states and successor == int(successor)):
+                    raise ValueError(
+                        f"step({s}, {a}) must list probabilities >= 0 of states in [0, {n_states - 1}], "
+                        f"got {(probability, successor, reward)}"
+                    )
+                if probability > 0:
+                    p, weighted = merged.get(int(successor), (0.0, 0.0))
+                    merged[int(successor)] = (p + float(probability), weighted + float(probability) * float(reward))
+            if abs(sum(p for p, _ in merged.values()) - 1.0) > _check.SUM_TOLERANCE:
+                raise ValueError(f"step({s}, {a}) must list probabilities that sum to 1, got {merged}")
+            pairs.append(merged)
+    width = max(map(len, pairs))
+    shape = (n_states, n_actions, width)
+    successors, probabilities, means = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
+    for index, merged in enumerate(pairs):
+        s, a = divmod(index, n_actions)
+        for b, (successor, (p, weighted)) in enumerate(sorted(merged.items())):
+            successors[s, a, b], probabilities[s, a, b], means[s, a, b] = successor, p, weighted / p
+    return successors, probabilities, means

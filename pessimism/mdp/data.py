@@ -1,0 +1,515 @@
+r"""Logged transitions, reduced to what a learner needs of them.
+
+A log of transitions :math:`(s_i, a_i, r_i, s'_i)` enters every tabular rule through the visits :math:`N(s, a)`
+(`counts`), the visits of every successor :math:`N(s, a, s')` (`next_counts`, on the lists `next_states`) and the summed
+rewards (`reward_sums`). Logs of any length therefore cost the same, and merging logs is adding arrays.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._draw import Floats, Ints, Rng
+from pessimism.mdp import _log, _split
+from pessimism.mdp._tables import States
+from pessimism.mdp.model import MDP
+
+REWARD_LAWS = ("bernoulli", "deterministic", "other")
+
+ROUNDING = 1e-9
+"""Relative room for the rounding of summed rewards when they are checked against their range."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class Transitions:
+    """A raw log: what happened, step by step.
+
+    Parameters
+    ----------
+    states, actions : (...) array_like of int
+        Where each transition began and what was done; of episodes (..., K, H), the last axis being the step.
+    rewards : (...) array_like of float
+        What was received.
+    next_states : (...) array_like of int
+        Where each transition led.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a label is not a whole number at least 0, a reward is not finite or the shapes differ.
+
+    Examples
+    --------
+    >>> Transitions([0, 1], [0, 0], [1.0, 0.0], [1, 1]).states.tolist()
+    [0, 1]
+    """
+
+    states: Ints
+    actions: Ints
+    rewards: Floats
+    next_states: Ints
+
+    def __init__(self, states: ArrayLike, actions: ArrayLike, rewards: ArrayLike, next_states: ArrayLike) -> None:
+        received = _check.real_array("rewards", rewards, min_ndim=1)
+        labels = {"states": states, "actions": actions, "next_states": next_states}
+        for name, value in labels.items():
+            clean = _check.whole_array(name, value, min_ndim=1, high=2**31 - 1)
+            if clean.shape != received.shape:
+                raise ValueError(f"{name} must have the shape {received.shape} of rewards, got {clean.shape}")
+            object.__setattr__(self, name, clean)
+        object.__setattr__(self, "rewards", received)
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class MDPData:
+    """Visits, successors and reward sums of every pair (and step), of one or of many data sets.
+
+    Parameters
+    ----------
+    counts : (..., [H,] S, A) array_like of int
+        Visits, at least 0; at most 2^53 in all.
+    next_states : ([1 or H,] S, A, B) array_like of int
+        Lists of possible successors, shared by the batch. Four axes say that the data are of H steps.
+    next_counts : (..., [H,] S, A, B) array_like of int
+        Visits that went on to each successor; they add up to `counts`.
+    reward_sums : (..., [H,] S, A) or (..., [H,] S, A, B) array_like of float
+        Summed rewards of a pair, or of a pair and its successor; the latter if the last axes fit.
+    reward_range : (float, float)
+        Interval known to hold every reward, in reward units. Finite.
+    reward_law : str
+        "bernoulli": every reward is 0 or 1. "deterministic": the rewards of one entry of `reward_sums` are all equal.
+        "other": neither is known, and the data cannot be divided (`folds`, `subsample`, ...).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an entry is impossible: a fractional count, successors that do not add up, sums outside counts x range. The
+        message names the first such entry.
+
+    Examples
+    --------
+    >>> data = MDPData([[3]], [[[0]]], [[[3]]], [[2.0]])
+    >>> data.mean_rewards.round(3).tolist()
+    [[0.667]]
+    """
+
+    counts: Ints
+    next_states: States
+    next_counts: Ints
+    reward_sums: Floats
+    reward_range: tuple[float, float]
+    reward_law: str
+
+    def __init__(
+        self,
+        counts: ArrayLike,
+        next_states: ArrayLike,
+        next_counts: ArrayLike,
+        reward_sums: ArrayLike,
+        reward_range: tuple[float, float] = (0.0, 1.0),
+        reward_law: str = "bernoulli",
+    ) -> None:
+        visits = _check.whole_array("counts", counts, min_ndim=2)
+        raw = np.asarray(next_states)
+        if raw.ndim not in (3, 4) or 0 in raw.shape:
+            raise ValueError(f"next_states must have shape (S, A, B) or (H, S, A, B), got {raw.shape}")
+        successors = _check.whole_array("next_states", raw, high=raw.shape[-3] - 1).astype(np.int32)
+        core = visits.shape[-2:] if raw.ndim == 3 else visits.shape[-3:]
+        if (
+            len(core) != raw.ndim - 1
+            or core[-2:] != raw.shape[-3:-1]
+            or raw.shape[: raw.ndim - 3] not in ((), (1,), core[:-2])
+        ):
+            raise ValueError(f"counts must end in shape {raw.shape[:-1]} to go with next_states, got {visits.shape}")
+        if np.any(visits.sum(axis=(-2, -1), dtype=np.float64) > _check.MAX_TOTAL):
+            raise ValueError("counts must total at most 2**53 transitions a data set: beyond it sums are not exact")
+        moved = _check.whole_array("next_counts", next_counts)
+        if moved.shape != (*visits.shape, raw.shape[-1]):
+            raise ValueError(f"next_counts must have shape {(*visits.shape, raw.shape[-1])}, got {moved.shape}")
+        _check.require("next_counts.sum(axis=-1)", moved.sum(axis=-1), moved.sum(axis=-1) == visits, "equal to counts")
+        low, high = _check.interval("reward_range", reward_range)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ValueError(f"reward_range must be finite, got {reward_range!r}")
+        law = _check.choice("reward_law", reward_law, REWARD_LAWS)
+        sums = _check.real_array("reward_sums", reward_sums)
+        if sums.shape not in (visits.shape, moved.shape):
+            raise ValueError(f"reward_sums must have shape {visits.shape} or {moved.shape}, got {sums.shape}")
+        per_entry = moved if sums.shape == moved.shape else visits
+        slack = ROUNDING * per_entry * max(abs(low), abs(high))
+        good = (sums >= per_entry * low - slack) & (sums <= per_entry * high + slack)
+        _check.require("reward_sums", sums, good, f"within counts x reward_range = counts x [{low:g}, {high:g}]")
+        if law == "bernoulli":
+            _check.require(
+                "reward_sums",
+                sums,
+                sums == np.floor(sums),
+                "whole: rewards are 0 or 1 unless reward_law says otherwise",
+            )
+        self._set(visits, successors, moved, sums, (low, high), law)
+
+    def _set(
+        self,
+        counts: Ints,
+        next_states: States,
+        next_counts: Ints,
+        reward_sums: Floats,
+        reward_range: tuple[float, float],
+        reward_law: str,
+    ) -> None:
+        values = (counts, next_states, next_counts, reward_sums, reward_range, reward_law)
+        for name, value in zip(self.__slots__, values, strict=True):
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def trusted(
+        cls,
+        counts: Ints,
+        next_states: States,
+        next_counts: Ints,
+        reward_sums: Floats,
+        reward_range: tuple[float, float],
+        reward_law: str,
+    ) -> Self:
+        """Data from arrays that are right by construction: no copy, no check. For samplers.
+
+        Parameters
+        ----------
+        counts : (..., [H,] S, A) int64
+            Visits.
+        next_states : ([1 or H,] S, A, B) int32
+            Lists of successors.
+        next_counts : (..., [H,] S, A, B) int64
+            Visits of the successors.
+        reward_sums : (..., [H,] S, A[, B]) float64
+            Summed rewards.
+        reward_range : (float, float)
+            Interval known to hold every reward.
+        reward_law : str
+            As for the class.
+
+        Returns
+        -------
+        MDPData
+            Holding the arrays themselves, now read-only.
+
+        Examples
+        --------
+        >>> data = MDPData([[3]], [[[0]]], [[[3]]], [[2.0]])
+        >>> fields = [getattr(data, name) for name in data.__slots__]
+        >>> int(MDPData.trusted(*fields).n)
+        3
+        """
+        self = object.__new__(cls)
+        self._set(counts, next_states, next_counts, reward_sums, reward_range, reward_law)
+        return self
+
+    @classmethod
+    def from_transitions(
+        cls,
+        log: Transitions,
+        *,
+        n_states: int | None = None,
+        n_actions: int | None = None,
+        per_step: bool = False,
+        reward_range: tuple[float, float] | None = None,
+    ) -> Self:
+        """Add up a raw log.
+
+        Parameters
+        ----------
+        log : Transitions
+            Of shape (..., n), or of episodes (..., K, H) if `per_step`.
+        n_states, n_actions : int, optional
+            S and A. Default: one more than the largest label, which misses what was never seen: pass them.
+        per_step : bool
+            Keep the last axis as the step axis of finite-horizon data; the axis before it is added up. Otherwise the
+            last axis is added up and the axes before it are separate logs.
+        reward_range : (float, float), optional
+            Interval known to hold every reward. Default: (0, 1) if it holds those of the log, else the smallest and
+            the largest of the log.
+
+        Returns
+        -------
+        MDPData
+            With sums per successor; its `reward_law` is what the log shows. Lists hold the successors seen anywhere in
+            the batch.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a label or a reward is out of its range.
+
+        Notes
+        -----
+        Cost O(n log n), once.
+
+        Examples
+        --------
+        >>> log = Transitions([0, 1, 0], [0, 0, 0], [1.0, 0.0, 1.0], [1, 1, 0])
+        >>> MDPData.from_transitions(log).counts.tolist()
+        [[2], [1]]
+        """
+        return cls.trusted(*_log.add_up(log, n_states, n_actions, per_step, reward_range))
+
+    @property
+    def horizon(self) -> int | None:
+        """H if the data have a step axis, else None."""
+        return int(self.counts.shape[-3]) if self.next_states.ndim == 4 else None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Batch of data sets."""
+        return self.counts.shape[: 1 - self.next_states.ndim]
+
+    @property
+    def n_states(self) -> int:
+        """S, the number of states."""
+        return int(self.counts.shape[-2])
+
+    @property
+    def n_actions(self) -> int:
+        """A, the number of actions."""
+        return int(self.counts.shape[-1])
+
+    @property
+    def n(self) -> Ints:
+        """(...,) int, transitions in each data set, all steps together."""
+        return np.asarray(self.counts.sum(axis=tuple(range(1 - self.next_states.ndim, 0))))
+
+    @property
+    def per_successor(self) -> bool:
+        """Whether `reward_sums` are kept per successor."""
+        return self.reward_sums.shape == self.next_counts.shape
+
+    @property
+    def pair_sums(self) -> Floats:
+        """(..., [H,] S, A) float, summed rewards of every pair."""
+        return np.asarray(self.reward_sums.sum(axis=-1)) if self.per_successor else self.reward_sums
+
+    @property
+    def mean_rewards(self) -> Floats:
+        """(..., [H,] S, A) float, mean rewards; the low end of the range where a pair was never seen."""
+        return np.where(self.counts > 0, self.pair_sums / np.maximum(self.counts, 1), self.reward_range[0])
+
+    @property
+    def transition_shares(self) -> Floats:
+        """(..., [H,] S, A, B) float, shares of the successors; uniform on the list where a pair was never seen."""
+        shares = self.next_counts / np.maximum(self.counts, 1)[..., None]
+        unseen = self.counts == 0
+        if unseen.any():
+            shares[unseen] = 1.0 / self.next_states.shape[-1]
+        return np.asarray(shares)
+
+    def __getitem__(self, index: "int | slice | Ints | tuple[int | slice, ...]") -> Self:
+        """Data sets picked from the batch."""
+        if not self.shape:
+            raise IndexError("this is a single data set: it has no batch axis to index")
+        place = np.arange(math.prod(self.shape)).reshape(self.shape)[index]
+
+        def pick(array: Any) -> Any:  # numpydoc ignore=GL08
+            return array.reshape(-1, *array.shape[len(self.shape) :])[place]
+
+        counts, next_counts, sums = pick(self.counts), pick(self.next_counts), pick(self.reward_sums)
+        return self.trusted(counts, self.next_states, next_counts, sums, self.reward_range, self.reward_law)
+
+    def model(self, discount: float | None = None, *, start: ArrayLike | None = None) -> MDP:
+        r"""Empirical model :math:`(\hat P, \hat r)`: a plug-in estimate that can be planned in and evaluated.
+
+        Parameters
+        ----------
+        discount : float, optional
+            As for `MDP`; the horizon is that of the data.
+        start : (..., S) array_like of float, optional
+            Law of the first state. Default: uniform.
+
+        Returns
+        -------
+        MDP
+            Of the batch of the data. A pair that was never seen earns the low end of the reward range and goes to any
+            successor on its list with equal probability.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `MDP`.
+
+        Examples
+        --------
+        >>> MDPData([[4]], [[[0]]], [[[4]]], [[2.0]]).model(0.5).value([0]).item()
+        1.0
+        """
+        successors = self.next_states
+        if self.horizon is not None and len(successors) != self.horizon:
+            successors = np.broadcast_to(successors, (self.horizon, *successors.shape[1:]))
+        return MDP(successors, self.transition_shares, self.mean_rewards, start, discount, horizon=self.horizon)
+
+    def merge(self, *others: "MDPData") -> Self:
+        """All transitions of several logs as one log.
+
+        Parameters
+        ----------
+        *others : MDPData
+            Logs over the same states, actions and steps, with the same reward range; batches broadcast.
+
+        Returns
+        -------
+        MDPData
+            On lists that hold the successors of all logs.
+
+        Raises
+        ------
+        ValueError
+            If sizes or reward ranges differ.
+
+        Examples
+        --------
+        >>> data = MDPData([[3]], [[[0]]], [[[3]]], [[2.0]])
+        >>> data.merge(data).counts.tolist()
+        [[6]]
+        """
+        return type(self)(*_split.merged([self, *others]))
+
+    def mix(self, *others: "MDPData", shares: Sequence[float], n: int, rng: Rng = None) -> Self:
+        r"""A log of n transitions whose composition is chosen: a share from each log, without replacement.
+
+        Parameters
+        ----------
+        *others : MDPData
+            Logs over the same states and actions, with the same reward range.
+        shares : sequence of float
+            Share of each log, this one first; non-negative, total one.
+        n : int
+            Transitions of the result.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7); spent on this log first, then on the others in order.
+
+        Returns
+        -------
+        MDPData
+            Log i gives n times its share, rounded to a total of n by largest remainders.
+
+        Raises
+        ------
+        ValueError
+            If the shares are not a law over the logs, or `subsample` cannot draw from one of them.
+
+        Examples
+        --------
+        >>> a, b = (MDPData([[9]], [[[0]]], [[[9]]], [[x]]) for x in (9.0, 0.0))
+        >>> a.mix(b, shares=(0.25, 0.75), n=8, rng=0).reward_sums.tolist()
+        [[2.0]]
+        """
+        share = _check.law("shares", shares, axes=1)
+        if share.shape != (1 + len(others),):
+            raise ValueError(f"shares must hold one number for each of {1 + len(others)} logs, got shape {share.shape}")
+        total = _check.whole("n", n)
+        parts = np.floor(total * share).astype(np.int64)
+        parts[np.argsort(parts - total * share, kind="stable")[: total - int(parts.sum())]] += 1
+        generator = np.random.default_rng(rng)
+        logs: list[MDPData] = [self, *others]
+        first, *rest = (log.subsample(int(k), generator) for log, k in zip(logs, parts, strict=True))
+        return type(self)(*_split.merged([first, *rest]))
+
+    def subsample(self, n: int, rng: Rng = None) -> Self:
+        """Draw transitions without replacement, in law, from the statistics alone.
+
+        Parameters
+        ----------
+        n : int
+            Transitions to keep, at most those of the smallest data set in the batch.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        MDPData
+            Of n transitions each.
+
+        Raises
+        ------
+        ValueError
+            If n is more than there are, the data have a step axis (see `split_episodes`), the rewards are neither
+            known to be 0 or 1 nor constant, or there are 10^9 transitions or more (NumPy's limit).
+
+        Notes
+        -----
+        One hypergeometric draw for every successor of every pair; the rewards kept are hypergeometric given those.
+
+        Examples
+        --------
+        >>> data = MDPData([[9]], [[[0]]], [[[9]]], [[9.0]])
+        >>> data.subsample(4, rng=0).reward_sums.tolist()
+        [[4.0]]
+        """
+        return self.trusted(*_split.subsample(self, _check.whole("n", n), np.random.default_rng(rng)))
+
+    def folds(self, k: int, rng: Rng = None) -> Self:
+        """Divide the data at random into k folds.
+
+        Parameters
+        ----------
+        k : int
+            Folds, at least 1.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        MDPData
+            With a first axis of length k. Every transition goes to one of the folds with equal probability,
+            independently: the sizes are random, and folds of independent transitions are independent given them.
+
+        Raises
+        ------
+        ValueError
+            As for `subsample`, if rewards cannot be divided or the data have a step axis.
+
+        Examples
+        --------
+        >>> data = MDPData([[9]], [[[0]]], [[[9]]], [[9.0]])
+        >>> data.folds(3, rng=0).counts.sum(axis=0).tolist()
+        [[9]]
+        """
+        return self.trusted(*_split.folds(self, _check.whole("k", k, low=1), np.random.default_rng(rng)))
+
+    def split_episodes(self, rng: Rng = None) -> tuple[Self, Self]:
+        """Divide logged episodes at random into two halves.
+
+        Parameters
+        ----------
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        main, auxiliary : MDPData
+            Of half the episodes each (main the smaller half of an odd number); they add up to the data.
+
+        Raises
+        ------
+        ValueError
+            If the data have no step axis, are not of episodes (what arrives at a state is not what leaves it), or their
+            rewards cannot be divided.
+
+        Notes
+        -----
+        Given the counts of a Markov chain, any matching of arrivals and departures is as likely as any other: the
+        first states of one half are a multivariate hypergeometric draw, and at every later step so is what leaves each
+        state, given how many of that half arrived. This is exact in law and costs O(HSAB), not O(K).
+
+        Examples
+        --------
+        >>> mdp = MDP.dense([[[0.0, 1.0]], [[1.0, 0.0]]], [[1.0], [0.0]], [1, 0], horizon=3)
+        >>> main, auxiliary = mdp.sample_episodes([0, 0], n=7, rng=0).split_episodes(rng=1)
+        >>> main.counts[..., 0].tolist()
+        [[3, 0], [0, 3], [3, 0]]
+        """
+        main, rest = _split.episodes(self, np.random.default_rng(rng))
+        return self.trusted(*main), self.trusted(*rest)

@@ -1,0 +1,678 @@
+r"""The world: states, actions, transitions, rewards.
+
+In state :math:`s` an action :math:`a` earns a reward of mean :math:`r(s, a)` (`mean_rewards`) and leads to
+:math:`s' \sim P(\cdot \mid s, a)` (`next_states`, `probabilities`). A policy :math:`\pi` is worth
+:math:`V^\pi(s) = E \sum_t \gamma^t r(s_t, a_t)` (`evaluate`) and, from a start drawn from :math:`\rho` (`start`),
+:math:`J(\pi) = \sum_s \rho(s) V^\pi(s)` (`value`); it loses :math:`J(\pi^*) - J(\pi)` (`suboptimality`). All are exact:
+linear systems, or a backward recursion when there is a horizon H.
+
+The occupancy is normalised, :math:`d^\pi(s, a) = (1-\gamma) \sum_t \gamma^t P(s_t = s, a_t = a)`, and with a horizon is
+the law of each step. Data are logged under a law :math:`\mu(s, a)` (a *behavior*), which covers a policy with
+:math:`C^* = \max_{s,a} d^\pi(s,a)/\mu(s,a)` (`coverage`).
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._draw import Floats, Ints, Rng
+from pessimism.mdp import _tables
+from pessimism.mdp._tables import Policy, States
+
+if TYPE_CHECKING:
+    from pessimism.mdp.data import MDPData, Transitions
+
+TIE = 1e-12
+"""Actions whose values differ by less than this part of the largest value are tied."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class MDP:
+    r"""States and actions with known transitions; values, occupancies and losses are exact.
+
+    Parameters
+    ----------
+    next_states : ([H,] S, A, B) array_like of int
+        Lists of successors, padded with any states of probability 0. Shared by a batch of models.
+    probabilities : (..., [H,] S, A, B) array_like of float
+        :math:`P(s' \mid s, a)` of those successors; every list sums to one.
+    rewards : (..., [H,] S, A) or (..., [H,] S, A, B) array_like of float
+        Mean reward of a pair, or of a pair and its successor. If the last three axes fit (S, A, B), it is the latter.
+    start : (..., S) array_like of float, optional
+        Law :math:`\rho` of the first state. Default: uniform.
+    discount : float, optional
+        :math:`\gamma`, in [0, 1). With a horizon also 1, which is then the default.
+    horizon : int, optional
+        H, the number of steps. Only with a horizon may the tables have a step axis (of length H or 1); `next_states`
+        then has four axes and says so for all of them. A stationary model keeps a step axis of length 1.
+    reward_law : str
+        "deterministic": every reward equals its mean; or "bernoulli": rewards are 0 or 1 with the given means.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, its first bad entry and what was expected.
+
+    Notes
+    -----
+    Leading axes are a batch of models; every method broadcasts over them. A successor that occurs twice in a list has
+    the sum of both probabilities. With a horizon the step axis stands directly before the state axis, everywhere.
+    The first evaluation in a process compiles for some seconds, or loads the compiled loops in about a second.
+
+    Examples
+    --------
+    A state in which action 0 stays and earns 1, action 1 leaves for good.
+
+    >>> mdp = MDP([[[0], [1]], [[1], [1]]], np.ones((2, 2, 1)), [[1.0, 0.0], [0.0, 0.0]], [1.0, 0.0], 0.5)
+    >>> mdp.value([0, 0]).item(), mdp.suboptimality([1, 0]).item()
+    (2.0, 2.0)
+    """
+
+    next_states: States
+    probabilities: Floats
+    rewards: Floats
+    start: Floats
+    discount: float
+    horizon: int | None
+    reward_law: str
+    _optimum: "tuple[Ints, Floats, Floats] | None"
+
+    def __init__(
+        self,
+        next_states: ArrayLike,
+        probabilities: ArrayLike,
+        rewards: ArrayLike,
+        start: ArrayLike | None = None,
+        discount: float | None = None,
+        *,
+        horizon: int | None = None,
+        reward_law: str = "deterministic",
+    ) -> None:
+        steps = None if horizon is None else _check.whole("horizon", horizon, low=0, high=_tables.MAX_STATES)
+        successors, p = _tables.transitions(next_states, probabilities, steps)
+        kind = _check.choice("reward_law", reward_law, ("deterministic", "bernoulli"))
+        r = _tables.rewards(rewards, successors.shape, steps, kind)
+        n_states = successors.shape[-3]
+        rho = _check.law("start", np.full(n_states, 1.0 / n_states) if start is None else start, axes=1)
+        if rho.shape[-1] != n_states:
+            raise ValueError(f"start must have {n_states} entries, one a state, got {rho.shape[-1]}")
+        core = successors.ndim
+        _check.broadcast(
+            "probabilities, rewards and start", p.shape[:-core], _tables.batch(r, successors), rho.shape[:-1]
+        )
+        self._set(successors, p, r, rho, _tables.discount(discount, steps), steps, kind)
+
+    def _set(
+        self,
+        next_states: States,
+        probabilities: Floats,
+        rewards: Floats,
+        start: Floats,
+        discount: float,
+        horizon: int | None,
+        reward_law: str,
+    ) -> None:
+        for name, value in zip(
+            self.__slots__,
+            (next_states, probabilities, rewards, start, discount, horizon, reward_law, None),
+            strict=True,
+        ):
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def dense(
+        cls,
+        transitions: ArrayLike,
+        rewards: ArrayLike,
+        start: ArrayLike | None = None,
+        discount: float | None = None,
+        *,
+        horizon: int | None = None,
+        reward_law: str = "deterministic",
+    ) -> Self:
+        r"""Model from full transition matrices.
+
+        Parameters
+        ----------
+        transitions : (S, A, S) array_like of float
+            :math:`P(s' \mid s, a)`; (H, S, A, S) with a horizon.
+        rewards : (..., [H,] S, A) or (..., [H,] S, A, S) array_like of float
+            Mean rewards, as for the class; a last axis is the next state.
+        start : (..., S) array_like of float, optional
+            Law of the first state. Default: uniform.
+        discount : float, optional
+            As for the class.
+        horizon : int, optional
+            As for the class.
+        reward_law : str
+            As for the class.
+
+        Returns
+        -------
+        MDP
+            With lists as long as the largest number of successors of a pair.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for the class.
+
+        Examples
+        --------
+        >>> MDP.dense([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [0.5]], [1, 0], discount=0.5).value([0, 0]).item()
+        1.5
+        """
+        successors, p = _tables.from_dense(transitions)
+        r = _check.real_array("rewards", rewards)
+        if r.shape[-p.ndim :] == (*p.shape[:-1], p.shape[-3]):
+            r = np.take_along_axis(r, np.broadcast_to(successors, r.shape[:-1] + p.shape[-1:]), axis=-1)
+        return cls(successors, p, r, start, discount, horizon=horizon, reward_law=reward_law)
+
+    @classmethod
+    def from_function(
+        cls,
+        step: Callable[[int, int], Iterable[tuple[float, int, float]]],
+        n_states: int,
+        n_actions: int,
+        start: ArrayLike | None = None,
+        discount: float | None = None,
+        *,
+        horizon: int | None = None,
+    ) -> Self:
+        """Model from a function that lists what can happen.
+
+        Parameters
+        ----------
+        step : callable
+            ``step(s, a)`` gives triples (probability, next state, reward). A next state that occurs twice has the sum
+            of its probabilities and their mean reward.
+        n_states, n_actions : int
+            S and A, at least 1.
+        start : (..., S) array_like of float, optional
+            Law of the first state. Default: uniform.
+        discount : float, optional
+            As for the class.
+        horizon : int, optional
+            As for the class.
+
+        Returns
+        -------
+        MDP
+            With one reward for every (state, action, successor).
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for the class; lists that do not sum to one are named by their state and action.
+
+        Examples
+        --------
+        >>> ring = MDP.from_function(lambda s, a: [(1.0, (s + a) % 3, float(s == 2))], 3, 2, discount=0.5)
+        >>> ring.best_policy.tolist()
+        [1, 1, 0]
+        """
+        tables = _tables.from_function(
+            step, _check.whole("n_states", n_states, low=1), _check.whole("n_actions", n_actions, low=1)
+        )
+        return cls(*tables, start, discount, horizon=horizon)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Batch of models."""
+        core = self.next_states.ndim
+        rewards = _tables.batch(self.rewards, self.next_states)
+        return np.broadcast_shapes(self.probabilities.shape[:-core], rewards, self.start.shape[:-1])
+
+    @property
+    def n_states(self) -> int:
+        """S, the number of states."""
+        return int(self.next_states.shape[-3])
+
+    @property
+    def n_actions(self) -> int:
+        """A, the number of actions."""
+        return int(self.next_states.shape[-2])
+
+    @property
+    def n_successors(self) -> int:
+        """B, the length of the padded lists of successors."""
+        return int(self.next_states.shape[-1])
+
+    @property
+    def per_successor(self) -> bool:
+        """Whether rewards depend on the next state."""
+        return _tables.per_successor(self.rewards, self.next_states)
+
+    @property
+    def mean_rewards(self) -> Floats:
+        """(..., [H or 1,] S, A) float, mean reward of every pair."""
+        return np.asarray((self.probabilities * self.rewards).sum(axis=-1)) if self.per_successor else self.rewards
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        """Smallest and largest value any policy can have, from the smallest and largest mean reward."""
+        total = _tables.total_discount(self.discount, self.horizon)
+        return float(self.rewards.min()) * total, float(self.rewards.max()) * total
+
+    @property
+    def optimal_values(self) -> Floats:
+        """(..., [H,] S) float, value of every state under an optimal policy."""
+        return self._solved()[1]
+
+    @property
+    def best_policy(self) -> Ints:
+        """(..., [H,] S) int, an optimal policy: the lowest among the actions that are tied up to rounding."""
+        return self._solved()[0]
+
+    @property
+    def gaps(self) -> Floats:
+        """(..., [H,] S, A) float, how much an action loses if the rest is optimal; 0 for tied actions."""
+        return self._solved()[2]
+
+    def _solved(self) -> tuple[Ints, Floats, Floats]:
+        if self._optimum is None:
+            from pessimism.mdp import _optimum
+
+            object.__setattr__(self, "_optimum", _optimum.solve(self))
+        assert self._optimum is not None
+        return self._optimum
+
+    def evaluate(self, policy: ArrayLike) -> Floats:
+        r"""Value :math:`V^\pi(s)` of a policy from every state.
+
+        Parameters
+        ----------
+        policy : (..., [H,] S) array_like of int or (..., [H,] S, A) array_like of float
+            An action, or a law over actions, per state (and step); without a step axis it is the same at all steps.
+
+        Returns
+        -------
+        (..., [H,] S) float
+            In reward units, not normalised by 1 - discount.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an action does not exist, a law does not sum to one or the shape does not fit.
+
+        Notes
+        -----
+        Solves one linear system a policy: dense up to some hundred states, else sparse iterations to a relative
+        residual of 1e-13; with a horizon O(HSAB).
+
+        Examples
+        --------
+        >>> MDP.dense([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [0.5]], discount=0.5).evaluate([0, 0]).tolist()
+        [1.5, 1.0]
+        """
+        from pessimism.mdp import _solve
+
+        return _solve.expected_sums(self, self.mean_rewards, self.check_policy(policy))
+
+    def value(self, policy: ArrayLike) -> Floats:
+        r"""Value :math:`J(\pi) = \sum_s \rho(s) V^\pi(s)` of a policy.
+
+        Parameters
+        ----------
+        policy : (..., [H,] S) array_like of int or (..., [H,] S, A) array_like of float
+            As for `evaluate`.
+
+        Returns
+        -------
+        (...,) float
+            In reward units; batch axes of policy and model broadcast.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `evaluate`.
+
+        Examples
+        --------
+        >>> MDP.dense([[[1.0], [1.0]]], [[0.6, 0.5]], discount=0.0).value([1]).item()
+        0.5
+        """
+        return self._from_start(self.evaluate(policy))
+
+    def suboptimality(self, policy: ArrayLike) -> Floats:
+        r"""Loss :math:`J(\pi^*) - J(\pi)`, summed from the gaps of its actions, so that small losses keep their digits.
+
+        Parameters
+        ----------
+        policy : (..., [H,] S) array_like of int or (..., [H,] S, A) array_like of float
+            As for `evaluate`.
+
+        Returns
+        -------
+        (...,) float
+            Non-negative, in reward units.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `evaluate`.
+
+        Examples
+        --------
+        >>> MDP.dense([[[1.0], [1.0]]], [[0.75, 0.5]], discount=0.5).suboptimality([1]).item()
+        0.5
+        """
+        from pessimism.mdp import _solve
+
+        return self._from_start(_solve.expected_sums(self, self.gaps, self.check_policy(policy)))
+
+    def _from_start(self, values: Floats) -> Floats:
+        if self.horizon == 0:
+            return np.zeros(values.shape[:-2])
+        first = values if self.horizon is None else values[..., 0, :]
+        return np.asarray((self.start * first).sum(axis=-1))
+
+    def occupancy(self, policy: ArrayLike) -> Floats:
+        r"""Normalised occupancy :math:`d^\pi(s, a)`: where a policy spends its (discounted) time.
+
+        Parameters
+        ----------
+        policy : (..., [H,] S) array_like of int or (..., [H,] S, A) array_like of float
+            As for `evaluate`.
+
+        Returns
+        -------
+        (..., [H,] S, A) float
+            Sums to one; with a horizon at every step.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `evaluate`.
+
+        Examples
+        --------
+        >>> MDP.dense([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [0.5]], [1, 0], 0.75).occupancy([0, 0]).ravel().tolist()
+        [0.25, 0.75]
+        """
+        from pessimism.mdp import _solve
+
+        clean = self.check_policy(policy)
+        states = _solve.state_laws(self, clean)
+        return np.asarray(states[..., None] * _solve.as_law(clean, self.n_actions))
+
+    def coverage(self, behavior: ArrayLike, policy: ArrayLike | None = None, *, clipped: bool = False) -> Floats:
+        r"""Single-policy concentrability :math:`C^* = \max d^\pi(s,a)/\mu(s,a)`, with 0/0 = 0 and x/0 = inf.
+
+        Parameters
+        ----------
+        behavior : (..., [H,] S, A) array_like of float
+            Law :math:`\mu` of the logged pairs, at every step if there is a horizon.
+        policy : (..., [H,] S) array_like of int or (..., [H,] S, A) array_like of float, optional
+            The policy to be covered. Default: `best_policy`; with several optimal policies pass the one you mean.
+        clipped : bool
+            Use :math:`\min\{d^\pi(s,a), 1/S\}` in place of :math:`d^\pi`: the coefficient of Li et al., at most
+            :math:`C^*` and at least 1/S. The numerator is clipped, not the ratio.
+
+        Returns
+        -------
+        (...,) float
+            The maximum over pairs and steps; at least 1 unless clipped.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `behavior` is not a law over (state, action) or `policy` is not a policy.
+
+        Notes
+        -----
+        Rashidinejad et al. (2021), arXiv:2103.12021; clipped: Li et al. (2022), arXiv:2204.05275.
+
+        Examples
+        --------
+        >>> mdp = MDP.dense([[[1.0], [1.0]]], [[0.6, 0.5]], discount=0.0)
+        >>> float(mdp.coverage([[0.25, 0.75]]))
+        4.0
+        """
+        mu = self.check_behavior(behavior)
+        d = self.occupancy(self.best_policy if policy is None else policy)
+        if clipped:
+            d = np.minimum(d, 1.0 / self.n_states)
+        axes = (-2, -1) if self.horizon is None else (-3, -2, -1)
+        d, mu = np.broadcast_arrays(d, mu)
+        ratio = np.divide(d, mu, out=np.where(d > 0, math.inf, 0.0), where=mu > 0)
+        return np.asarray(ratio.max(axis=axes, initial=0.0))
+
+    def sample(
+        self, behavior: ArrayLike, *, n: ArrayLike, size: int | tuple[int, ...] | None = None, rng: Rng = None
+    ) -> "MDPData":
+        r"""Draw data sets of independent transitions, in law, as counts and sums.
+
+        Parameters
+        ----------
+        behavior : (..., [H,] S, A) array_like of float
+            Law of the logged pairs. With a horizon n transitions are drawn at every step, independently: for logged
+            episodes see `sample_episodes`.
+        n : array_like of int
+            Transitions of a data set (and step), in [0, 2^53].
+        size : int or tuple of int, optional
+            Data sets to draw; these axes come first.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        MDPData
+            Of batch ``size + batch``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `behavior` is not a law over (state, action), or `n` or `size` is not a whole number in range.
+
+        Notes
+        -----
+        :math:`N \sim` Multinomial(n, :math:`\mu`), next states Multinomial(N(s,a), P(.|s,a)), then the rewards. Cost
+        O(SAB), whatever n.
+
+        Examples
+        --------
+        >>> mdp = MDP.dense([[[0.5, 0.5]], [[0.0, 1.0]]], [[1.0], [0.0]], discount=0.5)
+        >>> mdp.sample([[0.5], [0.5]], n=100, size=3, rng=0).counts.sum(axis=(-2, -1)).tolist()
+        [100, 100, 100]
+        """
+        from pessimism.mdp import _sampling
+
+        return _sampling.pairs(self, self.check_behavior(behavior), n, size, np.random.default_rng(rng))
+
+    def sample_at(self, counts: ArrayLike, *, size: int | tuple[int, ...] | None = None, rng: Rng = None) -> "MDPData":
+        r"""Draw data sets whose numbers of transitions from every pair are given: a generative model.
+
+        Parameters
+        ----------
+        counts : (..., [H,] S, A) array_like of int
+            Transitions to draw from every pair (and step).
+        size : int or tuple of int, optional
+            Data sets to draw; these axes come first.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        MDPData
+            With those counts.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `counts` are not whole numbers or their shape does not fit.
+
+        Examples
+        --------
+        >>> mdp = MDP.dense([[[0.5, 0.5]], [[0.0, 1.0]]], [[1.0], [0.0]], discount=0.5)
+        >>> mdp.sample_at([[10], [5]], rng=0).next_counts.sum(axis=-1).tolist()
+        [[10], [5]]
+        """
+        from pessimism.mdp import _sampling
+
+        return _sampling.at_counts(self, counts, size, np.random.default_rng(rng))
+
+    def sample_episodes(
+        self,
+        policy: ArrayLike,
+        *,
+        n: int,
+        steps: int | None = None,
+        size: int | tuple[int, ...] | None = None,
+        rng: Rng = None,
+    ) -> "MDPData":
+        r"""Draw data sets of n episodes that follow a policy, in law, as counts and sums.
+
+        Parameters
+        ----------
+        policy : ([H,] S) array_like of int or ([H,] S, A) array_like of float
+            What the episodes follow.
+        n : int
+            Episodes of a data set.
+        steps : int, optional
+            Length of an episode where the model has no horizon; the steps are then added up.
+        size : int or tuple of int, optional
+            Data sets to draw; these axes come first.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        MDPData
+            With a step axis if the model has a horizon.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is out of its range, `steps` is missing, or model or policy have batch axes.
+
+        Notes
+        -----
+        The number of episodes in each state flows from step to step, so the counts of different steps are dependent,
+        as in real episodes. Cost O(HSAB), whatever n.
+
+        Examples
+        --------
+        >>> mdp = MDP.dense([[[0.0, 1.0]], [[1.0, 0.0]]], [[1.0], [0.0]], [1, 0], horizon=3)
+        >>> mdp.sample_episodes([0, 0], n=7, rng=0).counts[..., 0].tolist()
+        [[7, 0], [0, 7], [7, 0]]
+        """
+        from pessimism.mdp import _sampling
+
+        return _sampling.episodes(self, self.check_policy(policy), n, steps, size, np.random.default_rng(rng))
+
+    def sample_log(
+        self,
+        policy: ArrayLike,
+        *,
+        n: int,
+        steps: int | None = None,
+        size: int | tuple[int, ...] | None = None,
+        rng: Rng = None,
+    ) -> "Transitions":
+        """Draw episodes step by step: what `sample_episodes` adds up, and the oracle of its law.
+
+        Parameters
+        ----------
+        policy : ([H,] S) array_like of int or ([H,] S, A) array_like of float
+            What the episodes follow.
+        n : int
+            Episodes of a log.
+        steps : int, optional
+            Length of an episode where the model has no horizon.
+        size : int or tuple of int, optional
+            Logs to draw; these axes come first.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        Transitions
+            Arrays ``size + (n, steps)``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `sample_episodes`.
+
+        Notes
+        -----
+        Cost O(n steps) a log in time and memory.
+
+        Examples
+        --------
+        >>> mdp = MDP.dense([[[0.0, 1.0]], [[1.0, 0.0]]], [[1.0], [0.0]], [1, 0], horizon=3)
+        >>> mdp.sample_log([0, 0], n=2, rng=0).states.tolist()
+        [[0, 1, 0], [0, 1, 0]]
+        """
+        from pessimism.mdp import _sampling
+
+        return _sampling.log(self, self.check_policy(policy), n, steps, size, np.random.default_rng(rng))
+
+    def check_policy(self, policy: ArrayLike) -> Policy:
+        """Clean policy: int64 if `policy` holds integers, else a float64 law; with a horizon it has a step axis.
+
+        Parameters
+        ----------
+        policy : (..., [H,] S) array_like of int or (..., [H,] S, A) array_like of float
+            Candidate policy.
+
+        Returns
+        -------
+        (..., [H or 1,] S) int or (..., [H or 1,] S, A) float
+            The same policy, owned and read-only.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an action does not exist, a law does not sum to one or the shape does not fit.
+
+        Examples
+        --------
+        >>> MDP.dense([[[1.0]]], [[0.5]], discount=0.5).check_policy([1])
+        Traceback (most recent call last):
+        ...
+        ValueError: policy[0] must be a whole number in [0, 0], got 1
+        """
+        return _tables.policy(policy, self.n_states, self.n_actions, self.horizon)
+
+    def check_behavior(self, behavior: ArrayLike) -> Floats:
+        """Clean law over (state, action), at every step if there is a horizon, that fits this model.
+
+        Parameters
+        ----------
+        behavior : (..., [H,] S, A) array_like of float
+            Candidate law.
+
+        Returns
+        -------
+        (..., [H,] S, A) float
+            The same numbers, owned and read-only.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it is not a law over (state, action), or its shape does not fit the model.
+
+        Examples
+        --------
+        >>> MDP.dense([[[1.0]]], [[0.5]], discount=0.5).check_behavior([[0.5]])
+        Traceback (most recent call last):
+        ...
+        ValueError: behavior must sum to 1 within 1e-12, got 0.5: if that is what you mean, divide by it in float64
+        """
+        mu = _check.law("behavior", behavior, axes=2)
+        core = (
+            (self.n_states, self.n_actions) if self.horizon is None else (self.horizon, self.n_states, self.n_actions)
+        )
+        if mu.shape[-len(core) :] != core:
+            raise ValueError(f"behavior must end in shape {core}, got {mu.shape}")
+        _check.broadcast("behavior and model", mu.shape[: -len(core)], self.shape)
+        return mu
