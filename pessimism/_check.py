@@ -21,7 +21,8 @@ MAX_SIZE = 1e150
 """Largest number taken as input: its square is still a number."""
 
 
-def _numeric(name: str, value: ArrayLike) -> NDArray[Any]:
+def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
+    """Array of numbers, the caller's own if it was one."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise TypeError(f"{name} must not be masked: fill or drop the masked entries first")
     try:
@@ -55,7 +56,7 @@ def real_array(
     name: str, value: ArrayLike, *, min_ndim: int = 0, low: float = -math.inf, high: float = math.inf
 ) -> NDArray[np.float64]:
     """Finite float64 array with entries in [low, high]."""
-    array = _own(_numeric(name, value), np.float64)
+    array = _own(numeric(name, value), np.float64)
     require_ndim(name, array, min_ndim)
     require(name, array, np.isfinite(array), "finite")
     require(name, array, np.abs(array) <= MAX_SIZE, f"at most {MAX_SIZE:g} in size")
@@ -68,7 +69,7 @@ def whole_array(
     name: str, value: ArrayLike, *, min_ndim: int = 0, low: int = 0, high: int = MAX_TOTAL
 ) -> NDArray[np.int64]:
     """int64 array with entries in {low, ..., high}; floats that are whole numbers are accepted."""
-    array = _numeric(name, value)
+    array = numeric(name, value)
     require_ndim(name, array, min_ndim)
     expectation = f"a whole number in [{low}, {'2**53' if high == MAX_TOTAL else high}]"
     if array.dtype.kind in "iu" and (array.size == 0 or (array.min() >= low and array.max() <= high)):
@@ -108,7 +109,7 @@ def scalar(
     name: str, value: float, good: Callable[[float], bool] = lambda _: True, expectation: str = "a number"
 ) -> float:
     """A Python float for which `good` holds."""
-    number = _numeric(name, value)
+    number = numeric(name, value)
     if number.ndim:
         raise ValueError(f"{name} must be one number, got shape {number.shape}")
     if not good(float(number)):
@@ -123,7 +124,7 @@ def whole(name: str, value: int, *, low: int = 0, high: int = MAX_TOTAL) -> int:
 
 def extended_array(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """float64 array whose entries may be infinite but not NaN."""
-    array: NDArray[np.float64] = _own(_numeric(name, value), np.float64)
+    array: NDArray[np.float64] = _own(numeric(name, value), np.float64)
     require(name, array, ~np.isnan(array), "a number or +-inf")
     return array
 

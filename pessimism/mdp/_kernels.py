@@ -60,7 +60,7 @@ def forward(next_states: States, probabilities: Floats, start: Floats, policies:
     items, n_states, n_actions = policies.shape[0], policies.shape[2], policies.shape[3]
     laws = np.zeros((items, horizon, n_states))
     for i in range(items):
-        laws[i, 0] = start[i % start.shape[0]]
+        laws[i, :1] = start[i % start.shape[0]]  # nothing if there are no steps
         for h in range(horizon - 1):
             p = probabilities[i % probabilities.shape[0], h % probabilities.shape[1]]
             chosen = policies[i, h % policies.shape[1]]
@@ -297,12 +297,13 @@ def solve_many(
 
 @njit(cache=True, nogil=True)
 def plan_backward(
-    next_states: States, probabilities: Floats, rewards: Floats, discount: float, horizon: int
+    next_states: States, probabilities: Floats, rewards: Floats, discount: float, fallback: Floats
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Optimal values (items, horizon, S) and lowest optimal actions of finite-horizon models (items, steps, S, A, B).
 
-    A reward of -inf forbids an action; a state without actions is worth 0 and has action 0.
+    A reward of -inf forbids an action; a state without actions is worth `fallback` (horizon,) and has action 0.
     """
+    horizon = fallback.size
     items = max(probabilities.shape[0], rewards.shape[0])
     n_states, n_actions, width = probabilities.shape[2:]
     values = np.zeros((items, horizon + 1, n_states))
@@ -322,5 +323,5 @@ def plan_backward(
                         q = r[s, a] + discount * later
                         if q > best:
                             best, policies[i, h, s] = q, a
-                values[i, h, s] = best if best > -np.inf else 0.0
+                values[i, h, s] = best if best > -np.inf else fallback[h]
     return values[:, :horizon], policies

@@ -72,7 +72,8 @@ def _lists(pair: Ints, successor: Ints, pairs: int, size_s: int, size_a: int) ->
     owner = seen // size_s
     first = np.searchsorted(owner, np.arange(pairs))
     rank = np.arange(seen.size) - first[owner]
-    lists = np.repeat(np.arange(pairs) // size_a % size_s, max(1, int(rank.max(initial=0)) + 1)).reshape(pairs, -1)
+    width = int(rank.max(initial=0)) + 1
+    lists = np.repeat(np.arange(pairs) // size_a % size_s, width).reshape(pairs, width)
     lists[owner, rank] = seen % size_s
     return lists.astype(np.int32), rank[position]
 

@@ -49,7 +49,7 @@ def _finite(mdp: "MDP", tie: float) -> tuple[Ints, Floats, Floats]:
 
     assert mdp.horizon is not None
     tables, means = items(mdp.probabilities, mdp.shape, 4), items(mdp.mean_rewards, mdp.shape, 3)
-    values, _ = plan_backward(mdp.next_states, tables, means, mdp.discount, mdp.horizon)
+    values, _ = plan_backward(mdp.next_states, tables, means, mdp.discount, np.zeros(mdp.horizon))
     values = np.broadcast_to(values, (int(np.prod(mdp.shape)), *values.shape[1:]))
     q = np.empty((*values.shape, mdp.n_actions))
     for h in range(mdp.horizon):

@@ -53,7 +53,9 @@ def _with_rewards(mdp: "MDP", counts: Ints, next_counts: Ints, rng: np.random.Ge
         low, high = 0.0, 1.0
     else:
         sums = visits * mdp.rewards
-        low, high = min(0.0, float(mdp.rewards.min())), max(1.0, float(mdp.rewards.max()))
+        possible = (mdp.probabilities > 0) if mdp.per_successor else np.ones(mdp.rewards.shape, bool)
+        shown = np.where(possible, mdp.rewards, 0.0)
+        low, high = float(shown.min(initial=0.0)), float(shown.max(initial=1.0))
     return MDPData.trusted(counts, mdp.next_states, next_counts, sums, (low, high), mdp.reward_law)
 
 

@@ -49,7 +49,8 @@ def state_laws(mdp: "MDP", policy: "Ints | Floats") -> "Floats":
     batch = np.broadcast_shapes(mdp.shape, law.shape[: -2 if mdp.horizon is None else -3])
     if mdp.horizon is None:
         start = np.broadcast_to((1.0 - mdp.discount) * mdp.start, (*batch, mdp.n_states))
-        return _solved(mdp, law, start, batch, transposed=True)
+        laws = _solved(mdp, law, start, batch, transposed=True)
+        return np.asarray(laws / laws.sum(axis=-1, keepdims=True))  # rounding is mostly a factor
     from pessimism.mdp._kernels import forward
 
     tables, starts, laws = (

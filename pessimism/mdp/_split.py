@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pessimism import _draw
+from pessimism import _check, _draw
 from pessimism._draw import Floats, Ints
 from pessimism.mdp._log import Fields
 from pessimism.mdp._tables import States
@@ -24,43 +24,40 @@ def merged(logs: "list[MDPData]") -> Fields:
             raise ValueError(f"others[{i}] must have the states, actions and steps of the first log")
         if log.reward_range != first.reward_range:
             raise ValueError(f"others[{i}] must have reward_range {first.reward_range}, got {log.reward_range}")
-    per_successor = all(log.per_successor for log in logs)
-    sums = [log.reward_sums if per_successor else log.pair_sums for log in logs]
-    laws = {log.reward_law for log in logs}
-    law = laws.pop() if len(laws) == 1 else "other"
-    if law == "deterministic" and not _same_rewards(sums, [x.next_counts if per_successor else x.counts for x in logs]):
-        law = "other"
+    _check.broadcast("the batches of the logs", *(log.shape for log in logs))
+    steps = () if first.horizon is None else (max(len(log.next_states) for log in logs),)
+    lists = [np.broadcast_to(log.next_states, (*steps, *log.next_states.shape[-3:])) for log in logs]
+    same = all(np.array_equal(each, lists[0]) for each in lists)
+    successors, place = (lists[0], np.arange(lists[0].shape[-1])) if same else _union(np.concatenate(lists, axis=-1))
+    width = successors.shape[-1]
+    places = [place] * len(logs) if same else np.split(place, np.cumsum([x.shape[-1] for x in lists])[:-1], axis=-1)
     counts = _total([log.counts for log in logs])
-    if all(np.array_equal(log.next_states, first.next_states) for log in logs):
-        successors, next_counts, total = first.next_states, _total([log.next_counts for log in logs]), _total(sums)
-    else:
-        steps = max(len(log.next_states) for log in logs) if first.horizon is not None else 0
-        tails = [log.next_states.shape[-3:] for log in logs]
-        lists = [
-            np.broadcast_to(log.next_states, (steps, *tail)) if steps else log.next_states
-            for log, tail in zip(logs, tails, strict=True)
+    next_counts = _total([_moved(log.next_counts, at, width) for log, at in zip(logs, places, strict=True)])
+    kinds, laws = {log.per_successor for log in logs}, {log.reward_law for log in logs}
+    if kinds == {True}:
+        sums = _total([_moved(log.reward_sums, at, width) for log, at in zip(logs, places, strict=True)])
+        means = sums / np.maximum(next_counts, 1)
+        expected = [
+            np.take_along_axis(means, np.broadcast_to(at, (*means.shape[:-1], at.shape[-1])), -1) for at in places
         ]
-        widths = [log.next_counts.shape[-1] for log in logs]
-        successors, place = _union(np.concatenate(lists, axis=-1))
-        places = np.split(place, np.cumsum(widths)[:-1], axis=-1)
-        width = successors.shape[-1]
-        next_counts = _total([_moved(log.next_counts, at, width) for log, at in zip(logs, places, strict=True)])
-        if per_successor:
-            sums = [_moved(x, at, width) for x, at in zip(sums, places, strict=True)]
-        total = _total(sums)
-    return counts, successors, next_counts, total, first.reward_range, law
+    else:
+        sums = _total([log.pair_sums for log in logs])
+        expected = [sums / np.maximum(counts, 1)] * len(logs)
+    law = laws.pop() if len(laws) == 1 else "other"
+    if law == "deterministic" and not (len(kinds) == 1 and all(map(_constant, logs, expected))):
+        law = "other"
+    return counts, successors, next_counts, sums, first.reward_range, law
 
 
 def _total(tables: list[Any]) -> Any:
     return functools.reduce(np.add, tables)
 
 
-def _same_rewards(sums: list[Floats], counts: list[Ints]) -> bool:
-    means = [np.where(n > 0, x / np.maximum(n, 1), np.nan) for x, n in zip(sums, counts, strict=True)]
-    if len({mean.shape for mean in means}) > 1:
-        return False
-    low, high = np.fmin.reduce(means), np.fmax.reduce(means)
-    return bool(np.all(np.isnan(low) | np.isclose(low, high, rtol=1e-12, atol=0.0)))
+def _constant(log: "MDPData", means: Floats) -> bool:
+    """Whether the mean rewards of a log are those of all logs together, wherever it has any."""
+    visits = log.next_counts if log.per_successor else log.counts
+    own = log.reward_sums / np.maximum(visits, 1)
+    return bool(np.all((visits == 0) | np.isclose(own, means, rtol=1e-9, atol=0.0)))
 
 
 def _union(lists: States) -> tuple[States, Ints]:
@@ -108,7 +105,8 @@ def part_rewards(data: "MDPData", part: Ints, rng: np.random.Generator) -> Float
     whole = data.next_counts if data.per_successor else data.counts
     kept = part if data.per_successor else part.sum(axis=-1)
     if data.reward_law == "deterministic":
-        return np.asarray(data.reward_sums / np.maximum(whole, 1) * kept)
+        # all or nothing leaves nothing or all, to the last digit
+        return np.where(kept == whole, data.reward_sums, data.reward_sums / np.maximum(whole, 1) * kept)
     ones = data.reward_sums.astype(np.int64)
     return rng.hypergeometric(ones, whole - ones, kept).astype(np.float64)
 

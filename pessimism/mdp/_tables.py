@@ -18,12 +18,8 @@ MAX_STATES = 2**31 - 1
 
 
 def transitions(next_states: ArrayLike, probabilities: ArrayLike, horizon: int | None) -> tuple[States, Floats]:
-    raw = np.asarray(next_states)
-    core = 3 if horizon is None else raw.ndim
-    if raw.ndim != core or core not in (3, 4) or 0 in raw.shape[-3:]:
-        axes = "(S, A, B)" if horizon is None else "(S, A, B) or (H, S, A, B)"
-        raise ValueError(f"next_states must have shape {axes} with no axis of length 0, got {raw.shape}")
-    successors = _check.whole_array("next_states", raw, high=raw.shape[-3] - 1)
+    successors = lists(next_states, (3,) if horizon is None else (3, 4))
+    core = successors.ndim
     p = _check.real_array("probabilities", probabilities, low=0.0)
     if p.shape[p.ndim - core :] != successors.shape:
         raise ValueError(f"probabilities must end in the shape {successors.shape} of next_states, got {p.shape}")
@@ -34,6 +30,14 @@ def transitions(next_states: ArrayLike, probabilities: ArrayLike, horizon: int |
         if successors.shape[0] not in (1, horizon):
             raise ValueError(f"next_states must have 1 or horizon = {horizon} steps, got {successors.shape[0]}")
     return successors.astype(np.int32), p
+
+
+def lists(next_states: ArrayLike, axes: tuple[int, ...]) -> Ints:
+    successors = _check.whole_array("next_states", next_states)
+    if successors.ndim not in axes or 0 in successors.shape[-3:]:
+        known = " or ".join({3: "(S, A, B)", 4: "(H, S, A, B)"}[k] for k in axes)
+        raise ValueError(f"next_states must have shape {known} with no axis of length 0, got {successors.shape}")
+    return _check.whole_array("next_states", successors, high=successors.shape[-3] - 1)
 
 
 def rewards(value: ArrayLike, table: tuple[int, ...], horizon: int | None, law: str) -> Floats:
@@ -79,7 +83,7 @@ def total_discount(gamma: float, horizon: int | None) -> float:
 
 
 def policy(value: ArrayLike, n_states: int, n_actions: int, horizon: int | None) -> Policy:
-    whole = np.asarray(value).dtype.kind in "iu"
+    whole = _check.numeric("policy", value).dtype.kind in "iu"
     if whole:
         clean: Policy = _check.whole_array("policy", value, high=n_actions - 1)
         core: tuple[int, ...] = (n_states,)

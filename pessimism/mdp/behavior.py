@@ -5,8 +5,8 @@ Mixing the occupancy :math:`d^*` of the optimal policy with any law :math:`\nu` 
 
 .. math:: C^* = \frac{1}{1 - w(1-\kappa)}, \qquad 1-w = \frac{1/C^* - \kappa}{1-\kappa},
 
-so every :math:`C^* \in [1, 1/\kappa]` is reached (`prescribe`). Following one of several policies for a whole episode is
-a different thing (`mixture`): it mixes occupancies, and mixing action probabilities state by state is different again,
+so every :math:`C^* \in [1, 1/\kappa]` is reached (`prescribe`). To follow one of several policies for a whole episode
+is a different thing (`mixture`): it mixes occupancies. Mixing action probabilities state by state is different again,
 because it changes which states are met. Behaviors are plain arrays (..., [H,] S, A); with a horizon every step has its
 law and its own :math:`w`.
 """
@@ -62,10 +62,7 @@ def prescribe(mdp: MDP, *, cstar: ArrayLike, mix: ArrayLike | None = None, polic
     if chosen.dtype.kind != "i":
         raise TypeError("policy must be deterministic: one action a state, of an integer dtype")
     d = mdp.occupancy(chosen)
-    if mix is None:
-        nu = _off_support(mdp, d, np.asarray(chosen))
-    else:
-        nu = mdp.check_behavior(mix)
+    nu = _off_support(mdp, d, np.asarray(chosen)) if mix is None else mdp.check_behavior(mix)
     ratio = np.divide(nu, d, out=np.full(np.broadcast_shapes(nu.shape, d.shape), np.inf), where=d > 0)
     kappa = ratio.min(axis=(-2, -1))
     goal = target if mdp.horizon is None else target[..., None]

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._draw import Floats, Ints, Rng
-from pessimism.mdp import _log, _split
+from pessimism.mdp import _log, _split, _tables
 from pessimism.mdp._tables import States
 from pessimism.mdp.model import MDP
 
@@ -115,22 +115,15 @@ class MDPData:
         reward_law: str = "bernoulli",
     ) -> None:
         visits = _check.whole_array("counts", counts, min_ndim=2)
-        raw = np.asarray(next_states)
-        if raw.ndim not in (3, 4) or 0 in raw.shape:
-            raise ValueError(f"next_states must have shape (S, A, B) or (H, S, A, B), got {raw.shape}")
-        successors = _check.whole_array("next_states", raw, high=raw.shape[-3] - 1).astype(np.int32)
-        core = visits.shape[-2:] if raw.ndim == 3 else visits.shape[-3:]
-        if (
-            len(core) != raw.ndim - 1
-            or core[-2:] != raw.shape[-3:-1]
-            or raw.shape[: raw.ndim - 3] not in ((), (1,), core[:-2])
-        ):
-            raise ValueError(f"counts must end in shape {raw.shape[:-1]} to go with next_states, got {visits.shape}")
+        successors = _tables.lists(next_states, (3, 4)).astype(np.int32)
+        pairs, core = successors.shape[:-1], visits.shape[1 - successors.ndim :]
+        if len(core) != len(pairs) or core[-2:] != pairs[-2:] or pairs[:-2] not in ((), (1,), core[:-2]):
+            raise ValueError(f"counts must end in shape {pairs} to go with next_states, got {visits.shape}")
         if np.any(visits.sum(axis=(-2, -1), dtype=np.float64) > _check.MAX_TOTAL):
             raise ValueError("counts must total at most 2**53 transitions a data set: beyond it sums are not exact")
         moved = _check.whole_array("next_counts", next_counts)
-        if moved.shape != (*visits.shape, raw.shape[-1]):
-            raise ValueError(f"next_counts must have shape {(*visits.shape, raw.shape[-1])}, got {moved.shape}")
+        if moved.shape != (*visits.shape, successors.shape[-1]):
+            raise ValueError(f"next_counts must have shape {(*visits.shape, successors.shape[-1])}, got {moved.shape}")
         _check.require("next_counts.sum(axis=-1)", moved.sum(axis=-1), moved.sum(axis=-1) == visits, "equal to counts")
         low, high = _check.interval("reward_range", reward_range)
         if not (math.isfinite(low) and math.isfinite(high)):
@@ -144,12 +137,9 @@ class MDPData:
         good = (sums >= per_entry * low - slack) & (sums <= per_entry * high + slack)
         _check.require("reward_sums", sums, good, f"within counts x reward_range = counts x [{low:g}, {high:g}]")
         if law == "bernoulli":
-            _check.require(
-                "reward_sums",
-                sums,
-                sums == np.floor(sums),
-                "whole: rewards are 0 or 1 unless reward_law says otherwise",
-            )
+            coins = (sums == np.floor(sums)) & (sums >= 0) & (sums <= per_entry)
+            expected = "whole and at most the visits: rewards are 0 or 1 unless reward_law says otherwise"
+            _check.require("reward_sums", sums, coins, expected)
         self._set(visits, successors, moved, sums, (low, high), law)
 
     def _set(
@@ -307,7 +297,7 @@ class MDPData:
             shares[unseen] = 1.0 / self.next_states.shape[-1]
         return np.asarray(shares)
 
-    def __getitem__(self, index: "int | slice | Ints | tuple[int | slice, ...]") -> Self:
+    def __getitem__(self, index: "int | slice | NDArray[np.integer | np.bool_] | tuple[int | slice, ...]") -> Self:
         """Data sets picked from the batch."""
         if not self.shape:
             raise IndexError("this is a single data set: it has no batch axis to index")
@@ -348,7 +338,10 @@ class MDPData:
         successors = self.next_states
         if self.horizon is not None and len(successors) != self.horizon:
             successors = np.broadcast_to(successors, (self.horizon, *successors.shape[1:]))
-        return MDP(successors, self.transition_shares, self.mean_rewards, start, discount, horizon=self.horizon)
+        shares, rewards = self.transition_shares, self.mean_rewards
+        if rewards.shape[-successors.ndim :] == successors.shape:  # a batch that looks like rewards per successor
+            rewards = np.broadcast_to(rewards[..., None], shares.shape)
+        return MDP(successors, shares, rewards, start, discount, horizon=self.horizon)
 
     def merge(self, *others: "MDPData") -> Self:
         """All transitions of several logs as one log.

@@ -258,8 +258,11 @@ class MDP:
     @property
     def value_range(self) -> tuple[float, float]:
         """Smallest and largest value any policy can have, from the smallest and largest mean reward."""
+        means = self.mean_rewards
+        if means.size == 0:  # no steps or no models
+            return 0.0, 0.0
         total = _tables.total_discount(self.discount, self.horizon)
-        return float(self.rewards.min()) * total, float(self.rewards.max()) * total
+        return float(means.min()) * total, float(means.max()) * total
 
     @property
     def optimal_values(self) -> Floats:
@@ -441,7 +444,8 @@ class MDP:
         if clipped:
             d = np.minimum(d, 1.0 / self.n_states)
         axes = (-2, -1) if self.horizon is None else (-3, -2, -1)
-        d, mu = np.broadcast_arrays(d, mu)
+        shape = _check.broadcast("behavior, policy and model", mu.shape, d.shape)
+        d, mu = np.broadcast_to(d, shape), np.broadcast_to(mu, shape)
         ratio = np.divide(d, mu, out=np.where(d > 0, math.inf, 0.0), where=mu > 0)
         return np.asarray(ratio.max(axis=axes, initial=0.0))
 
@@ -641,7 +645,10 @@ class MDP:
         ...
         ValueError: policy[0] must be a whole number in [0, 0], got 1
         """
-        return _tables.policy(policy, self.n_states, self.n_actions, self.horizon)
+        clean = _tables.policy(policy, self.n_states, self.n_actions, self.horizon)
+        core = (1 if self.horizon is None else 2) + (clean.dtype.kind == "f")
+        _check.broadcast("policy and model", clean.shape[: clean.ndim - core], self.shape)
+        return clean
 
     def check_behavior(self, behavior: ArrayLike) -> Floats:
         """Clean law over (state, action), at every step if there is a horizon, that fits this model.

@@ -152,7 +152,8 @@ def plan(
     if mdp.horizon is not None:
         if method not in ("auto", "backward_induction"):
             raise ValueError(f"method must be 'auto' or 'backward_induction' with a horizon, got {method!r}")
-        return finite_plan(mdp.next_states, mdp.probabilities, mdp.mean_rewards, mdp.discount, mdp.horizon, mdp.shape)
+        nothing = np.zeros(mdp.horizon)
+        return finite_plan(mdp.next_states, mdp.probabilities, mdp.mean_rewards, mdp.discount, nothing, mdp.shape)
     if method == "backward_induction":
         raise ValueError("method 'backward_induction' needs a model with a horizon")
     values = np.zeros((*mdp.shape, mdp.n_states))
@@ -302,7 +303,7 @@ def finite_plan(
     probabilities: Floats,
     rewards: Floats,
     discount: float,
-    horizon: int,
+    fallback: Floats,
     batch: tuple[int, ...],
 ) -> Plan:
     """Backward induction for tables of a batch.
@@ -313,8 +314,8 @@ def finite_plan(
         Tables with a step axis, rewards per pair; -inf forbids an action.
     discount : float
         As for `MDP`.
-    horizon : int
-        H.
+    fallback : (H,) float
+        Value at every step of a state without actions.
     batch : tuple of int
         Batch of the tables.
 
@@ -326,16 +327,16 @@ def finite_plan(
     Examples
     --------
     >>> tables = np.zeros((1, 1, 1, 1), np.int32), np.ones((1, 1, 1, 1)), np.array([[[0.5]]])
-    >>> finite_plan(*tables, 1.0, 3, ()).value.tolist()
+    >>> finite_plan(*tables, 1.0, np.zeros(3), ()).value.tolist()
     [[1.5], [1.0], [0.5]]
     """
     from pessimism.mdp import _kernels
 
-    count = int(np.prod(batch))
+    count, horizon = int(np.prod(batch)), fallback.size
     tables, gains = items(probabilities, batch, 4), items(rewards, batch, 3)
 
     def work(part: slice) -> tuple[Floats, Ints]:  # numpydoc ignore=GL08
-        return _kernels.plan_backward(next_states, part_of(tables, part), part_of(gains, part), discount, horizon)
+        return _kernels.plan_backward(next_states, part_of(tables, part), part_of(gains, part), discount, fallback)
 
     shared = len(tables) == len(gains) == 1
     results = [work(slice(0, 1))] if shared else on_threads(work, count)

@@ -6,21 +6,16 @@ say which level L it means to use, and is measured (`pessimism.testing._level`).
 """
 
 from collections.abc import Callable, Collection
-from contextlib import suppress
-from random import Random
+from functools import partial
 
 import numpy as np
-from hypothesis import Phase, Verbosity, find, settings
-from hypothesis.errors import Flaky, NoSuchExample
 from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism.bandits.data import BanditData
 from pessimism.testing import _level, _promises
 from pessimism.testing._promises import PROMISES, WAIVABLE, Case, Rule, RuleError, Subject
-
-SHRINKS = 300
-"""Smaller data sets to try once a promise is found broken: the message then comes within seconds."""
+from pessimism.testing._search import failures, first_failures, smallest
 
 LONG = _check.MAX_TOTAL // (2 * _promises.REPLICATED)
 """Rounds beyond which a log cannot be repeated REPLICATED times."""
@@ -146,69 +141,19 @@ def _fixed_failure(subject: Subject) -> RuleError | None:
 
 
 def _drawn_failure(subject: Subject, examples: int) -> RuleError | None:
-    found = _first_failures(subject, examples)
+    judge, cases = partial(_failures, subject), _promises.cases()
+    found = first_failures(judge, cases, PROMISES, examples, [_ladder()])
     error = None
     if set(found) <= {"level", "scale"}:  # a duel says more about a level than a drawn example does
         error = _level_failure(subject)
-    return _smallest(subject, examples, found) if found and error is None else error
+    if found and error is None:
+        error = smallest(judge, cases, found, examples, steady="repeat" not in subject.waived)
+    return error
 
 
 def _failures(subject: Subject, case: Case, names: Collection[str]) -> dict[str, RuleError]:
-    """What the rule does wrong on this case, in order; without a valid answer there is nothing else to ask."""
-    found = {}
-    try:
-        policy = subject.ask(case.data)
-    except RuleError as error:
-        return {"contract": error}
-    for name in names:
-        if name in subject.waived or name == "contract":
-            continue
-        try:
-            PROMISES[name](subject, case, policy)
-        except RuleError as error:
-            found[name] = error
-    return found
-
-
-def _first_failures(subject: Subject, examples: int) -> dict[str, RuleError]:
-    """The first failure of every promise, on the ladder or a drawn case, in the order of promises."""
-    found: dict[str, RuleError] = {}
-
-    def record(case: Case) -> bool:
-        open_names = [name for name in PROMISES if name not in found]
-        for name, error in _failures(subject, case, open_names).items():
-            found.setdefault(name, error)
-        return "contract" in found
-
-    if not record(_ladder()):
-        _search(record, examples, (Phase.generate,))
-    return {name: found[name] for name in ("contract", *PROMISES) if name in found}
-
-
-def _smallest(subject: Subject, examples: int, found: dict[str, RuleError]) -> RuleError:
-    """The first of the broken promises, on the smallest data found to break it."""
-    name, smallest = next(iter(found.items()))
-    left = examples + SHRINKS
-
-    def fails(case: Case) -> bool:
-        nonlocal smallest, left
-        left -= 1
-        error = _failures(subject, case, (name,)).get(name) if left >= 0 else None
-        smallest = error or smallest
-        return error is not None
-
-    # an answer that changes by itself does not tell which data are smaller
-    if name != "repeat" and "repeat" not in subject.waived:
-        _search(fails, examples, (Phase.generate, Phase.shrink))
-    return smallest.with_traceback(None)
-
-
-def _search(condition: Callable[[Case], bool], examples: int, phases: tuple[Phase, ...]) -> None:
-    """Try the condition on drawn cases, and on smaller ones where it holds; what it finds, it keeps itself."""
-    quiet = settings(max_examples=examples, phases=phases, database=None, deadline=None, verbosity=Verbosity.quiet)
-    # flaky: the condition ran out of its budget, or the rule has a memory
-    with suppress(NoSuchExample, Flaky):
-        find(_promises.cases(), condition, settings=quiet, random=Random(0))
+    held = {name: partial(PROMISES[name], subject) for name in PROMISES if name not in subject.waived}
+    return failures(lambda case: subject.ask(case.data), held, RuleError, case, names)
 
 
 def _level_failure(subject: Subject) -> RuleError | None:

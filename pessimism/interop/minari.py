@@ -1,0 +1,339 @@
+r"""Minari data sets as logs of transitions, and logs as Minari data sets.
+
+Both observations and actions must be Discrete. An episode of T steps has T + 1 observations: step t is the transition
+:math:`(s_t, a_t, r_t, s_{t+1})`.
+
+=====================  ============================================================================================
+in the data set        in our structure
+=====================  ============================================================================================
+observations           ``states`` and ``next_states``: positions from the start of the space
+actions, rewards       ``actions``, positions from the start of the space; ``rewards``
+terminations           `terminated`: the transition leads to a state that absorbs and earns 0, see below
+truncations            nothing: the log goes no further
+=====================  ============================================================================================
+
+*Where an episode ends* follows the rule of `pessimism.interop.gymnasium`. A state that is entered by termination only
+is taken to be absorbing; if some state of the log is entered both ways, terminated transitions lead to one more state,
+of index S. A log cannot show what nobody did, so for a log that goes with a model say which it is: ``n_states =
+mdp.n_states``. Taxi has 501 even if the log looks like 500.
+
+*What nobody saw.* No log shows that an absorbing state earns 0, and rules that fear the unseen give it the worst value
+there is, which is wrong if rewards can be negative. With `horizon`, episodes that terminate early are continued by what
+is known: action 0 in the absorbing state, again and again, for nothing.
+"""
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism import _check
+from pessimism._draw import Floats, Ints
+from pessimism.interop.gymnasium import rl_package
+from pessimism.mdp.data import MDPData, Transitions
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MinariLog:
+    """Transitions with what a Minari data set knows beside them.
+
+    Attributes
+    ----------
+    transitions : Transitions
+        Of shape (n,), all episodes one after the other; or (K, H) if a horizon was asked for.
+    terminated : (n,) or (K, H) bool
+        Which transitions ended their episode for good. What follows in a row of (K, H) was added.
+    lengths : (K,) int
+        Steps of every episode as they are in the data set.
+    n_states, n_actions : int
+        S, with the additional absorbing state if there is one, and A.
+
+    Examples
+    --------
+    >>> log = Transitions([0, 1], [0, 0], [0.0, 1.0], [1, 2])
+    >>> MinariLog(log, np.array([False, True]), np.array([2]), n_states=3, n_actions=1).data().counts.tolist()
+    [[1], [1], [0]]
+    """
+
+    transitions: Transitions
+    terminated: Bools
+    lengths: Ints
+    n_states: int
+    n_actions: int
+
+    def data(self, *, per_step: bool = False, reward_range: tuple[float, float] | None = None) -> MDPData:
+        """Add up the log.
+
+        Parameters
+        ----------
+        per_step : bool
+            Keep the step axis; the log must then have shape (K, H).
+        reward_range : (float, float), optional
+            Interval known to hold every reward. Default: (0, 1) if it holds those of the log, else the smallest and
+            the largest of them and, if something terminated, 0.
+
+        Returns
+        -------
+        MDPData
+            A single data set over all states and actions of the spaces, seen or not.
+
+        Raises
+        ------
+        ValueError
+            If a reward is outside its range, or the log is not of episodes of equal length and `per_step` is set.
+
+        Examples
+        --------
+        >>> log = MinariLog(Transitions([[0]], [[1]], [[-5.0]], [[1]]), np.array([[True]]), np.array([1]), 2, 2)
+        >>> log.data(per_step=True).counts.shape, log.data().reward_range
+        ((1, 2, 2), (-5.0, 0.0))
+        """
+        log, rewards = self.transitions, self.transitions.rewards
+        if reward_range is None and self.terminated.any() and not (rewards.min() >= 0 and rewards.max() <= 1):
+            reward_range = min(0.0, float(rewards.min())), max(0.0, float(rewards.max()))
+        if not per_step:
+            log = Transitions(*(x.ravel() for x in (log.states, log.actions, log.rewards, log.next_states)))
+        return MDPData.from_transitions(
+            log, n_states=self.n_states, n_actions=self.n_actions, per_step=per_step, reward_range=reward_range
+        )
+
+
+def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | None = None) -> MinariLog:
+    """Transitions of a Minari data set.
+
+    Parameters
+    ----------
+    dataset : minari.MinariDataset or str
+        A data set; or the id of a local one. Nothing is downloaded.
+    n_states : int, optional
+        Size of the observation space: terminated transitions lead to the observation they were logged with. One more:
+        they lead to an additional absorbing state, the last. Default: by the rule in the module docstring.
+    horizon : int, optional
+        H, to keep the episodes apart: an episode must have H steps or, if it terminated, at most H, and is then
+        continued in its absorbing state by action 0 and reward 0. Default: all steps in one row, episodes of any
+        length.
+
+    Returns
+    -------
+    MinariLog
+        Transitions of shape (n,), or (K, H) with a horizon.
+
+    Raises
+    ------
+    TypeError
+        If observations or actions are not Discrete.
+    ValueError
+        If an episode does not fit in its spaces or in the horizon, `n_states` is neither of the two, or the data set
+        is empty.
+    FileNotFoundError
+        If there is no such local data set.
+    ImportError
+        If Minari or Gymnasium is not installed.
+
+    Notes
+    -----
+    The log of :math:`\\epsilon`-greedy or learning agents depends on its own rewards; theorems for fixed laws do not
+    cover it.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     os.environ["MINARI_DATASETS_PATH"] = folder
+    ...     walk = Transitions([[0, 1], [0, 0]], [[1, 1], [0, 0]], [[0.0, 1.0], [0.0, 0.0]], [[1, 2], [0, 0]])
+    ...     dataset = to_minari(walk, "walk/two-v0", terminated=[[False, True], [False, False]])
+    ...     log = from_minari(dataset, horizon=3 - 1)
+    >>> log.data().counts.tolist()
+    [[2, 1], [0, 1], [0, 0]]
+    >>> log.n_states, log.lengths.tolist()
+    (3, [2, 2])
+    """
+    if isinstance(dataset, str):
+        dataset = rl_package("minari").load_dataset(dataset)
+    spaces = _discrete("observations", dataset.observation_space), _discrete("actions", dataset.action_space)
+    episodes = [_episode(episode, spaces) for episode in dataset.iterate_episodes()]
+    if not episodes:
+        raise ValueError("dataset must hold at least one episode, got none")
+    observed = int(spaces[0].n)
+    if n_states is None:
+        n_states = observed + _entered_both_ways(episodes)
+    if n_states not in (observed, observed + 1):
+        raise ValueError(
+            f"n_states must be {observed}, as the space of observations, or {observed + 1}, got {n_states!r}"
+        )
+    rows = [_sent(episode, observed) if n_states > observed else episode for episode in episodes]
+    if horizon is not None:
+        steps = _check.whole("horizon", horizon, low=1)
+        rows = [_continued(k, row, steps) for k, row in enumerate(rows)]
+    join = np.concatenate if horizon is None else np.stack
+    states, actions, rewards, next_states, terminated = (join(column) for column in zip(*rows, strict=True))
+    lengths = np.array([len(episode.rewards) for episode in episodes])
+    for array in (terminated, lengths):
+        array.setflags(write=False)
+    log = Transitions(states, actions, rewards, next_states)
+    return MinariLog(log, terminated, lengths, int(n_states), int(spaces[1].n))
+
+
+class _Episode(NamedTuple):
+    states: Ints
+    actions: Ints
+    rewards: Floats
+    next_states: Ints
+    terminated: Bools
+
+
+def _discrete(what: str, space: Any) -> Any:
+    if not isinstance(space, rl_package("gymnasium.spaces").Discrete):
+        raise TypeError(f"dataset must have Discrete {what}, got {space}: there are no tables for anything else")
+    return space
+
+
+def _episode(logged: Any, spaces: tuple[Any, Any]) -> _Episode:
+    name = f"episode {logged.id}"
+    labels, actions = (
+        _check.whole_array(f"{what} of {name}", np.asarray(values) - int(space.start), high=int(space.n) - 1)
+        for what, values, space in zip(
+            ("observations", "actions"), (logged.observations, logged.actions), spaces, strict=True
+        )
+    )
+    rewards = _check.real_array(f"rewards of {name}", logged.rewards)
+    if not labels.size - 1 == actions.size == rewards.size == np.size(logged.terminations):
+        raise ValueError(
+            f"{name} must have one observation more than steps, got {labels.size} observations, {actions.size} actions, "
+            f"{rewards.size} rewards"
+        )
+    return _Episode(labels[:-1], actions, rewards, labels[1:], np.asarray(logged.terminations, dtype=np.bool_))
+
+
+def _entered_both_ways(episodes: Iterable[_Episode]) -> bool:
+    """Whether some state ends an episode by termination and is also where one begins or passes."""
+    ends, passed = set(), set()
+    for episode in episodes:
+        ends.update(episode.next_states[episode.terminated].tolist())
+        passed.update(episode.states[:1].tolist(), episode.next_states[~episode.terminated].tolist())
+    return bool(ends & passed)
+
+
+def _sent(episode: _Episode, absorbing: int) -> _Episode:
+    return episode._replace(next_states=np.where(episode.terminated, absorbing, episode.next_states))
+
+
+def _continued(k: int, episode: _Episode, steps: int) -> _Episode:
+    missing = steps - len(episode.rewards)
+    if missing < 0 or (missing and not episode.terminated[-1:].any()):
+        raise ValueError(
+            f"horizon must fit every episode: {len(episode.rewards)} steps, or more if episodes terminate; "
+            f"episode {k} has {len(episode.rewards)} steps, not {steps}"
+        )
+    if not missing:
+        return episode
+    end = np.full(missing, episode.next_states[-1])
+    zero = np.zeros(missing, np.int64)
+    more = _Episode(end, zero, zero.astype(np.float64), end, zero.astype(np.bool_))
+    return _Episode(*(np.concatenate(pair) for pair in zip(episode, more, strict=True)))
+
+
+def to_minari(
+    log: Transitions,
+    dataset_id: str,
+    *,
+    terminated: ArrayLike | None = None,
+    n_states: int | None = None,
+    n_actions: int | None = None,
+) -> Any:
+    """Write logged episodes as a local Minari data set.
+
+    Parameters
+    ----------
+    log : Transitions
+        Of shape (K, H), as from `MDP.sample_log`: every episode goes on where its last step led.
+    dataset_id : str
+        Name as Minari wants it, such as "lake/uniform-v0". It must not exist.
+    terminated : (K, H) array_like of bool, optional
+        Which transitions end their episode for good; the episode is written up to the first, and whatever follows must
+        stay there and earn 0. Default: none, all episodes are truncated after H steps.
+    n_states, n_actions : int, optional
+        Sizes of the spaces. Default: one more than the largest label, which misses what was never seen: pass them.
+
+    Returns
+    -------
+    minari.MinariDataset
+        Which `from_minari` turns back into the same numbers.
+
+    Raises
+    ------
+    ValueError
+        If the log is not of connected episodes, goes on after a termination, or the data set exists.
+    ImportError
+        If Minari or Gymnasium is not installed.
+
+    Notes
+    -----
+    Minari keeps its data sets where the environment variable MINARI_DATASETS_PATH says. Its warnings that author,
+    code and environment are not given are not passed on; before you publish, add what they ask for by
+    ``dataset.storage.update_metadata({"author": ...})``.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from pessimism.mdp import MDP
+    >>> ring = MDP.from_function(lambda s, a: [(1.0, (s + a) % 3, float(s == 2))], 3, 2, start=[1, 0, 0], discount=0.5)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     os.environ["MINARI_DATASETS_PATH"] = folder
+    ...     dataset = to_minari(ring.sample_log([1, 1, 1], n=2, steps=4, rng=0), "ring/forward-v0", n_states=3, n_actions=2)
+    ...     dataset.total_episodes, dataset[0].observations.tolist(), dataset[0].rewards.tolist()
+    (2, [0, 1, 2, 0, 1], [0.0, 0.0, 1.0, 0.0])
+    """
+    ends, lengths = _ends(log, terminated)
+    minari, buffer, spaces = (rl_package(x) for x in ("minari", "minari.data_collector", "gymnasium.spaces"))
+    sizes = []
+    for name, size, used in (
+        ("n_states", n_states, max(int(log.states.max()), int(log.next_states.max()))),
+        ("n_actions", n_actions, int(log.actions.max())),
+    ):
+        sizes.append(used + 1 if size is None else _check.whole(name, size, low=used + 1))
+    episodes = [
+        buffer.EpisodeBuffer(
+            id=k,
+            observations=np.append(log.states[k, :steps], log.next_states[k, steps - 1]),
+            actions=log.actions[k, :steps],
+            rewards=log.rewards[k, :steps],
+            terminations=ends[k, :steps],
+            truncations=~ends[k, :steps] & (np.arange(steps) == steps - 1),
+        )
+        for k, steps in enumerate(lengths.tolist())
+    ]
+    with warnings.catch_warnings():
+        for missing in ("is set to None", "env_spec is None"):
+            warnings.filterwarnings("ignore", f".*{missing}", UserWarning)
+        return minari.create_dataset_from_buffers(
+            dataset_id,
+            episodes,
+            observation_space=spaces.Discrete(sizes[0]),
+            action_space=spaces.Discrete(sizes[1]),
+        )
+
+
+def _ends(log: Transitions, terminated: ArrayLike | None) -> tuple[Bools, Ints]:
+    """Clean terminations, and steps of every episode up to its first."""
+    shape = log.rewards.shape
+    if len(shape) != 2 or 0 in shape:
+        raise ValueError(f"log must have shape (episodes, steps), at least one of each, got {shape}")
+    ends = np.zeros(shape, np.bool_) if terminated is None else np.array(terminated)
+    if ends.dtype != np.bool_ or ends.shape != shape:
+        raise ValueError(f"terminated must be bool of shape {shape} as the log, got {ends.dtype} of shape {ends.shape}")
+    after = np.zeros(shape, np.bool_)
+    after[:, 1:] = np.logical_or.accumulate(ends, axis=1)[:, :-1]
+    _check.require("log.rewards", log.rewards, ~after | (log.rewards == 0), "0 after its episode has terminated")
+    _check.require(
+        "log.next_states", log.next_states, ~after | (log.next_states == log.states), "absorbing after termination"
+    )
+    joined = np.ones(shape, np.bool_)
+    joined[:, 1:] = log.states[:, 1:] == log.next_states[:, :-1]
+    _check.require("log.states", log.states, joined, "where the step before it led")
+    return ends & ~after, np.asarray((~after).sum(axis=1))

@@ -1,0 +1,119 @@
+r"""Pessimistic value iteration for linear models (PEVI).
+
+With features :math:`\phi(s,a) \in R^d` and, at every step, :math:`\Lambda_h = \sum \phi\phi^\top + \lambda I`,
+
+.. math::
+    w_h = \Lambda_h^{-1} \sum \phi\,(r + V_{h+1}(s')), \quad
+    \Gamma_h = \beta \sqrt{\phi^\top \Lambda_h^{-1} \phi}, \quad
+    Q_h = \min\{\max\{\phi^\top w_h - \Gamma_h, 0\}, H-h+1\}.
+
+Sums over the log are sums over counts, so tables of visits are enough. With one feature a pair
+:math:`\Lambda = N + \lambda`: a ridge that shrinks :math:`\hat r` towards 0 is itself pessimistic.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._draw import Floats
+from pessimism._status import Status
+from pessimism.mdp._estimates import estimates
+from pessimism.mdp.baselines import finished
+from pessimism.mdp.data import MDPData
+from pessimism.mdp.planning import Plan
+
+
+def pevi(
+    data: MDPData,
+    features: ArrayLike,
+    *,
+    horizon: int | None = None,
+    beta: float | None = None,
+    constant: float = 0.05,
+    delta: float | None = None,
+    ridge: float = 1.0,
+) -> Plan:
+    r"""Policy of pessimistic value iteration with linear features.
+
+    Parameters
+    ----------
+    data : MDPData
+        Logged transitions with a step axis; rewards in [0, 1], or of another range, which is scaled to it.
+    features : ([H,] S, A, d) array_like of float
+        :math:`\phi`, at every step or the same at all.
+    horizon : int, optional
+        H; that of the data.
+    beta : float, optional
+        Multiplier of the width, at least 0. Default :math:`c\,d H\sqrt{\log(2dHK/\delta)}` with K the transitions of
+        the first step.
+    constant : float
+        c in the default of `beta`, positive. The theorem has an absolute constant.
+    delta : float, optional
+        In (0, 1). Default 1/max(K, 2).
+    ridge : float
+        :math:`\lambda`, positive; 1 in the theorem.
+
+    Returns
+    -------
+    Plan
+        Its value is a lower bound of the policy's on the event that every estimate lies within its width. Where nothing
+        is certified (value 0) the most frequent action is chosen.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or the features do not fit.
+
+    Notes
+    -----
+    On that event the loss is at most :math:`2\sum_h E_{\pi^*}[\Gamma_h]`. Cost :math:`O(H(SAd^2 + d^3 + SAB))`. Source:
+    Jin, Yang and Wang (2021), ICML; the default constant is ours.
+
+    Examples
+    --------
+    >>> data = MDPData([[[90, 50]]], [[[[0], [0]]]], [[[[90], [50]]]], [[[9.0, 45.0]]])
+    >>> pevi(data, np.eye(2)[None], beta=1.0).policy.tolist()
+    [[1]]
+    """
+    if data.horizon is None:
+        raise ValueError("data must have a step axis: this rule is for episodes")
+    known = estimates(data, None, horizon)
+    phi = _check.real_array("features", features, min_ndim=1)
+    core = (data.n_states, data.n_actions)
+    if phi.ndim not in (3, 4) or phi.shape[-3:-1] != core or phi.shape[:-3] not in ((), (data.horizon,)):
+        raise ValueError(f"features must have shape {(*core, 'd')} or {(data.horizon, *core, 'd')}, got {phi.shape}")
+    lam = _check.positive("ridge", ridge)
+    multiplier = _beta(data, phi.shape[-1], beta, constant, delta)[..., None, None]
+    low, high = known.reward_range
+    sums = (data.pair_sums - low * data.counts) / (high - low)
+    value = np.zeros((*data.shape, data.horizon + 1, data.n_states))
+    policy = data.counts.argmax(axis=-1)
+    for h in range(data.horizon - 1, -1, -1):
+        own = phi if phi.ndim == 3 else phi[h]
+        later = value[..., h + 1, :][..., known.next_states[h % len(known.next_states)]]
+        target = sums[..., h, :, :] + (data.next_counts[..., h, :, :, :] * later).sum(axis=-1)
+        gram = np.einsum("...sa,sai,saj->...ij", data.counts[..., h, :, :], own, own) + lam * np.eye(own.shape[-1])
+        weights = np.linalg.solve(gram, np.einsum("...sa,sai->...i", target, own)[..., None])[..., 0]
+        spread = np.einsum("sai,...ij,saj->...sa", own, np.linalg.inv(gram), own)
+        q = np.einsum("sai,...i->...sa", own, weights) - multiplier * np.sqrt(np.maximum(spread, 0.0))
+        best = q.max(axis=-1)
+        value[..., h, :] = np.clip(best, 0.0, data.horizon - h)
+        policy[..., h, :] = np.where(best > 0, q.argmax(axis=-1), policy[..., h, :])
+    value = value[..., :-1, :]
+    plan = finished(policy, known.low_to_go[:, None] + (high - low) * value, data.shape, data.horizon)
+    moved = (value > 0).any(axis=(-2, -1))
+    status = np.where(moved, np.array(Status.EXACT, object), np.array(Status.NO_UPDATE, object))
+    return Plan(plan.policy, plan.value, status if data.shape else status.item(), plan.iterations, plan.error_bound)
+
+
+def _beta(data: MDPData, d: int, beta: float | None, constant: float, delta: float | None) -> Floats:
+    assert data.horizon is not None
+    if beta is not None:
+        return np.full(data.shape, _check.scalar("beta", beta, lambda x: 0 <= x < np.inf, "at least 0 and finite"))
+    episodes = np.maximum(data.counts[..., 0, :, :].sum(axis=(-2, -1)), 2)
+    xi = 1.0 / episodes if delta is None else _check.open_unit_interval("delta", delta)
+    c = _check.positive("constant", constant)
+    return np.asarray(c * d * data.horizon * np.sqrt(np.log(2.0 * d * data.horizon * episodes / xi)))
+
+
+__all__ = ["pevi"]

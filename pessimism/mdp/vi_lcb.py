@@ -1,0 +1,270 @@
+r"""Pessimistic value iteration with Hoeffding widths (VI-LCB).
+
+With :math:`m(s,a)` visits and :math:`V_{\max} = 1/(1-\gamma)` (for rewards in [0, 1]) the rule iterates
+
+.. math::
+    Q(s,a) = \hat r(s,a) - b(s,a) + \gamma \sum_{s'} \hat P(s' \mid s,a) V(s'), \qquad
+    b(s,a) = V_{\max} \sqrt{L / m(s,a)},
+
+and raises V(s) to :math:`\max_a Q(s,a)` only where that is an improvement, from :math:`V = 0` and the most frequent
+action. So the policy departs from imitation only where something better is certified, and no state is ever worth less
+than the smallest possible value. On the event that all widths hold, and with fresh data in every iteration (`split`),
+:math:`V \le V^\pi`.
+"""
+
+import math
+
+import numpy as np
+
+from pessimism import _check
+from pessimism._draw import Floats, Ints, Rng
+from pessimism._status import Status
+from pessimism.mdp import _split
+from pessimism.mdp._estimates import Estimates, estimates, unseen_excluded
+from pessimism.mdp.baselines import finished
+from pessimism.mdp.data import MDPData
+from pessimism.mdp.planning import LIMITS, NEVER, Plan, discounted_plan
+
+PAPER_CONSTANT = 2000.0
+
+
+def vi_lcb(
+    data: MDPData,
+    *,
+    discount: float,
+    delta: float | None = None,
+    constant: float = 0.5,
+    split: bool = False,
+    monotone: bool = True,
+    unseen: float | None = None,
+    tolerance: float = 1e-6,
+    rng: Rng = None,
+) -> Plan:
+    r"""Policy of pessimistic value iteration with Hoeffding widths.
+
+    Parameters
+    ----------
+    data : MDPData
+        Logged transitions, without a step axis.
+    discount : float
+        :math:`\gamma`, in [0, 1).
+    delta : float, optional
+        Probability, in (0, 1), that some width fails. Default 1/max(n, 1), as the rates for expected losses require.
+    constant : float
+        Factor c in :math:`L = c \log(2SA/\delta)`, or :math:`c \log(2(T+1)SA/\delta)` if `split`; positive.
+    split : bool
+        Divide the data into T + 1 random folds, :math:`T = \lceil \log n / (1-\gamma) \rceil`: one for the start
+        policy, one for each of T iterations. Every transition goes to a fold at random, so the sizes vary.
+    monotone : bool
+        Raise values only, from the smallest possible one (the rule above). Otherwise the plain fixed point of
+        :math:`V = \max_a Q`, whose policy at discount 0 is that of the Hoeffding rule for bandits.
+    unseen : float, optional
+        Width of a pair that was never seen, in reward units, at least :math:`V_{\max}`. Default: such a pair is never
+        chosen where another was seen. With `monotone` the two are the same.
+    tolerance : float
+        Largest allowed error of the fixed point, positive, in reward units. Not used with `split`.
+    rng : Generator, SeedSequence or int, optional
+        Source of randomness of the split (SPEC 7).
+
+    Returns
+    -------
+    Plan
+        With status NO_UPDATE where no value could be raised: the policy is then imitation (of the first fold). Its
+        value is a lower bound of the policy's with probability :math:`1-\delta` if `split`. Without a split it is
+        computed from data that were used for the widths too, and that theorem does not apply; it converges from below.
+
+    Raises
+    ------
+    ConvergenceError
+        If the error bound does not reach `tolerance`.
+    ValueError, TypeError
+        If an argument is out of its range, or the rewards of the data cannot be divided.
+
+    Notes
+    -----
+    No value can be raised while every b is at least the width of the reward range, that is while
+    :math:`\max m \le L V_{\max}^2`. Cost O(SAB) an iteration; batches run on all cores. Source: Algorithm 3 of
+    Rashidinejad et al. (2021), arXiv:2103.12021, in our words and with Hoeffding's constant; the variant without a
+    split is ours. A state in which nothing was seen is worth the smallest value.
+
+    Examples
+    --------
+    Action 1 was seen less often but is certified to be better.
+
+    >>> data = MDPData([[9000, 5000]], [[[0], [0]]], [[[9000], [5000]]], [[900.0, 4500.0]])
+    >>> vi_lcb(data, discount=0.5).policy.tolist()
+    [1]
+    """
+    known = estimates(_stationary(data), _check.scalar("discount", discount), None)
+    c = _check.positive("constant", constant)
+    confidence = _confidence(data, delta)
+    if unseen is not None:
+        unseen = _check.scalar(
+            "unseen",
+            unseen,
+            lambda x: x >= known.value_width * (1 - 1e-12),
+            f"at least V_max = {known.value_width:g}: less would not be pessimistic",
+        )
+    if split:
+        return _by_folds(data, known, c, confidence, monotone, unseen, np.random.default_rng(rng))
+    level = c * np.log(2.0 * data.n_states * data.n_actions * confidence)
+    scale = known.value_width * np.sqrt(level)
+    gains = known.mean_rewards - scale[..., None, None] / np.sqrt(np.maximum(data.counts, 1))
+    gains = unseen_excluded(data.counts, gains)
+    if unseen is not None:
+        gains = np.where(data.counts > 0, gains, known.reward_range[0] - unseen)
+    floor = known.low_value
+    return discounted_plan(
+        known.next_states,
+        known.shares,
+        gains,
+        known.discount,
+        _check.positive("tolerance", tolerance),
+        np.full((*data.shape, data.n_states), floor),
+        (False, 10, NEVER) if monotone else LIMITS["auto"][:3],
+        LIMITS["auto"][3],
+        floor=floor if monotone else -np.inf,
+        fallback=floor,
+        start=data.counts.argmax(axis=-1),
+    )
+
+
+def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, rng: Rng = None) -> Plan:
+    r"""VI-LCB with the proof constants: split, monotone, L = 2000 log(2(T+1)SA/delta), unseen pairs as seen once.
+
+    Parameters
+    ----------
+    data : MDPData
+        Logged transitions, without a step axis.
+    discount : float
+        :math:`\gamma`, in [0, 1).
+    delta : float, optional
+        Probability, in (0, 1), that some width fails. Default 1/max(n, 1).
+    rng : Generator, SeedSequence or int, optional
+        Source of randomness of the split (SPEC 7).
+
+    Returns
+    -------
+    Plan
+        As for `vi_lcb`. At any sample size of practice its status is NO_UPDATE and its policy imitates one fold.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `vi_lcb`.
+
+    Notes
+    -----
+    Algorithm 3 of Rashidinejad et al. (2021), arXiv:2103.12021, as we remember it: the Hoeffding widths, the folds and
+    the monotone update are confirmed by later papers, its constants are not.
+
+    Examples
+    --------
+    >>> data = MDPData([[900, 500]], [[[0], [0]]], [[[900], [500]]], [[90.0, 450.0]])
+    >>> algorithm_3(data, discount=0.5, rng=0).status.name
+    'NO_UPDATE'
+    """
+    return vi_lcb(data, discount=discount, delta=delta, constant=PAPER_CONSTANT, split=True, rng=rng)
+
+
+def fold_count(n: int, discount: float) -> int:
+    r"""Iterations of the split rule, :math:`T = \lceil \log n / (1-\gamma) \rceil`, at least 1.
+
+    Parameters
+    ----------
+    n : int
+        Transitions in the data set.
+    discount : float
+        :math:`\gamma`, in [0, 1).
+
+    Returns
+    -------
+    int
+        T; the data are divided into T + 1 folds.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Examples
+    --------
+    >>> fold_count(1000, 0.9)
+    70
+    """
+    gamma = _check.scalar("discount", discount, lambda x: 0 <= x < 1, "in [0, 1)")
+    return max(1, math.ceil(math.log(max(_check.whole("n", n), 1)) / (1.0 - gamma)))
+
+
+def _stationary(data: MDPData) -> MDPData:
+    if data.horizon is not None:
+        raise ValueError("data must have no step axis: this rule is for discounted problems, see vi_lcb_episodic")
+    return data
+
+
+def _confidence(data: MDPData, delta: float | None) -> Floats:
+    """1/delta for every data set."""
+    if delta is None:
+        return np.asarray(np.maximum(data.n, 1), dtype=np.float64)
+    return np.full(data.shape, 1.0 / _check.open_unit_interval("delta", delta))
+
+
+def _by_folds(
+    data: MDPData,
+    known: Estimates,
+    constant: float,
+    confidence: Floats,
+    monotone: bool,
+    unseen: float | None,
+    rng: np.random.Generator,
+) -> Plan:
+    """Data sets of the same size together, as T depends on it; they keep their own answers in any batch."""
+    if not data.shape:
+        return _iterate(data, known, constant, confidence, monotone, unseen, rng)
+    policy, value = np.zeros((*data.shape, data.n_states), np.int64), np.zeros((*data.shape, data.n_states))
+    status, iterations = np.empty(data.shape, object), np.zeros(data.shape, np.int64)
+    for n in np.unique(data.n):
+        own = data.n == n
+        plan = _iterate(data[own], known, constant, confidence[own], monotone, unseen, rng)
+        policy[own], value[own], status[own], iterations[own] = plan.policy, plan.value, plan.status, plan.iterations
+    return Plan(policy, value, status, iterations, np.zeros(data.shape))
+
+
+def _iterate(
+    data: MDPData,
+    known: Estimates,
+    constant: float,
+    confidence: Floats,
+    monotone: bool,
+    unseen: float | None,
+    rng: np.random.Generator,
+) -> Plan:
+    steps = fold_count(int(data.n.flat[0]), known.discount) if data.n.size else 1
+    level = constant * np.log(2.0 * (steps + 1) * data.n_states * data.n_actions * confidence)[..., None, None]
+    first, rest = (MDPData.trusted(*x) for x in _split.thin(data, 1.0 / (steps + 1), rng))
+    policy = first.counts.argmax(axis=-1)
+    value = np.full((*data.shape, data.n_states), known.low_value)
+    moved = np.zeros(data.shape, bool)
+    for left in range(steps, 0, -1):
+        fold, rest = (MDPData.trusted(*x) for x in _split.thin(rest, 1.0 / left, rng))
+        width = known.value_width * np.sqrt(level / np.maximum(fold.counts, 1))
+        # the literal width of an unseen pair falls below V_max when L < 1; less than V_max would not be pessimistic
+        never = np.maximum(width, known.value_width) if unseen is None else unseen
+        width = np.where(fold.counts > 0, width, never)
+        later = (fold.transition_shares * _at(value, known.next_states)).sum(axis=-1)
+        q = fold.mean_rewards - width + known.discount * later
+        best, choice = q.max(axis=-1), q.argmax(axis=-1)
+        better = best > value if monotone else np.ones(best.shape, bool)
+        value, policy = np.where(better, best, value), np.where(better, choice, policy)
+        moved |= better.any(axis=-1)
+    plan = finished(policy, value, data.shape, steps)
+    status = np.where(moved, plan.status, Status.NO_UPDATE)  # type: ignore[call-overload]
+    return Plan(plan.policy, plan.value, status if data.shape else status.item(), plan.iterations, plan.error_bound)
+
+
+def _at(value: Floats, next_states: "Ints | np.ndarray") -> Floats:
+    """Values (..., S) of the successors on the lists, (..., S, A, B)."""
+    return np.asarray(value[..., next_states])
+
+
+__all__ = ["algorithm_3", "fold_count", "vi_lcb"]
