@@ -136,6 +136,13 @@ def test_what_is_drawn_has_the_rewards_of_the_environment():
     assert isinstance(mdp.sample(np.full((48, 4), 1 / 192), n=1000, rng=0), MDPData)
 
 
+def test_tuples_with_one_successor_are_one():
+    """In the first corner of the slippery lake, left and up both stay."""
+    mdp = mdp_from_env("FrozenLake-v1", discount=0.9)
+    assert mdp.next_states[0, 0, :2].tolist() == [0, 4]
+    assert mdp.probabilities[0, 0] == pytest.approx([2 / 3, 1 / 3, 0], abs=1e-15)
+
+
 def test_the_start_is_the_environments_or_the_users():
     start = np.zeros((2, 500))
     start[[0, 1], [3, 11]] = 1

@@ -98,12 +98,13 @@ def mdp_from_env(
         raise ValueError("start must be given: env.unwrapped has no initial_state_distrib")
     first = _start("initial_state_distrib", own, len(law)) if start is None else _start("start", start, len(law))
     begins = set() if own is None else set(np.flatnonzero(own).tolist())
-    return MDP(*_absorbed(law, begins, first), discount, horizon=horizon)
+    tables = _absorbed(law, begins, first)
+    return MDP(*tables[:3], start=tables[3], discount=discount, horizon=horizon)
 
 
 def _law(env: Any) -> Law:
     """Clean outcomes of every state and action."""
-    world = getattr(env, "unwrapped", None)
+    world: Any = getattr(env, "unwrapped", None)
     if not hasattr(world, "P"):
         raise TypeError(
             f"env must list its transitions in env.unwrapped.P, as toy-text environments do, got {env!r}: "
@@ -134,7 +135,8 @@ def _outcomes(name: str, listed: Any, n_states: int) -> list[Outcome]:
     for i, outcome in enumerate(listed):
         try:
             probability, successor, reward, terminated = outcome
-            good = 0.0 <= probability <= 1.0 + _check.SUM_TOLERANCE and successor in range(n_states)
+            exists = 0 <= successor < n_states and successor == int(successor)
+            good = exists and 0.0 <= probability <= 1.0 + _check.SUM_TOLERANCE
         except (TypeError, ValueError):
             good = False
         if not good:

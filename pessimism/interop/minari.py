@@ -104,7 +104,7 @@ class MinariLog:
 
 
 def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | None = None) -> MinariLog:
-    """Transitions of a Minari data set.
+    r"""Read the transitions of a Minari data set.
 
     Parameters
     ----------
@@ -137,21 +137,23 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
 
     Notes
     -----
-    The log of :math:`\\epsilon`-greedy or learning agents depends on its own rewards; theorems for fixed laws do not
+    The log of :math:`\epsilon`-greedy or learning agents depends on its own rewards; theorems for fixed laws do not
     cover it.
 
     Examples
     --------
+    Of two episodes the first terminates at once, in state 1.
+
     >>> import os, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     os.environ["MINARI_DATASETS_PATH"] = folder
-    ...     walk = Transitions([[0, 1], [0, 0]], [[1, 1], [0, 0]], [[0.0, 1.0], [0.0, 0.0]], [[1, 2], [0, 0]])
-    ...     dataset = to_minari(walk, "walk/two-v0", terminated=[[False, True], [False, False]])
-    ...     log = from_minari(dataset, horizon=3 - 1)
-    >>> log.data().counts.tolist()
-    [[2, 1], [0, 1], [0, 0]]
-    >>> log.n_states, log.lengths.tolist()
-    (3, [2, 2])
+    >>> from unittest import mock
+    >>> walks = Transitions([[0, 1], [0, 0]], [[1, 0], [0, 0]], [[1.0, 0.0], [0.0, 0.0]], [[1, 1], [0, 0]])
+    >>> with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, MINARI_DATASETS_PATH=folder):
+    ...     dataset = to_minari(walks, "walk/two-v0", terminated=[[True, False], [False, False]])
+    ...     logged, continued = from_minari(dataset), from_minari(dataset, horizon=2)
+    >>> logged.lengths.tolist(), logged.transitions.next_states.tolist()
+    ([1, 2], [1, 0, 0])
+    >>> continued.transitions.next_states.tolist()
+    [[1, 1], [0, 0]]
     """
     if isinstance(dataset, str):
         dataset = rl_package("minari").load_dataset(dataset)
@@ -159,13 +161,13 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
     episodes = [_episode(episode, spaces) for episode in dataset.iterate_episodes()]
     if not episodes:
         raise ValueError("dataset must hold at least one episode, got none")
-    observed = int(spaces[0].n)
+    observed, both = int(spaces[0].n), _entered_both_ways(episodes)
     if n_states is None:
-        n_states = observed + _entered_both_ways(episodes)
+        n_states = observed + both
     if n_states not in (observed, observed + 1):
-        raise ValueError(
-            f"n_states must be {observed}, as the space of observations, or {observed + 1}, got {n_states!r}"
-        )
+        raise ValueError(f"n_states must be {observed}, as the observations have, or {observed + 1}, got {n_states!r}")
+    if both and n_states == observed:
+        raise ValueError(f"n_states must be {observed + 1}, got {n_states}: a state that terminates is also passed")
     rows = [_sent(episode, observed) if n_states > observed else episode for episode in episodes]
     if horizon is not None:
         steps = _check.whole("horizon", horizon, low=1)
@@ -196,23 +198,24 @@ def _discrete(what: str, space: Any) -> Any:
 def _episode(logged: Any, spaces: tuple[Any, Any]) -> _Episode:
     name = f"episode {logged.id}"
     labels, actions = (
-        _check.whole_array(f"{what} of {name}", np.asarray(values) - int(space.start), high=int(space.n) - 1)
+        _check.whole_array(f"{name}: {what}", np.asarray(values) - int(space.start), high=int(space.n) - 1)
         for what, values, space in zip(
             ("observations", "actions"), (logged.observations, logged.actions), spaces, strict=True
         )
     )
-    rewards = _check.real_array(f"rewards of {name}", logged.rewards)
+    rewards = _check.real_array(f"{name}: rewards", logged.rewards)
     if not labels.size - 1 == actions.size == rewards.size == np.size(logged.terminations):
         raise ValueError(
-            f"{name} must have one observation more than steps, got {labels.size} observations, {actions.size} actions, "
-            f"{rewards.size} rewards"
+            f"{name} must have one observation more than steps, got {labels.size} observations, "
+            f"{actions.size} actions, {rewards.size} rewards and {np.size(logged.terminations)} terminations"
         )
     return _Episode(labels[:-1], actions, rewards, labels[1:], np.asarray(logged.terminations, dtype=np.bool_))
 
 
 def _entered_both_ways(episodes: Iterable[_Episode]) -> bool:
     """Whether some state ends an episode by termination and is also where one begins or passes."""
-    ends, passed = set(), set()
+    ends: set[int] = set()
+    passed: set[int] = set()
     for episode in episodes:
         ends.update(episode.next_states[episode.terminated].tolist())
         passed.update(episode.states[:1].tolist(), episode.next_states[~episode.terminated].tolist())
@@ -281,11 +284,12 @@ def to_minari(
     Examples
     --------
     >>> import os, tempfile
+    >>> from unittest import mock
     >>> from pessimism.mdp import MDP
-    >>> ring = MDP.from_function(lambda s, a: [(1.0, (s + a) % 3, float(s == 2))], 3, 2, start=[1, 0, 0], discount=0.5)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     os.environ["MINARI_DATASETS_PATH"] = folder
-    ...     dataset = to_minari(ring.sample_log([1, 1, 1], n=2, steps=4, rng=0), "ring/forward-v0", n_states=3, n_actions=2)
+    >>> ring = MDP.from_function(lambda s, a: [(1.0, (s + a) % 3, float(s == 2))], 3, 2, [1, 0, 0], horizon=4)
+    >>> log = ring.sample_log([1, 1, 1], n=2, rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, MINARI_DATASETS_PATH=folder):
+    ...     dataset = to_minari(log, "ring/forward-v0", n_states=3, n_actions=2)
     ...     dataset.total_episodes, dataset[0].observations.tolist(), dataset[0].rewards.tolist()
     (2, [0, 1, 2, 0, 1], [0.0, 0.0, 1.0, 0.0])
     """
@@ -310,7 +314,7 @@ def to_minari(
     ]
     with warnings.catch_warnings():
         for missing in ("is set to None", "env_spec is None"):
-            warnings.filterwarnings("ignore", f".*{missing}", UserWarning)
+            warnings.filterwarnings("ignore", f".*{missing}", UserWarning, r"minari\.")
         return minari.create_dataset_from_buffers(
             dataset_id,
             episodes,
@@ -336,4 +340,4 @@ def _ends(log: Transitions, terminated: ArrayLike | None) -> tuple[Bools, Ints]:
     joined = np.ones(shape, np.bool_)
     joined[:, 1:] = log.states[:, 1:] == log.next_states[:, :-1]
     _check.require("log.states", log.states, joined, "where the step before it led")
-    return ends & ~after, np.asarray((~after).sum(axis=1))
+    return ends, np.asarray((~after).sum(axis=1))

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 States = NDArray[np.int32]
 
+HUGE = 1e200
+"""A Krylov step that leads here has broken down."""
+
 # ---- fixed policies
 
 
@@ -117,13 +120,12 @@ def improve(
     for s in range(values.size):
         best, choice = -np.inf, -1
         for a in range(p.shape[1]):
-            if r[s, a] > -np.inf:
-                later = 0.0
-                for b in range(p.shape[2]):
-                    later += p[s, a, b] * values[next_states[s, a, b]]
-                q = r[s, a] + discount * later
-                if q > best:
-                    best, choice = q, a
+            later = 0.0
+            for b in range(p.shape[2]):
+                later += p[s, a, b] * values[next_states[s, a, b]]
+            q = r[s, a] + discount * later
+            if q > best:
+                best, choice = q, a
         if choice < 0:
             best = fallback
         if best <= floor or choice < 0:
@@ -145,6 +147,16 @@ def follow(successors: States, p: Floats, x: Floats, out: Floats) -> None:
     """out = p x for a sparse matrix with rows `p` (S, B)."""
     for s in range(out.size):
         total = 0.0
+        for b in range(p.shape[1]):
+            total += p[s, b] * x[successors[s, b]]
+        out[s] = total
+
+
+@njit(cache=True, nogil=True)
+def sweep(successors: States, p: Floats, rewards: Floats, x: Floats, out: Floats) -> None:
+    """out = rewards + p x: one Jacobi sweep under a fixed policy, `p` holding the discount."""
+    for s in range(out.size):
+        total = rewards[s]
         for b in range(p.shape[1]):
             total += p[s, b] * x[successors[s, b]]
         out[s] = total
@@ -215,15 +227,15 @@ def solve(
     """Policy improvements alternating with evaluation; returns their number and the error bound of `values`.
 
     After every improvement `values` is shifted by the middle of MacQueen's bounds if `span`, then the policy is
-    evaluated by `sweeps` Jacobi sweeps, or, from improvement `krylov_after` on where that promises to be faster, by
-    `bicgstab`. Should a Krylov step not halve the residual, sweeps do the rest. A policy below 0 is a state at its
-    floor (see `improve`); its value is fixed.
+    evaluated by `sweeps` (an even number of) Jacobi sweeps, or, from improvement `krylov_after` on where that promises
+    to be faster, by `bicgstab`. Should ten Krylov steps not halve the error, or one blow up, sweeps do the rest. A
+    policy below 0 is a state at its floor (see `improve`); its value is fixed.
     """
     size, width = values.size, p.shape[2]
     improved, spare = np.empty(size), np.empty(size)
     successors = np.empty((size, width), np.int32)
     kept, gained = np.empty((size, width)), np.empty(size)
-    best, bound, stalled, krylov, promise = np.inf, np.inf, 0, False, 0
+    best, last, bound, krylov, patience = np.inf, np.inf, np.inf, False, 10
     for iteration in range(1, max_iterations + 1):
         lowest, highest = improve(next_states, p, r, discount, floor, fallback, values, improved, policy)
         bound = max(-lowest, highest) / (1.0 - discount)
@@ -235,25 +247,30 @@ def solve(
             values[s] = improved[s] + shift
         if spread <= tolerance:
             continue  # next time the bound is this spread
-        if krylov and not spread <= 0.5 * best:
-            stalled += 1
-        elif 1 < krylov_after <= iteration:
-            # at this pace, how many more rounds? a Krylov step costs about five of them
-            promise = promise + 1 if spread > 0.0 and 10.0 * np.log(spread / best) > np.log(tolerance / spread) else 0
-        best = min(best, spread)
-        krylov = stalled < 3 and (krylov_after <= 1 or promise >= 1 or krylov)
+        if krylov:
+            # a Krylov step may first raise the error: its policy is new everywhere
+            patience = 10 if spread <= 0.5 * best else patience - 1
+            best = spread if spread <= 0.5 * best else best
+            krylov = patience > 0
+        elif patience > 0 and iteration >= krylov_after:
+            # at the pace of the sweeps, would ten more rounds of them do?
+            krylov = krylov_after <= 1 or spread * (spread / last) ** 10 > tolerance
+        last = spread
         for s in range(size):
             a = policy[s]
             gained[s] = r[s, a] if a >= 0 else improved[s]
             for b in range(width):
                 successors[s, b] = next_states[s, max(a, 0), b]
                 kept[s, b] = discount * p[s, a, b] if a >= 0 else 0.0
-        for _ in range(3 if krylov else sweeps):
-            follow(successors, kept, values, spare)
-            for s in range(size):
-                values[s] = gained[s] + spare[s]
+        for _ in range(2 if krylov else sweeps // 2):
+            sweep(successors, kept, gained, values, spare)
+            sweep(successors, kept, gained, spare, values)
         if krylov:
+            spare[:] = values
             bicgstab(successors, kept, gained, values, 0.01, 200)
+            if not np.abs(values).max() < HUGE:
+                values[:] = spare
+                krylov, patience = False, 0
     return max_iterations, bound
 
 

@@ -98,9 +98,10 @@ def _sparse_solution(mdp: "MDP", table: "Floats", law: "Floats", right: "Floats"
         scale = ROUNDING * max(float(np.abs(right).max()), float(np.abs(x).max()))
         if np.abs(residual).max() <= scale:
             return x
-        step, _ = linalg.bicgstab(system, residual, rtol=1e-6, atol=0.0, maxiter=1000)
+        with np.errstate(all="ignore"):  # it may break down; the residual tells
+            step, _ = linalg.bicgstab(system, residual, rtol=1e-6, atol=0.0, maxiter=1000)
         refined = x + step
-        if not np.abs(right - system @ refined).max() < 0.5 * np.abs(residual).max():
+        if not (np.isfinite(step).all() and np.abs(right - system @ refined).max() < 0.5 * np.abs(residual).max()):
             break
         x = refined
     # plain sweeps contract by the discount, whatever the model; the transposed ones in the 1-norm

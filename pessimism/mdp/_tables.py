@@ -41,21 +41,14 @@ def lists(next_states: ArrayLike, axes: tuple[int, ...]) -> Ints:
 
 
 def rewards(value: ArrayLike, table: tuple[int, ...], horizon: int | None, law: str) -> Floats:
-    """`table` is the shape of the clean next_states."""
+    """`table` is the shape of next_states as given: it says whether there is a step axis."""
     r = _check.real_array("rewards", value)
     if law == "bernoulli":
         _check.require("rewards", r, (r >= 0) & (r <= 1), "in [0, 1]: they are Bernoulli means")
-    if horizon is None:
-        if table not in (r.shape[-3:],) and table[:-1] != r.shape[-2:]:
-            raise ValueError(f"rewards must end in shape {table[:-1]} or {table}, got {r.shape}")
-        return r
-    stationary = table[0] == 1
-    for core in (table, table[:-1]):
-        own = core[1:] if stationary and r.shape[-len(core) :] != core else core
-        if r.shape[-len(own) :] == own:
-            return r if own == core else np.expand_dims(r, -len(own) - 1)
-    shown = f"{table[1:-1]} or {table[1:]}" if stationary else f"{table[:-1]} or {table}"
-    raise ValueError(f"rewards must end in shape {shown}, got {r.shape}")
+    if r.shape[-len(table) :] != table and r.shape[1 - len(table) :] != table[:-1]:
+        raise ValueError(f"rewards must end in shape {table[:-1]} or {table}, got {r.shape}")
+    core = len(table) - (r.shape[-len(table) :] != table)
+    return np.expand_dims(r, -core - 1) if horizon is not None and len(table) == 3 else r
 
 
 def per_successor(r: Floats, next_states: States) -> bool:

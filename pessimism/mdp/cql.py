@@ -5,9 +5,9 @@ Minimising :math:`\alpha (E_{D,\nu} Q - E_D Q) + \tfrac12 E_D (Q - B^\pi Q_k)^2`
 .. math:: Q_{k+1}(s,a) = B^\pi Q_k(s,a) - \alpha \Big(\frac{\nu(a \mid s)}{\hat\pi_b(a \mid s)} - 1\Big)
 
 with :math:`\hat\pi_b` the logged shares of the actions. For :math:`\nu = \pi` the value of a state pays a chi-square
-penalty, :math:`\alpha \sum_a (\pi - \hat\pi_b)^2 / \hat\pi_b \ge 0`. `cql_values` is the fixed point for a
-given policy. `cql` takes the best policy against that penalty in every state: a contraction of its own, whose value is never below
-that of the logged shares. Actions that were never logged are excluded.
+penalty, :math:`\alpha \sum_a (\pi - \hat\pi_b)^2 / \hat\pi_b \ge 0`. `cql_values` is the fixed point for a given
+policy. `cql` takes the best policy against that penalty in every state: a contraction of its own, whose value is never
+below that of the logged shares. Actions that were never logged are excluded.
 """
 
 import numpy as np

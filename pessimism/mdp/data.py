@@ -119,7 +119,9 @@ class MDPData:
         pairs, core = successors.shape[:-1], visits.shape[1 - successors.ndim :]
         if len(core) != len(pairs) or core[-2:] != pairs[-2:] or pairs[:-2] not in ((), (1,), core[:-2]):
             raise ValueError(f"counts must end in shape {pairs} to go with next_states, got {visits.shape}")
-        if np.any(visits.sum(axis=(-2, -1), dtype=np.float64) > _check.MAX_TOTAL):
+        # in float64 first: int64 sums could wrap around
+        about = visits.sum(axis=(-2, -1), dtype=np.float64)
+        if np.any(about > 2.0 * _check.MAX_TOTAL) or np.any(visits.sum(axis=(-2, -1)) > _check.MAX_TOTAL):
             raise ValueError("counts must total at most 2**53 transitions a data set: beyond it sums are not exact")
         moved = _check.whole_array("next_counts", next_counts)
         if moved.shape != (*visits.shape, successors.shape[-1]):

@@ -96,7 +96,8 @@ class MDP:
         steps = None if horizon is None else _check.whole("horizon", horizon, low=0, high=_tables.MAX_STATES)
         successors, p = _tables.transitions(next_states, probabilities, steps)
         kind = _check.choice("reward_law", reward_law, ("deterministic", "bernoulli"))
-        r = _tables.rewards(rewards, successors.shape, steps, kind)
+        own_axes = successors.shape[successors.ndim - np.ndim(next_states) :]
+        r = _tables.rewards(rewards, own_axes, steps, kind)
         n_states = successors.shape[-3]
         rho = _check.law("start", np.full(n_states, 1.0 / n_states) if start is None else start, axes=1)
         if rho.shape[-1] != n_states:

@@ -138,7 +138,7 @@ def plan(
     Notes
     -----
     A sweep costs O(SAB), a sweep under a fixed policy O(SB); a batch runs on all cores. The Krylov iteration is
-    BiCGSTAB to a hundredth of the residual; after three steps that do not halve the error bound, sweeps finish the
+    BiCGSTAB to a hundredth of the residual; after ten steps that do not halve the error bound, sweeps finish the
     work, which contract whatever the model. The first call in a process compiles for some seconds, or loads the
     compiled loops in about a second.
 

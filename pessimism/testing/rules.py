@@ -5,7 +5,7 @@ Most mistakes in a rule break a symmetry of the problem, so they are found witho
 say which level L it means to use, and is measured (`pessimism.testing._level`).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from functools import partial
 
 import numpy as np

@@ -1,0 +1,264 @@
+r"""Tables of transitions: steps logged in a data frame become `Transitions` and `MDPData`.
+
+A log has one row a step: where it began, what was done, what it earned, where it led.
+
+======================  ===========================================================================================
+in the table            in our structure
+======================  ===========================================================================================
+state, next_state       :math:`s` and :math:`s'`: positions in the sorted labels of both (`states`); several columns:
+                        their combinations
+action                  :math:`a`, a position in the sorted labels (`actions`)
+reward                  ``rewards``
+episode                 one axis of the log, sorted by label; the steps of an episode stand on the other
+step                    the order within an episode; without it the order of the rows
+======================  ===========================================================================================
+
+Mistakes that are common, and what becomes of them:
+
+- *Actions that were never taken and states that were never met are missing*: no table can name them. Widths and
+  :math:`C^*` count all of them, so pass ``actions=`` and ``states=`` whenever you know them.
+- *Ends without a name.* A null next state is refused. Where an episode ended for good, give the state a label of its
+  own ("done"); no row leaves it, so nothing says that it earns 0. If rewards can be negative, add rows that do: from
+  "done" to "done", for 0.
+- *States that do not say enough.* If the next state depends on more than state and action, no MDP fits. Add columns.
+"""
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._draw import Ints
+from pessimism.interop.frames import _labels, _positions, _rewards, _table
+from pessimism.mdp.data import MDPData, Transitions
+
+Columns = str | Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TransitionLog:
+    """A log with the names that its positions stand for.
+
+    Attributes
+    ----------
+    transitions : Transitions
+        Of shape (n,), or (K, H) if episodes were named.
+    states : tuple
+        Label of every state, a tuple each if several columns make a state.
+    actions : tuple
+        Label of every action.
+
+    Examples
+    --------
+    >>> log = TransitionLog(Transitions([0], [1], [1.0], [0]), states=("home",), actions=("go", "stay"))
+    >>> log.data().counts.tolist(), log.decisions([1])
+    ([[0, 1]], {'home': 'stay'})
+    """
+
+    transitions: Transitions
+    states: tuple[Any, ...]
+    actions: tuple[Any, ...]
+
+    def data(self, *, per_step: bool = False, reward_range: tuple[float, float] | None = None) -> MDPData:
+        """Add up the log.
+
+        Parameters
+        ----------
+        per_step : bool
+            Keep the step axis; the log must then be of episodes.
+        reward_range : (float, float), optional
+            Interval known beforehand to hold every reward. Default: as for `MDPData.from_transitions`.
+
+        Returns
+        -------
+        MDPData
+            A single data set over all labels.
+
+        Raises
+        ------
+        ValueError
+            If a reward is outside its range, or the log is not of episodes and `per_step` is set.
+
+        Examples
+        --------
+        >>> log = TransitionLog(Transitions([[0]], [[0]], [[1.0]], [[0]]), states=("home",), actions=("stay",))
+        >>> log.data().counts.shape, log.data(per_step=True).counts.shape
+        ((1, 1), (1, 1, 1))
+        """
+        log = self.transitions
+        if not per_step:
+            log = Transitions(*(x.ravel() for x in (log.states, log.actions, log.rewards, log.next_states)))
+        return MDPData.from_transitions(
+            log, n_states=len(self.states), n_actions=len(self.actions), per_step=per_step, reward_range=reward_range
+        )
+
+    def decisions(self, policy: ArrayLike) -> dict[Any, Any]:
+        """A policy in the words of the table.
+
+        Parameters
+        ----------
+        policy : (S,) array_like of int
+            An action per state; one step of a policy that has steps.
+
+        Returns
+        -------
+        dict
+            Label of the action, by label of the state.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `policy` is not one action for each of the states.
+
+        Examples
+        --------
+        >>> log = TransitionLog(Transitions([0], [0], [1.0], [1]), states=("in", "out"), actions=("wait",))
+        >>> log.decisions([0, 0])
+        {'in': 'wait', 'out': 'wait'}
+        """
+        chosen = _check.whole_array("policy", policy, high=len(self.actions) - 1)
+        if chosen.shape != (len(self.states),):
+            raise ValueError(f"policy must be one action for each of {len(self.states)} states, got {chosen.shape}")
+        return {state: self.actions[action] for state, action in zip(self.states, chosen.tolist(), strict=True)}
+
+
+def transition_log(
+    frame: Any,
+    *,
+    state: Columns,
+    action: str,
+    reward: str,
+    next_state: Columns,
+    episode: str | None = None,
+    step: str | None = None,
+    states: Iterable[Hashable] | None = None,
+    actions: Iterable[Hashable] | None = None,
+) -> TransitionLog:
+    """Logged transitions of a data frame, one row a step.
+
+    Parameters
+    ----------
+    frame : data frame
+        Whatever narwhals reads eagerly: pandas, polars, pyarrow, Modin, cuDF.
+    state : str or sequence of str
+        Column, or columns, of where a step began.
+    action : str
+        Column of what was done.
+    reward : str
+        Column of what it earned: numbers or booleans.
+    next_state : str or sequence of str
+        Column, or columns, of where it led, with labels of the same types.
+    episode : str, optional
+        Column that names the episode of a row. All episodes must have the same number of steps. Default: the rows are
+        transitions, in any order.
+    step : str, optional
+        Column that orders the rows of an episode. Every episode must have the same steps, each once. Default: they
+        are in order.
+    states, actions : iterable, optional
+        All labels in the order wanted; tuples of them if `state` is a sequence. Default: those that occur, sorted,
+        which misses what was never seen.
+
+    Returns
+    -------
+    TransitionLog
+        With transitions of shape (n,), or (K, H) if `episode` is given.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or used twice, the frame is empty, a value is null or NaN, a label is not among those
+        given, or episodes differ in their steps. The message names the column, the first bad row or episode and what
+        was expected.
+    TypeError
+        If `frame` is not an eager data frame, a reward is not a number, or labels mix types.
+    ImportError
+        If narwhals is not installed.
+
+    Notes
+    -----
+    Cost O(rows), plus sorting the distinct labels. Episodes of different lengths are a flat log: leave `episode` out.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"drug": ["a", "b", "a"], "cost": [-1, -2, 0]})
+    >>> table["stage"], table["then"] = ["ill", "ill", "well"], ["ill", "well", "well"]
+    >>> log = transition_log(table, state="stage", action="drug", reward="cost", next_state="then")
+    >>> log.states, log.data().counts.tolist()
+    (('ill', 'well'), [[1, 1], [1, 0]])
+    >>> log.decisions(log.data().model(0.9).best_policy)
+    {'ill': 'b', 'well': 'a'}
+    """
+    here, there = _names("state", state), _names("next_state", next_state)
+    if isinstance(state, str) != isinstance(next_state, str) or len(here) != len(there):
+        raise ValueError(f"next_state must name as many columns as state, got {next_state!r} beside {state!r}")
+    if step is not None and episode is None:
+        raise ValueError("step must come with episode, the column that says of what")
+    rest = {"action": action, "reward": reward, "episode": episode, "step": step}
+    columns = {"state": here, **{name: (x,) for name, x in rest.items() if x is not None}, "next_state": there}
+    _require_distinct(columns)
+    table = _table(frame, columns)
+    began, led = ([_labels(table, name) for name in names] for names in (here, there))
+    for name, then, one, other in zip(here, there, began, led, strict=True):
+        _require_one_type(name, then, one[0], other[0])
+    first, last = (x[0] if isinstance(state, str) else list(zip(*x, strict=True)) for x in (began, led))
+    shown = [names[0] if isinstance(state, str) else list(names) for names in (here, there)]
+    everywhere = states if states is not None else _positions(shown[0], first + last, "states", None).labels
+    where = _positions(shown[0], first, "states", everywhere)
+    then_at = _positions(shown[1], last, "states", where.labels)
+    done = _positions(action, _labels(table, action), "actions", actions)
+    order = np.arange(len(table)) if episode is None else _grid(table, episode, step)
+    rewards = _rewards(table, reward, (-np.inf, np.inf))
+    log = Transitions(where.codes[order], done.codes[order], rewards[order], then_at.codes[order])
+    return TransitionLog(log, where.labels, done.labels)
+
+
+def _names(argument: str, columns: Columns) -> tuple[str, ...]:
+    names = (columns,) if isinstance(columns, str) else tuple(columns)
+    if not names:
+        raise ValueError(f"{argument} must name at least one column, got none")
+    return names
+
+
+def _require_distinct(columns: dict[str, tuple[str, ...]]) -> None:
+    user: dict[str, str] = {}
+    for argument, names in columns.items():
+        for name in names:
+            if name in user:
+                raise ValueError(f"{argument} must be a column of its own, got {name!r}, which is in {user[name]} too")
+            user[name] = argument
+
+
+def _require_one_type(column: str, other_column: str, one: Any, other: Any) -> None:
+    # 1, 1.0 and True are one key of a dict: they would be merged in silence
+    if type(one) is not type(other):
+        raise TypeError(
+            f"column {other_column!r} must hold labels of the type in {column!r}, got {one!r} and {other!r} in row 0"
+        )
+
+
+def _grid(table: Any, episode: str, step: str | None) -> Ints:
+    """Row of every (episode, step), shape (K, H)."""
+    of = _positions(episode, _labels(table, episode), "episode", None)
+    sizes = np.bincount(of.codes)
+    if step is None:
+        k = int((sizes != sizes[0]).argmax())
+        if sizes[k] != sizes[0]:
+            raise ValueError(
+                f"column {episode!r} must name episodes of equal length, got {sizes[0]} rows of {of.labels[0]!r}, "
+                f"{sizes[k]} of {of.labels[k]!r}: without episode they are a flat log"
+            )
+        return np.argsort(of.codes, kind="stable").reshape(len(sizes), -1)
+    at = _positions(step, _labels(table, step), "step", None)
+    rows = np.zeros((len(sizes), len(at.labels)), np.int64)
+    np.add.at(rows, (of.codes, at.codes), 1)
+    if np.any(rows != 1):
+        k, h = np.argwhere(rows != 1)[0]
+        raise ValueError(
+            f"column {step!r} must hold every step once in every episode, got {rows[k, h]} rows with step "
+            f"{at.labels[h]!r} in episode {of.labels[k]!r}"
+        )
+    return np.lexsort((at.codes, of.codes)).reshape(rows.shape)

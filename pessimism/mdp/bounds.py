@@ -1,0 +1,864 @@
+r"""The theorems and predictions, as functions to draw beside a simulation.
+
+Every docstring ends its notes with a status: *published* (checked against a published text or an independent
+restatement of it), *derived* (here; the proof is short and the test suite compares both sides), *prediction* (a normal
+approximation, not a bound) or *unverified* (recalled; do not quote it as the paper's).
+
+Where a statement says nothing (its assumptions fail), the function returns NaN, which a plot leaves blank. A *rate*
+is a shape to compare slopes with: it has no constant and no logarithm. Losses are :math:`J(\pi^*) - J(\hat\pi)`, not
+normalised, for rewards in [0, 1], so at most :math:`1/(1-\gamma)`; data are N i.i.d. transitions, not trajectories;
+delta = 1/N (expected loss) unless it is an argument (high probability); `log` is natural. A curve over a one-parameter
+family is a lower bound of the minimax risk, not the minimax risk.
+
+The paper is Rashidinejad, Zhu, Ma, Jiao, Russell (2021), arXiv:2103.12021; Li et al. is Li, Shi, Chen, Chi, Wei (2022),
+arXiv:2204.05275.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism import _check
+from pessimism._draw import Floats
+
+TWO_POINT = 0.0092
+"""exp(-1/2) sqrt(3/32) / 20, rounded down: `lower_bounds.two_point_replicas`."""
+
+AMBIGUOUS = 0.0145
+"""exp(-1/2) / (24 sqrt(3)), rounded down: `lower_bounds.ambiguous_replicas`."""
+
+DISCOUNTED = {  # powers x of 1/(1-gamma) in S C* (...)^x / epsilon^2, and of a second term over epsilon
+    "minimax": (3.0, None),
+    "vi_lcb_bernstein": (3.0, None),
+    "vi_lcb_split": (5.0, None),
+    "lcb_q": (5.0, None),
+    "vr_q_lcb": (3.0, 4.0),
+}
+EPISODIC = {  # powers of H; samples, that is H times the number of episodes
+    "minimax": (4.0, None),
+    "vi_lcb_subsampled": (4.0, None),
+    "vi_lcb_split": (6.0, None),
+    "lcb_q": (6.0, None),
+    "lcb_q_advantage": (4.0, 5.0),
+    "pevi_adv": (4.0, 6.5),
+}
+
+
+def vi_lcb_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike) -> Floats:
+    r"""Rate of the paper's VI-LCB (Hoeffding widths, a fresh fold for every iteration).
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Logged transitions.
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+    states : int
+        S.
+    discount : (...) array_like of float
+        :math:`\gamma`, in [0, 1).
+
+    Returns
+    -------
+    (...) float
+        :math:`\frac1{1-\gamma} \wedge \sqrt{S C^*/((1-\gamma)^5 N)}`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    As listed by Li et al.: :math:`N \sim S C^*/((1-\gamma)^5\varepsilon^2)`. Constants and logarithms are missing: a
+    rate, not a bound; for a bound with constants see `vi_lcb_upper`. Reusing one data set in all iterations does not
+    have this theorem. Status: published.
+
+    Examples
+    --------
+    >>> vi_lcb_rate(10**8, 4.0, 10, 0.9).round(3).item()
+    0.2
+    """
+    rounds, c, s, h = _rounds(n), _cstar(cstar), _states(states), _effective_horizon(discount)
+    return np.asarray(np.minimum(h, np.sqrt(s * c * h**5 / rounds)))
+
+
+def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, discount: ArrayLike) -> Floats:
+    r"""Explicit upper bound on the loss of VI-LCB with a fresh fold for every iteration and Hoeffding's constant.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Logged transitions.
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+    states, actions : int
+        S and A.
+    discount : (...) array_like of float
+        :math:`\gamma`, in [0, 1).
+
+    Returns
+    -------
+    (...) float
+        :math:`\frac2{(1-\gamma)^2}\sqrt{\frac{2LSC^*}{m+1}} + \frac2{(1-\gamma)N}`, at most :math:`1/(1-\gamma)`,
+        with :math:`T = \lceil\log N/(1-\gamma)\rceil` iterations, T + 1 folds of :math:`m = \lfloor N/(T+1)\rfloor`
+        and :math:`L = \tfrac12\log(2(T+1)SAN)`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    With probability 1 - 1/N every :math:`|\hat r_t + \gamma\hat P_t V_{t-1} - r - \gamma P V_{t-1}|` is at most its
+    width :math:`b_t = \sqrt{L/(m_t \vee 1)}/(1-\gamma)`, because :math:`V_{t-1}` does not depend on fold t (pairs the
+    fold did not meet have b of at least :math:`1/(1-\gamma)`, since L >= 1). Then :math:`V_t \le V^{\pi_t}` (the update
+    is monotone) and :math:`V^* - V_t \le \gamma P^{\pi^*}(V^* - V_{t-1}) + 2b_t(\cdot,\pi^*)`; unrolled, the loss is at
+    most :math:`\gamma^T/(1-\gamma) + \frac2{1-\gamma}\sum_s d^*(s)b(s,\pi^*(s))`. Last,
+    :math:`E(X \vee 1)^{-1/2} \le \sqrt{2/((m+1)\mu)}` for :math:`X \sim \mathrm{Bin}(m,\mu)`,
+    :math:`\mu \ge d^*/C^*`, and :math:`\sum_s\sqrt{d^*(s)} \le \sqrt S`. The power 5/2 of :math:`1/(1-\gamma)` is
+    2 from the widths and 1/2 from the folds. Needs splitting. Status: derived.
+
+    Examples
+    --------
+    >>> vi_lcb_upper(10**9, 2.0, 5, 2, 0.8).round(3).item()
+    0.273
+    """
+    rounds, c, s, h = _rounds(n), _cstar(cstar), _states(states), _effective_horizon(discount)
+    folds = np.ceil(np.log(rounds) * h) + 1.0
+    level = 0.5 * np.log(2.0 * folds * s * _check.whole("actions", actions, low=1) * rounds)
+    wide = 2.0 * h**2 * np.sqrt(2.0 * level * s * c / (np.floor(rounds / folds) + 1.0))
+    return np.asarray(np.minimum(h, wide + 2.0 * h / rounds))
+
+
+def nearly_expert_rate(n: ArrayLike, states: int, discount: ArrayLike) -> Floats:
+    r"""Rate of VI-LCB on nearly expert data, :math:`C^* = 1 + O(1/N)`, as remembered, source not checked.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Logged transitions.
+    states : int
+        S.
+    discount : (...) array_like of float
+        :math:`\gamma`, in [0, 1).
+
+    Returns
+    -------
+    (...) float
+        :math:`\frac1{1-\gamma} \wedge S/((1-\gamma)^4 N)`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    That the loss is of order 1/N on nearly expert data is published; the powers of S and :math:`1/(1-\gamma)` and where
+    the regime ends are not checked here. Status: unverified.
+
+    Examples
+    --------
+    >>> nearly_expert_rate(10**6, 10, 0.9).round(3).item()
+    0.1
+    """
+    rounds, s, h = _rounds(n), _states(states), _effective_horizon(discount)
+    return np.asarray(np.minimum(h, s * h**4 / rounds))
+
+
+def minimax_lower_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike) -> Floats:
+    r"""Rate below which no rule's worst loss can fall, as remembered from the paper, source not checked.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Logged transitions.
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+    states : int
+        S.
+    discount : (...) array_like of float
+        :math:`\gamma`, in [0, 1).
+
+    Returns
+    -------
+    (...) float
+        :math:`\frac1{1-\gamma} \wedge \bigl(\frac{S}{(1-\gamma)^2N} + \sqrt{\frac{S(C^*-1)}{(1-\gamma)^3N}}\bigr)`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Both terms are proved with constants, by instances of ours, in `minimax_lower`. Status: unverified as the paper's.
+
+    Examples
+    --------
+    >>> minimax_lower_rate(10**6, 1.0, 10, 0.9).round(6).item()
+    0.001
+    """
+    rounds, c, s, h = _rounds(n), _cstar(cstar), _states(states), _effective_horizon(discount)
+    return np.asarray(np.minimum(h, s * h**2 / rounds + np.sqrt(s * (c - 1.0) * h**3 / rounds)))
+
+
+def minimax_lower(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike) -> Floats:
+    r"""Explicit lower bound on the worst loss of any rule over models with S states and coefficient at most C*.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Logged transitions.
+    cstar : (...) array_like of float
+        :math:`C^*`, at least 1.
+    states : int
+        S, at least 3; two actions or more.
+    discount : (...) array_like of float
+        :math:`\gamma`, in [0, 1).
+
+    Returns
+    -------
+    (...) float
+        The largest of :math:`0.0092\sqrt{\gamma(S-1)C^*/((1-\gamma)^3N)}` (C* >= 2, gamma >= 3/4,
+        :math:`N \ge \frac{3\gamma(S-1)C^*}{8(1-\gamma)}`),
+        :math:`0.0145\sqrt{\gamma(S-2)C^*(C^*-1)/((1-\gamma)^3N)}` (C* <= 2, gamma >= 3/4,
+        :math:`N \ge \frac{\gamma(S-2)C^*}{3(1-\gamma)(C^*-1)}`) and
+        :math:`\frac{\gamma(S-2)}{2e(1-\gamma)^2(N+1)}` (:math:`N+1 \ge \frac{S-2}{1-\gamma}`); NaN where none speaks.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Instances `lower_bounds.two_point_replicas`, `ambiguous_replicas`, `missing_mass`. In the first two every replica
+    is a pair of hypotheses under one law; by Bretagnolle-Huber the two error probabilities add up to at least
+    :math:`\frac12e^{-\mathrm{KL}}`, and a stochastic decision loses no less than a random one, V being convex in p.
+
+    First (R = S - 1): :math:`g^2 = 3RC^*(1-\gamma)/(32\gamma N)` is at most :math:`((1-p^*)/2)^2`, so
+    :math:`p^*-g \ge 1/2`, :math:`D_+ \le 2/3`,
+    :math:`\mathrm{KL} \le N\frac{D_+}{RC^*}\frac{4g^2}{(p^*-g)(1-p^*)} \le \frac12`, and each wrong replica loses at
+    least :math:`\frac{\gamma g}{5(1-\gamma)^2}/R`. Second (R = S - 2): :math:`g^2 = (1-\gamma)RC^*/(3\gamma N(C^*-1))`
+    is at most :math:`(1-p^*)^2`, both divergences together
+    :math:`N\frac{3(C^*-1)}{4RC^*}g^2(\frac1{p^*-g}+\frac1{1-p^*}) \le \frac12`, the loss at least
+    :math:`\frac{\gamma g}{6(1-\gamma)^2}(C^*-1)/R`. Third: `missing_mass_loss` with :math:`(N/(N+1))^N \ge 1/e`. The
+    shape is that of `minimax_lower_rate`. Status: derived.
+
+    Examples
+    --------
+    >>> minimax_lower(10**6, 4.0, 11, 0.9).round(5).item()
+    0.00175
+    """
+    rounds, c, s, h = _rounds(n), _cstar(cstar), _states(states, low=3), _effective_horizon(discount)
+    gamma = 1.0 - 1.0 / h
+    long = gamma >= 0.75 - 1e-12
+    with np.errstate(divide="ignore"):
+        enough = rounds >= gamma * (s - 2) * c * h / (3.0 * (c - 1.0))
+    many = rounds >= 3.0 * gamma * (s - 1) * c * h / 8.0
+    parts = [
+        _where((c >= 2.0) & long & many, TWO_POINT * np.sqrt(gamma * (s - 1) * c * h**3 / rounds)),
+        _where((c <= 2.0) & long & enough, AMBIGUOUS * np.sqrt(gamma * (s - 2) * c * (c - 1.0) * h**3 / rounds)),
+        _where(rounds + 1.0 >= (s - 2) * h, gamma * (s - 2) * h**2 / (2.0 * math.e * (rounds + 1.0))),
+    ]
+    return np.asarray(np.fmax.reduce(np.broadcast_arrays(*parts)))
+
+
+def missing_mass_loss(n: ArrayLike, replicas: int, discount: ArrayLike) -> Floats:
+    r"""Lower bound on the loss of any rule on `lower_bounds.missing_mass`, averaged over the better actions.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Logged transitions.
+    replicas : int
+        R, the rare states.
+    discount : (...) array_like of float
+        :math:`\gamma`, in [0, 1).
+
+    Returns
+    -------
+    (...) float
+        :math:`\frac{\gamma R}{2(1-\gamma)^2(N+1)}\left(\frac N{N+1}\right)^N`; NaN where
+        :math:`N+1 < R/(1-\gamma)`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Expert data. A rare state is missed with probability :math:`(1-\frac1{N+1})^N`; then the rule is wrong half of the
+    time and loses :math:`\gamma/(1-\gamma)` of a start of probability :math:`1/((1-\gamma)(N+1))`. A rule that plays
+    what it saw loses exactly this. Status: derived.
+
+    Examples
+    --------
+    >>> missing_mass_loss(10**4, 10, 0.9).round(4).item()
+    0.0166
+    """
+    rounds, count, h = _rounds(n), _check.whole("replicas", replicas, low=1), _effective_horizon(discount)
+    unmet = np.exp(-rounds * np.log1p(1.0 / rounds))  # (N/(N+1))^N, which keeps its digits at large N
+    loss = (1.0 - 1.0 / h) * count * h**2 / (2.0 * (rounds + 1.0)) * unmet
+    return _where(rounds + 1.0 >= count * h, loss)
+
+
+def bernstein_samples(
+    epsilon: ArrayLike,
+    cstar: ArrayLike,
+    states: int,
+    discount: ArrayLike,
+    *,
+    log_factor: ArrayLike = 1.0,
+    bernstein_constant: float = 144.0,
+) -> Floats:
+    r"""Number of transitions with which VI-LCB with Bernstein widths is epsilon-optimal, with explicit constants.
+
+    Parameters
+    ----------
+    epsilon : (...) array_like of float
+        Accuracy, in :math:`(0, 1/(1-\gamma)]`.
+    cstar : (...) array_like of float
+        Clipped :math:`C^*`, at least 1/S.
+    states : int
+        S.
+    discount : (...) array_like of float
+        :math:`\gamma`, in [1/2, 1) for the theorem; NaN below.
+    log_factor : (...) array_like of float
+        The value of the theorem's logarithm, at least 1. Its argument, recalled as :math:`NS/((1-\gamma)\delta)`, has
+        not been checked here, so it is yours to choose; 1 leaves the logarithm out.
+    bernstein_constant : float
+        :math:`c_b`, at least 144, the constant of the widths.
+
+    Returns
+    -------
+    (...) float
+        :math:`21000\,c_b\,S C^* \log(\cdot)/((1-\gamma)^3\varepsilon^2)`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Theorem 1 of Li et al.: with so many transitions the loss is at most epsilon with probability 1 - 2 delta. Every
+    epsilon is allowed: there is no burn-in. Samples are reused in all iterations; rewards are known. At
+    :math:`c_b = 144` the estimated value is 0 at any N a laptop would try: in practice 0.005 to 0.1, without this
+    theorem. Status: published.
+
+    Examples
+    --------
+    >>> f"{bernstein_samples(0.1, 2.0, 10, 0.9):.3g}"
+    '6.05e+12'
+    """
+    h, s = _effective_horizon(discount), _states(states)
+    small, c = _epsilon(epsilon), _check.real_array("cstar", cstar, low=1.0 / s)
+    constant = _check.scalar("bernstein_constant", bernstein_constant, lambda x: x >= 144.0, "at least 144")
+    amount = 21_000.0 * constant * s * c * _check.real_array("log_factor", log_factor, low=1.0) * h**3 / small**2
+    return _where((h >= 2.0) & (small <= h), amount)
+
+
+def subsampled_episodes(
+    epsilon: ArrayLike,
+    cstar: ArrayLike,
+    states: int,
+    horizon: ArrayLike,
+    *,
+    log_factor: ArrayLike = 1.0,
+    bernstein_constant: float = 16.0,
+) -> Floats:
+    r"""Number of episodes with which the two-fold subsampled VI-LCB is epsilon-optimal, with explicit constants.
+
+    Parameters
+    ----------
+    epsilon : (...) array_like of float
+        Accuracy, in (0, H].
+    cstar : (...) array_like of float
+        Clipped :math:`C^*`, a maximum over steps, at least 1/S.
+    states : int
+        S.
+    horizon : (...) array_like of int
+        H.
+    log_factor : (...) array_like of float
+        The value of the theorem's logarithm, at least 1; 1 leaves it out.
+    bernstein_constant : float
+        :math:`c_b`, at least 16.
+
+    Returns
+    -------
+    (...) float
+        :math:`12800\,c_b\,H^3 S C^* \log(\cdot)/\varepsilon^2` episodes: H times as many transitions.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Li et al., i.i.d. trajectories, probability 1 - 12 delta. Half of the episodes only count how much of the other
+    half may be used; below 100 log(HS/delta) visits of a state that is nothing. Status: published.
+
+    Examples
+    --------
+    >>> f"{subsampled_episodes(1.0, 2.0, 10, 20):.3g}"
+    '3.28e+10'
+    """
+    h, s = _check.real_array("horizon", horizon, low=1.0), _states(states)
+    small, c = _epsilon(epsilon), _check.real_array("cstar", cstar, low=1.0 / s)
+    constant = _check.scalar("bernstein_constant", bernstein_constant, lambda x: x >= 16.0, "at least 16")
+    amount = 12_800.0 * constant * s * c * _check.real_array("log_factor", log_factor, low=1.0) * h**3 / small**2
+    return _where(small <= h, amount)
+
+
+def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike) -> Floats:
+    r"""Number of transitions without which no rule is epsilon-optimal on both models of a pair, with an explicit constant.
+
+    Parameters
+    ----------
+    epsilon : (...) array_like of float
+        Accuracy.
+    cstar : (...) array_like of float
+        Clipped :math:`C^*`.
+    states : int
+        S, at least 2.
+    discount : (...) array_like of float
+        :math:`\gamma`, in [0, 1).
+
+    Returns
+    -------
+    (...) float
+        :math:`S C^*/(25088(1-\gamma)^3\varepsilon^2)`; NaN unless gamma >= 2/3, :math:`C^* \ge 8\gamma/S` and
+        :math:`\varepsilon \le 1/(42(1-\gamma))`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Lower bound of Li et al.: with fewer transitions every rule misses epsilon with constant probability on one of two
+    models. `lower_bounds.rare_state` has their structure. Status: published.
+
+    Examples
+    --------
+    >>> samples_needed(0.01, 2.0, 10, 0.9).round(1).item()
+    7971.9
+    """
+    h, s, small = _effective_horizon(discount), _states(states, low=2), _epsilon(epsilon)
+    c = _check.real_array("cstar", cstar, low=0.0)
+    inside = (h >= 3.0 - 1e-12) & (c >= 8.0 * (1.0 - 1.0 / h) / s) & (small <= h / 42.0)
+    return _where(inside, s * c * h**3 / (25_088.0 * small**2))
+
+
+def discounted_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike) -> Floats:
+    r"""Rate of the transitions that a method needs to be epsilon-optimal, discounted models.
+
+    Parameters
+    ----------
+    method : str
+        "minimax", "vi_lcb_bernstein", "vi_lcb_split", "lcb_q" or "vr_q_lcb".
+    epsilon : (...) array_like of float
+        Accuracy, positive.
+    cstar : (...) array_like of float
+        :math:`C^*` (clipped where the source has it so), positive.
+    states : int
+        S.
+    discount : (...) array_like of float
+        :math:`\gamma`, in [0, 1).
+
+    Returns
+    -------
+    (...) float
+        :math:`S C^*(1-\gamma)^{-x}\varepsilon^{-2}`: x = 3 for "minimax" and Bernstein widths with all samples reused,
+        5 for Hoeffding widths with folds and for Q-learning; with variance reduction
+        :math:`S C^*[(1-\gamma)^{-3}\varepsilon^{-2} + (1-\gamma)^{-4}\varepsilon^{-1}]`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Orders without constants and logarithms. Li et al. (2022) for the first three, Yan et al. (2023) for Q-learning.
+    Status: published.
+
+    Examples
+    --------
+    >>> (discounted_rate("vi_lcb_split", 0.1, 2, 5, 0.9) / discounted_rate("minimax", 0.1, 2, 5, 0.9)).round(6).item()
+    100.0
+    """
+    return _sample_rate(DISCOUNTED, method, epsilon, cstar, states, _effective_horizon(discount))
+
+
+def episodic_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: int, horizon: ArrayLike) -> Floats:
+    r"""Rate of the transitions, H times the episodes, that a method needs to be epsilon-optimal, finite horizon.
+
+    Parameters
+    ----------
+    method : str
+        "minimax", "vi_lcb_subsampled", "vi_lcb_split", "lcb_q", "lcb_q_advantage" or "pevi_adv".
+    epsilon : (...) array_like of float
+        Accuracy, positive.
+    cstar : (...) array_like of float
+        :math:`C^*`, a maximum over steps (clipped where the source has it so), positive.
+    states : int
+        S.
+    horizon : (...) array_like of int
+        H.
+
+    Returns
+    -------
+    (...) float
+        :math:`S C^* H^x\varepsilon^{-2}`, x = 4 for "minimax" and the subsampled VI-LCB, 6 for H folds with Hoeffding
+        widths and for Q-learning; with reference and advantage a second term :math:`S C^* H^y\varepsilon^{-1}`, y = 5
+        ("lcb_q_advantage") or 6.5 ("pevi_adv").
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Orders without constants and logarithms; transitions change with the step. K episodes are KH transitions: divide by
+    H to compare with counts of episodes. Li et al. (2022), Shi et al. (2022) for Q-learning, Xie et al. (2021) for the
+    H folds and "pevi_adv". Status: published.
+
+    Examples
+    --------
+    >>> (episodic_rate("vi_lcb_split", 0.1, 2, 5, 10) / episodic_rate("minimax", 0.1, 2, 5, 10)).round(6).item()
+    100.0
+    """
+    return _sample_rate(EPISODIC, method, epsilon, cstar, states, _check.real_array("horizon", horizon, low=1.0))
+
+
+def horizon_exponent(widths: str, *, split: bool) -> float:
+    r"""Power of :math:`1/(1-\gamma)` in the loss of VI-LCB at a given N.
+
+    Parameters
+    ----------
+    widths : str
+        "hoeffding" or "bernstein".
+    split : bool
+        Whether every iteration has a fold of its own.
+
+    Returns
+    -------
+    float
+        3/2, plus 1/2 for Hoeffding's widths, plus 1/2 for splitting.
+
+    Raises
+    ------
+    ValueError
+        If `widths` is not one of the two.
+
+    Notes
+    -----
+    Li et al. state both gains: from :math:`(1-\gamma)^{-5}` samples (Hoeffding, split) to :math:`(1-\gamma)^{-3}`
+    (Bernstein, all samples reused), which is also the exponent 3/2 of `minimax_lower`. That Hoeffding's widths without
+    splitting have 2 is how the product splits up, not a theorem for that rule. Status: published (the two ends).
+
+    Examples
+    --------
+    >>> horizon_exponent("bernstein", split=False), horizon_exponent("hoeffding", split=True)
+    (1.5, 2.5)
+    """
+    hoeffding = _check.choice("widths", widths, ("hoeffding", "bernstein")) == "hoeffding"
+    return 1.5 + 0.5 * hoeffding + 0.5 * bool(split)
+
+
+def no_update(counts: ArrayLike, level: ArrayLike, discount: float) -> NDArray[np.bool_]:
+    r"""Whether Hoeffding's VI-LCB is certain to return its start policy, the most played actions.
+
+    Parameters
+    ----------
+    counts : (..., S, A) array_like of int
+        Visits; with splitting those of every fold, and all folds must answer True.
+    level : (...) array_like of float
+        L of the widths :math:`b = \sqrt{L/(N(s,a) \vee 1)}/(1-\gamma)`, at least 0.
+    discount : float
+        :math:`\gamma`, in [0, 1).
+
+    Returns
+    -------
+    (...) bool
+        True where :math:`\max_{s,a} N(s,a) \le L/(1-\gamma)^2`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Then every width of a visited pair is at least 1, rewards are at most 1 and the iteration starts at V = 0: no pair
+    has a positive index, and VI-LCB changes its policy only where V rises. (Unvisited pairs have reward 0 and a
+    positive width.) The converse does not hold. Even with L = 10 and :math:`\gamma = 0.9` some pair needs more than
+    1000 visits a fold. Exact, up to 1e-12 of the threshold. Status: derived.
+
+    Examples
+    --------
+    >>> no_update([[[1000, 3]], [[1001, 0]]], 10.0, 0.9).tolist()
+    [True, False]
+    """
+    visits, lvl = _check.whole_array("counts", counts, min_ndim=2), _check.real_array("level", level, low=0.0)
+    h = _effective_horizon(_check.scalar("discount", discount))
+    return np.asarray(visits.max(axis=(-2, -1), initial=0) <= lvl * h**2 * (1.0 + 1e-12))
+
+
+def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
+    r"""Limit of the loss of planning in the empirical model on `instances.plug_in_failure`: a constant, though C* -> 1.
+
+    Parameters
+    ----------
+    discount : (...) array_like of float
+        :math:`\gamma`, in (1/2, 1).
+    stay : (...) array_like of float
+        Probability q with which the action that was hardly tried stays, in [0, 1].
+
+    Returns
+    -------
+    (...) float
+        :math:`\bigl(\frac1{2(1-\gamma)} - \frac1{1-\gamma q}\bigr)(e^{q-1}-e^{-1})`; NaN where q is not below
+        :math:`(2\gamma-1)/\gamma`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    The worse action was logged a Poisson number of times with mean 1 and never left. More than the limit is lost when
+    it left and is ahead all the same, which needs q near the better one. Status: derived.
+
+    Examples
+    --------
+    >>> plug_in_failure_loss(0.9, 0.65).round(3).item()
+    0.872
+    """
+    h, q = _effective_horizon(discount), _check.real_array("stay", stay, low=0.0, high=1.0)
+    gamma = 1.0 - 1.0 / h
+    _check.require("discount", gamma, gamma > 0.5, "in (0.5, 1)")
+    lost = 0.5 * h - 1.0 / (1.0 - gamma * q)
+    return _where(lost > 0.0, lost * (np.exp(q - 1.0) - math.exp(-1.0)))
+
+
+def vi_lcb_bias(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLike, level: ArrayLike) -> Floats:
+    r"""What VI-LCB without splitting loses on `instances.vi_lcb_failure` by punishing the less logged action.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Logged transitions.
+    cstar : (...) array_like of float
+        :math:`C^*`, greater than 1.
+    replicas : int
+        R.
+    discount : (...) array_like of float
+        :math:`\gamma`, in (1/2, 1).
+    level : (...) array_like of float
+        L, at least 0 and finite.
+
+    Returns
+    -------
+    (...) float
+        :math:`V_1(b_1-b_2)`, :math:`V_1 = \frac1{2(1-\gamma)}`, :math:`b_a = \frac1{1-\gamma}\sqrt{L/n_a}`,
+        :math:`n_1 = \frac N{2RC^*}`, :math:`n_2 = \frac NR(1-\frac1{C^*})`; 0 for C* <= 3/2.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Counts at their means, first order in the widths: :math:`(1-\gamma)^{-2}\sqrt{RC^*L/N}` up to a constant. A fresh
+    fold for each of T iterations multiplies it by :math:`\sqrt T`. Status: prediction.
+
+    Examples
+    --------
+    >>> vi_lcb_bias(10**7, 4.0, 1, 0.9, 1.0).round(4).item()
+    0.0265
+    """
+    _, value, widths, _ = _stay_exit(n, cstar, replicas, discount, level)
+    return np.asarray(np.maximum(0.0, value * (widths[0] - widths[1])))
+
+
+def vi_lcb_normal_prediction(
+    n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLike, level: ArrayLike
+) -> Floats:
+    r"""Finite-N prediction of the worst loss of VI-LCB without splitting on `instances.stay_exit`; level 0 is plug-in.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Logged transitions.
+    cstar : (...) array_like of float
+        :math:`C^*`, greater than 1.
+    replicas : int
+        R.
+    discount : (...) array_like of float
+        :math:`\gamma`, in (1/2, 1).
+    level : (...) array_like of float
+        L, at least 0 and finite.
+
+    Returns
+    -------
+    (...) float
+        :math:`\sup_g g\,\bar\Phi\bigl(\frac{(1-b_2)g-(b_1-b_2)V_1}{\sigma}\bigr)` with
+        :math:`\sigma^2 = \gamma^2V_1^4\,p^*(1-p^*)\bigl(\frac{(1-b_1)^2}{n_1}+\frac{(1-b_2)^2}{n_2}\bigr)` and the
+        symbols of `vi_lcb_bias`; NaN where a width is 1 or more and the rule goes by counts.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Delta method for the index :math:`(1-b)/(1-\gamma\hat p)`, counts at their means. For L = 0 it is
+    :math:`0.17\sigma`, of order :math:`(1-\gamma)^{-3/2}\sqrt{RC^*/N}`. Compare measured slopes with this curve, not with its asymptote.
+    Status: prediction.
+
+    Examples
+    --------
+    >>> vi_lcb_normal_prediction(10**6, 4.0, 1, 0.9, [0.0, 1.0]).round(4).tolist()
+    [0.0037, 0.0534]
+    """
+    return _normal_sup(n, cstar, replicas, discount, level)[0]
+
+
+def vi_lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLike, level: ArrayLike) -> Floats:
+    r"""The gap in value at which `vi_lcb_normal_prediction` attains its supremum.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Logged transitions.
+    cstar : (...) array_like of float
+        :math:`C^*`, greater than 1.
+    replicas : int
+        R.
+    discount : (...) array_like of float
+        :math:`\gamma`, in (1/2, 1).
+    level : (...) array_like of float
+        L, at least 0 and finite.
+
+    Returns
+    -------
+    (...) float
+        :math:`V_1 - V_2`; 0.7518 sigma for L = 0. May exceed :math:`V_1 - 1`, the largest gap there is, at small N.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    Status: prediction.
+
+    Examples
+    --------
+    >>> vi_lcb_normal_gap(10**6, 4.0, 1, 0.9, 0.0).round(4).item()
+    0.0162
+    """
+    return _normal_sup(n, cstar, replicas, discount, level)[1]
+
+
+def _stay_exit(
+    n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLike, level: ArrayLike
+) -> tuple[Floats, Floats, list[Floats], list[Floats]]:
+    """Discount, value of the better action, widths and expected counts of both actions."""
+    rounds, c, h = _rounds(n), _cstar(cstar), _effective_horizon(discount)
+    _check.require("cstar", c, c > 1.0, "greater than 1")
+    gamma = 1.0 - 1.0 / h
+    _check.require("discount", gamma, gamma > 0.5, "in (0.5, 1)")
+    lvl, count = _check.real_array("level", level, low=0.0), _check.whole("replicas", replicas, low=1)
+    visits = [np.asarray(rounds / (2.0 * count * c)), np.asarray(rounds * (c - 1.0) / (c * count))]
+    return gamma, np.asarray(0.5 * h), [np.asarray(h * np.sqrt(lvl / m)) for m in visits], visits
+
+
+def _normal_sup(
+    n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLike, level: ArrayLike
+) -> tuple[Floats, Floats]:
+    """sup over z of z Phibar(z + c), by bisection on the slope of its logarithm; times sigma/(1 - b_2)."""
+    from scipy.special import log_ndtr
+
+    gamma, value, (b1, b2), visits = _stay_exit(n, cstar, replicas, discount, level)
+    certain = (b1 < 1.0) & (b2 < 1.0)
+    b1, b2 = np.where(certain, b1, 0.0), np.where(certain, b2, 0.0)
+    spread = (2.0 * gamma - 1.0) * (1.0 - gamma) / gamma**2
+    sigma = gamma * value**2 * np.sqrt(spread * ((1.0 - b1) ** 2 / visits[0] + (1.0 - b2) ** 2 / visits[1]))
+    shift = -value * (b1 - b2) / sigma
+
+    def slope(z: Floats) -> Floats:  # of log z + log Phibar(z + shift); falls from +inf to below 0
+        hazard = np.exp(-0.5 * (z + shift) ** 2 - log_ndtr(-(z + shift))) / math.sqrt(2.0 * math.pi)
+        return np.asarray(1.0 / z - hazard)
+
+    z = _root(slope, np.full(shift.shape, 1e-12), np.abs(shift) + 2.0)
+    gap = sigma * z / (1.0 - b2)
+    return _where(certain, gap * np.exp(log_ndtr(-(z + shift)))), _where(certain, gap)
+
+
+def _root(falling: Callable[[Floats], Floats], low: Floats, high: Floats) -> Floats:
+    for _ in range(100):  # bisection in log z: 100 halvings leave nothing of a double
+        middle = np.sqrt(low * high)
+        up = falling(middle) > 0.0
+        low, high = np.where(up, middle, low), np.where(up, high, middle)
+    return low
+
+
+def _sample_rate(
+    table: dict[str, tuple[float, float | None]],
+    method: str,
+    epsilon: ArrayLike,
+    cstar: ArrayLike,
+    states: int,
+    length: Floats,
+) -> Floats:
+    first, second = table[_check.choice("method", method, tuple(table))]
+    small, c = _epsilon(epsilon), _check.real_array("cstar", cstar, low=0.0)
+    total = length**first / small**2
+    if second is not None:
+        total = total + length**second / small
+    return np.asarray(_states(states) * c * total)
+
+
+def _rounds(n: ArrayLike) -> Floats:
+    return _check.real_array("n", n, low=1.0)
+
+
+def _cstar(cstar: ArrayLike) -> Floats:
+    return _check.real_array("cstar", cstar, low=1.0)
+
+
+def _states(states: int, low: int = 1) -> int:
+    return _check.whole("states", states, low=low)
+
+
+def _epsilon(epsilon: ArrayLike) -> Floats:
+    small = _check.real_array("epsilon", epsilon)
+    _check.require("epsilon", small, small > 0.0, "positive")
+    return small
+
+
+def _effective_horizon(discount: ArrayLike) -> Floats:
+    gamma = _check.real_array("discount", discount, low=0.0)
+    _check.require("discount", gamma, gamma < 1.0, "in [0, 1)")
+    return np.asarray(1.0 / (1.0 - gamma))
+
+
+def _where(stated: NDArray[np.bool_], bound: Floats) -> Floats:
+    return np.asarray(np.where(stated, bound, np.nan))

@@ -1,0 +1,278 @@
+"""Minari: the same numbers after the round trip, real episodes of Gymnasium, ends that absorb, one error a mistake."""
+
+import itertools
+import re
+import sys
+from types import SimpleNamespace
+
+import gymnasium
+import minari
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+from minari.data_collector import EpisodeBuffer
+
+from pessimism.interop.gymnasium import mdp_from_env
+from pessimism.interop.minari import from_minari, to_minari
+from pessimism.mdp import MDP, MDPData, Transitions
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*(is set to None|env_spec is None):UserWarning:minari")
+
+
+@pytest.fixture(autouse=True)
+def local_datasets(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+
+
+def same_log(one, two):
+    for name in ("states", "actions", "rewards", "next_states"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
+FOUR, TWO = Discrete(4), Discrete(2)
+
+
+def stored(*episodes, observations=FOUR, actions=TWO):
+    """A data set of episodes (observations, actions, rewards, terminated)."""
+    buffers = [
+        EpisodeBuffer(
+            observations=np.array(seen),
+            actions=np.array(done),
+            rewards=earned,
+            terminations=[False] * (len(earned) - 1) + [ended],
+            truncations=[False] * (len(earned) - 1) + [not ended],
+        )
+        for seen, done, earned, ended in episodes
+    ]
+    name = f"test/case-v{len(minari.list_local_datasets())}"
+    return minari.create_dataset_from_buffers(name, buffers, observation_space=observations, action_space=actions)
+
+
+ENDS_IN_3 = ([0, 1, 3], [0, 1], [0.0, -2.0], True)
+STOPS_IN_2 = ([1, 1, 2], [1, 1], [0.5, 0.0], False)
+
+
+def random_mdp(horizon):
+    rng = np.random.default_rng(7)
+    return MDP.dense(rng.dirichlet(np.ones(5), (5, 3)), rng.normal(size=(5, 3, 5)), horizon=horizon)
+
+
+@pytest.mark.parametrize("horizon", [1, 6])
+def test_the_round_trip_is_exact(horizon):
+    log = random_mdp(horizon).sample_log(np.full((5, 3), 1 / 3), n=9, rng=1)
+    to_minari(log, "random/uniform-v0", n_states=5, n_actions=3)
+    back = from_minari("random/uniform-v0", horizon=horizon)
+    same_log(back.transitions, log)
+    assert (back.n_states, back.n_actions, back.lengths.tolist()) == (5, 3, [horizon] * 9)
+    assert not back.terminated.any()
+    ours = back.data(per_step=True)
+    direct = MDPData.from_transitions(log, n_states=5, n_actions=3, per_step=True)
+    for name in ("counts", "next_states", "next_counts", "reward_sums"):
+        np.testing.assert_array_equal(getattr(ours, name), getattr(direct, name))
+    assert ours.reward_range == direct.reward_range
+    flat = from_minari("random/uniform-v0")
+    same_log(
+        flat.transitions, Transitions(*(x.ravel() for x in (log.states, log.actions, log.rewards, log.next_states)))
+    )
+    np.testing.assert_array_equal(flat.data().counts, direct.counts.sum(axis=0))
+
+
+def test_episodes_that_terminate_come_back_too():
+    dataset = stored(ENDS_IN_3, ([1, 3], [0], [1.0], True), STOPS_IN_2)
+    log = from_minari(dataset, horizon=2)
+    again = to_minari(log.transitions, "again/case-v0", terminated=log.terminated, n_states=4, n_actions=2)
+    for one, two in zip(dataset.iterate_episodes(), again.iterate_episodes(), strict=True):
+        for name in ("observations", "actions", "rewards", "terminations", "truncations"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    back = from_minari(again, horizon=2)
+    same_log(back.transitions, log.transitions)
+    np.testing.assert_array_equal(back.terminated, log.terminated)
+    np.testing.assert_array_equal(back.lengths, [2, 1, 2])
+
+
+def walk(env, episodes, seed):
+    """Episodes of a uniform agent, and every (s, a, r, s', terminated) beside them."""
+    rng, rows, buffers = np.random.default_rng(seed), [], []
+    for k in range(episodes):
+        seen, done, earned, ends, cuts = [env.reset(seed=seed if k == 0 else None)[0]], [], [], [], []
+        while not (ends and (ends[-1] or cuts[-1])):
+            a = int(rng.integers(env.action_space.n))
+            s, reward, terminated, truncated, _ = env.step(a)
+            rows.append((seen[-1], a, float(reward), s, terminated))
+            for column, value in zip(
+                (seen, done, earned, ends, cuts), (s, a, reward, terminated, truncated), strict=True
+            ):
+                column.append(value)
+        arrays = map(np.array, (seen, done, earned, ends, cuts))
+        names = ("observations", "actions", "rewards", "terminations", "truncations")
+        buffers.append(EpisodeBuffer(**dict(zip(names, arrays, strict=True))))
+    return buffers, rows
+
+
+def test_a_real_log_of_a_lake_agrees_with_its_model():
+    env = gymnasium.make("FrozenLake-v1", max_episode_steps=8)
+    buffers, rows = walk(env, 60, seed=5)
+    dataset = minari.create_dataset_from_buffers("lake/uniform-v0", buffers, env=env)
+    log = from_minari("lake/uniform-v0")
+    s, a, r, t, ended = map(np.array, zip(*rows, strict=True))
+    same_log(log.transitions, Transitions(s, a, r, t))
+    np.testing.assert_array_equal(log.terminated, ended)
+    mdp = mdp_from_env(dataset.recover_environment(), horizon=8)
+    assert (log.n_states, log.n_actions) == (mdp.n_states, mdp.n_actions) == (16, 4)
+    padded = from_minari(dataset, horizon=8, n_states=mdp.n_states)
+    assert padded.transitions.states.shape == (60, 8)
+    assert 0 < ended.sum() < 60  # some were cut off
+    dense = np.zeros((16, 4, 16))
+    np.add.at(dense, (*np.indices((16, 4))[..., None], mdp.next_states[0]), mdp.probabilities[0])
+    x = padded.transitions
+    for i in np.ndindex(60, 8):
+        assert dense[x.states[i], x.actions[i], x.next_states[i]] > 0
+    assert padded.data(per_step=True).counts.sum(axis=(1, 2)).tolist() == [60] * 8
+    assert padded.data(per_step=True).horizon == 8
+    assert x.rewards.sum() == r.sum()
+
+
+def test_a_log_of_a_taxi_has_the_states_of_its_model():
+    name = max(name for name in gymnasium.registry if name.startswith("Taxi-"))
+    env = gymnasium.make(name, max_episode_steps=5)
+    mdp = mdp_from_env(env, discount=0.9)
+    # just before the passenger is let out where they want to go: at red, in the taxi
+    s = env.unwrapped.encode(0, 0, 4, 0)
+    (_, t, reward, ended), *_ = env.unwrapped.P[s][5]
+    dataset = stored(([s, t], [5], [reward], ended), observations=env.observation_space, actions=env.action_space)
+    assert from_minari(dataset).n_states == 500  # all that the log shows
+    log = from_minari(dataset, n_states=mdp.n_states)
+    assert (log.n_states, log.transitions.next_states.tolist()) == (501, [500])
+    assert mdp.next_states[s, 5][mdp.probabilities[s, 5] > 0].tolist() == [500]
+    env.close()
+
+
+def test_terminal_states_that_are_also_passed_get_a_state_beyond():
+    for other in (([0, 3, 0], [0, 0], [0.0, 0.0], False), ([3, 0], [0], [0.0], False)):
+        log = from_minari(stored(ENDS_IN_3, other))
+        assert log.n_states == 5
+        assert log.transitions.next_states.tolist()[:2] == [1, 4]
+    with pytest.raises(ValueError, match="n_states must be 5, got 4: a state that terminates is also passed"):
+        from_minari(stored(ENDS_IN_3, ([3, 0], [0], [0.0], False)), n_states=4)
+
+
+def test_what_follows_an_end_is_known_to_earn_nothing():
+    dataset = stored(ENDS_IN_3, ENDS_IN_3)
+    log = from_minari(dataset, horizon=5, n_states=5)
+    assert log.transitions.next_states.tolist() == [[1, 4, 4, 4, 4]] * 2
+    assert log.terminated.tolist() == [[False, True, False, False, False]] * 2
+    data = log.data()
+    assert data.counts[4].tolist() == [6, 0]
+    assert data.pair_sums[4].tolist() == [0, 0]
+    assert data.reward_range == (-2, 0)
+    assert log.data(reward_range=(-3, 1)).reward_range == (-3, 1)
+    assert from_minari(stored(([0, 1], [0], [-1.0], True))).data().reward_range == (-1, 0)
+    assert from_minari(stored(([0, 1], [0], [1.0], True))).data().reward_range == (0, 1)
+    assert from_minari(stored(([0, 1, 0], [0, 0], [-1.0, -2.0], False))).data().reward_range == (-2, -1)
+    with pytest.raises(ValueError, match="to be kept per step"):
+        from_minari(dataset).data(per_step=True)
+
+
+def test_spaces_may_start_anywhere():
+    log = from_minari(
+        stored(([5, 6], [-1], [1.0], False), observations=Discrete(2, start=5), actions=Discrete(2, start=-1))
+    )
+    assert (log.transitions.states.tolist(), log.transitions.next_states.tolist()) == ([0], [1])
+    assert (log.transitions.actions.tolist(), log.n_states, log.n_actions) == ([0], 2, 2)
+
+
+def test_other_spaces_are_refused():
+    box = Box(0, 1, (2,))
+    dataset = stored(([[0, 0], [1, 1]], [0], [1.0], False), observations=box)
+    with pytest.raises(
+        TypeError, match=r"dataset must have Discrete observations, got Box\(0.0, 1.0, \(2,\), float32\)"
+    ):
+        from_minari(dataset)
+    dataset = stored(([0, 1], [[0, 0]], [1.0], False), actions=box)
+    with pytest.raises(TypeError, match="dataset must have Discrete actions, got Box"):
+        from_minari(dataset)
+
+
+def fake(observations, actions=(0,), rewards=(0.0,)):
+    """What Minari itself would not have written."""
+    episode = SimpleNamespace(id=3, observations=observations, actions=actions, rewards=rewards, terminations=[False])
+    return SimpleNamespace(observation_space=FOUR, action_space=TWO, iterate_episodes=lambda: [episode])
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments", "message"),
+    [
+        (lambda: stored(ENDS_IN_3), {"n_states": 6}, "n_states must be 4, as the observations have, or 5, got 6"),
+        (lambda: stored(ENDS_IN_3), {"horizon": 1}, "horizon must fit every episode"),
+        (lambda: stored(ENDS_IN_3, STOPS_IN_2), {"horizon": 3}, "episode 1 has 2 steps, not 3"),
+        (lambda: stored(ENDS_IN_3), {"horizon": 0}, "horizon must be a whole number in [1, 2**53], got 0"),
+        (lambda: stored(ENDS_IN_3).filter_episodes(lambda _: False), {}, "dataset must hold at least one episode"),
+        (lambda: fake([0, 4]), {}, "episode 3: observations[1] must be a whole number in [0, 3], got 4"),
+        (lambda: fake([0, 1], actions=[2]), {}, "episode 3: actions[0] must be a whole number in [0, 1], got 2"),
+        (lambda: fake([0, 1], rewards=[np.nan]), {}, "episode 3: rewards[0] must be finite, got nan"),
+        (lambda: fake([0]), {}, "episode 3 must have one observation more than steps, got 1 observations, 1 actions"),
+    ],
+)
+def test_a_bad_data_set_is_one_error_that_names_its_episode(make, arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        from_minari(make(), **arguments)
+
+
+LOG = Transitions([[0, 1], [0, 0]], [[1, 0], [0, 0]], [[1.0, 0.0], [0.0, 0.0]], [[1, 1], [0, 1]])
+NAMES = (f"bad/case-v{i}" for i in itertools.count())
+
+
+@pytest.mark.parametrize(
+    ("log", "arguments", "message"),
+    [
+        (
+            Transitions([0], [0], [0.0], [0]),
+            {},
+            "log must have shape (episodes, steps), at least one of each, got (1,)",
+        ),
+        (Transitions([[]], [[]], [[]], [[]]), {}, "at least one of each, got (1, 0)"),
+        (
+            Transitions([[0, 1]], [[0, 0]], [[0.0, 0.0]], [[0, 0]]),
+            {},
+            "log.states[0, 1] must be where the step before it led, got 1",
+        ),
+        (
+            LOG,
+            {"terminated": [True, False]},
+            "terminated must be bool of shape (2, 2) as the log, got bool of shape (2,)",
+        ),
+        (LOG, {"terminated": [[1, 0], [0, 0]]}, "terminated must be bool of shape (2, 2) as the log, got int64"),
+        (
+            LOG,
+            {"terminated": [[False, False], [True, False]]},
+            "log.next_states[1, 1] must be absorbing after termination, got 1",
+        ),
+        (
+            Transitions([[0, 0]], [[0, 0]], [[0.0, 1.0]], [[0, 0]]),
+            {"terminated": [[True, False]]},
+            "log.rewards[0, 1] must be 0 after its episode has terminated, got 1.0",
+        ),
+        (LOG, {"n_states": 1}, "n_states must be a whole number in [2, 2**53], got 1"),
+        (LOG, {"n_actions": 1}, "n_actions must be a whole number in [2, 2**53], got 1"),
+    ],
+)
+def test_a_log_that_is_no_list_of_episodes_is_refused_before_anything_is_written(log, arguments, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        to_minari(log, next(NAMES), **arguments)
+    assert minari.list_local_datasets() == {}
+
+
+def test_names_are_local_and_taken_once():
+    with pytest.raises(FileNotFoundError, match="not found locally"):
+        from_minari("nobody/has-this-v0")
+    dataset = to_minari(LOG, "twice/case-v0")
+    assert (dataset.observation_space, dataset.action_space) == (TWO, TWO)
+    with pytest.raises(ValueError, match="already exists"):
+        to_minari(LOG, "twice/case-v0")
+
+
+def test_without_minari_an_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "minari", None)
+    for call in (lambda: to_minari(LOG, "no/case-v0"), lambda: from_minari("no/case-v0")):
+        with pytest.raises(ImportError, match=re.escape("this needs minari: pip install 'pessimism[rl]'")):
+            call()
