@@ -35,6 +35,11 @@ RULES = {
     "greedy": ("greedy", "vermillion", "s"),
     "most_played": ("most played (imitation)", "green", "^"),
     "bernstein_lcb": ("Bernstein LCB", "purple", "D"),
+    "plug_in": ("plug-in", "vermillion", "s"),
+    "behavior_cloning": ("behavior cloning", "green", "^"),
+    "vi_lcb": ("VI-LCB, Hoeffding", "blue", "o"),
+    "vi_lcb_split": ("VI-LCB, split", "sky", "v"),
+    "vi_lcb_bernstein": ("VI-LCB, Bernstein", "purple", "D"),
 }
 THEOREM: dict[str, Any] = {"color": "0.35", "linestyle": (0, (5, 2.5)), "linewidth": 1.1, "zorder": 3}
 

@@ -79,7 +79,7 @@ def test_corners():
     assert behavior.prescribe(mdp, cstar=3.0, mix=behavior.uniform(mdp)).tolist() == [[0.25] * 2] * 2
     with pytest.raises(ValueError, match=r"cstar must be in \[1, 3\] for this mix, got 3.1"):
         behavior.prescribe(mdp, cstar=3.1, mix=behavior.uniform(mdp))
-    with pytest.raises(ValueError, match="cstar must be 1, the policy's own law, for this mix, got 1.1"):
+    with pytest.raises(ValueError, match=r"cstar must be 1, the policy's own law, for this mix, got 1\.1"):
         behavior.prescribe(mdp, cstar=1.1, mix=behavior.expert(mdp))
     single = MDP.dense([[[0.5, 0.5]]] * 2, [[1.0], [0.0]], discount=0.5)
     assert np.array_equal(behavior.prescribe(single, cstar=1), behavior.expert(single))
@@ -116,7 +116,7 @@ def test_batches_of_cstar_and_models():
         mu = behavior.prescribe(mdp, cstar=cstar)
         assert mu.shape == (3, 4, *([horizon] if horizon else []), 3, 2)
         assert mdp.coverage(mu) == pytest.approx(np.broadcast_to(cstar, (3, 4)), rel=1e-12)
-        with pytest.raises(ValueError, match="cstar must be in .* got 50"):
+        with pytest.raises(ValueError, match=r"cstar must be in .* got 50"):
             behavior.prescribe(mdp, cstar=[1.0, 50.0], mix=np.full((*mdp.gaps.shape[2:],), 1 / 6))
         assert behavior.uniform(mdp).shape == (3, 1, *mu.shape[2:])
         assert mdp.coverage(behavior.uniform(mdp)) == pytest.approx(

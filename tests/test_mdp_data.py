@@ -156,7 +156,9 @@ def test_merging_keeps_only_what_all_logs_know_of_their_rewards():
 def test_merging_steps_and_batches():
     mdp = MDP.dense(*plain.tables(np.random.default_rng(2), 3, 2), horizon=3, reward_law="bernoulli")
     data = mdp.sample_episodes([0, 1, 0], n=9, size=(4, 1), rng=1)
-    log = MDPData.from_transitions(mdp.sample_log([0, 1, 1], n=5, size=2, rng=2), n_states=3, n_actions=2, per_step=True)
+    log = MDPData.from_transitions(
+        mdp.sample_log([0, 1, 1], n=5, size=2, rng=2), n_states=3, n_actions=2, per_step=True
+    )
     assert len(data.next_states) == 1  # one list serves all steps; those of the log differ by step
     merged = log.merge(data)
     assert merged.shape == (4, 2)
@@ -205,7 +207,7 @@ def test_nothing_left_is_nothing_to_the_last_digit():
 
 
 def test_every_way_to_subsample_has_its_probability(sized):
-    """Exact: 5 transitions of 3 kinds, 3 are kept. False alarm 1e-6 (Hoeffding, 9 outcomes); detects 0.01."""
+    """Exact: 5 transitions of 3 kinds, 3 are kept. False alarm 1e-6 (Hoeffding, 9 outcomes); detects 0.02."""
     runs = sized(100_000, 20_000)
     counts, next_counts = np.tile([[3, 2]], (runs, 1, 1)), np.tile([[[2, 1], [2, 0]]], (runs, 1, 1, 1))
     batch = MDPData(counts, [[[0, 0], [0, 0]]], next_counts, np.zeros((runs, 1, 2)))
@@ -303,16 +305,28 @@ BAD = [
     (lambda: data([2, 1]), ValueError, "counts must have shape"),
     (lambda: data([[2, 1, 0]]), ValueError, r"counts must end in shape \(1, 2\) to go with next_states, got \(1, 3\)"),
     (lambda: data([[2**53, 1]]), ValueError, "counts must total at most 2"),
-    (lambda: data(next_states=[[[0, 1], [0, 0]]]), ValueError, r"next_states\[0, 0, 1\] must be a whole number in \[0, 0\]"),
+    (
+        lambda: data(next_states=[[[0, 1], [0, 0]]]),
+        ValueError,
+        r"next_states\[0, 0, 1\] must be a whole number in \[0, 0\]",
+    ),
     (lambda: data(next_states=[[0, 0]]), ValueError, r"next_states must have shape \(S, A, B\) or \(H, S, A, B\)"),
     (lambda: data(next_states=[[[0, 0], [0]]]), ValueError, "next_states must be a rectangular array"),
-    (lambda: data(next_counts=[[[1, 0], [1, 0]]]), ValueError, r"next_counts.sum\(axis=-1\)\[0, 0\] must be equal to counts"),
+    (
+        lambda: data(next_counts=[[[1, 0], [1, 0]]]),
+        ValueError,
+        r"next_counts.sum\(axis=-1\)\[0, 0\] must be equal to counts",
+    ),
     (lambda: data(next_counts=[[[1, 1.5], [1, 0]]]), ValueError, r"next_counts\[0, 0, 1\] must be a whole number"),
     (lambda: data(next_counts=[[[2], [1]]]), ValueError, r"next_counts must have shape \(1, 2, 2\), got \(1, 2, 1\)"),
     (lambda: data(sums=[[3, 0]]), ValueError, r"reward_sums\[0, 0\] must be within counts x reward_range"),
     (lambda: data(sums=[[-1, 0]]), ValueError, r"reward_sums\[0, 0\] must be within counts"),
     (lambda: data(sums=[[[1, 1], [0, 1]]]), ValueError, r"reward_sums\[0, 1, 1\] must be within counts"),
-    (lambda: data(sums=[[0.5, 0]]), ValueError, r"reward_sums\[0, 0\] must be whole .* unless reward_law says otherwise"),
+    (
+        lambda: data(sums=[[0.5, 0]]),
+        ValueError,
+        r"reward_sums\[0, 0\] must be whole .* unless reward_law says otherwise",
+    ),
     (lambda: data(sums=[[-2, 0]], reward_range=(-1, 1)), ValueError, r"reward_sums\[0, 0\] must be whole and at most"),
     (lambda: data(sums=[[3, 0]], reward_range=(0, 2)), ValueError, r"reward_sums\[0, 0\] must be whole and at most"),
     (lambda: data(sums=[[0, math.nan]]), ValueError, r"reward_sums\[0, 1\] must be finite"),
@@ -323,20 +337,48 @@ BAD = [
     (lambda: Transitions([0, -1], [0, 0], [0, 0], [0, 0]), ValueError, r"states\[1\] must be a whole number"),
     (lambda: Transitions([0, 0], [0, 0.5], [0, 0], [0, 0]), ValueError, r"actions\[1\] must be a whole number"),
     (lambda: Transitions([0, 0], [0, 0], [0, math.nan], [0, 0]), ValueError, r"rewards\[1\] must be finite"),
-    (lambda: Transitions([0, 0], [0, 0], [0, 0], [0]), ValueError, r"next_states must have the shape \(2,\) of rewards"),
-    (lambda: MDPData.from_transitions(Transitions([0], [0], [0], [2]), n_states=2), ValueError, r"next_states\[0\] must be"),
-    (lambda: MDPData.from_transitions(Transitions([0], [2], [0], [0]), n_actions=2), ValueError, r"actions\[0\] must be"),
-    (lambda: MDPData.from_transitions(Transitions([0], [0], [0], [0]), n_states=0), ValueError, "n_states must be a whole"),
+    (
+        lambda: Transitions([0, 0], [0, 0], [0, 0], [0]),
+        ValueError,
+        r"next_states must have the shape \(2,\) of rewards",
+    ),
+    (
+        lambda: MDPData.from_transitions(Transitions([0], [0], [0], [2]), n_states=2),
+        ValueError,
+        r"next_states\[0\] must be",
+    ),
+    (
+        lambda: MDPData.from_transitions(Transitions([0], [2], [0], [0]), n_actions=2),
+        ValueError,
+        r"actions\[0\] must be",
+    ),
+    (
+        lambda: MDPData.from_transitions(Transitions([0], [0], [0], [0]), n_states=0),
+        ValueError,
+        "n_states must be a whole",
+    ),
     (
         lambda: MDPData.from_transitions(Transitions([0], [0], [2], [0]), reward_range=(0, 1)),
         ValueError,
         r"rewards\[0\] must be in reward_range \[0, 1\], got 2.0",
     ),
-    (lambda: MDPData.from_transitions(Transitions([0], [0], [0], [0]), per_step=True), ValueError, "log must have shape"),
+    (
+        lambda: MDPData.from_transitions(Transitions([0], [0], [0], [0]), per_step=True),
+        ValueError,
+        "log must have shape",
+    ),
     (lambda: MDPData.from_transitions(Transitions([2**30], [5], [0], [0])), ValueError, "labels must be 0, 1, 2"),
-    (lambda: LOG.merge(MDPData([[1]], [[[0]]], [[[1]]], [[0]])), ValueError, r"others\[0\] must have the states, actions"),
+    (
+        lambda: LOG.merge(MDPData([[1]], [[[0]]], [[[1]]], [[0]])),
+        ValueError,
+        r"others\[0\] must have the states, actions",
+    ),
     (lambda: LOG.merge(data(reward_range=(0, 2))), ValueError, r"others\[0\] must have reward_range \(0.0, 1.0\)"),
-    (lambda: LOG.folds(2, 0).merge(LOG.folds(3, 0)), ValueError, "the batches of the logs must have shapes that broadcast"),
+    (
+        lambda: LOG.folds(2, 0).merge(LOG.folds(3, 0)),
+        ValueError,
+        "the batches of the logs must have shapes that broadcast",
+    ),
     (lambda: LOG.mix(LOG, shares=(0.4, 0.4), n=2), ValueError, "shares must sum to 1"),
     (lambda: LOG.mix(LOG, shares=(1.0,), n=2), ValueError, "shares must hold one number for each of 2 logs"),
     (lambda: LOG.mix(LOG, shares=(1.0, 0.0), n=4), ValueError, "n must be at most the 3 transitions of the log, got 4"),
@@ -352,7 +394,11 @@ BAD = [
         "data must have fewer than 1e9 transitions",
     ),
     (lambda: LOG.split_episodes(), ValueError, "data must have a step axis: these are not logged episodes"),
-    (lambda: FLOW.sample_at(COUNTS, rng=0).subsample(1), ValueError, "data must have no step axis: divide logged episodes"),
+    (
+        lambda: FLOW.sample_at(COUNTS, rng=0).subsample(1),
+        ValueError,
+        "data must have no step axis: divide logged episodes",
+    ),
     (lambda: FLOW.sample_at(COUNTS, rng=0).folds(2), ValueError, "data must have no step axis"),
     (
         lambda: FLOW.sample_at(COUNTS, rng=0).split_episodes(),

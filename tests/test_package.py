@@ -33,6 +33,7 @@ def test_importing_the_package_loads_nothing_heavy():
 
 def test_importing_a_rule_loads_only_numpy():
     assert loaded_by("from pessimism.bandits import lcb, exact, bounds, instances") == {"numpy"}
+    assert loaded_by("from pessimism.mdp import MDP, plan, behavior") == {"numpy"}
     assert loaded_by("from pessimism import sweep, rates, plotting") == {"numpy"}
 
 
@@ -74,44 +75,68 @@ def test_bounds_state_their_status():
 
 
 def test_exported_names_exist():
-    for name in [*modules(), "pessimism.bandits", "pessimism.testing"]:
+    for name in [*modules(), "pessimism.bandits", "pessimism.mdp", "pessimism.testing"]:
         module = importlib.import_module(name)
         for exported in getattr(module, "__all__", []):
             assert hasattr(module, exported), f"{name}.{exported}"
 
 
-KERNEL_TWINS = {  # kernel: the test that holds its plain twin
-    "draw_rounds": "tests/test_model.py",
-    "best_index": "tests/test_rules.py",
-    "binomial_row": "tests/test_kernels.py",
-    "tails": "tests/test_kernels.py",
-    "overtakes": "tests/test_kernels.py",
-    "overtakes_normal": "tests/test_exact.py",
-    "against_unseen": "tests/test_kernels.py",
-    "error_probability": "tests/test_exact.py",
-    "stirling_error": "tests/test_kernels.py",
-    "log_binomial": "tests/test_kernels.py",
-    "log_most_played_error": "tests/test_exact.py",
-}
-HELPERS = {  # reached through the kernels above
-    "signed_width", "arm_row", "normal_above", "tabulate", "log_minority", "log_majority_error",
+KERNEL_TWINS = {  # file of kernels: {kernel: the test file that holds its plain twin}
+    "pessimism/bandits/_kernels.py": {
+        "draw_rounds": "tests/test_model.py",
+        "best_index": "tests/test_rules.py",
+        "binomial_row": "tests/test_kernels.py",
+        "tails": "tests/test_kernels.py",
+        "overtakes": "tests/test_kernels.py",
+        "overtakes_normal": "tests/test_exact.py",
+        "against_unseen": "tests/test_kernels.py",
+        "error_probability": "tests/test_exact.py",
+        "stirling_error": "tests/test_kernels.py",
+        "log_binomial": "tests/test_kernels.py",
+        "log_most_played_error": "tests/test_exact.py",
+    },
+    "pessimism/mdp/_kernels.py": dict.fromkeys(
+        (
+            "policy_matrices", "backward", "forward", "action_values", "improve", "follow", "sweep", "bicgstab",
+            "solve", "solve_many", "plan_backward",
+        ),
+        "tests/test_mdp_kernels.py",
+    ),
+    "pessimism/mdp/_exact_kernels.py": dict.fromkeys(
+        ("binomial_row", "tails", "overtakes", "by_counts", "error_probability"), "tests/test_mdp_exact.py"
+    ),
+    "pessimism/mdp/_pessimism_kernels.py": dict.fromkeys(
+        ("bernstein_sweep", "bernstein_fixed_points", "bernstein_backward", "lcb_q"), "tests/test_mdp_rules.py"
+    ),
+}  # fmt: skip
+HELPERS = {  # file of kernels: those reached through the kernels above
+    "pessimism/bandits/_kernels.py": {
+        "signed_width", "arm_row", "normal_above", "tabulate", "log_minority", "log_majority_error",
+    },
 }  # fmt: skip
 
 
+def functions_in(file):
+    return [node for node in ast.parse((ROOT / file).read_text()).body if isinstance(node, ast.FunctionDef)]
+
+
+def kernel_files():
+    return [str(file.relative_to(ROOT)) for file in sorted(ROOT.glob("pessimism/*/_*kernels.py"))]
+
+
 def test_every_kernel_has_a_twin():
-    tree = ast.parse((ROOT / "pessimism/bandits/_kernels.py").read_text())
-    kernels = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-    assert kernels == set(KERNEL_TWINS) | HELPERS
-    for file in KERNEL_TWINS.values():
-        assert (ROOT / file).exists()
+    for file in kernel_files():
+        twins = KERNEL_TWINS[file]
+        assert {node.name for node in functions_in(file)} == set(twins) | HELPERS.get(file, set()), file
+        assert all((ROOT / test).exists() for test in twins.values())
 
 
 def test_kernels_are_compiled_the_way_the_design_says():
     """cache=True, nogil=True, nothing else: no fastmath, no parallel."""
-    tree = ast.parse((ROOT / "pessimism/bandits/_kernels.py").read_text())
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef):
-            assert [ast.unparse(decorator) for decorator in node.decorator_list] == ["njit(cache=True, nogil=True)"]
+    for file in kernel_files():
+        for node in functions_in(file):
+            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
+            assert decorators == ["njit(cache=True, nogil=True)"], f"{file}: {node.name}"
 
 
 def test_the_readme_runs(tmp_path, monkeypatch):

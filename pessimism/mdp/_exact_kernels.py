@@ -72,7 +72,7 @@ def overtakes(
         t = start + stride * k  # the other is ahead from outcome t on
         if t <= -TIE:
             term = row[k] * other_tail[0]
-        elif t >= other:
+        elif t >= other - 1 + TIE:  # behind it whatever the outcome
             break
         else:
             j = math.ceil(t - TIE)

@@ -134,7 +134,7 @@ def improve(
         else:
             policy[s] = choice
         improved[s] = best
-        change = best - values[s]
+        change = best - values[s] if values[s] == values[s] else np.inf  # NaN must not pass for converged
         lowest, highest = min(lowest, change), max(highest, change)
     return lowest, highest
 

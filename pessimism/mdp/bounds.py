@@ -419,7 +419,7 @@ def subsampled_episodes(
 
 
 def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike) -> Floats:
-    r"""Number of transitions without which no rule is epsilon-optimal on both models of a pair, with an explicit constant.
+    r"""Number of transitions without which no rule is epsilon-optimal on both of two models, explicit constant.
 
     Parameters
     ----------
@@ -617,7 +617,7 @@ def no_update(counts: ArrayLike, level: ArrayLike, discount: float) -> NDArray[n
 
 
 def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
-    r"""Limit of the loss of planning in the empirical model on `instances.plug_in_failure`: a constant, though C* -> 1.
+    r"""Least that plug-in planning loses on `instances.plug_in_failure` as N grows: a constant, though C* tends to 1.
 
     Parameters
     ----------
@@ -639,8 +639,9 @@ def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
 
     Notes
     -----
-    The worse action was logged a Poisson number of times with mean 1 and never left. More than the limit is lost when
-    it left and is ahead all the same, which needs q near the better one. Status: derived.
+    The worse action was logged a Poisson number of times with mean 1 and never left, so its empirical value is the
+    largest there is. More is lost where it left and is ahead all the same: a fifth more at :math:`\gamma = 0.75`,
+    next to nothing at 0.9. Status: derived.
 
     Examples
     --------
@@ -728,8 +729,8 @@ def vi_lcb_normal_prediction(
     Notes
     -----
     Delta method for the index :math:`(1-b)/(1-\gamma\hat p)`, counts at their means. For L = 0 it is
-    :math:`0.17\sigma`, of order :math:`(1-\gamma)^{-3/2}\sqrt{RC^*/N}`. Compare measured slopes with this curve, not with its asymptote.
-    Status: prediction.
+    :math:`0.17\sigma`, of order :math:`(1-\gamma)^{-3/2}\sqrt{RC^*/N}`. Compare measured slopes with this curve, not
+    with its asymptote. Status: prediction.
 
     Examples
     --------

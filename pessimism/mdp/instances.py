@@ -4,7 +4,8 @@ Their law follows the optimal action, so they show how a rule behaves and never 
 `lower_bounds`. All are **stay-exit replicas**: decision states in which action a earns 1 and stays with probability
 :math:`p_a`, else falls into a sink worth nothing. There :math:`V = 1/(1-\gamma p)`; with
 :math:`p^* = (2\gamma-1)/\gamma` the decision states have half of the occupancy, :math:`D = (1-\gamma)V = 1/2`, and the
-variance of a next value is as large as it can be up to a constant. Their losses are exact: `exact.stay_exit_loss`.
+variance of the next value is of order :math:`1/(1-\gamma)`, on average the largest there can be. Their losses are
+exact: `exact.stay_exit_loss`.
 
 All constructions are derived here. They have the shape of the hard instances in Rashidinejad et al. (2021),
 arXiv:2103.12021, but are not that paper's own.
@@ -143,8 +144,8 @@ def plug_in_failure(n: int, *, discount: float, stay: float | None = None, best:
     discount : float
         :math:`\gamma`, in (1/2, 1).
     stay : float, optional
-        Probability q, in [0, :math:`p^*`), with which the worse action stays. Default: the q that maximises the limit
-        of the loss.
+        Probability q, in [0, :math:`p^*`), with which the worse action stays. Default: the q that maximises
+        `bounds.plug_in_failure_loss`.
     best : {0, 1}
         The better action.
 
@@ -162,7 +163,7 @@ def plug_in_failure(n: int, *, discount: float, stay: float | None = None, best:
     -----
     The plug-in rule errs when the worse action was logged, never left, and the better one left once. Its loss is at
     least :math:`(V_1 - V_2)[(1-\frac{1-q}n)^n - (1-\frac1n)^n - \frac12(1-\mu_1(1-p^*))^n]`, which tends to
-    :math:`(V_1-V_2)(e^{q-1}-e^{-1})` (`bounds.plug_in_failure_loss`) as n grows and C* tends to 1; at
+    :math:`(V_1-V_2)(e^{q-1}-e^{-1})` (`bounds.plug_in_failure_loss`) as n grows and C* tends to 1: at
     :math:`\gamma = 0.9` that is 17 % of the optimal value. Derived here.
 
     Examples

@@ -22,7 +22,9 @@ FALSE_ALARM = 1e-6
 """Probability with which a rule that keeps its claim is refuted, in each of the two models."""
 
 SETS = 400
-FEW, MANY = 1000, 10**8
+FEW, MANY, TOSSES = 1000, 10**8, 10**6
+"""Visits: of a fork, of what it leads to, and of a state that tosses a coin (so many that a missing root shows)."""
+
 NOISY = 4
 """States whose value is uncertain, in each model: all of them have to be covered at once."""
 
@@ -34,7 +36,7 @@ def coins(discount: float, horizon: int | None) -> tuple[MDP, list[int]]:
     moves[range(size), 0, range(size)] = 1.0
     moves[:, 1, -1] = 1.0
     rewards[:NOISY, 0] = 0.5
-    return _model(moves, rewards, discount, horizon), [FEW] * NOISY + [0]
+    return _model(moves, rewards, discount, horizon), [TOSSES] * NOISY + [0]
 
 
 def forks(discount: float, horizon: int | None) -> tuple[MDP, list[int]]:
@@ -106,8 +108,8 @@ def _cause(transitions: bool, unseen: bool, known_rewards: bool) -> str:
         )
     if not transitions:
         return (
-            "Its widths do not cover the noise of the rewards: are they subtracted, of the order 1/sqrt(N(s, a)), "
-            "and with a logarithm for all pairs at once?"
+            "Its widths do not cover the noise of the rewards: they must be subtracted, be of the order "
+            "1/sqrt(N(s, a)), and have a logarithm for all pairs at once"
         )
     rewards = "" if known_rewards else "They cover the noise of the rewards. "
     return (

@@ -7,7 +7,7 @@ which every known slip has values of its own (`probe`).
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import permutations
 from typing import Any, NamedTuple
 
@@ -56,7 +56,7 @@ class Case(NamedTuple):
 def cases(draw: st.DrawFn, horizon: int | None) -> Case:
     # the model last: what comes before then stays in place while it shrinks
     action_order, state_order = draw(ORDERS), draw(ORDERS)
-    shift, scale = draw(st.sampled_from([-1.0, 1.0, -4.0])), draw(st.sampled_from([4.0, 0.25]))
+    shift, scale = draw(st.sampled_from([-1.0, -0.25, -4.0])), draw(st.sampled_from([4.0, 0.25]))
     mdp = draw(_mdps(4, 3, horizon, DRAWN_DISCOUNTS if horizon is None else EPISODIC_DISCOUNTS))
     return case_of(mdp, action_order, state_order, shift, scale)
 
@@ -85,6 +85,13 @@ class Subject:
     tolerance: float
     horizon: int | None
     waived: frozenset[str]
+    causes: dict[str, str | None] = field(default_factory=dict)
+
+    def cause(self, what: str, find: "Callable[[Subject], str | None]") -> str | None:
+        """What `find` says, which is asked once."""
+        if what not in self.causes:
+            self.causes[what] = find(self)
+        return self.causes[what]
 
     def ask(self, mdp: MDP, promise: str = "contract") -> Answer:
         """The planner's answer about a copy of `mdp`; a PlannerError if it is not one."""
@@ -128,14 +135,14 @@ def repeat(subject: Subject, case: Case, answer: Answer) -> None:
 def value(subject: Subject, case: Case, answer: Answer) -> None:
     wrong = wrong_value(subject, case.mdp, answer)
     if wrong is not None:
-        cause = likely_cause(subject)
+        cause = subject.cause("value", likely_cause)
         raise subject.error("value", wrong if cause is None else f"{cause}. Where it shows: {wrong}", case.mdp, answer)
 
 
 def policy(subject: Subject, case: Case, answer: Answer) -> None:
     wrong = wrong_policy(subject, case.mdp, answer)
     if wrong is not None:
-        cause = likely_policy_cause(subject)
+        cause = subject.cause("policy", likely_policy_cause)
         raise subject.error("policy", wrong if cause is None else f"{cause}. Where it shows: {wrong}", case.mdp, answer)
 
 
@@ -156,12 +163,19 @@ def batch(subject: Subject, case: Case, answer: Answer) -> None:
     family = relatives(case.mdp)
     together = subject.ask(family, "batch")
     wrong = wrong_value(subject, family, together) or wrong_policy(subject, family, together)
-    if wrong is not None:
-        text = (
-            f"in a batch of models of shape {RELATIVES}, of which this is the first, {wrong}. Alone it is planned "
-            "well: axes are counted from the end, and a batch has not converged before its last model has"
-        )
-        raise subject.error("batch", text, case.mdp, answer)
+    if wrong is None or any(_is_wrong_alone(subject, family, index) for index in np.ndindex(*RELATIVES)):
+        return  # what is wrong with a model alone, other promises say better
+    text = (
+        f"in a batch of models of shape {RELATIVES}, of which this is number 1, {wrong}. Alone they are planned well: "
+        "axes are counted from the end, and a batch has not converged before its last model has"
+    )
+    raise subject.error("batch", text, case.mdp, answer)
+
+
+def _is_wrong_alone(subject: Subject, family: MDP, index: tuple[int, ...]) -> bool:
+    mdp = changed(family, probabilities=family.probabilities[index], rewards=family.rewards[index])
+    alone = subject.ask(mdp)
+    return bool(wrong_value(subject, mdp, alone) or wrong_policy(subject, mdp, alone))
 
 
 def states(subject: Subject, case: Case, answer: Answer) -> None:
@@ -288,7 +302,8 @@ def permuted_actions(mdp: MDP, order: Ints) -> MDP:
 def relatives(mdp: MDP) -> MDP:
     p, r, start = mdp.probabilities, mdp.rewards, mdp.start
     backwards = np.flip(r, axis=-2 if mdp.per_successor else -1)
-    family = [(p, r), (p, -r), (p[..., ::-1], r), (p, backwards), (p, 0 * r), (p[..., ::-1], 3 * backwards)]
+    # the first and the last need no sweep at all
+    family = [(p, 0 * r), (p, r), (p, -r), (p[..., ::-1], 3 * r), (p, backwards), (p, 0 * r)]
     tables, rewards = (np.stack(x).reshape(*RELATIVES, *x[0].shape) for x in zip(*family, strict=True))
     if not mdp.per_successor and rewards.shape[-mdp.next_states.ndim :] == mdp.next_states.shape:
         rewards = np.broadcast_to(rewards[..., None], tables.shape)  # it would be taken for rewards per successor
@@ -302,7 +317,7 @@ def probe(horizon: int | None) -> MDP:
     """A model on which every slip below has values of its own: padding, a successor named twice, no symmetry."""
     successors = [[[1, 2, 0], [2, 0, 2]], [[0, 1, 0], [0, 2, 1]], [[2, 0, 0], [1, 0, 0]]]
     weights = [[[3, 2, 5], [6, 3, 1]], [[7, 3, 0], [4, 4, 2]], [[9, 1, 0], [4, 6, 0]]]
-    rewards = [[0.17, 0.71], [0.83, 0.29], [0.05, 0.41]]
+    rewards = [[0.17, 0.31], [0.83, 0.29], [0.41, 0.35]]
     return MDP(successors, np.array(weights) / 10, rewards, [0.5, 0.3, 0.2], 0.9, horizon=horizon)
 
 

@@ -12,6 +12,11 @@ from hypothesis.strategies import SearchStrategy
 SHRINKS = 300
 """Smaller cases to try once a promise is found broken: the message then comes within seconds."""
 
+
+class _Enough(BaseException):
+    """The budget is spent. No Exception, as Hypothesis would take one for a failure to shrink."""
+
+
 Case = TypeVar("Case")
 Answer = TypeVar("Answer")
 Error = TypeVar("Error", bound=AssertionError)
@@ -75,7 +80,9 @@ def smallest(
     def fails(case: Case) -> bool:
         nonlocal least, left
         left -= 1
-        error = judge(case, (name,)).get(name) if left >= 0 else None
+        if left < 0:
+            raise _Enough
+        error = judge(case, (name,)).get(name)
         least = error or least
         return error is not None
 
@@ -90,6 +97,6 @@ def _search(
 ) -> None:
     """Try the condition on drawn cases, and on smaller ones where it holds; what it finds, it keeps itself."""
     quiet = settings(max_examples=examples, phases=phases, database=None, deadline=None, verbosity=Verbosity.quiet)
-    # flaky: the condition ran out of its budget, or the function under test has a memory
-    with suppress(NoSuchExample, Flaky):
+    # flaky: the function under test has a memory
+    with suppress(NoSuchExample, Flaky, _Enough):
         find(strategy, condition, settings=quiet, random=Random(0))

@@ -7,6 +7,7 @@ that are never left, are common.
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from hypothesis import strategies as st
@@ -31,6 +32,11 @@ STEPS = 100
 
 ABSORBING = 3
 """One state in ABSORBING + 1 or so is never left."""
+
+# made once: Hypothesis then knows them again
+REWARDS, KINDS = st.integers(0, STEPS), st.integers(0, ABSORBING)
+VISITS, SHARES = st.integers(-GRID // UNPULLED, GRID), st.integers(0, GRID)
+WEIGHTS = st.integers(-2, 4)
 
 
 def mdps(
@@ -196,24 +202,34 @@ def _mdps(draw: st.DrawFn, max_states: int, max_actions: int, horizon: int | Non
     steps = horizon if horizon is not None and draw(st.booleans()) else 1
     core = draw(st.integers(1, max_states)), draw(st.integers(1, max_actions))
     per_successor = draw(st.booleans())
-    successors, weights = _lists(draw, (steps, *core), st.integers(-2, 4))
-    absorbing = np.array(draw(_several(core[0], st.integers(0, ABSORBING)))) == ABSORBING
+    successors = _lists(draw, (steps, *core))
+    weights = _weights(draw, successors.shape)
+    absorbing = np.array(draw(_several(core[0], KINDS))) == ABSORBING
     successors[:, absorbing] = np.flatnonzero(absorbing)[:, None, None]
     shape = successors.shape if per_successor else successors.shape[:-1]
-    rewards = np.reshape(draw(_several(math.prod(shape), st.integers(0, STEPS))), shape) / STEPS
+    rewards = np.reshape(draw(_several(math.prod(shape), REWARDS)), shape) / STEPS
     tables = successors, weights / weights.sum(axis=-1, keepdims=True), rewards
     if horizon is None:
         tables = successors[0], tables[1][0], rewards[0]
     return MDP(*tables, draw(_laws((core[0],), zeros=True)), discount, horizon=horizon)
 
 
-def _lists(draw: st.DrawFn, pairs: tuple[int, ...], weights: SearchStrategy[int]) -> tuple[Ints, Ints]:
-    """Successors (*pairs, B) and their weights, at least 0 and not all 0; the states are the axis before the last."""
+def _lists(draw: st.DrawFn, pairs: tuple[int, ...]) -> Ints:
+    """Successors (*pairs, B); the states are the axis before the last."""
     shape = (*pairs, draw(st.integers(1, MAX_SUCCESSORS)))
-    drawn = np.reshape(draw(_several(math.prod(shape), st.integers(0, pairs[-2] - 1), weights)), (*shape, 2))
-    successors, weight = drawn[..., 0].astype(np.int64), np.maximum(drawn[..., 1].astype(np.int64), 0)
-    weight[..., 0] += ~weight.any(axis=-1)  # weights of 0 are no law; nothing to filter
-    return successors, weight
+    return np.reshape(draw(_several(math.prod(shape), _below(pairs[-2]))), shape).astype(np.int64)
+
+
+@lru_cache
+def _below(size: int) -> SearchStrategy[int]:
+    return st.integers(0, size - 1)
+
+
+def _weights(draw: st.DrawFn, shape: tuple[int, ...]) -> Ints:
+    """Weights of list entries, at least 0 and in no list all 0."""
+    weights: Ints = np.maximum(np.reshape(draw(_several(math.prod(shape), WEIGHTS)), shape).astype(np.int64), 0)
+    weights[..., 0] += ~weights.any(axis=-1)  # weights of 0 are no law; nothing to filter
+    return weights
 
 
 def _step_laws(n_states: int, n_actions: int, horizon: int | None, zeros: bool) -> SearchStrategy[Floats]:
@@ -235,9 +251,9 @@ def _mdp_data(
     pairs = draw(st.integers(1, max_states)), draw(st.integers(1, max_actions))
     lists = (horizon if horizon is not None and draw(st.booleans()) else 1, *pairs)
     per_successor = draw(st.booleans())
-    successors, _ = _lists(draw, lists, st.just(1))
+    successors = _lists(draw, lists)
     shape = (*size, *(() if horizon is None else (horizon,)), *pairs)
-    drawn = draw(_several(math.prod(shape), st.integers(-GRID // UNPULLED, GRID), st.integers(0, GRID)))
+    drawn = draw(_several(math.prod(shape), VISITS, SHARES))
     steps, share = np.reshape(drawn, (-1, pairs[1], 2)).astype(np.int64).transpose(2, 0, 1)
     counts = np.ceil(max_visits * (np.maximum(steps, 0) / GRID) ** 3).astype(np.int64)
     if not ties:
@@ -254,9 +270,7 @@ def _mdp_data(
 
 def _split(draw: st.DrawFn, counts: Ints, width: int) -> Ints:
     """Counts (...) divided among successors (..., B) in proportion to drawn weights."""
-    drawn = draw(_several(counts.size * width, st.integers(-2, 4)))
-    weights: Ints = np.maximum(np.reshape(drawn, (*counts.shape, width)).astype(np.int64), 0)
-    weights[..., 0] += ~weights.any(axis=-1)
+    weights = _weights(draw, (*counts.shape, width))
     shares: Ints = np.floor(counts[..., None] * (weights / weights.sum(axis=-1, keepdims=True))).astype(np.int64)
     most = weights.argmax(axis=-1)[..., None]  # has room for what rounding left over
     rest = counts - shares.sum(axis=-1)
