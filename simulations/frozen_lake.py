@@ -57,8 +57,8 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         panel.set_xlabel("share of uniform data w, and C*")
         panel.axhline(rows[0]["best"], **plotting.THEOREM)
     axes[0].set_ylabel("loss (reward units)")
-    axes[0].set_ylim(bottom=0)
-    axes[2].legend(fontsize=7.5, loc="center")
+    axes[0].set_ylim(0, 1.7 * rows[0]["best"])
+    axes[0].legend(fontsize=7.5, loc="upper left")
     plotting.caption(
         figure,
         f"Gymnasium's FrozenLake-v1, discount {DISCOUNT}; dashed: the loss of earning nothing. Losses exact, means",

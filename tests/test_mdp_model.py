@@ -213,16 +213,16 @@ def test_the_largest_dense_model_and_the_smallest_sparse_one():
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-@pytest.mark.parametrize("discount", [0.99, 0.9999])
+@pytest.mark.parametrize("discount", [0.99, 0.999])
 def test_an_occupancy_is_a_law_that_data_can_be_drawn_from(discount, sparse, monkeypatch):
     """Rounding of a nearly singular system is not left to the total, which samplers check to 1e-12."""
     if sparse:
         monkeypatch.setattr(_solve, "DENSE_STATES", 1)
-    lists, p, rewards = plain.garnet(np.random.default_rng(2), 50, 2, 2)
-    ring = np.stack([np.arange(50), (np.arange(50) + 1) % 50], axis=-1)[:, None].repeat(2, axis=1)
+    lists, p, rewards = plain.garnet(np.random.default_rng(2), 30, 2, 2)
+    ring = np.stack([np.arange(30), (np.arange(30) + 1) % 30], axis=-1)[:, None].repeat(2, axis=1)
     for successors in (lists, ring):
-        mdp = MDP(successors, p, rewards, np.eye(50)[0], discount)
-        mdp.check_behavior(mdp.occupancy(np.zeros(50, int)))
+        mdp = MDP(successors, p, rewards, np.eye(30)[0], discount)
+        mdp.check_behavior(mdp.occupancy(np.zeros(30, int)))
 
 
 @given(SEEDS, st.integers(0, 4), st.sampled_from([0.0, 0.9, 1.0]), st.booleans())

@@ -47,7 +47,9 @@ def first_line(error):
 
 @pytest.mark.parametrize("method", METHODS[:-1])
 def test_every_method_of_plan_passes(method, sized):
-    check_planner(partial(plan, method=method), examples=sized(20, 2))
+    plain = sized(0, 1)  # the slowest method takes a minute without the compiler
+    waive = ["repeat", "batch", "states", "actions", "shift", "scale"] if plain else []
+    check_planner(partial(plan, method=method), examples=sized(20, 2), waive=waive)
 
 
 @pytest.mark.parametrize("method", ["auto", "backward_induction"])
@@ -56,8 +58,8 @@ def test_plan_with_a_horizon_passes(method, sized):
 
 
 def test_dense_planners_of_a_few_lines_pass(sized):
-    check_planner(wrong.policy_iteration, examples=sized(50, 5))
-    check_planner(wrong.backward_induction, horizon=2, examples=sized(50, 5))
+    check_planner(wrong.policy_iteration, examples=sized(20, 5))
+    check_planner(wrong.backward_induction, horizon=2, examples=sized(20, 5))
 
 
 @pytest.mark.usefixtures("hardly_shrunk")
@@ -154,11 +156,11 @@ def test_bad_arguments_of_check_planner_are_named(arguments, kind, message):
 
 @pytest.mark.parametrize("name", wrong.RIGHT_OFFLINE)
 def test_certainty_equivalence_and_pessimism_pass(name, sized):
-    check_offline_rule(wrong.RIGHT_OFFLINE[name], discount=0.5, examples=sized(100, 20))
+    check_offline_rule(wrong.RIGHT_OFFLINE[name], discount=0.5, examples=sized(40, 10))
 
 
 def test_certainty_equivalence_with_steps_passes(sized):
-    check_offline_rule(wrong.episodic, horizon=3, examples=sized(50, 20))
+    check_offline_rule(wrong.episodic, horizon=3, examples=sized(30, 10))
 
 
 @pytest.mark.parametrize("discount", [0.5, 0.9])
@@ -282,6 +284,7 @@ def test_bad_arguments_of_check_offline_rule_are_named(arguments, kind, message)
 # strategies
 
 
+@settings(max_examples=50)
 @given(st.sampled_from([None, 2]).flatmap(lambda horizon: mdps(horizon=horizon)), st.data())
 def test_a_model_and_its_behaviors_fit(mdp, data):
     assert mdp.n_states <= 4
@@ -293,6 +296,7 @@ def test_a_model_and_its_behaviors_fit(mdp, data):
     assert mdp.sample(behavior, n=5, rng=0).n == 5 * (mdp.horizon or 1)
 
 
+@settings(max_examples=50)
 @given(mdp_data(max_states=2, max_visits=9, size=(2,), reward_range=(-1, 3)), mdp_data(horizon=2, ties=False))
 def test_data_are_as_asked(data, untied):
     assert data.shape == (2,)
@@ -356,7 +360,7 @@ def test_instructive_examples_occur(strategy, property_):
 
 
 def test_examples_shrink_to_the_simplest():
-    quiet = settings(database=None, deadline=None)
+    quiet = settings(database=None, deadline=None, phases=[Phase.generate, Phase.shrink])
     mdp = find(mdps(), lambda mdp: True, settings=quiet)
     assert [mdp.next_states.tolist(), mdp.probabilities.tolist(), mdp.rewards.tolist()] == [[[[0]]], [[[1]]], [[0]]]
     assert find(mdp_behaviors(horizon=2), lambda law: True, settings=quiet).tolist() == [[[1]], [[1]]]

@@ -34,13 +34,22 @@ def small(name, divisor=10):
         kept = [c for c in cells if c["n"] in sizes[:2] and c["excess"] < 0.05]
     elif name == "bandit-adaptivity":
         kept = [c for c in cells if c["name"] in ("0", "1", "inf", "default")]
+    elif name == "gambler":
+        kept = [c for c in cells if c["n"] in (50, 54, 22026)]
+    elif name == "mdp-horizon":
+        kept = [c | {"n": 10**6} for c in cells if c["horizon"] in (4, 8) and c["scale"] in (0.5, 2)]
+    elif name == "mdp-composition":
+        kept = [c for c in cells if c["n"] in sizes[:2] and c["garnet"] < 2 and c["cstar"] in (1, 4)]
+    elif name == "mdp-rates":
+        kept = [c for c in cells if c["n"] in (100, 1000) and c.get("scale", 1) in (1, 4)]
     elif name == "bandit-composition":
         kept = [c for c in cells if c["cstar"] in (1.1, 1.5, 2.0, 6.0)]
     else:
         kept = [c for c in cells if c["n"] in sizes[:2]]
     if name in ("bandit-adaptivity", "bandit-composition", "context-transition"):
         kept = [c | {"n": c["n"] // divisor} for c in kept]
-    return [c | ({"replicates_per_block": 50} if "replicates_per_block" in c else {}) for c in kept]
+    few = 2 if name == "gambler" else 50
+    return [c | ({"replicates_per_block": few} if "replicates_per_block" in c else {}) for c in kept]
 
 
 @pytest.mark.parametrize("name", NAMES)

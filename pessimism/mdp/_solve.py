@@ -95,8 +95,7 @@ def _sparse_solution(mdp: "MDP", table: "Floats", law: "Floats", right: "Floats"
     x = right / (1.0 - mdp.discount) if not transposed else right.copy()
     for _ in range(20):
         residual = right - system @ x
-        scale = ROUNDING * max(float(np.abs(right).max()), float(np.abs(x).max()))
-        if np.abs(residual).max() <= scale:
+        if _solves(x, right, residual):
             return x
         with np.errstate(all="ignore"):  # it may break down; the residual tells
             step, _ = linalg.bicgstab(system, residual, rtol=1e-6, atol=0.0, maxiter=1000)
@@ -105,6 +104,10 @@ def _sparse_solution(mdp: "MDP", table: "Floats", law: "Floats", right: "Floats"
             break
         x = refined
     # plain sweeps contract by the discount, whatever the model; the transposed ones in the 1-norm
-    while np.abs(residual := right - system @ x).max() > scale:
+    while not _solves(x, right, residual := right - system @ x):
         x = x + residual
     return x
+
+
+def _solves(x: "Floats", right: "Floats", residual: "Floats") -> bool:
+    return bool(np.abs(residual).max() <= ROUNDING * max(np.abs(right).max(), np.abs(x).max()))

@@ -29,6 +29,9 @@ FIELDS = ("counts", "sums", "squares")
 RELATIVES = (2, 3)
 """Batch in which a data set is put beside five relatives of it."""
 
+REPEATS = 3
+"""How often a rule is asked again: lots drawn between few arms may well be the same once."""
+
 REPLICATED = 10**6
 """How often the longest log of that batch repeats the data set: a total over the whole batch is then far off."""
 
@@ -109,10 +112,11 @@ class Subject:
 
 
 def repeat(subject: Subject, case: Case, policy: Arms) -> None:
-    again = subject.ask(case.data)
-    if not np.array_equal(policy, again):
-        wrong = f"asked again about the same data, it answered {again.tolist()}: give its generator a fixed seed"
-        raise subject.error("repeat", wrong, case.data, policy)
+    for _ in range(REPEATS):
+        again = subject.ask(case.data)
+        if not np.array_equal(policy, again):
+            wrong = f"asked again about the same data, it answered {again.tolist()}: give its generator a fixed seed"
+            raise subject.error("repeat", wrong, case.data, policy)
 
 
 def batch(subject: Subject, case: Case, policy: Arms) -> None:

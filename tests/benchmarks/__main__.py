@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from pessimism.bandits import lcb
+from tests.benchmarks import mdp
 from tests.benchmarks.workloads import RULES, SIZES, WORKLOADS, ours, plain_numpy, problem, trajectories
 
 RUNS = 5
@@ -37,7 +38,7 @@ def agree(name: str) -> float:
     return worst
 
 
-def main() -> None:
+def bandits() -> None:
     print(f"{len(SIZES)} sample sizes {SIZES[0]:,} ... {SIZES[-1]:,}, rules {', '.join(RULES)}; medians of {RUNS}")
     for name, (contexts, arms, replicates, blocks) in WORKLOADS.items():
         size = f"{contexts} x {arms}, {replicates:,} replicates in {blocks} blocks"
@@ -55,7 +56,32 @@ def main() -> None:
     mine, theirs, _ = beside(statistics_only, lambda: trajectories(few, n))
     print(f"a data set of N = {n:,}: {mine / many * 1e6:.2f} us; round by round {theirs / few * 1e6:,.0f} us; "
           f"ratio {theirs / few / (mine / many):,.0f}")  # fmt: skip
-    for module in ("pessimism", "numpy", "pessimism.bandits"):
+
+
+def reinforcement() -> None:
+    """W3 and W4 of the planning wing, and the memory a plan takes."""
+    ours, peer, ratio = beside(mdp.learn, mdp.learn_plainly)
+    print(f"W3 (200 data sets of 1e5, VI-LCB): sweep, 2 threads {ours:.3f} s; NumPy and quantecon {peer:.3f} s; "
+          f"ratio {ratio:.2f}; mean values {mdp.learn():.4f}, {mdp.learn_plainly():.4f}")  # fmt: skip
+    for name in ("torus", "garnet"):
+        ours, peer, ratio = beside(lambda n=name: mdp.planned(n), lambda n=name: mdp.planned_by_quantecon(n))
+        apart = abs(mdp.planned(name) - mdp.planned_by_quantecon(name)).max()
+        print(f"W4 ({name}, 1e5 states): plan {ours:.3f} s; quantecon MPI(20) {peer:.3f} s; ratio {ratio:.2f}; "
+              f"values differ by at most {apart:.1e}")  # fmt: skip
+    for side in (316, 1000):
+        code = (
+            "import resource, time; from tests.benchmarks import mdp; from pessimism.mdp import plan\n"
+            f"model = mdp.large.__wrapped__('garnet', {side}); plan(model, tolerance=1e3); t = time.perf_counter()\n"
+            "result = plan(model, tolerance=1e-6)\n"
+            "print(f'{time.perf_counter() - t:.1f} s, error bound {result.error_bound:.1e},', "
+            "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, 'MB at the most')"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        print(f"garnet of {side**2:,} states: {done.stdout.strip()} (process with quantecon loaded)")
+
+
+def imports() -> None:
+    for module in ("pessimism", "numpy", "pessimism.bandits", "pessimism.mdp"):
         command = [sys.executable, "-c", f"import {module}"]
         bare = [sys.executable, "-c", "pass"]
         spent, empty, _ = beside(
@@ -65,4 +91,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    bandits()
+    reinforcement()
+    imports()
