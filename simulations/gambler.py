@@ -63,9 +63,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         if rule == "vi_lcb_bernstein":
             plotting.theorem(right, x, y[0] * (x / x[0]) ** PUBLISHED_SLOPE, label=f"published slope {PUBLISHED_SLOPE}")
     right.set_ylim(1e-5, 1)
-    right.legend(
-        title="slope between the ends (95%)", alignment="left", loc="lower left", fontsize=7
-    )
+    right.legend(title="slope between the ends (95%)", alignment="left", loc="lower left", fontsize=7)
     plotting.caption(
         figure,
         "Our run of the experiment of Li et al. (2022), arXiv:2204.05275: policies valued exactly, means over",

@@ -62,7 +62,13 @@ def test_style_is_left_as_it_was():
     assert dict(matplotlib.rcParams) == before
 
 
-def test_every_rule_has_its_own_colour_and_marker():
-    looks = [look[1:] for look in plotting.RULES.values()]
-    assert len({color for color, _ in looks}) == len({marker for _, marker in looks}) == len(looks)
-    assert all(color in plotting.COLORS for color, _ in looks)
+def test_every_rule_of_a_wing_has_its_own_colour_and_marker():
+    """And a rule that means the same in another wing looks the same there."""
+    bandits = ("lcb", "greedy", "most_played", "bernstein_lcb")
+    mdps = ("vi_lcb", "plug_in", "behavior_cloning", "vi_lcb_bernstein", "vi_lcb_split")
+    looks = {rule: look[1:] for rule, look in plotting.RULES.items()}
+    assert set(looks) == {*bandits, *mdps}
+    for wing in (bandits, mdps):
+        assert len({looks[rule][0] for rule in wing}) == len({looks[rule][1] for rule in wing}) == len(wing)
+    assert [looks[rule] for rule in bandits] == [looks[rule] for rule in mdps[:4]]
+    assert all(color in plotting.COLORS for color, _ in looks.values())

@@ -226,15 +226,15 @@ def solve(
 ) -> tuple[int, float]:
     """Policy improvements alternating with evaluation; returns their number and the error bound of `values`.
 
-    After every improvement `values` is shifted by the middle of MacQueen's bounds if `span`, then the policy is
-    evaluated by `sweeps` (an even number of) Jacobi sweeps, or, from improvement `krylov_after` on where that promises
-    to be faster, by `bicgstab`. Should ten Krylov steps not halve the error, or one blow up, sweeps do the rest. A
-    policy below 0 is a state at its floor (see `improve`); its value is fixed.
+    Between improvements the policy is evaluated by `sweeps` (an even number of) Jacobi sweeps, or, from improvement
+    `krylov_after` on where that promises to be faster, by `bicgstab`. Should ten Krylov steps not halve the error, or
+    one blow up, sweeps do the rest. When MacQueen's bounds are close enough, `values` is shifted to their middle if
+    `span`. A policy below 0 is a state at its floor (see `improve`); its value is fixed.
     """
     size, width = values.size, p.shape[2]
     improved, spare = np.empty(size), np.empty(size)
-    successors = np.empty((size, width), np.int32)
-    kept, gained = np.empty((size, width)), np.empty(size)
+    successors = np.empty((size, width), next_states.dtype)
+    kept, gained, followed = np.empty((size, width)), np.empty(size), np.full(size, -1)
     best, last, bound, krylov, patience = np.inf, np.inf, np.inf, False, 10
     for iteration in range(1, max_iterations + 1):
         lowest, highest = improve(next_states, p, r, discount, floor, fallback, values, improved, policy)
@@ -242,26 +242,33 @@ def solve(
         if bound <= tolerance or not bound < np.inf:
             return iteration, bound
         spread = discount / (1.0 - discount) * (highest - lowest) / 2.0 if span else discount * bound
-        shift = discount / (1.0 - discount) * (highest + lowest) / 2.0 if span else 0.0
-        for s in range(size):
-            values[s] = improved[s] + shift
         if spread <= tolerance:
-            continue  # next time the bound is this spread
+            # next time the bound is this spread; before, a shift would change no policy and no spread
+            shift = discount / (1.0 - discount) * (highest + lowest) / 2.0 if span else 0.0
+            for s in range(size):
+                values[s] = improved[s] + shift
+            continue
+        values[:] = improved
+        pace = spread / last
         if krylov:
             # a Krylov step may first raise the error: its policy is new everywhere
             patience = 10 if spread <= 0.5 * best else patience - 1
             best = spread if spread <= 0.5 * best else best
             krylov = patience > 0
-        elif patience > 0 and iteration >= krylov_after:
-            # at the pace of the sweeps, would ten more rounds of them do?
-            krylov = krylov_after <= 1 or spread * (spread / last) ** 10 > tolerance
-        last = spread
+        elif patience > 0 and krylov_after <= 1:
+            krylov = True
+        last, changed = spread, 0
         for s in range(size):
             a = policy[s]
+            changed += a != followed[s]
+            followed[s] = a
             gained[s] = r[s, a] if a >= 0 else improved[s]
             for b in range(width):
                 successors[s, b] = next_states[s, max(a, 0), b]
                 kept[s, b] = discount * p[s, a, b] if a >= 0 else 0.0
+        if not krylov and patience > 0 and iteration >= krylov_after and 100 * changed < size:
+            # exact evaluation pays for a policy that has nearly settled, unless ten more rounds of sweeps will do
+            krylov = spread * pace**10 > tolerance
         for _ in range(2 if krylov else sweeps // 2):
             sweep(successors, kept, gained, values, spare)
             sweep(successors, kept, gained, spare, values)

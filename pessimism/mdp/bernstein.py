@@ -53,7 +53,7 @@ def vi_lcb_bernstein(
     delta : float, optional
         :math:`\delta` in :math:`\ell = \log(N/((1-\gamma)\delta))`, in (0, 1). Default 1/max(N, 2).
     constant : float
-        c, positive. The theorem asks for 144 or more, under which nothing moves at any N of practice.
+        Factor c, positive. The theorem asks for 144 or more, under which nothing moves at any N of practice.
     log_factor : float, optional
         A number in place of :math:`\ell`, positive; 1 for widths without the logarithm.
     paper_constants : bool
@@ -80,7 +80,7 @@ def vi_lcb_bernstein(
     N is the number of all transitions. A pair that was never seen has width :math:`V_{\max} + 5/N`. Cost O(SAB) an
     iteration, :math:`\log(\cdot)/(1-\gamma)` iterations; batches run on all cores. Rewards of another range are scaled
     to [0, 1] first. Source: Li, Shi, Chen, Chi and Wei (2022), arXiv:2204.05275, discounted algorithm; reuse of all
-    data in every iteration is theirs. The default constant is ours.
+    data in every iteration is theirs. The default constant is ours: under it values are often above the truth.
 
     Examples
     --------
@@ -140,7 +140,7 @@ def vi_lcb_episodic(
     delta : float, optional
         :math:`\delta` in :math:`\ell = \log(NH/\delta)`, in (0, 1). Default 1/max(N, 2).
     constant : float
-        c, positive. The theorem asks for 16 or more.
+        Factor c, positive. The theorem asks for 16 or more.
     log_factor : float, optional
         A number in place of :math:`\ell`, positive; 1 for the widths of the authors' own experiments.
     paper_constants : bool
@@ -165,7 +165,8 @@ def vi_lcb_episodic(
     -----
     With subsampling :math:`N^{trim}_h(s) = \max\{N^{aux}_h(s) - 10\sqrt{N^{aux}_h(s)\log(HS/\delta)}, 0\}`, rounded
     down; nothing is kept where :math:`N^{aux} \le 100\log(HS/\delta)`. N is the number of transitions kept.
-    Source: Li, Shi, Chen, Chi and Wei (2022), arXiv:2204.05275, episodic algorithms; the default constant is ours.
+    Source: Li, Shi, Chen, Chi and Wei (2022), arXiv:2204.05275, episodic algorithms; the default
+    constant is ours: under it values are often above the truth.
 
     Examples
     --------

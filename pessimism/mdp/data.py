@@ -484,8 +484,10 @@ class MDPData:
 
         Returns
         -------
-        main, auxiliary : MDPData
-            Of half the episodes each (main the smaller half of an odd number); they add up to the data.
+        main : MDPData
+            Half of the episodes, the smaller half of an odd number.
+        auxiliary : MDPData
+            The others; both add up to the data.
 
         Raises
         ------

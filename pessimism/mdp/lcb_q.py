@@ -39,7 +39,7 @@ def lcb_q(
     delta : float, optional
         :math:`\delta` in :math:`\iota = \log(SAT/\delta)` with T = KH, in (0, 1). Default 1/max(K, 2).
     constant : float
-        c, positive. The analysis has a constant that is larger, and of unknown size to us.
+        Factor c, positive. The analysis has a constant that is larger, and of unknown size to us.
     reward_range : (float, float)
         Interval known to hold every reward.
 

@@ -47,7 +47,7 @@ def pevi(
         Multiplier of the width, at least 0. Default :math:`c\,d H\sqrt{\log(2dHK/\delta)}` with K the transitions of
         the first step.
     constant : float
-        c in the default of `beta`, positive. The theorem has an absolute constant.
+        Factor c in the default of `beta`, positive. The theorem has an absolute constant.
     delta : float, optional
         In (0, 1). Default 1/max(K, 2).
     ridge : float

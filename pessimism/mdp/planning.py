@@ -32,7 +32,7 @@ METHODS = (
 )
 NEVER = 2**62
 LIMITS = {  # span shift, sweeps per improvement, improvement from which Krylov steps are tried, improvements
-    "auto": (True, 10, 10, 100_000),
+    "auto": (True, 10, 8, 100_000),
     "value_iteration": (True, 0, NEVER, 10_000_000),
     "value_iteration_sup": (False, 0, NEVER, 10_000_000),
     "modified_policy_iteration": (True, 20, NEVER, 500_000),
@@ -56,6 +56,12 @@ class Plan:
         Improvements of the policy.
     error_bound : (...) float
         Largest possible error of `value` as a fixed point, recomputed from `value` itself; 0 for finite recursions.
+
+    Examples
+    --------
+    >>> mdp = MDP.dense([[[1.0]]], [[0.5]], discount=0.5)
+    >>> plan(mdp).status.value
+    'the error bound is within the tolerance'
     """
 
     policy: Any
@@ -114,8 +120,8 @@ def plan(
     method : str
         "value_iteration" (MacQueen's bounds), "value_iteration_sup" (the textbook's stop), "modified_policy_iteration"
         (20 sweeps a policy), "policy_iteration" (Krylov evaluation; sweeps instead where that does not pay) or "auto":
-        ten sweeps a policy, and Krylov steps once the pace shows that the model mixes slowly. With a horizon only
-        "auto" and "backward_induction", which are the same.
+        ten sweeps a policy, and Krylov steps where the policy has nearly settled and the model mixes slowly. With a
+        horizon only "auto" and "backward_induction", which are the same.
     initial : (..., S) array_like of float, optional
         Values to start from (a warm start). Default: 0. Not used with a horizon.
     max_iterations : int, optional
@@ -125,7 +131,7 @@ def plan(
     Returns
     -------
     Plan
-        Of the batch of the models. The policy is greedy for the last values but one, lowest action among equals; it
+        Of the batch of the models. The policy is greedy for the values, lowest action among equals; it
         loses at most :math:`2 \gamma/(1-\gamma)` times the largest Bellman residual.
 
     Raises
@@ -159,7 +165,8 @@ def plan(
     values = np.zeros((*mdp.shape, mdp.n_states))
     if initial is not None:
         first = _check.real_array("initial", initial, min_ndim=1)
-        if first.shape[-1:] != (mdp.n_states,) or np.broadcast_shapes(first.shape, values.shape) != values.shape:
+        shape = _check.broadcast("initial and mdp", first.shape, values.shape)
+        if first.shape[-1:] != (mdp.n_states,) or shape != values.shape:
             raise ValueError(f"initial must broadcast to shape {values.shape}, got {first.shape}")
         values[...] = first
     limit = LIMITS[method][3] if max_iterations is None else _check.whole("max_iterations", max_iterations, low=1)
@@ -237,7 +244,7 @@ def discounted_plan(
 
     def work(part: slice) -> tuple[Ints, Floats]:  # numpydoc ignore=GL08
         return _kernels.solve_many(
-            next_states,
+            next_states.view(np.uint32),  # no check for negative positions in the inner loop: a quarter faster
             part_of(tables, part),
             part_of(gains, part),
             discount,
@@ -256,7 +263,7 @@ def discounted_plan(
     iterations, bounds = (np.concatenate(x) for x in zip(*results, strict=True))
     unmoved = (policies < 0).all(axis=-1) & (floor > -np.inf)
     policies = np.where(policies < 0, ~policies, policies)
-    good = bounds <= tolerance
+    good = bounds <= tolerance  # false for NaN
     status = np.full(len(flat), Status.NOT_CONVERGED, object)
     status[good] = Status.CONVERGED
     status[good & unmoved] = Status.NO_UPDATE

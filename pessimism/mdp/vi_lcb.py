@@ -168,7 +168,7 @@ def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, r
 
 
 def fold_count(n: int, discount: float) -> int:
-    r"""Iterations of the split rule, :math:`T = \lceil \log n / (1-\gamma) \rceil`, at least 1.
+    r"""Number of iterations of the split rule, :math:`T = \lceil \log n / (1-\gamma) \rceil`, at least 1.
 
     Parameters
     ----------
@@ -243,6 +243,8 @@ def _iterate(
     level = constant * np.log(2.0 * (steps + 1) * data.n_states * data.n_actions * confidence)[..., None, None]
     first, rest = (MDPData.trusted(*x) for x in _split.thin(data, 1.0 / (steps + 1), rng))
     policy = first.counts.argmax(axis=-1)
+    # any action would do in a state that the first fold has not seen: the most frequent one of all folds
+    policy = np.where(first.counts.any(axis=-1), policy, data.counts.argmax(axis=-1))
     value = np.full((*data.shape, data.n_states), known.low_value)
     moved = np.zeros(data.shape, bool)
     for left in range(steps, 0, -1):
