@@ -24,7 +24,7 @@ def module(name):
     return importlib.import_module(f"simulations.{name.replace('-', '_')}")
 
 
-def small(name, divisor=10):
+def small(name, divisor=10, replicates=50):
     """A part of the quick grid: few and small n, few replicates, but every panel and curve of the figure."""
     cells = module(name).GRID["quick"]
     sizes = sorted({cell["n"] for cell in cells})
@@ -42,13 +42,14 @@ def small(name, divisor=10):
         kept = [c for c in cells if c["n"] in sizes[:2] and c["garnet"] < 2 and c["cstar"] in (1, 4)]
     elif name == "mdp-rates":
         kept = [c for c in cells if c["n"] in (100, 1000) and c.get("scale", 1) in (1, 4)]
+        kept = [c | {"n": 2 * replicates} if c["kind"] == "exact" else c for c in kept]
     elif name == "bandit-composition":
         kept = [c for c in cells if c["cstar"] in (1.1, 1.5, 2.0, 6.0)]
     else:
         kept = [c for c in cells if c["n"] in sizes[:2]]
     if name in ("bandit-adaptivity", "bandit-composition", "context-transition"):
         kept = [c | {"n": c["n"] // divisor} for c in kept]
-    few = 2 if name == "gambler" else 50
+    few = 2 if name == "gambler" else replicates
     return [c | ({"replicates_per_block": few} if "replicates_per_block" in c else {}) for c in kept]
 
 
@@ -56,7 +57,9 @@ def small(name, divisor=10):
 def test_every_simulation_runs_and_draws(name, tmp_path, sized):
     simulation = module(name)
     divisor = sized(10, 100) if name == "context-transition" else 10
-    rows = sweep.run(simulation.run_cell, small(name, divisor), seed=0, name=name, progress=False)
+    random_mdps = name.startswith("mdp") or name == "frozen-lake"
+    cells = small(name, divisor, sized(50, 4 if random_mdps else 50))
+    rows = sweep.run(simulation.run_cell, cells, seed=0, name=name, progress=False)
     with plotting.style():
         figure = simulation.plot(rows)
         assert isinstance(figure, matplotlib.figure.Figure)
