@@ -84,7 +84,7 @@ def _moved(table: Any, place: Ints, width: int) -> Any:
     return moved
 
 
-def _require_divisible(data: "MDPData", *, steps: bool, rest: bool = True) -> None:
+def _require_divisible(data: "MDPData", *, steps: bool, limited: bool = True) -> None:
     if (data.horizon is not None) != steps:
         raise ValueError(
             "data must have a step axis: these are not logged episodes"
@@ -96,7 +96,7 @@ def _require_divisible(data: "MDPData", *, steps: bool, rest: bool = True) -> No
             "data must have rewards known to be 0 or 1, or constant for every (state, action, successor): sums of "
             "other rewards do not say which one to leave out; divide the raw log instead"
         )
-    if rest and data.counts.size and data.n.max(initial=0) >= HYPERGEOMETRIC_LIMIT:
+    if limited and data.counts.size and data.n.max(initial=0) >= HYPERGEOMETRIC_LIMIT:
         raise ValueError(f"data must have fewer than 1e9 transitions to be divided, got {data.n.max()}")
 
 
@@ -132,7 +132,8 @@ def subsample(data: "MDPData", n: int, rng: np.random.Generator) -> Fields:
 
 def thin(data: "MDPData", share: float, rng: np.random.Generator) -> tuple[Fields, Fields]:
     """Every transition goes to the part with probability `share`; the part and the rest."""
-    _require_divisible(data, steps=False)
+    # binomials have no limit; only which rewards go along is hypergeometric
+    _require_divisible(data, steps=False, limited=data.reward_law == "bernoulli")
     part = _fields(data, rng.binomial(data.next_counts, share), rng)
     return part, _difference(data, part)
 
