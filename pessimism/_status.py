@@ -15,4 +15,9 @@ class Status(Enum):
         "no update: every width is too large to certify anything above the smallest possible value, so the policy is "
         "the start policy, the most frequent action"
     )
+    ROUNDING = (
+        "the values are as exact as float64 allows, and yet the error bound, which counts rounding, is above the "
+        "tolerance"
+    )
+    COMPLETED = "the prescribed number of steps was made: the values are not claimed to be a fixed point"
     NOT_CONVERGED = "the largest number of iterations was reached before the error bound met the tolerance"

@@ -511,3 +511,21 @@ BAD = [
 def test_bad_input_is_one_error_that_names_it(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_rewards_by_step_need_steps_in_all_tables():
+    """Silently a batch of H models, they would be valued as what they are not."""
+    with pytest.raises(ValueError, match=r"rewards of shape \(3, 2, 1\) would be a batch of 3 models"):
+        MDP(np.zeros((2, 1, 1), int), np.ones((2, 1, 1)), np.ones((3, 2, 1)), horizon=3)
+
+
+def test_the_reward_range_is_that_of_the_means_or_the_one_given():
+    def built(rewards, **kwargs):
+        return MDP(np.zeros((1, 1, 2), int), [[[1.0, 0.0]]], rewards, discount=0.5, **kwargs)
+
+    assert built([[0.3]]).reward_range == (0.0, 1.0)
+    assert built([[-2.0]]).reward_range == (-2.0, -1.0)
+    assert built([[[3.0, 1e9]]]).reward_range == (3.0, 4.0)  # the billion cannot happen
+    assert built([[-2.0]], reward_range=(-4, 0)).sample([[1.0]], n=3).reward_range == (-4.0, 0.0)
+    with pytest.raises(ValueError, match=r"reward_range must hold the rewards, which are in \[-2, -2\]"):
+        built([[-2.0]], reward_range=(0, 1))

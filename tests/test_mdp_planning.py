@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pessimism._status import Status
-from pessimism.mdp import MDP, ConvergenceError, Plan, plan
-from pessimism.mdp.planning import METHODS, NEVER, discounted_plan, finite_plan
+from pessimism.mdp import MDP, ConvergenceError, Plan, error_bound, plan
+from pessimism.mdp._fixed_point import backward_induction, iterate
+from pessimism.mdp.planning import METHODS, NEVER
 from tests.reference import mdp as plain
 
 SEEDS = st.integers(0, 2**32)
@@ -37,7 +38,8 @@ def test_every_method_finds_the_best_of_all_policies(method, seed, discount):
     assert np.abs(result.value - best).max() <= result.error_bound + 1e-13
     assert result.error_bound <= 1e-7
     residual = np.abs(plain.bellman(matrices, rewards, discount, result.value) - result.value).max()
-    assert result.error_bound == pytest.approx(residual / (1 - discount), abs=1e-13)
+    rounding = (3 + 4) * 2.0**-52 * np.abs(result.value).max() / (1 - discount)
+    assert result.error_bound == pytest.approx(residual / (1 - discount) + rounding, abs=1e-13)
     own = values[ALL.tolist().index(result.policy.tolist())]
     assert np.max(best - own) <= 2 * discount / (1 - discount) * residual + 1e-12
 
@@ -106,9 +108,11 @@ def test_what_does_not_converge_says_so_with_its_own_bound(method):
 def test_the_textbook_stop_by_hand():
     """One state that earns 1: after k sweeps the value is 1 + ... + gamma^(k-1), its error gamma^k / (1 - gamma)."""
     mdp = MDP.dense([[[1.0]]], [[1.0]], discount=0.5)
-    result = plan(mdp, tolerance=2**-10, method="value_iteration_sup")
-    assert (result.iterations, result.value.tolist(), result.error_bound) == (12, [2 - 2**-10], 2**-10)
-    assert plan(mdp, tolerance=2**-10, method="value_iteration").iterations == 2  # the error is constant: one shift
+    goal = 2**-10 + 2**-40  # room for the rounding that the bound counts
+    result = plan(mdp, tolerance=goal, method="value_iteration_sup")
+    assert (result.iterations, result.value.tolist()) == (12, [2 - 2**-10])
+    assert 2**-10 < result.error_bound < goal
+    assert plan(mdp, tolerance=goal, method="value_iteration").iterations == 2  # the error is constant: one shift
 
 
 @pytest.mark.parametrize("method", ["auto", "modified_policy_iteration", "value_iteration"])
@@ -174,17 +178,17 @@ def test_ties_go_to_the_lowest_action():
 
 def test_a_floor_keeps_the_start_policy_where_nothing_exceeds_it():
     tables = np.array([[[0], [1]], [[1], [0]]], np.int32), np.ones((2, 2, 1)), np.array([[-1.0, -np.inf], [-1.0, -2.0]])
-    result = discounted_plan(*tables, 0.5, 1e-9, np.zeros(2), (False, 0, NEVER), 100, floor=0.0, start=np.array([1, 1]))
+    result = iterate(*tables, 0.5, 1e-9, np.zeros(2), (False, 0, NEVER), 100, floor=0.0, start=np.array([1, 1]))
     assert (result.status, result.policy.tolist(), result.value.tolist()) == (Status.NO_UPDATE, [1, 1], [0.0, 0.0])
     better = tables[0], tables[1], np.array([[1.0, -np.inf], [-1.0, -np.inf]])
-    result = discounted_plan(*better, 0.5, 1e-9, np.zeros(2), (False, 0, NEVER), 100, floor=0.0, start=np.array([1, 1]))
+    result = iterate(*better, 0.5, 1e-9, np.zeros(2), (False, 0, NEVER), 100, floor=0.0, start=np.array([1, 1]))
     assert (result.status, result.policy.tolist()) == (Status.CONVERGED, [0, 1])
     assert result.value == pytest.approx([2.0, 0.0], abs=1e-9)
 
 
 def test_forbidden_actions_of_a_finite_recursion():
     tables = np.zeros((1, 1, 2, 1), np.int32), np.ones((1, 1, 2, 1)), np.array([[[-np.inf, 0.5]]])
-    result = finite_plan(*tables, 1.0, np.zeros(3), ())
+    result = backward_induction(*tables, 1.0, np.zeros(3), ())
     assert (result.policy.tolist(), result.value.tolist()) == ([[1], [1], [1]], [[1.5], [1.0], [0.5]])
 
 
@@ -206,3 +210,47 @@ BAD = [
 def test_bad_input_is_one_error_that_names_it(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_error_bound_counts_rounding():
+    """Against rational arithmetic: two states, a discount at which the residual alone would claim too much."""
+    from fractions import Fraction
+
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        discount = 1 - 10.0 ** -int(rng.integers(3, 7))
+        p, r = rng.integers(1, 8, (2, 2)) / 8.0, rng.random(2)
+        mdp = MDP.dense([[[p[s, 0], 1 - p[s, 0]]] for s in (0, 1)], r[:, None], discount=discount)
+        try:
+            result = plan(mdp, tolerance=1e-3)
+        except ConvergenceError as error:
+            result = error.plan
+        g, a, b = Fraction(discount), Fraction(p[0, 0]), Fraction(p[1, 0])
+        m = [[1 - g * a, -g * (1 - a)], [-g * b, 1 - g * (1 - b)]]
+        determinant = m[0][0] * m[1][1] - m[0][1] * m[1][0]
+        x, y = Fraction(r[0]), Fraction(r[1])
+        exact = [(x * m[1][1] - m[0][1] * y) / determinant, (m[0][0] * y - m[1][0] * x) / determinant]
+        error = max(abs(Fraction(float(v)) - e) for v, e in zip(result.value, exact, strict=True))
+        assert error <= Fraction(float(result.error_bound))
+        assert float(error_bound(mdp, result.value)) == pytest.approx(float(result.error_bound), rel=1e-9)
+        assert error_bound(mdp, result.value + np.array([0.0, 1.0])) > 0.4  # altered, it is worse
+
+
+@pytest.mark.parametrize("gap", [5e-9, 1e-3])
+def test_small_gaps_are_not_ties(gap):
+    """Neither beside large values nor beside another model with large rewards."""
+    mdp = MDP.dense([[[1.0], [1.0]]], [[[1.0, 1.0 + gap]], [[1e9, 0.0]]], discount=0.9999)
+    loss = gap / (1 - 0.9999)
+    assert mdp.suboptimality([[0], [0]])[0] == pytest.approx(loss, rel=1e-3)  # 1 + gap itself is rounded
+
+
+@pytest.mark.parametrize("argument", [{"tolerance": -5.0}, {"max_iterations": -3}, {"initial": [1.0, 2.0, 3.0]}])
+def test_bad_arguments_are_refused_with_a_horizon_too(argument):
+    with pytest.raises(ValueError, match=next(iter(argument))):
+        plan(MDP.dense([[[1.0]]], [[0.5]], horizon=3), **argument)
+
+
+def test_discounts_next_to_one_are_solved():
+    rng = np.random.default_rng(3)
+    mdp = MDP.dense(rng.dirichlet(np.ones(3), (3, 2)), rng.random((3, 2)), discount=1 - 1e-10)
+    assert mdp.suboptimality(mdp.best_policy) == 0

@@ -139,6 +139,7 @@ def test_the_split_rule_is_the_papers_loop_on_folds(seed, constant, monotone):
         assert plan.value == pytest.approx(v, abs=1e-12)
         assert plan.policy.tolist() == policy.tolist()
     assert plan.iterations == steps
+    assert plan.error_bound == math.inf  # no fixed point is claimed
 
 
 def test_split_values_are_lower_bounds():
@@ -147,7 +148,7 @@ def test_split_values_are_lower_bounds():
     mdp = world(3, discount=0.4)
     data = mdp.sample(np.full((3, 2), 1 / 6), n=200_000, size=runs, rng=1)
     plan = vi_lcb(data, discount=0.4, delta=delta, split=True, rng=2)
-    assert np.mean([status is Status.EXACT for status in plan.status]) > 0.9  # values did rise
+    assert np.mean([status is Status.COMPLETED for status in plan.status]) > 0.9  # values did rise
     true = mdp.evaluate(plan.policy)
     failures = np.any(plan.value > true + 1e-12, axis=-1).sum()
     assert failures <= binom.isf(1e-6, runs, delta)
@@ -513,6 +514,56 @@ def test_finite_horizon_baselines_use_pooled_data_at_every_step():
     del mdp
 
 
+def test_widths_far_above_the_values_end_at_rounding():
+    """Values of -1e10 at discount 0.9999: 1e-6 cannot be had, and the status says so."""
+    _, data = log(11, n=10**6, discount=0.999)
+    plan = vi_lcb(data, discount=0.999, constant=1e6, monotone=False)
+    assert plan.status is Status.ROUNDING
+    assert np.all(np.isfinite(plan.value))
+    assert 1e-6 < plan.error_bound < 1e-6 * abs(plan.value).max()
+
+
+def test_a_batch_with_an_empty_data_set_is_answered_as_its_members_are():
+    """States without data stop the shift of values; not that of the other data sets."""
+    _, data = log(22, n=3000, n_states=4)
+    empty = MDPData(0 * data.counts, data.next_states, 0 * data.next_counts, 0 * data.reward_sums)
+    full = world(22, n_states=4).sample_at(np.full((4, 2), 50), rng=1)
+    both = MDPData(
+        np.stack([full.counts, empty.counts]),
+        full.next_states,
+        np.stack([full.next_counts, empty.next_counts]),
+        np.stack([full.reward_sums, empty.reward_sums]),
+    )
+    together, alone = plug_in(both, discount=0.9), plug_in(full, discount=0.9)
+    assert np.array_equal(together.value[0], alone.value)
+    assert together.iterations[0] == alone.iterations
+
+
+@pytest.mark.parametrize("call", [vi_lcb_episodic, plug_in, behavior_cloning, lambda d: pevi(d, np.ones((2, 1, 1)))])
+def test_no_steps_at_all(call):
+    none = MDP.dense(np.ones((2, 1, 2)) / 2, np.ones((2, 1)), horizon=0).sample_episodes([0, 0], n=5, rng=0)
+    plan = call(none)
+    assert plan.policy.shape == plan.value.shape == (0, 2)
+
+
+def test_lcb_q_without_steps():
+    nothing = np.zeros((5, 0))
+    assert lcb_q(Transitions(nothing, nothing, nothing, nothing), n_states=2, n_actions=2).policy.shape == (0, 2)
+
+
+def test_noise_in_rewards_is_not_in_the_widths_of_the_bernstein_rule():
+    """What its docstring warns of: random rewards, no variance of values, so it is half of the time above the truth."""
+    runs = 400
+    data = MDPData(
+        np.full((runs, 1, 1), 10**10),
+        [[[0]]],
+        np.full((runs, 1, 1, 1), 10**10),
+        np.random.default_rng(0).binomial(10**10, 0.5, (runs, 1, 1)).astype(float),
+    )
+    plan = vi_lcb_bernstein(data, discount=0.5, paper_constants=True, delta=0.001)
+    assert 0.2 < np.mean(plan.value > 1.0) < 0.5
+
+
 def test_convergence_errors_carry_what_was_reached(monkeypatch):
     from pessimism.mdp import bernstein
 
@@ -538,6 +589,9 @@ def test_convergence_errors_carry_what_was_reached(monkeypatch):
         (lambda d, e: pevi(d, np.eye(6).reshape(3, 2, 6)), "data must have a step axis"),
         (lambda d, e: pevi(e, np.eye(6)), "features must have shape"),
         (lambda d, e: plug_in(d), "discount must be given"),
+        (lambda d, e: plug_in(e, tolerance=-1.0), "tolerance must be positive"),
+        (lambda d, e: vi_lcb(d, discount=0.5, split=True, tolerance=-1.0), "tolerance must be positive"),
+        (lambda d, e: pevi(e, np.eye(6).reshape(3, 2, 6), beta=1.0, delta=7.0), "delta must be in"),
         (lambda d, e: behavior_cloning(d, horizon=0), r"horizon must be a whole number in \[1"),
         (lambda d, e: cql(d, discount=0.5, alpha=-1.0), "alpha must be at least 0"),
         (lambda d, e: cql(e, discount=0.5), "data must have no step axis"),

@@ -8,7 +8,7 @@ from pessimism.mdp.data import MDPData, Transitions
 from pessimism.mdp.lcb_q import lcb_q
 from pessimism.mdp.model import MDP
 from pessimism.mdp.pevi import pevi
-from pessimism.mdp.planning import ConvergenceError, Plan, plan
+from pessimism.mdp.planning import ConvergenceError, Plan, error_bound, plan
 from pessimism.mdp.vi_lcb import algorithm_3, vi_lcb
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "behavior_cloning",
     "cql",
     "cql_values",
+    "error_bound",
     "lcb_q",
     "pevi",
     "plan",

@@ -71,3 +71,17 @@ def estimates(data: MDPData, discount: float | None, horizon: int | None) -> Est
 def unseen_excluded(counts: Ints, gains: Floats) -> Floats:
     """Rewards per pair with -inf where a pair was never seen: planners do not choose it."""
     return np.where(counts > 0, gains, -np.inf)
+
+
+def stationary(data: MDPData) -> MDPData:
+    """The data, for a rule that is for discounted problems."""
+    if data.horizon is not None:
+        raise ValueError("data must have no step axis: this rule is for discounted problems, see vi_lcb_episodic")
+    return data
+
+
+def inverse_delta(data: MDPData, delta: float | None, *, least: int = 1) -> Floats:
+    """1/delta for every data set; by default the number of transitions, at least `least`."""
+    if delta is None:
+        return np.asarray(np.maximum(data.n, least), dtype=np.float64)
+    return np.full(data.shape, 1.0 / _check.open_unit_interval("delta", delta))

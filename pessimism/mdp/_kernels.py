@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 States = NDArray[np.int32]
 
+EPSILON, ROUNDINGS = 2.0**-52, 4
+"""A Bellman update of B successors is exact to (B + ROUNDINGS) EPSILON times the largest value."""
+
 HUGE = 1e200
 """A Krylov step that leads here has broken down."""
 
@@ -228,7 +231,8 @@ def solve(
 
     Between improvements the policy is evaluated by `sweeps` (an even number of) Jacobi sweeps, or, from improvement
     `krylov_after` on where that promises to be faster, by `bicgstab`. Should ten Krylov steps not halve the error, or
-    one blow up, sweeps do the rest. When MacQueen's bounds are close enough, `values` is shifted to their middle if
+    one blow up, sweeps do the rest. The error bound counts the rounding of a sweep; nothing is left to do when that is
+    all of it. When MacQueen's bounds are close enough, `values` is shifted to their middle if
     `span`. A policy below 0 is a state at its floor (see `improve`); its value is fixed.
     """
     size, width = values.size, p.shape[2]
@@ -238,11 +242,16 @@ def solve(
     best, last, bound, krylov, patience = np.inf, np.inf, np.inf, False, 10
     for iteration in range(1, max_iterations + 1):
         lowest, highest = improve(next_states, p, r, discount, floor, fallback, values, improved, policy)
-        bound = max(-lowest, highest) / (1.0 - discount)
-        if bound <= tolerance or not bound < np.inf:
+        scale = 0.0
+        for s in range(size):
+            scale = max(scale, abs(improved[s]))
+        residual = max(-lowest, highest) / (1.0 - discount)
+        rounding = (width + ROUNDINGS) * EPSILON * scale / (1.0 - discount)
+        bound = residual + rounding
+        if bound <= tolerance or residual <= rounding or not bound < np.inf:
             return iteration, bound
-        spread = discount / (1.0 - discount) * (highest - lowest) / 2.0 if span else discount * bound
-        if spread <= tolerance:
+        spread = discount / (1.0 - discount) * (highest - lowest) / 2.0 if span else discount * residual
+        if spread + rounding <= tolerance:
             # next time the bound is this spread; before, a shift would change no policy and no spread
             shift = discount / (1.0 - discount) * (highest + lowest) / 2.0 if span else 0.0
             for s in range(size):
@@ -297,19 +306,26 @@ def solve_many(
     values: Floats,
     policies: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], Floats]:
-    """`solve` for every item: values (items, S) and policies (items, S) are overwritten."""
+    """`solve` for every item: values (items, S) and policies (items, S) are overwritten.
+
+    Values that are fixed somewhere, by a floor or for want of actions, cannot be shifted.
+    """
     items = values.shape[0]
     iterations, bounds = np.empty(items, np.int64), np.empty(items)
     for i in range(items):
+        own = rewards[i % rewards.shape[0]]
+        movable = span and floor == -np.inf
+        for s in range(own.shape[0]):
+            movable = movable and own[s].max() > -np.inf  # a state without actions has a fixed value
         iterations[i], bounds[i] = solve(
             next_states,
             probabilities[i % probabilities.shape[0]],
-            rewards[i % rewards.shape[0]],
+            own,
             discount,
             floor,
             fallback,
             tolerance,
-            span,
+            movable,
             sweeps,
             krylov_after,
             max_iterations,

@@ -15,36 +15,43 @@ NEARLY = 1e-7
 
 ROUNDS = 50
 
+TIE = 256 * 2.0**-52
+"""Actions whose values differ by less than this part of the largest value in their state are tied: it is rounding."""
+
 
 def solve(mdp: "MDP") -> tuple[Ints, Floats, Floats]:
     """Policy, values and gaps of an optimal policy."""
     from pessimism.mdp._kernels import action_values
-    from pessimism.mdp.model import TIE
-    from pessimism.mdp.planning import plan
+    from pessimism.mdp.planning import ConvergenceError, plan
 
     scale = max(map(abs, mdp.value_range))
     if mdp.horizon is not None:
-        return _finite(mdp, TIE * scale)
+        return _finite(mdp)
     if scale == 0.0:
         nothing = np.zeros((*mdp.shape, mdp.n_states))
         return nothing.astype(np.int64), nothing, np.zeros((*nothing.shape, mdp.n_actions))
-    policy = plan(mdp, tolerance=NEARLY * scale).policy
+    try:
+        policy = plan(mdp, tolerance=NEARLY * scale).policy
+    except ConvergenceError as error:  # discounts next to 1: near enough for policy iteration to begin
+        policy = error.plan.policy
     tables, means = items(mdp.probabilities, mdp.shape, 3), items(mdp.mean_rewards, mdp.shape, 2)
     for _ in range(ROUNDS):
         values = mdp.evaluate(policy)
         q = action_values(mdp.next_states, tables, means, mdp.discount, values.reshape(-1, mdp.n_states))
         q = q.reshape(*mdp.shape, mdp.n_states, mdp.n_actions)
         own = np.take_along_axis(q, policy[..., None], axis=-1)
-        if not np.any(q > own + TIE * scale):
+        better = (q > own + _tie(q)).any(axis=-1)
+        if not np.any(better):
             break
         # an action is left only for a better one, so every round improves the policy
-        policy = np.where((q > own + TIE * scale).any(axis=-1), q.argmax(axis=-1), policy)
+        policy = np.where(better, q.argmax(axis=-1), policy)
     else:
         raise RuntimeError(f"policy iteration did not settle within {ROUNDS} rounds")
-    return _lowest(q, TIE * scale)[0], values, _lowest(q, TIE * scale)[1]
+    lowest, gaps = _lowest(q)
+    return lowest, values, gaps
 
 
-def _finite(mdp: "MDP", tie: float) -> tuple[Ints, Floats, Floats]:
+def _finite(mdp: "MDP") -> tuple[Ints, Floats, Floats]:
     from pessimism.mdp._kernels import action_values, plan_backward
 
     assert mdp.horizon is not None
@@ -58,11 +65,15 @@ def _finite(mdp: "MDP", tie: float) -> tuple[Ints, Floats, Floats]:
         successors = mdp.next_states[h % len(mdp.next_states)]
         q[:, h] = action_values(successors, p, r, mdp.discount, np.ascontiguousarray(later))
     q = q.reshape(*mdp.shape, mdp.horizon, mdp.n_states, mdp.n_actions)
-    policy, gaps = _lowest(q, tie)
+    policy, gaps = _lowest(q)
     return policy, values.reshape(*mdp.shape, mdp.horizon, mdp.n_states), gaps
 
 
-def _lowest(q: Floats, tie: float) -> tuple[Ints, Floats]:
+def _tie(q: Floats) -> Floats:
+    return np.asarray(TIE * np.abs(q).max(axis=-1, keepdims=True))
+
+
+def _lowest(q: Floats) -> tuple[Ints, Floats]:
     gaps = q.max(axis=-1, keepdims=True) - q
-    gaps[gaps <= tie] = 0.0
+    gaps = np.where(gaps <= _tie(q), 0.0, gaps)
     return np.asarray((gaps == 0.0).argmax(axis=-1)), gaps

@@ -10,6 +10,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 States = NDArray[np.int32]
 
+EPSILON = 2.0**-52
+
 
 @njit(cache=True, nogil=True)
 def bernstein_sweep(
@@ -80,8 +82,11 @@ def bernstein_fixed_points(
                 policies[i],
                 starts[i],
             )
-            sweeps[i], bounds[i] = sweep, change / (1.0 - discount)
-            if bounds[i] <= tolerance or sweep == max_sweeps:
+            # a sweep is exact to some EPSILON times the largest value
+            rounding = 16.0 * EPSILON * improved.max() / (1.0 - discount)
+            residual = change / (1.0 - discount)
+            sweeps[i], bounds[i] = sweep, residual + rounding
+            if bounds[i] <= tolerance or residual <= rounding or sweep == max_sweeps:
                 break  # the bound is that of these values
             values[i] = improved
     return values, policies, sweeps, bounds

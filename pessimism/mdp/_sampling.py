@@ -50,13 +50,9 @@ def _with_rewards(mdp: "MDP", counts: Ints, next_counts: Ints, rng: np.random.Ge
     visits = next_counts if mdp.per_successor else counts
     if mdp.reward_law == "bernoulli":
         sums = rng.binomial(visits, mdp.rewards).astype(np.float64)
-        low, high = 0.0, 1.0
     else:
         sums = visits * mdp.rewards
-        possible = (mdp.probabilities > 0) if mdp.per_successor else np.ones(mdp.rewards.shape, bool)
-        shown = np.where(possible, mdp.rewards, 0.0)
-        low, high = float(shown.min(initial=0.0)), float(shown.max(initial=1.0))
-    return MDPData.trusted(counts, mdp.next_states, next_counts, sums, (low, high), mdp.reward_law)
+    return MDPData.trusted(counts, mdp.next_states, next_counts, sums, mdp.reward_range, mdp.reward_law)
 
 
 def _episode_law(mdp: "MDP", policy: Policy, steps: int | None) -> tuple[Floats, int]:

@@ -47,8 +47,33 @@ def rewards(value: ArrayLike, table: tuple[int, ...], horizon: int | None, law: 
         _check.require("rewards", r, (r >= 0) & (r <= 1), "in [0, 1]: they are Bernoulli means")
     if r.shape[-len(table) :] != table and r.shape[1 - len(table) :] != table[:-1]:
         raise ValueError(f"rewards must end in shape {table[:-1]} or {table}, got {r.shape}")
+    if horizon is not None and horizon > 1 and len(table) == 3 and r.shape == (horizon, *table[:-1]) != table:
+        raise ValueError(
+            f"rewards of shape {r.shape} would be a batch of {horizon} models: for rewards that change with the step, "
+            "give next_states and probabilities a step axis too; for a batch, rewards one more axis of length 1"
+        )
     core = len(table) - (r.shape[-len(table) :] != table)
     return np.expand_dims(r, -core - 1) if horizon is not None and len(table) == 3 else r
+
+
+def reward_range(
+    given: tuple[float, float] | None, r: Floats, probabilities: Floats | None, law: str
+) -> tuple[float, float]:
+    """The interval given, if it holds every reward that can occur; by default (0, 1) or the smallest that does.
+
+    `probabilities` are those of rewards per successor: what has probability 0 does not occur.
+    """
+    low, high = 0.0, 1.0
+    if law == "deterministic" and r.size:
+        occurs = True if probabilities is None else probabilities > 0
+        low = float(np.where(occurs, r, np.inf).min())
+        high = float(np.where(occurs, r, -np.inf).max())
+    if given is None:
+        return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high if high > low else low + 1.0)
+    a, b = _check.interval("reward_range", given)
+    if not (a <= low and high <= b):
+        raise ValueError(f"reward_range must hold the rewards, which are in [{low:g}, {high:g}], got {given!r}")
+    return a, b
 
 
 def per_successor(r: Floats, next_states: States) -> bool:

@@ -5,13 +5,13 @@ r"""Rules without pessimism: imitation, and planning in the empirical model.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pessimism import _check
 from pessimism._status import Status
+from pessimism.mdp import _fixed_point
 from pessimism.mdp._estimates import estimates, unseen_excluded
 from pessimism.mdp.data import MDPData
-from pessimism.mdp.planning import LIMITS, Plan, discounted_plan, finite_plan
+from pessimism.mdp.planning import LIMITS, Plan
 
 
 def behavior_cloning(data: MDPData, *, discount: float | None = None, horizon: int | None = None) -> Plan:
@@ -50,7 +50,7 @@ def behavior_cloning(data: MDPData, *, discount: float | None = None, horizon: i
         value = np.broadcast_to(known.low_to_go[:, None], policy.shape)
     else:
         value = np.full(policy.shape, known.low_value)
-    return finished(policy, value, data.shape, 0)
+    return _fixed_point.finished(policy, value, data.shape, 0)
 
 
 def plug_in(
@@ -77,6 +77,8 @@ def plug_in(
 
     Raises
     ------
+    ConvergenceError
+        If the error bound does not reach `tolerance` and more than rounding is missing.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -86,48 +88,16 @@ def plug_in(
     >>> plug_in(data, discount=0.5).value.tolist()
     [2.0]
     """
+    goal = _check.positive("tolerance", tolerance)
     known = estimates(data, discount, horizon)
     gains = unseen_excluded(known.counts, known.mean_rewards)
+    tables = known.next_states, known.shares, gains, known.discount
     if known.horizon is not None:
-        tables = known.next_states, known.shares, gains, known.discount
-        return finite_plan(*tables, known.low_to_go, data.shape)
-    return discounted_plan(
-        known.next_states,
-        known.shares,
-        gains,
-        known.discount,
-        _check.positive("tolerance", tolerance),
-        np.zeros((*data.shape, data.n_states)),
-        LIMITS["auto"][:3],
-        LIMITS["auto"][3],
-        fallback=known.low_value,
-    )
+        return _fixed_point.backward_induction(*tables, known.low_to_go, data.shape)
+    values, search, limit = np.zeros((*data.shape, data.n_states)), LIMITS["auto"][:3], LIMITS["auto"][3]
+    plan = _fixed_point.iterate(*tables, goal, values, search, limit, fallback=known.low_value)
+    _fixed_point.require(plan, goal, (Status.CONVERGED, Status.ROUNDING))
+    return plan
 
 
-def finished(policy: NDArray[np.integer], value: NDArray[np.float64], batch: tuple[int, ...], iterations: int) -> Plan:
-    """Plan of a finite computation, with status EXACT.
-
-    Parameters
-    ----------
-    policy, value : arrays
-        As in `Plan`.
-    batch : tuple of int
-        Batch of data sets.
-    iterations : int
-        Iterations made.
-
-    Returns
-    -------
-    Plan
-        With error bound 0.
-
-    Examples
-    --------
-    >>> finished(np.zeros(1, int), np.zeros(1), (), 0).status is Status.EXACT
-    True
-    """
-    status = np.full(batch, Status.EXACT, object) if batch else Status.EXACT
-    return Plan(np.ascontiguousarray(policy), np.array(value), status, np.full(batch, iterations), np.zeros(batch))
-
-
-__all__ = ["behavior_cloning", "finished", "plug_in"]
+__all__ = ["behavior_cloning", "plug_in"]

@@ -18,14 +18,13 @@ from typing import Any
 import numpy as np
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints, Rng
+from pessimism._draw import Floats, Rng
 from pessimism._status import Status
-from pessimism.mdp import _split
+from pessimism.mdp import _fixed_point, _split
 from pessimism.mdp._batch import items, on_threads
-from pessimism.mdp._estimates import Estimates, estimates
-from pessimism.mdp.baselines import finished
+from pessimism.mdp._estimates import estimates, inverse_delta, stationary
 from pessimism.mdp.data import MDPData
-from pessimism.mdp.planning import ConvergenceError, Plan
+from pessimism.mdp.planning import Plan
 
 PAPER_DISCOUNTED, PAPER_EPISODIC = 144.0, 16.0
 MAX_SWEEPS = 10_000_000
@@ -46,8 +45,8 @@ def vi_lcb_bernstein(
     Parameters
     ----------
     data : MDPData
-        Logged transitions, without a step axis. The rule is stated for known rewards: it uses the mean of what was
-        received, which is the same if rewards are deterministic.
+        Logged transitions, without a step axis. The rule is stated for known rewards. It uses the mean of what was
+        received, which is the same if the pair decides the reward; noise in rewards is not in its widths.
     discount : float
         :math:`\gamma`, in [1/2, 1): below, the operator need not contract.
     delta : float, optional
@@ -65,8 +64,9 @@ def vi_lcb_bernstein(
     -------
     Plan
         With value at most that of the fixed point, reached from below: a lower bound of the policy's value with
-        probability :math:`1-2\delta` under the theorem's constant. Where nothing is certified (value 0) every action
-        is a maximiser and the most frequent one is chosen; if that is so everywhere the status is NO_UPDATE.
+        probability :math:`1-2\delta` under the theorem's constant, if (state, action) decides the reward. Where nothing
+        is certified (value 0) every action is a maximiser and the most frequent one is chosen; if that is so everywhere
+        the status is NO_UPDATE.
 
     Raises
     ------
@@ -88,14 +88,12 @@ def vi_lcb_bernstein(
     >>> vi_lcb_bernstein(data, discount=0.5).policy.tolist()
     [1]
     """
-    if data.horizon is not None:
-        raise ValueError("data must have no step axis: this rule is for discounted problems, see vi_lcb_episodic")
     gamma = _check.scalar("discount", discount, lambda x: 0.5 <= x < 1, "in [1/2, 1): below, it need not contract")
-    known = estimates(data, gamma, None)
+    known = estimates(stationary(data), gamma, None)
     c = _constant(constant, paper_constants, 0.05, PAPER_DISCOUNTED)
     goal = _check.positive("tolerance", tolerance)
     n = np.maximum(data.n, 1)
-    level = c * _log_factor(log_factor, n / ((1.0 - gamma) * _delta(data, delta)))
+    level = c * _log_factor(log_factor, n * inverse_delta(data, delta, least=2) / (1.0 - gamma))
     scaled = known.reward_range[1] - known.reward_range[0]
     rewards = (known.mean_rewards - known.reward_range[0]) / scaled
 
@@ -114,7 +112,19 @@ def vi_lcb_bernstein(
         )
 
     values, policies, sweeps, bounds = (np.concatenate(x) for x in zip(*on_threads(work, count), strict=True))
-    return _plan(data, known, values, policies, sweeps, bounds * scaled, goal)
+    status = np.where(sweeps < MAX_SWEEPS, np.array(Status.ROUNDING, object), np.array(Status.NOT_CONVERGED, object))
+    status[bounds * scaled <= goal] = Status.CONVERGED
+    status[~(values > 0).any(axis=-1)] = Status.NO_UPDATE
+    shape = (*data.shape, data.n_states)
+    plan = Plan(
+        policies.reshape(shape),
+        known.low_value + scaled * values.reshape(shape),
+        _fixed_point.statuses(status, data.shape),
+        sweeps.reshape(data.shape),
+        scaled * bounds.reshape(data.shape),
+    )
+    _fixed_point.require(plan, goal, (Status.CONVERGED, Status.NO_UPDATE, Status.ROUNDING))
+    return plan
 
 
 def vi_lcb_episodic(
@@ -134,7 +144,7 @@ def vi_lcb_episodic(
     ----------
     data : MDPData
         Logged transitions with a step axis: episodes, or independent transitions at every step. The rule is stated for
-        known rewards and uses the mean of what was received.
+        known rewards and uses the mean of what was received; noise in rewards is not in its widths.
     horizon : int, optional
         H; that of the data.
     delta : float, optional
@@ -142,7 +152,8 @@ def vi_lcb_episodic(
     constant : float
         Factor c, positive. The theorem asks for 16 or more.
     log_factor : float, optional
-        A number in place of :math:`\ell`, positive; 1 for the widths of the authors' own experiments.
+        A number in place of :math:`\ell`, positive; 1 for widths without a logarithm, as in the authors'
+        experiments, whose code also caps them at H - h and drops variances below 1e-6.
     paper_constants : bool
         Use c = 16.
     subsample : bool
@@ -177,11 +188,11 @@ def vi_lcb_episodic(
     if data.horizon is None:
         raise ValueError("data must have a step axis: this rule is for episodes, see vi_lcb_bernstein")
     c = _constant(constant, paper_constants, 0.05, PAPER_EPISODIC)
-    delta_ = _delta(data, delta)
-    used = _subsampled(data, delta_, np.random.default_rng(rng)) if subsample else data
+    certainty = inverse_delta(data, delta, least=2)
+    used = _subsampled(data, certainty, np.random.default_rng(rng)) if subsample else data
     known = estimates(used, None, horizon)
     n = np.maximum(used.n, 1)
-    level = c * _log_factor(log_factor, n * data.horizon / delta_)
+    level = c * _log_factor(log_factor, n * max(data.horizon, 1) * certainty)
     low, high = known.reward_range
     rewards = (known.mean_rewards - low) / (high - low)
 
@@ -199,8 +210,9 @@ def vi_lcb_episodic(
     values, policies = (np.concatenate(x) for x in zip(*on_threads(work, count), strict=True))
     shape = (*data.shape, data.horizon, data.n_states)
     to_go = known.low_to_go[:, None]
-    plan = finished(policies.reshape(shape), to_go + (high - low) * values.reshape(shape), data.shape, data.horizon)
-    return _with_no_update(plan, ~(values > 0).reshape(count, -1).any(axis=-1), data.shape)
+    moved = np.asarray((values > 0).any(axis=(-2, -1)).reshape(data.shape))
+    value = to_go + (high - low) * values.reshape(shape)
+    return _fixed_point.finished(policies.reshape(shape), value, data.shape, data.horizon, moved=moved)
 
 
 def _constant(constant: float, paper: bool, default: float, papers: float) -> float:
@@ -215,56 +227,15 @@ def _log_factor(given: float | None, argument: Floats) -> Floats:
     return np.full(np.shape(argument), _check.positive("log_factor", given))
 
 
-def _delta(data: MDPData, delta: float | None) -> Floats:
-    if delta is None:
-        return np.asarray(1.0 / np.maximum(data.n, 2))
-    return np.full(data.shape, _check.open_unit_interval("delta", delta))
-
-
-def _subsampled(data: MDPData, delta: Floats, rng: np.random.Generator) -> MDPData:
+def _subsampled(data: MDPData, certainty: Floats, rng: np.random.Generator) -> MDPData:
     main, auxiliary = data.split_episodes(rng)
     assert data.horizon is not None
     visits, promised = main.counts.sum(axis=-1), auxiliary.counts.sum(axis=-1)
-    slack = 10.0 * np.sqrt(promised * np.log(data.horizon * data.n_states / delta)[..., None, None])
+    slack = 10.0 * np.sqrt(promised * np.log(max(data.horizon, 1) * data.n_states * certainty)[..., None, None])
     kept = np.minimum(np.floor(np.maximum(promised - slack, 0.0)).astype(np.int64), visits)
     part = _split.keep(main.next_counts, kept, rng)
     sums = _split.part_rewards(main, part, rng)
     return MDPData.trusted(part.sum(axis=-1), data.next_states, part, sums, data.reward_range, data.reward_law)
-
-
-def _plan(
-    data: MDPData, known: Estimates, values: Floats, policies: Ints, sweeps: Ints, bounds: Floats, tolerance: float
-) -> Plan:
-    shape = (*data.shape, data.n_states)
-    width = known.reward_range[1] - known.reward_range[0]
-    status = np.full(len(values), Status.CONVERGED, object)
-    status[bounds > tolerance] = Status.NOT_CONVERGED
-    plan = Plan(
-        policies.reshape(shape),
-        known.low_value + width * values.reshape(shape),
-        status.reshape(data.shape) if data.shape else status.item(),
-        sweeps.reshape(data.shape),
-        bounds.reshape(data.shape),
-    )
-    if np.any(bounds > tolerance):
-        raise ConvergenceError(
-            f"the error bound {bounds.max():.3g} is above tolerance = {tolerance:g} after {MAX_SWEEPS} sweeps: the "
-            "tolerance may be below the rounding of the values; the partial result is the attribute plan",
-            plan,
-        )
-    return _with_no_update(plan, ~(values > 0).any(axis=-1), data.shape)
-
-
-def _with_no_update(plan: Plan, unmoved: Any, batch: tuple[int, ...]) -> Plan:
-    status = np.array(plan.status, object).reshape(-1)
-    status[unmoved] = Status.NO_UPDATE
-    return Plan(
-        plan.policy,
-        plan.value,
-        status.reshape(batch) if batch else status.item(),
-        plan.iterations,
-        plan.error_bound,
-    )
 
 
 __all__ = ["vi_lcb_bernstein", "vi_lcb_episodic"]

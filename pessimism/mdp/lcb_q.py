@@ -9,11 +9,14 @@ from Q = V = 0; the policy changes only where V rises.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from pessimism import _check
+from pessimism._draw import Ints
 from pessimism._status import Status
+from pessimism.mdp import _fixed_point
 from pessimism.mdp._batch import on_threads
 from pessimism.mdp.data import Transitions
 from pessimism.mdp.planning import Plan
@@ -46,8 +49,9 @@ def lcb_q(
     Returns
     -------
     Plan
-        Its value is meant as a lower bound; `iterations` counts how often a value rose. Where it never did, the policy
-        is the most frequent action; if that is so everywhere, the status is NO_UPDATE.
+        Its value is meant as a lower bound, and no fixed point (status COMPLETED, error bound inf); `iterations` counts
+        how often a value rose. Where it never did, the policy is the most frequent action; if that is so everywhere,
+        the status is NO_UPDATE.
 
     Raises
     ------
@@ -74,15 +78,7 @@ def lcb_q(
     inside = (log.rewards >= low) & (log.rewards <= high)
     _check.require("rewards", log.rewards, inside, f"in reward_range [{low:g}, {high:g}]")
     episodes, horizon = log.rewards.shape[-2:]
-    sizes = []
-    for name, size, labels in (
-        ("n_states", n_states, (log.states, log.next_states)),
-        ("n_actions", n_actions, (log.actions,)),
-    ):
-        seen = 1 + max((int(x.max(initial=0)) for x in labels), default=0)
-        if size is not None and seen > _check.whole(name, size, low=1):
-            raise ValueError(f"{name} must be at least {seen}, the labels of the log, got {size}")
-        sizes.append(seen if size is None else size)
+    sizes = _size("n_states", n_states, log.states, log.next_states), _size("n_actions", n_actions, log.actions)
     d = 1.0 / max(episodes, 2) if delta is None else _check.open_unit_interval("delta", delta)
     iota = math.log(sizes[0] * sizes[1] * max(episodes * horizon, 1) / d)
     bonus = _check.positive("constant", constant) * math.sqrt(horizon**3) * iota
@@ -90,7 +86,7 @@ def lcb_q(
     from pessimism.mdp import _pessimism_kernels
 
     batch = log.rewards.shape[:-2]
-    flat = (-1, episodes, horizon)
+    flat = (math.prod(log.rewards.shape[:-2]), episodes, horizon)
     states, actions, later = (x.reshape(flat) for x in (log.states, log.actions, log.next_states))
     rewards = ((log.rewards - low) / (high - low)).reshape(flat)
     results = on_threads(
@@ -102,14 +98,17 @@ def lcb_q(
     values, policies, updates = (np.concatenate(x) for x in zip(*results, strict=True))
     shape = (*batch, horizon, sizes[0])
     to_go = low * np.arange(horizon, 0, -1.0)[:, None]
-    status = np.where(updates > 0, np.array(Status.EXACT, object), np.array(Status.NO_UPDATE, object))
-    return Plan(
-        policies.reshape(shape),
-        to_go + (high - low) * values.reshape(shape),
-        status.reshape(batch) if batch else status.item(),
-        updates.reshape(batch),
-        np.zeros(batch),
-    )
+    value = to_go + (high - low) * values.reshape(shape)
+    moved = np.asarray(updates.reshape(batch) > 0)
+    plan = _fixed_point.finished(policies.reshape(shape), value, batch, 0, status=Status.COMPLETED, moved=moved)
+    return replace(plan, iterations=updates.reshape(batch))
+
+
+def _size(name: str, given: int | None, *labels: Ints) -> int:
+    seen = 1 + max((int(x.max(initial=0)) for x in labels), default=0)
+    if given is not None and seen > _check.whole(name, given, low=1):
+        raise ValueError(f"{name} must be at least {seen}, the labels of the log, got {given}")
+    return seen if given is None else int(given)
 
 
 __all__ = ["lcb_q"]

@@ -27,9 +27,6 @@ from pessimism.mdp._tables import Policy, States
 if TYPE_CHECKING:
     from pessimism.mdp.data import MDPData, Transitions
 
-TIE = 1e-12
-"""Actions whose values differ by less than this part of the largest value are tied."""
-
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class MDP:
@@ -52,6 +49,9 @@ class MDP:
         then has four axes and says so for all of them. A stationary model keeps a step axis of length 1.
     reward_law : str
         "deterministic": every reward equals its mean; or "bernoulli": rewards are 0 or 1 with the given means.
+    reward_range : (float, float), optional
+        Interval that a learner is told holds every reward; drawn data carry it, and widths scale with it. Default:
+        (0, 1) if it holds all means, else from the smallest to the largest mean of any model in the batch.
 
     Raises
     ------
@@ -80,6 +80,7 @@ class MDP:
     discount: float
     horizon: int | None
     reward_law: str
+    reward_range: tuple[float, float]
     _optimum: "tuple[Ints, Floats, Floats] | None"
 
     def __init__(
@@ -92,6 +93,7 @@ class MDP:
         *,
         horizon: int | None = None,
         reward_law: str = "deterministic",
+        reward_range: tuple[float, float] | None = None,
     ) -> None:
         steps = None if horizon is None else _check.whole("horizon", horizon, low=0, high=_tables.MAX_STATES)
         successors, p = _tables.transitions(next_states, probabilities, steps)
@@ -106,7 +108,8 @@ class MDP:
         _check.broadcast(
             "probabilities, rewards and start", p.shape[:-core], _tables.batch(r, successors), rho.shape[:-1]
         )
-        self._set(successors, p, r, rho, _tables.discount(discount, steps), steps, kind)
+        span = _tables.reward_range(reward_range, r, p if _tables.per_successor(r, successors) else None, kind)
+        self._set(successors, p, r, rho, _tables.discount(discount, steps), steps, kind, span)
 
     def _set(
         self,
@@ -117,12 +120,10 @@ class MDP:
         discount: float,
         horizon: int | None,
         reward_law: str,
+        reward_range: tuple[float, float],
     ) -> None:
-        for name, value in zip(
-            self.__slots__,
-            (next_states, probabilities, rewards, start, discount, horizon, reward_law, None),
-            strict=True,
-        ):
+        fields = (next_states, probabilities, rewards, start, discount, horizon, reward_law, reward_range, None)
+        for name, value in zip(self.__slots__, fields, strict=True):
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
             object.__setattr__(self, name, value)
@@ -137,6 +138,7 @@ class MDP:
         *,
         horizon: int | None = None,
         reward_law: str = "deterministic",
+        reward_range: tuple[float, float] | None = None,
     ) -> Self:
         r"""Model from full transition matrices.
 
@@ -153,6 +155,8 @@ class MDP:
         horizon : int, optional
             As for the class.
         reward_law : str
+            As for the class.
+        reward_range : (float, float), optional
             As for the class.
 
         Returns
@@ -174,7 +178,7 @@ class MDP:
         r = _check.real_array("rewards", rewards)
         if r.shape[-p.ndim :] == (*p.shape[:-1], p.shape[-3]):
             r = np.take_along_axis(r, np.broadcast_to(successors, r.shape[:-1] + p.shape[-1:]), axis=-1)
-        return cls(successors, p, r, start, discount, horizon=horizon, reward_law=reward_law)
+        return cls(successors, p, r, start, discount, horizon=horizon, reward_law=reward_law, reward_range=reward_range)
 
     @classmethod
     def from_function(

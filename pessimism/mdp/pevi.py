@@ -16,9 +16,8 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._draw import Floats
-from pessimism._status import Status
+from pessimism.mdp import _fixed_point
 from pessimism.mdp._estimates import estimates
-from pessimism.mdp.baselines import finished
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
 
@@ -100,19 +99,20 @@ def pevi(
         value[..., h, :] = np.clip(best, 0.0, data.horizon - h)
         policy[..., h, :] = np.where(best > 0, q.argmax(axis=-1), policy[..., h, :])
     value = value[..., :-1, :]
-    plan = finished(policy, known.low_to_go[:, None] + (high - low) * value, data.shape, data.horizon)
-    moved = (value > 0).any(axis=(-2, -1))
-    status = np.where(moved, np.array(Status.EXACT, object), np.array(Status.NO_UPDATE, object))
-    return Plan(plan.policy, plan.value, status if data.shape else status.item(), plan.iterations, plan.error_bound)
+    moved = np.asarray((value > 0).any(axis=(-2, -1)))
+    total = known.low_to_go[:, None] + (high - low) * value
+    return _fixed_point.finished(policy, total, data.shape, data.horizon, moved=moved)
 
 
 def _beta(data: MDPData, d: int, beta: float | None, constant: float, delta: float | None) -> Floats:
     assert data.horizon is not None
+    c = _check.positive("constant", constant)
+    episodes = np.maximum(data.counts[..., :1, :, :].sum(axis=(-3, -2, -1)), 2)
+    xi = 1.0 / episodes if delta is None else _check.open_unit_interval("delta", delta)
     if beta is not None:
         return np.full(data.shape, _check.scalar("beta", beta, lambda x: 0 <= x < np.inf, "at least 0 and finite"))
-    episodes = np.maximum(data.counts[..., 0, :, :].sum(axis=(-2, -1)), 2)
-    xi = 1.0 / episodes if delta is None else _check.open_unit_interval("delta", delta)
-    c = _check.positive("constant", constant)
+    if data.horizon == 0:
+        return np.zeros(data.shape)
     return np.asarray(c * d * data.horizon * np.sqrt(np.log(2.0 * d * data.horizon * episodes / xi)))
 
 

@@ -10,16 +10,15 @@ more, :math:`TV + \frac{\gamma}{1-\gamma}\min(TV - V) \le V^* \le TV + \frac{\ga
 their middle takes the slow constant part out of the error, and on models that mix fast it is almost all of it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._draw import Floats, Ints
 from pessimism._status import Status
-from pessimism.mdp._batch import items, on_threads, part_of
 from pessimism.mdp.model import MDP
 
 METHODS = (
@@ -55,7 +54,8 @@ class Plan:
     iterations : (...) int
         Improvements of the policy.
     error_bound : (...) float
-        Largest possible error of `value` as a fixed point, recomputed from `value` itself; 0 for finite recursions.
+        Largest possible error of `value` as a fixed point, rounding included, recomputed from `value` itself; 0 for
+        finite recursions, inf where no fixed point is claimed.
 
     Examples
     --------
@@ -137,7 +137,8 @@ def plan(
     Raises
     ------
     ConvergenceError
-        With the partial result, if the error bound of a model does not reach the tolerance.
+        With the partial result, if the error bound of a model does not reach the tolerance, be it for want of
+        iterations or because the rounding of its values is larger.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -154,209 +155,70 @@ def plan(
     >>> plan(mdp).policy.tolist()
     [1, 1]
     """
+    from pessimism.mdp import _fixed_point
+
     _check.choice("method", method, METHODS)
+    goal = _check.positive("tolerance", tolerance)
+    limit = None if max_iterations is None else _check.whole("max_iterations", max_iterations, low=1)
+    values = np.zeros((*mdp.shape, mdp.n_states))
+    if initial is not None:
+        values[...] = _initial(initial, values.shape)
+    tables = mdp.next_states, mdp.probabilities, mdp.mean_rewards, mdp.discount
     if mdp.horizon is not None:
         if method not in ("auto", "backward_induction"):
             raise ValueError(f"method must be 'auto' or 'backward_induction' with a horizon, got {method!r}")
-        nothing = np.zeros(mdp.horizon)
-        return finite_plan(mdp.next_states, mdp.probabilities, mdp.mean_rewards, mdp.discount, nothing, mdp.shape)
+        return _fixed_point.backward_induction(*tables, np.zeros(mdp.horizon), mdp.shape)
     if method == "backward_induction":
         raise ValueError("method 'backward_induction' needs a model with a horizon")
-    values = np.zeros((*mdp.shape, mdp.n_states))
-    if initial is not None:
-        first = _check.real_array("initial", initial, min_ndim=1)
-        shape = _check.broadcast("initial and mdp", first.shape, values.shape)
-        if first.shape[-1:] != (mdp.n_states,) or shape != values.shape:
-            raise ValueError(f"initial must broadcast to shape {values.shape}, got {first.shape}")
-        values[...] = first
-    limit = LIMITS[method][3] if max_iterations is None else _check.whole("max_iterations", max_iterations, low=1)
-    return discounted_plan(
-        mdp.next_states,
-        mdp.probabilities,
-        mdp.mean_rewards,
-        mdp.discount,
-        _check.positive("tolerance", tolerance),
-        values,
-        LIMITS[method][:3],
-        limit,
-    )
-
-
-def discounted_plan(
-    next_states: NDArray[np.int32],
-    probabilities: Floats,
-    rewards: Floats,
-    discount: float,
-    tolerance: float,
-    values: Floats,
-    search: tuple[bool, int, int],
-    max_iterations: int,
-    *,
-    floor: float = -np.inf,
-    fallback: float = 0.0,
-    start: Ints | None = None,
-) -> Plan:
-    """Fixed point of max(floor, max_a Q) for tables of a batch; what `plan` and the pessimistic rules share.
-
-    Parameters
-    ----------
-    next_states, probabilities, rewards : arrays
-        Tables as in `MDP`, rewards per pair; -inf forbids an action.
-    discount, tolerance : float
-        As for `plan`.
-    values : (..., S) float
-        Start; its shape is the batch. Overwritten. With a floor it must be the floor itself, so that values rise.
-    search : tuple
-        Span shift, sweeps, improvement from which Krylov steps are tried.
-    max_iterations : int
-        Largest number of policy improvements.
-    floor, fallback : float
-        Smallest value, and value of a state without actions.
-    start : (..., S) int, optional
-        Policy where the value does not exceed the floor, and where there is no action. Default: 0.
-
-    Returns
-    -------
-    Plan
-        As for `plan`.
-
-    Raises
-    ------
-    ConvergenceError
-        As for `plan`.
-
-    Examples
-    --------
-    >>> tables = np.zeros((1, 1, 1), np.int32), np.ones((1, 1, 1)), np.array([[-1.0]])
-    >>> result = discounted_plan(*tables, 0.5, 1e-9, np.zeros(1), (False, 0, NEVER), 100, floor=0.0)
-    >>> result.status is Status.NO_UPDATE
-    True
-    """
-    from pessimism.mdp import _kernels
-
-    batch, n_states = values.shape[:-1], values.shape[-1]
-    flat = np.ascontiguousarray(values.reshape(-1, n_states))
-    policies = np.zeros(flat.shape, np.int64)
-    if start is not None:
-        policies[...] = np.broadcast_to(start, values.shape).reshape(flat.shape)
-    tables, gains = items(probabilities, batch, 3), items(rewards, batch, 2)
-    span = search[0] and floor == -np.inf and bool(np.all((gains > -np.inf).any(axis=-1)))
-
-    def work(part: slice) -> tuple[Ints, Floats]:  # numpydoc ignore=GL08
-        return _kernels.solve_many(
-            next_states.view(np.uint32),  # no check for negative positions in the inner loop: a quarter faster
-            part_of(tables, part),
-            part_of(gains, part),
-            discount,
-            floor,
-            fallback,
-            tolerance,
-            span,
-            search[1],
-            search[2],
-            max_iterations,
-            flat[part],
-            policies[part],
-        )
-
-    results = on_threads(work, len(flat))
-    iterations, bounds = (np.concatenate(x) for x in zip(*results, strict=True))
-    unmoved = (policies < 0).all(axis=-1) & (floor > -np.inf)
-    policies = np.where(policies < 0, ~policies, policies)
-    good = bounds <= tolerance  # false for NaN
-    status = np.full(len(flat), Status.NOT_CONVERGED, object)
-    status[good] = Status.CONVERGED
-    status[good & unmoved] = Status.NO_UPDATE
-    result = Plan(
-        policies.reshape(*batch, n_states),
-        flat.reshape(*batch, n_states),
-        status.reshape(batch) if batch else status.item(),
-        iterations.reshape(batch),
-        bounds.reshape(batch),
-    )
-    if not good.all():
-        result = replace(
-            result, error_bound=_residual_bounds(result, next_states, tables, gains, discount, floor, fallback)
-        )
-        worst = np.max(result.error_bound)
-        raise ConvergenceError(
-            f"the error bound of {np.count_nonzero(~good)} of {len(flat)} models is above tolerance = {tolerance:g} "
-            f"after at most {max_iterations} iterations, the largest is {worst:.3g}: raise max_iterations, or the "
-            "tolerance if it is near the rounding of the values; the partial result is the attribute plan",
-            result,
-        )
+    search = LIMITS[method][:3]
+    result = _fixed_point.iterate(*tables, goal, values, search, LIMITS[method][3] if limit is None else limit)
+    _fixed_point.require(result, goal, (Status.CONVERGED,))
     return result
 
 
-def _residual_bounds(
-    result: Plan,
-    next_states: NDArray[np.int32],
-    tables: Floats,
-    gains: Floats,
-    discount: float,
-    floor: float,
-    fallback: float,
-) -> Floats:
-    from pessimism.mdp import _kernels
-
-    values = result.value.reshape(-1, result.value.shape[-1])
-    best = _kernels.action_values(next_states, tables, gains, discount, np.ascontiguousarray(values)).max(axis=-1)
-    best = np.maximum(np.where(best > -np.inf, best, fallback), floor)
-    return np.asarray((np.abs(best - values).max(axis=-1) / (1.0 - discount)).reshape(result.shape))
-
-
-def finite_plan(
-    next_states: NDArray[np.int32],
-    probabilities: Floats,
-    rewards: Floats,
-    discount: float,
-    fallback: Floats,
-    batch: tuple[int, ...],
-) -> Plan:
-    """Backward induction for tables of a batch.
+def error_bound(mdp: MDP, value: ArrayLike) -> Floats:
+    r"""Largest possible distance of any given values from the optimal ones: the certificate of a `Plan`, recomputed.
 
     Parameters
     ----------
-    next_states, probabilities, rewards : arrays
-        Tables with a step axis, rewards per pair; -inf forbids an action.
-    discount : float
-        As for `MDP`.
-    fallback : (H,) float
-        Value at every step of a state without actions.
-    batch : tuple of int
-        Batch of the tables.
+    mdp : MDP
+        The model, or a batch of models, without a horizon.
+    value : (..., S) array_like of float
+        V, from wherever it comes.
 
     Returns
     -------
-    Plan
-        With status EXACT.
+    (...) float
+        :math:`\|TV - V\|_\infty / (1-\gamma)` plus the rounding of that computation, in reward units.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shape of `value` does not fit or the model has a horizon.
 
     Examples
     --------
-    >>> tables = np.zeros((1, 1, 1, 1), np.int32), np.ones((1, 1, 1, 1)), np.array([[[0.5]]])
-    >>> finite_plan(*tables, 1.0, np.zeros(3), ()).value.tolist()
-    [[1.5], [1.0], [0.5]]
+    >>> mdp = MDP.dense([[[1.0]]], [[0.5]], discount=0.5)
+    >>> float(error_bound(mdp, [1.25]).round(12))
+    0.25
     """
-    from pessimism.mdp import _kernels
+    from pessimism.mdp import _fixed_point
 
-    count, horizon = int(np.prod(batch)), fallback.size
-    tables, gains = items(probabilities, batch, 4), items(rewards, batch, 3)
-
-    def work(part: slice) -> tuple[Floats, Ints]:  # numpydoc ignore=GL08
-        return _kernels.plan_backward(next_states, part_of(tables, part), part_of(gains, part), discount, fallback)
-
-    shared = len(tables) == len(gains) == 1
-    results = [work(slice(0, 1))] if shared else on_threads(work, count)
-    values, policies = (np.concatenate(x) for x in zip(*results, strict=True))
-    tail = (horizon, next_states.shape[-3])
-    status = np.full(batch, Status.EXACT, object)
-    return Plan(
-        np.broadcast_to(policies, (count, *tail)).reshape(*batch, *tail),
-        np.broadcast_to(values, (count, *tail)).reshape(*batch, *tail),
-        status if batch else Status.EXACT,
-        np.full(batch, horizon),
-        np.zeros(batch),
-    )
+    if mdp.horizon is not None:
+        raise ValueError("mdp must have no horizon: backward induction is exact")
+    given = _check.real_array("value", value, min_ndim=1)
+    if given.shape[-1:] != (mdp.n_states,):
+        raise ValueError(f"value must have shape (..., {mdp.n_states}), got {given.shape}")
+    batch = _check.broadcast("value and mdp", given.shape[:-1], mdp.shape)
+    values = np.ascontiguousarray(np.broadcast_to(given, (*batch, mdp.n_states)))
+    return _fixed_point.residual_bounds(values, mdp.next_states, mdp.probabilities, mdp.mean_rewards, mdp.discount)
 
 
-__all__ = ["METHODS", "ConvergenceError", "Plan", "discounted_plan", "finite_plan", "plan"]
+def _initial(initial: ArrayLike, shape: tuple[int, ...]) -> Floats:
+    first = _check.real_array("initial", initial, min_ndim=1)
+    if first.shape[-1:] != shape[-1:] or _check.broadcast("initial and mdp", first.shape, shape) != shape:
+        raise ValueError(f"initial must broadcast to shape {shape}, got {first.shape}")
+    return first
+
+
+__all__ = ["METHODS", "ConvergenceError", "Plan", "error_bound", "plan"]

@@ -19,11 +19,10 @@ import numpy as np
 from pessimism import _check
 from pessimism._draw import Floats, Ints, Rng
 from pessimism._status import Status
-from pessimism.mdp import _split
-from pessimism.mdp._estimates import Estimates, estimates, unseen_excluded
-from pessimism.mdp.baselines import finished
+from pessimism.mdp import _fixed_point, _split
+from pessimism.mdp._estimates import Estimates, estimates, inverse_delta, stationary, unseen_excluded
 from pessimism.mdp.data import MDPData
-from pessimism.mdp.planning import LIMITS, NEVER, Plan, discounted_plan
+from pessimism.mdp.planning import LIMITS, NEVER, Plan
 
 PAPER_CONSTANT = 2000.0
 
@@ -59,8 +58,9 @@ def vi_lcb(
         Raise values only, from the smallest possible one (the rule above). Otherwise the plain fixed point of
         :math:`V = \max_a Q`, whose policy at discount 0 is that of the Hoeffding rule for bandits.
     unseen : float, optional
-        Width of a pair that was never seen, in reward units, at least :math:`V_{\max}`. Default: such a pair is never
-        chosen where another was seen. With `monotone` the two are the same.
+        Width of a pair that was not seen, in reward units, at least :math:`V_{\max}`. Default: with `split` the width
+        of a pair seen once in the fold, but at least :math:`V_{\max}`; otherwise such a pair is not chosen where
+        another was seen. With `monotone` none of this changes the policy: no unseen pair is ever certified.
     tolerance : float
         Largest allowed error of the fixed point, positive, in reward units. Not used with `split`.
     rng : Generator, SeedSequence or int, optional
@@ -69,9 +69,10 @@ def vi_lcb(
     Returns
     -------
     Plan
-        With status NO_UPDATE where no value could be raised: the policy is then imitation (of the first fold). Its
-        value is a lower bound of the policy's with probability :math:`1-\delta` if `split`. Without a split it is
-        computed from data that were used for the widths too, and that theorem does not apply; it converges from below.
+        With status NO_UPDATE where no value could be raised: the policy is then imitation (of the first fold). With
+        `split`, `monotone` and independent transitions its value is a lower bound of the policy's with probability
+        :math:`1-\delta`; it is no fixed point (status COMPLETED, error bound inf). Without a split it is computed from
+        data that were used for the widths too, and that theorem does not apply; it converges from below.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def vi_lcb(
     No value can be raised while every b is at least the width of the reward range, that is while
     :math:`\max m \le L V_{\max}^2`. Cost O(SAB) an iteration; batches run on all cores. Source: Algorithm 3 of
     Rashidinejad et al. (2021), arXiv:2103.12021, in our words and with Hoeffding's constant; the variant without a
-    split is ours. A state in which nothing was seen is worth the smallest value.
+    split is ours. A state in which nothing was seen is worth the smallest value, unless `unseen` says otherwise.
 
     Examples
     --------
@@ -95,38 +96,35 @@ def vi_lcb(
     >>> vi_lcb(data, discount=0.5).policy.tolist()
     [1]
     """
-    known = estimates(_stationary(data), _check.scalar("discount", discount), None)
-    c = _check.positive("constant", constant)
-    confidence = _confidence(data, delta)
-    if unseen is not None:
-        unseen = _check.scalar(
-            "unseen",
-            unseen,
-            lambda x: x >= known.value_width * (1 - 1e-12),
-            f"at least V_max = {known.value_width:g}: less would not be pessimistic",
-        )
+    goal = _check.positive("tolerance", tolerance)
+    known = estimates(stationary(data), _check.scalar("discount", discount), None)
+    c, confidence = _check.positive("constant", constant), inverse_delta(data, delta)
+    least = None if unseen is None else _unseen_width(unseen, known.value_width)
     if split:
-        return _by_folds(data, known, c, confidence, monotone, unseen, np.random.default_rng(rng))
+        return _by_folds(data, known, c, confidence, monotone, least, np.random.default_rng(rng))
     level = c * np.log(2.0 * data.n_states * data.n_actions * confidence)
     scale = known.value_width * np.sqrt(level)
     gains = known.mean_rewards - scale[..., None, None] / np.sqrt(np.maximum(data.counts, 1))
-    gains = unseen_excluded(data.counts, gains)
-    if unseen is not None:
-        gains = np.where(data.counts > 0, gains, known.reward_range[0] - unseen)
-    floor = known.low_value
-    return discounted_plan(
+    if least is None:
+        gains = unseen_excluded(data.counts, gains)
+    else:
+        gains = np.where(data.counts > 0, gains, known.reward_range[0] - least)
+    low = known.low_value
+    plan = _fixed_point.iterate(
         known.next_states,
         known.shares,
         gains,
         known.discount,
-        _check.positive("tolerance", tolerance),
-        np.full((*data.shape, data.n_states), floor),
+        goal,
+        np.full((*data.shape, data.n_states), low),
         (False, 10, NEVER) if monotone else LIMITS["auto"][:3],
         LIMITS["auto"][3],
-        floor=floor if monotone else -np.inf,
-        fallback=floor,
+        floor=low if monotone else -np.inf,
+        fallback=low,
         start=data.counts.argmax(axis=-1),
     )
+    _fixed_point.require(plan, goal, (Status.CONVERGED, Status.NO_UPDATE, Status.ROUNDING))
+    return plan
 
 
 def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, rng: Rng = None) -> Plan:
@@ -156,7 +154,9 @@ def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, r
     Notes
     -----
     Algorithm 3 of Rashidinejad et al. (2021), arXiv:2103.12021, as we remember it: the Hoeffding widths, the folds and
-    the monotone update are confirmed by later papers, its constants are not.
+    the monotone update are confirmed by later papers, its constants are not. Transitions go to folds independently, so
+    that the folds' sizes are binomial and not all N/(T+1); a state that the first fold has not seen starts with the
+    most frequent action of all folds.
 
     Examples
     --------
@@ -196,17 +196,9 @@ def fold_count(n: int, discount: float) -> int:
     return max(1, math.ceil(math.log(max(_check.whole("n", n), 1)) / (1.0 - gamma)))
 
 
-def _stationary(data: MDPData) -> MDPData:
-    if data.horizon is not None:
-        raise ValueError("data must have no step axis: this rule is for discounted problems, see vi_lcb_episodic")
-    return data
-
-
-def _confidence(data: MDPData, delta: float | None) -> Floats:
-    """1/delta for every data set."""
-    if delta is None:
-        return np.asarray(np.maximum(data.n, 1), dtype=np.float64)
-    return np.full(data.shape, 1.0 / _check.open_unit_interval("delta", delta))
+def _unseen_width(unseen: float, v_max: float) -> float:
+    expectation = f"at least V_max = {v_max:g}: less would not be pessimistic"
+    return _check.scalar("unseen", unseen, lambda x: v_max * (1 - 1e-12) <= x < math.inf, expectation)
 
 
 def _by_folds(
@@ -227,7 +219,7 @@ def _by_folds(
         own = data.n == n
         plan = _iterate(data[own], known, constant, confidence[own], monotone, unseen, rng)
         policy[own], value[own], status[own], iterations[own] = plan.policy, plan.value, plan.status, plan.iterations
-    return Plan(policy, value, status, iterations, np.zeros(data.shape))
+    return Plan(policy, value, status, iterations, np.full(data.shape, np.inf))
 
 
 def _iterate(
@@ -259,9 +251,9 @@ def _iterate(
         better = best > value if monotone else np.ones(best.shape, bool)
         value, policy = np.where(better, best, value), np.where(better, choice, policy)
         moved |= better.any(axis=-1)
-    plan = finished(policy, value, data.shape, steps)
-    status = np.where(moved, plan.status, Status.NO_UPDATE)  # type: ignore[call-overload]
-    return Plan(plan.policy, plan.value, status if data.shape else status.item(), plan.iterations, plan.error_bound)
+    return _fixed_point.finished(
+        policy, value, data.shape, steps, status=Status.COMPLETED, moved=moved if data.shape else np.asarray(moved)
+    )
 
 
 def _at(value: Floats, next_states: "Ints | np.ndarray") -> Floats:
