@@ -70,7 +70,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
             worst = [max(own, key=lambda row: row["loss"]) for own in rates.group(points, "n").values()]
             worst = [row for row in worst if row["loss_events"] >= rates.MIN_EVENTS]
             x, y, se = ([row[key] for row in worst] for key in ("n", "loss", "loss_se"))
-            slope = ": no errors" if len(x) < 2 else f": {rates.local_slopes(x, y)[-1] + 0.0:.2f}"
+            slope = ": fewer than 100 errors" if len(x) < 2 else f": {rates.local_slopes(x, y)[-1] + 0.0:.2f}"
             plotting.curve(panel, x, y, se=se, rule=rule, note=slope)
         for rule, points in rates.group([row for row in exactly if row["cstar"] == cstar], "rule").items():
             color = plotting.COLORS[plotting.RULES[rule][1]]
@@ -87,7 +87,9 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     axes[1].set_ylabel("")
     plotting.caption(
         figure,
-        "Stay-exit replica, discount 0.9. Monte Carlo, bars of two standard errors; worst over gaps z sqrt(C*/N).",
-        "Crosses: exact worst case. Dashed: normal predictions, derived by us. VI-LCB without a split.",
+        "Stay-exit replica, discount 0.9. Monte Carlo, bars of two standard errors; worst over gaps z sqrt(C*/N); "
+        "points with fewer than",
+        "100 errors are left out. Crosses: exact worst case. Dashed: normal predictions, derived by us. VI-LCB without "
+        "a split.",
     )
     return figure

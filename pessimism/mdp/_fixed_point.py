@@ -36,11 +36,9 @@ def iterate(
     """
     from pessimism.mdp import _kernels
 
-    batch, n_states = values.shape[:-1], values.shape[-1]
-    flat = np.ascontiguousarray(values.reshape(-1, n_states))
-    policies = np.zeros(flat.shape, np.int64)
-    if start is not None:
-        policies[...] = np.broadcast_to(start, values.shape).reshape(flat.shape)
+    batch = values.shape[:-1]
+    flat = np.ascontiguousarray(values.reshape(-1, values.shape[-1]))
+    policies = np.array(np.broadcast_to(0 if start is None else start, values.shape), np.int64).reshape(flat.shape)
     tables, gains = items(probabilities, batch, 3), items(rewards, batch, 2)
 
     def work(part: slice) -> Any:
@@ -48,27 +46,21 @@ def iterate(
             next_states.view(np.uint32),  # no check for negative positions in the inner loop: a quarter faster
             part_of(tables, part),
             part_of(gains, part),
-            discount,
-            floor,
-            fallback,
-            tolerance,
-            *search,
-            max_iterations,
+            *(discount, floor, fallback, tolerance, *search, max_iterations),
             flat[part],
             policies[part],
         )
 
     iterations, bounds = (np.concatenate(x) for x in zip(*on_threads(work, len(flat)), strict=True))
-    unmoved = (policies < 0).all(axis=-1) & (floor > -np.inf)
-    policies = np.where(policies < 0, ~policies, policies)
     status = np.full(len(flat), Status.NOT_CONVERGED, object)
     status[(iterations < max_iterations) & (bounds < np.inf)] = Status.ROUNDING
     status[bounds <= tolerance] = Status.CONVERGED
-    status[unmoved & (bounds < np.inf)] = Status.NO_UPDATE
+    if floor > -np.inf:
+        status[(policies < 0).all(axis=-1) & (bounds < np.inf)] = Status.NO_UPDATE
     if (status == Status.NOT_CONVERGED).any():  # the last step changed the values that the bound was computed for
         bounds = residual_bounds(flat, next_states, tables, gains, discount, floor, fallback)
     return Plan(
-        policies.reshape(values.shape),
+        np.where(policies < 0, ~policies, policies).reshape(values.shape),
         flat.reshape(values.shape),
         statuses(status, batch),
         iterations.reshape(batch),

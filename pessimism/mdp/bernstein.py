@@ -112,17 +112,13 @@ def vi_lcb_bernstein(
         )
 
     values, policies, sweeps, bounds = (np.concatenate(x) for x in zip(*on_threads(work, count), strict=True))
-    status = np.where(sweeps < MAX_SWEEPS, np.array(Status.ROUNDING, object), np.array(Status.NOT_CONVERGED, object))
+    status = np.full(count, Status.NOT_CONVERGED, object)
+    status[sweeps < MAX_SWEEPS] = Status.ROUNDING
     status[bounds * scaled <= goal] = Status.CONVERGED
     status[~(values > 0).any(axis=-1)] = Status.NO_UPDATE
-    shape = (*data.shape, data.n_states)
-    plan = Plan(
-        policies.reshape(shape),
-        known.low_value + scaled * values.reshape(shape),
-        _fixed_point.statuses(status, data.shape),
-        sweeps.reshape(data.shape),
-        scaled * bounds.reshape(data.shape),
-    )
+    policy, value = (x.reshape(*data.shape, data.n_states) for x in (policies, known.low_value + scaled * values))
+    ends = sweeps.reshape(data.shape), scaled * bounds.reshape(data.shape)
+    plan = Plan(policy, value, _fixed_point.statuses(status, data.shape), *ends)
     _fixed_point.require(plan, goal, (Status.CONVERGED, Status.NO_UPDATE, Status.ROUNDING))
     return plan
 

@@ -240,8 +240,8 @@ class MDPData:
 
         Notes
         -----
-        Cost O(n log n), once. A default range read off the log is known only after the fact: bounds that use it hold for
-        a range fixed beforehand, so pass the range if you know it.
+        Cost O(n log n), once. A default range read off the log is known only after the fact, and bounds hold for a
+        range fixed beforehand: pass it if you know it.
 
         Examples
         --------

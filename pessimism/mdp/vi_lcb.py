@@ -20,7 +20,7 @@ from pessimism import _check
 from pessimism._draw import Floats, Ints, Rng
 from pessimism._status import Status
 from pessimism.mdp import _fixed_point, _split
-from pessimism.mdp._estimates import Estimates, estimates, inverse_delta, stationary, unseen_excluded
+from pessimism.mdp._estimates import Estimates, estimates, inverse_delta, stationary
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import LIMITS, NEVER, Plan
 
@@ -102,18 +102,14 @@ def vi_lcb(
     least = None if unseen is None else _unseen_width(unseen, known.value_width)
     if split:
         return _by_folds(data, known, c, confidence, monotone, least, np.random.default_rng(rng))
-    level = c * np.log(2.0 * data.n_states * data.n_actions * confidence)
-    scale = known.value_width * np.sqrt(level)
+    scale = known.value_width * np.sqrt(c * np.log(2.0 * data.n_states * data.n_actions * confidence))
     gains = known.mean_rewards - scale[..., None, None] / np.sqrt(np.maximum(data.counts, 1))
-    if least is None:
-        gains = unseen_excluded(data.counts, gains)
-    else:
-        gains = np.where(data.counts > 0, gains, known.reward_range[0] - least)
+    unseen_gain = -np.inf if least is None else known.reward_range[0] - least
     low = known.low_value
     plan = _fixed_point.iterate(
         known.next_states,
         known.shares,
-        gains,
+        np.where(data.counts > 0, gains, unseen_gain),
         known.discount,
         goal,
         np.full((*data.shape, data.n_states), low),
