@@ -1,4 +1,4 @@
-"""Bounds: never violated by exact losses, attained or close where the proof says so, numbers of the theory sheet."""
+"""Bounds: never violated by exact losses, attained or close where the proof says so, known numbers."""
 
 import math
 from functools import partial
