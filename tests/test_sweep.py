@@ -137,7 +137,9 @@ def serial(tmp_path_factory):
 
 @contextlib.contextmanager
 def loky():
-    executor = pytest.importorskip("loky").ProcessPoolExecutor(2)
+    import loky
+
+    executor = loky.ProcessPoolExecutor(2)
     try:
         yield executor
     finally:

@@ -169,7 +169,7 @@ def test_the_lines_of_a_message_rebuild_its_data():
         check_rule(wrong_rules.sums_for_means)
     lines: dict[str, object] = {}
     exec("\n".join(line.strip() for line in str(error.value).split("\n")[2:]), lines)
-    data = BanditData(lines["counts"], lines["sums"], lines["squares"], lines["reward_range"])  # type: ignore[arg-type]
+    data = BanditData(lines["counts"], lines["sums"], lines["squares"], lines["reward_range"])
     assert wrong_rules.sums_for_means(data).tolist() == lines["answer"]
 
 
@@ -330,16 +330,16 @@ def test_examples_shrink_to_the_simplest():
     ("make", "kind", "message"),
     [
         (lambda: bandits(max_contexts=0), ValueError, "max_contexts must be"),
-        (lambda: bandits(max_arms=1.5), ValueError, "max_arms must be"),  # type: ignore[arg-type]
+        (lambda: bandits(max_arms=1.5), ValueError, "max_arms must be"),
         (lambda: bandits(rewards="normal"), ValueError, "rewards must be one of 'bernoulli', 'gaussian'"),
         (lambda: behaviors(max_arms=0), ValueError, "max_arms must be"),
-        (lambda: behaviors(bandit=bandits()), TypeError, "bandit must be a Bandit, .* use bandits\\(\\).flatmap"),  # type: ignore[arg-type]
+        (lambda: behaviors(bandit=bandits()), TypeError, "bandit must be a Bandit, .* use bandits\\(\\).flatmap"),
         (lambda: bandit_data(max_pulls=-1), ValueError, "max_pulls must be"),
         (lambda: bandit_data(max_pulls=3, ties=False), ValueError, "max_pulls must be a whole number in \\[4,"),
         (lambda: bandit_data(max_pulls=2**53), ValueError, "max_pulls must be"),
         (lambda: bandit_data(size=(2, -1)), ValueError, r"size\[1\] must be"),
         (lambda: bandit_data(reward_range=(1, 0)), ValueError, "reward_range must be a pair low < high"),
-        (lambda: bandit_data("x"), TypeError, "positional"),  # type: ignore[misc,arg-type]
+        (lambda: bandit_data("x"), TypeError, "positional"),
     ],
 )
 def test_invalid_arguments_are_refused_when_the_strategy_is_made(make, kind, message):

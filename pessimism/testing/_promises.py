@@ -314,7 +314,7 @@ def _transformed(data: BanditData, a: float, b: float) -> BanditData:
 
 def _relatives(data: BanditData) -> BanditData:
     turned = [_taken(data, np.arange(data.counts.shape[axis])[::-1], axis) for axis in (-1, -2)]
-    repeated = [_mapped(data, lambda array, k=times: k * array) for times in (0, 2, REPLICATED)]  # type: ignore[misc]
+    repeated = [_mapped(data, partial(np.multiply, times)) for times in (0, 2, REPLICATED)]
     family = [data, *turned, *repeated]
     counts, sums, squares = (
         np.stack([getattr(member, name) for member in family]).reshape(*RELATIVES, *data.counts.shape)

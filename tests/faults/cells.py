@@ -66,7 +66,7 @@ def blows_its_fuse(cell, rng):
 
 def counts_blas_threads(cell, rng):
     # imported here, as a user's cell would: it loads a second BLAS
-    import scipy.linalg  # noqa: F401
+    import scipy.linalg  # noqa: F401  the BLAS whose threads are counted
 
     return {"threads": max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")}
 

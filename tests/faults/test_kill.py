@@ -31,7 +31,8 @@ def undisturbed(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def client():
-    distributed = pytest.importorskip("distributed")
+    import distributed
+
     with (
         warnings.catch_warnings(),
         distributed.LocalCluster(
@@ -173,7 +174,7 @@ def test_dask_recomputes_what_a_killed_worker_held(tmp_path, client, undisturbed
 
 def test_rows_that_came_back_before_a_death_are_kept(undisturbed):
     """Dask's deaths are matched by name, so a new name upstream must be noticed here."""
-    distributed = pytest.importorskip("distributed")
+    import distributed
 
     class Pool:
         def __init__(self, error):
