@@ -1,6 +1,7 @@
 """Every way a computation can end, each a sentence for the user."""
 
 from enum import Enum
+from typing import Any
 
 
 class Status(Enum):
@@ -21,3 +22,30 @@ class Status(Enum):
     )
     COMPLETED = "the prescribed number of steps was made: the values are not claimed to be a fixed point"
     NOT_CONVERGED = "the largest number of iterations was reached before the error bound met the tolerance"
+
+
+class ConvergenceError(RuntimeError):
+    """The iterations ended before the certificate met the tolerance; `result` holds what was reached.
+
+    Parameters
+    ----------
+    message : str
+        What was asked and what was reached.
+    result : object
+        The partial result, with its own certificate.
+
+    Examples
+    --------
+    >>> try:
+    ...     raise ConvergenceError("0.1 is above the tolerance", 0.1)
+    ... except ConvergenceError as error:
+    ...     print(error.result)
+    0.1
+    """
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message, result)  # both, so that it survives the way back from a worker process
+        self.result = result
+
+    def __str__(self) -> str:
+        return str(self.args[0])

@@ -94,7 +94,7 @@ def test_what_does_not_converge_says_so_with_its_own_bound(method):
     mdp = random_garnet(np.random.default_rng(2), 10, 0.99, (3,))
     with pytest.raises(ConvergenceError, match=r"error bound of 3 of 3 models is above tolerance = 1e-13") as caught:
         plan(mdp, tolerance=1e-13, method=method, max_iterations=2)
-    partial = caught.value.plan
+    partial = caught.value.result
     assert partial.shape == (3,)
     assert partial.iterations.tolist() == [2, 2, 2]
     assert all(status is Status.NOT_CONVERGED for status in partial.status)
@@ -224,7 +224,7 @@ def test_the_error_bound_counts_rounding():
         try:
             result = plan(mdp, tolerance=1e-3)
         except ConvergenceError as error:
-            result = error.plan
+            result = error.result
         g, a, b = Fraction(discount), Fraction(p[0, 0]), Fraction(p[1, 0])
         m = [[1 - g * a, -g * (1 - a)], [-g * b, 1 - g * (1 - b)]]
         determinant = m[0][0] * m[1][1] - m[0][1] * m[1][0]

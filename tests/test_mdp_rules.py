@@ -571,8 +571,8 @@ def test_convergence_errors_carry_what_was_reached(monkeypatch):
     monkeypatch.setattr(bernstein, "MAX_SWEEPS", 5)
     with pytest.raises(ConvergenceError) as caught:
         vi_lcb_bernstein(data, discount=0.99, constant=1e-3)
-    assert caught.value.plan.status is Status.NOT_CONVERGED
-    assert caught.value.plan.error_bound > 1e-6
+    assert caught.value.result.status is Status.NOT_CONVERGED
+    assert caught.value.result.error_bound > 1e-6
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pessimism._batch import items, on_threads, part_of
 from pessimism._draw import Floats, Ints
-from pessimism._status import Status
-from pessimism.mdp._batch import items, on_threads, part_of
-from pessimism.mdp.planning import ConvergenceError, Plan
+from pessimism._status import ConvergenceError, Status
+from pessimism.mdp.planning import Plan
 
 States = NDArray[np.int32]
 
@@ -82,7 +82,7 @@ def require(plan: Plan, tolerance: float, accepted: tuple[Status, ...]) -> None:
         raise ConvergenceError(
             f"the error bound of {np.count_nonzero(bad)} of {len(ended)} models is above tolerance = {tolerance:g}, "
             f"the largest is {worst:.3g}, after at most {np.max(plan.iterations)} iterations: {ended[bad][0].value}; "
-            "the partial result is the attribute plan",
+            "the partial result is the attribute result",
             plan,
         )
 

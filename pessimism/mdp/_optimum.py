@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pessimism._batch import items
 from pessimism._draw import Floats, Ints
-from pessimism.mdp._batch import items
 
 if TYPE_CHECKING:
     from pessimism.mdp.model import MDP
@@ -21,8 +21,9 @@ TIE = 256 * 2.0**-52
 
 def solve(mdp: "MDP") -> tuple[Ints, Floats, Floats]:
     """Policy, values and gaps of an optimal policy."""
+    from pessimism._status import ConvergenceError
     from pessimism.mdp._kernels import action_values
-    from pessimism.mdp.planning import ConvergenceError, plan
+    from pessimism.mdp.planning import plan
 
     scale = max(map(abs, mdp.value_range))
     if mdp.horizon is not None:
@@ -33,7 +34,7 @@ def solve(mdp: "MDP") -> tuple[Ints, Floats, Floats]:
     try:
         policy = plan(mdp, tolerance=NEARLY * scale).policy
     except ConvergenceError as error:  # discounts next to 1: near enough for policy iteration to begin
-        policy = error.plan.policy
+        policy = error.result.policy
     tables, means = items(mdp.probabilities, mdp.shape, 3), items(mdp.mean_rewards, mdp.shape, 2)
     for _ in range(ROUNDS):
         values = mdp.evaluate(policy)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pessimism.mdp._batch import chunks, items, part_of
+from pessimism._batch import chunks, items, part_of
 
 if TYPE_CHECKING:
     from pessimism._draw import Floats, Ints

@@ -14,10 +14,10 @@ from dataclasses import replace
 import numpy as np
 
 from pessimism import _check
+from pessimism._batch import on_threads
 from pessimism._draw import Ints
 from pessimism._status import Status
 from pessimism.mdp import _fixed_point
-from pessimism.mdp._batch import on_threads
 from pessimism.mdp.data import Transitions
 from pessimism.mdp.planning import Plan
 

@@ -76,31 +76,6 @@ class Plan:
         return np.shape(self.iterations)
 
 
-class ConvergenceError(RuntimeError):
-    """The iterations ended before the error bound met the tolerance; `plan` holds what was reached.
-
-    Parameters
-    ----------
-    message : str
-        What was asked and what was reached.
-    plan : Plan
-        The partial result, with its own error bound.
-
-    Examples
-    --------
-    >>> mdp = MDP.dense([[[1.0]]], [[0.5]], discount=0.9)
-    >>> try:
-    ...     plan(mdp, tolerance=1e-9, method="value_iteration_sup", max_iterations=3)
-    ... except ConvergenceError as error:
-    ...     print(error.plan.iterations)
-    3
-    """
-
-    def __init__(self, message: str, plan: Plan) -> None:
-        super().__init__(message)
-        self.plan = plan
-
-
 def plan(
     mdp: MDP,
     *,
@@ -221,4 +196,4 @@ def _initial(initial: ArrayLike, shape: tuple[int, ...]) -> Floats:
     return first
 
 
-__all__ = ["METHODS", "ConvergenceError", "Plan", "error_bound", "plan"]
+__all__ = ["METHODS", "Plan", "error_bound", "plan"]
