@@ -10,8 +10,8 @@ figures: .venv
 	$(BIN)/python -m simulations all --profile $(PROFILE)
 
 test: lint
-	$(BIN)/python -m pytest -n 2
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv
 	$(BIN)/ruff check .
@@ -21,6 +21,7 @@ lint: .venv
 	$(BIN)/numpydoc lint $$(git ls-files --cached --others --exclude-standard 'pessimism/*.py')
 
 bench: .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m tests.benchmarks
 
 # Long property, kill and mutation runs; an hour, not for every commit.

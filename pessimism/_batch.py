@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -36,15 +37,27 @@ def chunks(count: int, item_bytes: int) -> Iterator[slice]:
     return (slice(first, min(first + step, count)) for first in range(0, count, step))
 
 
-def on_threads(work: Callable[[slice], Any], count: int) -> list[Any]:
+def on_threads(work: Callable[[slice], Any], count: int, *, blas: bool = False) -> list[Any]:
     """``work(part)`` for parts that make up ``range(count)``, on all cores; kernels let go of the interpreter.
 
     Off the main thread it is one part: there the caller already runs on threads. The parts do not change the result.
+    Work that calls `blas` gets one thread of it: its own threads fight with ours, and on a busy machine with each
+    other, and lose a factor of forty on small matrices.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(cores, count) if threading.current_thread() is threading.main_thread() else 1
-    if workers <= 1:
-        return [work(slice(0, count))]
-    parts = [slice(count * k // workers, count * (k + 1) // workers) for k in range(workers)]
-    with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(work, parts))
+    main = threading.current_thread() is threading.main_thread()
+    workers = min(cores, count) if main else 1
+    with one_blas_thread() if blas and main else nullcontext():
+        if workers <= 1:
+            return [work(slice(0, count))]
+        parts = [slice(count * k // workers, count * (k + 1) // workers) for k in range(workers)]
+        with ThreadPoolExecutor(workers) as pool:
+            return list(pool.map(work, parts))
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """One thread for every BLAS in the process, until the ``with`` block ends; for the main thread."""
+    from threadpoolctl import threadpool_limits
+
+    limit: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
+    return limit

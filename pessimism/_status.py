@@ -21,6 +21,14 @@ class Status(Enum):
         "tolerance"
     )
     COMPLETED = "the prescribed number of steps was made: the values are not claimed to be a fixed point"
+    SURROGATE = (
+        "too many basic solutions to try: the one of smallest L1 norm stands in, and the lower bound says how far it "
+        "may be from the optimum"
+    )
+    STATIONARY = (
+        "a further step lowers the loss by less than the tolerance and the gradient is small: a stationary point, not "
+        "certified to be the global minimum"
+    )
     NOT_CONVERGED = "the largest number of iterations was reached before the error bound met the tolerance"
 
 
@@ -44,8 +52,9 @@ class ConvergenceError(RuntimeError):
     """
 
     def __init__(self, message: str, result: Any) -> None:
-        super().__init__(message, result)  # both, so that it survives the way back from a worker process
+        super().__init__(message)
         self.result = result
 
-    def __str__(self) -> str:
-        return str(self.args[0])
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Both arguments, so that it survives the way back from a worker process."""
+        return type(self), (str(self), self.result)

@@ -40,6 +40,12 @@ RULES = {
     "vi_lcb": ("VI-LCB, Hoeffding", "blue", "o"),
     "vi_lcb_split": ("VI-LCB, split", "sky", "v"),
     "vi_lcb_bernstein": ("VI-LCB, Bernstein", "purple", "D"),
+    "l1": ("L1", "blue", "o"),
+    "l2": ("L2", "vermillion", "s"),
+    "l2_not_squared": ("L2 not squared", "orange", "D"),
+    "optimal_design": ("optimal design", "sky", "v"),
+    "uniform": ("uniform", "green", "^"),
+    "target_only": ("target only", "black", "P"),
 }
 THEOREM: dict[str, Any] = {"color": "0.35", "linestyle": (0, (5, 2.5)), "linewidth": 1.1, "zorder": 3}
 
@@ -326,6 +332,7 @@ def save(figure: Figure, path: str | Path) -> list[Path]:
     files = [Path(f"{path}{suffix}") for suffix in (".png", ".pdf")]
     with matplotlib.rc_context(STYLE):
         figure.savefig(files[0], metadata={"Software": None})
+        figure.set_layout_engine("none")  # the layout of the first file, which costs as much as drawing it
         figure.savefig(files[1], metadata={"CreationDate": None})
     return files
 
@@ -346,3 +353,21 @@ def sequential() -> Colormap:
     import matplotlib
 
     return matplotlib.colormaps["cividis"].with_extremes(bad="0.9")
+
+
+def diverging() -> Colormap:
+    """Colour map for ratios around 1: blue where the first is smaller, red where it is larger.
+
+    Returns
+    -------
+    Colormap
+        Matplotlib's RdBu reversed, cells without a value in light grey.
+
+    Examples
+    --------
+    >>> diverging().name
+    'RdBu_r'
+    """
+    import matplotlib
+
+    return matplotlib.colormaps["RdBu_r"].with_extremes(bad="0.9")

@@ -201,7 +201,7 @@ def test_identical_contexts_are_computed_once(monkeypatch):
 @pytest.mark.parametrize("cstar", [1.5, 4.0])
 @pytest.mark.parametrize("level", [0.0, 2.5, math.inf])
 def test_worst_case_agrees_with_a_fine_grid(cstar, level, sized):
-    n, points = 24, sized(10_000, 60)
+    n, points = 24, sized(2000, 60)
     family = partial(instances.symmetric, cstar)
     worst = exact.worst_case(family, n, level=level, gaps=(1e-4, 1.0))
     grid = np.geomspace(1e-4, 1.0, points)

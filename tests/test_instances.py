@@ -43,7 +43,7 @@ def test_losses_do_not_depend_on_the_label(best):
 
 @pytest.mark.parametrize("cstar", [1.5, 4.0])
 def test_lcb_failure_is_near_the_worst_of_its_family(cstar, sized):
-    n = sized(1000, 100)
+    n = sized(1000, 60)
     level = float(hoeffding_level(n, 1, 2))
     worst = exact.worst_case(lambda g: instances.symmetric(cstar, g), n, level=level)
     bandit, law = instances.lcb_failure(cstar, n, level)

@@ -294,7 +294,7 @@ def test_no_update_agrees_with_the_rule():
 
 @pytest.mark.parametrize(("cstar", "level"), [(1.3, 0.0), (4.0, 0.0), (4.0, 0.05)])
 def test_normal_prediction_is_close_to_the_exact_worst_case(cstar, level, sized):
-    n, discount = sized(1500, 100), 0.75
+    n, discount = sized(1500, 60), 0.75
     gaps = np.geomspace(0.25, 2.0, sized(12, 6)) * math.sqrt(cstar / n)
     losses = [
         exact.stay_exit_loss(*instances.stay_exit(cstar, 1, gap, discount=discount), n, level=level) for gap in gaps

@@ -34,6 +34,7 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_importing_a_rule_loads_only_numpy():
     assert loaded_by("from pessimism.bandits import lcb, exact, bounds, instances") == {"numpy"}
     assert loaded_by("from pessimism.mdp import MDP, plan, behavior") == {"numpy"}
+    assert loaded_by("from pessimism.tasks import l1_a_mtrl, lasso, bounds, instances, designs, costs") == {"numpy"}
     assert loaded_by("from pessimism import sweep, rates, plotting") == {"numpy"}
 
 
@@ -72,11 +73,11 @@ def test_bounds_state_their_status():
             status = (inspect.getdoc(function) or "").partition("Status: ")[2].split()[:1]
             assert status, name
             assert status[0].strip(".;") in {"published", "derived", "prediction", "unverified"}, name
-    assert checked == {"pessimism.bandits.bounds", "pessimism.mdp.bounds"}
+    assert checked == {f"pessimism.{wing}.bounds" for wing in ("bandits", "mdp", "tasks")}
 
 
 def test_exported_names_exist():
-    for name in [*modules(), "pessimism.bandits", "pessimism.mdp", "pessimism.testing"]:
+    for name in [*modules(), "pessimism.bandits", "pessimism.mdp", "pessimism.tasks", "pessimism.testing"]:
         module = importlib.import_module(name)
         for exported in getattr(module, "__all__", []):
             assert hasattr(module, exported), f"{name}.{exported}"
@@ -109,6 +110,14 @@ KERNEL_TWINS = {  # file of kernels: {kernel: the test file that holds its plain
     "pessimism/mdp/_pessimism_kernels.py": dict.fromkeys(
         ("bernstein_sweep", "bernstein_fixed_points", "bernstein_backward", "lcb_q"), "tests/test_mdp_rules.py"
     ),
+    "pessimism/tasks/_kernels.py": dict.fromkeys(
+        ("best_heads", "solve_positive", "best_basis", "orthonormal", "gradient", "alternate", "descend"),
+        "tests/test_tasks_kernels.py",
+    ),
+    "pessimism/tasks/_lasso_kernels.py": dict.fromkeys(
+        ("solve_upper", "solve_lower", "enter", "leave", "lines", "polish", "homotopy", "solve_many"),
+        "tests/test_tasks_relevance.py",
+    ),
 }  # fmt: skip
 HELPERS = {  # file of kernels: those reached through the kernels above
     "pessimism/bandits/_kernels.py": {
@@ -140,10 +149,17 @@ def test_kernels_are_compiled_the_way_the_design_says():
             assert decorators == ["njit(cache=True, nogil=True)"], f"{file}: {node.name}"
 
 
-def test_the_readme_runs(tmp_path, monkeypatch):
-    """Every Python block of the README, in order, in one namespace."""
+def test_the_readme_runs(tmp_path, monkeypatch, sized):
+    """Every Python block of the README, in order, in one namespace; without the compiler with fewer rounds."""
     monkeypatch.chdir(tmp_path)
-    blocks = (ROOT / "README.md").read_text().split("```python\n")[1:]
+    text = (ROOT / "README.md").read_text()
+    for written, smaller in (
+        ("1_000, level", f"{sized(1000, 100)}, level"),
+        ("examples=20", f"examples={sized(20, 5)}"),
+    ):
+        assert text.count(written) == 2
+        text = text.replace(written, smaller)
+    blocks = text.split("```python\n")[1:]
     assert len(blocks) >= 3
     namespace = {"__name__": "readme"}
     for block in blocks:

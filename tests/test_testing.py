@@ -55,9 +55,10 @@ FAMILY = {
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_shipped_rule_passes_a_thousand_examples(name, sized):
+def test_a_shipped_rule_passes_hundreds_of_examples(name):
+    """Eight times what every wrong rule is caught with; without the compiler twice, in a deep run thousands."""
     rule, claims = SHIPPED[name]
-    check_rule(rule, examples=sized(1000, 200), **claims)
+    check_rule(rule, examples=4 * settings.default.max_examples, **claims)
 
 
 @pytest.mark.parametrize("name", FAMILY)

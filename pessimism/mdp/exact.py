@@ -160,9 +160,9 @@ def worst_case(family: Family, n: int, *, level: Level, gaps: tuple[float, float
     Examples
     --------
     >>> from pessimism.mdp import instances
-    >>> worst = worst_case(lambda gap: instances.stay_exit(4.0, 1, gap, discount=0.8), 60, level=0.0)
+    >>> worst = worst_case(lambda gap: instances.stay_exit(4.0, 1, gap, discount=0.8), 30, level=0.0)
     >>> round(worst.loss, 3), round(worst.gap, 2), worst.status.name
-    (0.119, 0.12, 'INTERIOR_MAXIMUM')
+    (0.167, 0.18, 'INTERIOR_MAXIMUM')
     """
     from scipy.optimize import minimize_scalar
 

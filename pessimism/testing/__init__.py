@@ -1,30 +1,42 @@
 """Properties that a rule must have, tried on many data sets: Hypothesis strategies, and checks for your own rules.
 
 A rule is any function ``rule(data) -> policy`` (`check_rule`), an offline rule ``rule(data, discount=...) -> plan``
-(`check_offline_rule`), a planner ``planner(mdp) -> plan`` (`check_planner`). Most mistakes in one break a symmetry of
-the problem (the names of the arms, the unit of the reward, the other data sets of the batch), so they are found without
-knowing what the rule is for; the rest show against what a rule claims: the size of its intervals, a lower bound, the
-optimal value.
+(`check_offline_rule`), a planner ``planner(mdp) -> plan`` (`check_planner`), a relevance of source tasks
+``rule(heads, target) -> weights`` (`check_relevance`) or an allocation ``rule(relevance, budget, floor=...) -> rows``
+(`check_allocation`). Most mistakes in one break a symmetry of the problem (the names of the arms, the unit of the
+reward, the basis of a representation, the other data sets of the batch), so they are found without knowing what the
+rule is for; the rest show against what a rule claims: the size of its intervals, a lower bound, the optimal value, the
+norm it minimises. What the checks draw, anyone can draw: the strategies are public.
 
 This is the only part of the package that imports Hypothesis.
 """
 
+from pessimism.testing.allocations import AllocationError, check_allocation
 from pessimism.testing.mdp_strategies import mdp_behaviors, mdp_data, mdps
 from pessimism.testing.offline_rules import check_offline_rule
 from pessimism.testing.planners import PlannerError, check_planner
+from pessimism.testing.relevances import RelevanceError, check_relevance
 from pessimism.testing.rules import RuleError, check_rule
 from pessimism.testing.strategies import bandit_data, bandits, behaviors
+from pessimism.testing.task_strategies import linear_tasks, task_data, task_problems
 
 __all__ = [
+    "AllocationError",
     "PlannerError",
+    "RelevanceError",
     "RuleError",
     "bandit_data",
     "bandits",
     "behaviors",
+    "check_allocation",
     "check_offline_rule",
     "check_planner",
+    "check_relevance",
     "check_rule",
+    "linear_tasks",
     "mdp_behaviors",
     "mdp_data",
     "mdps",
+    "task_data",
+    "task_problems",
 ]

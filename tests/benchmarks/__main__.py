@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from pessimism.bandits import lcb
-from tests.benchmarks import mdp
+from tests.benchmarks import mdp, tasks
 from tests.benchmarks.workloads import RULES, SIZES, WORKLOADS, ours, plain_numpy, problem, trajectories
 
 RUNS = 5
@@ -81,8 +81,29 @@ def reinforcement() -> None:
         print(f"garnet of {side**2:,} states: {done.stdout.strip()}")
 
 
+def selection() -> None:
+    """Source-task selection: the Lasso, the fit of a representation, a risk sweep."""
+    for name, (solve, count) in tasks.PEERS.items():
+        try:
+            ours, peer, ratio = beside(tasks.ours, lambda s=solve, n=count: tasks.one_by_one(s, n))
+        except ImportError as error:
+            print(f"{name}: {error}")
+            continue
+        gaps = tasks.worst_gap(tasks.ours()), tasks.worst_gap(tasks.one_by_one(solve, count))
+        print(f"Lasso 20 x 100: {ours / tasks.COUNT * 1e3:.3f} ms of a batch of {tasks.COUNT:,}; {name} "
+              f"{peer / count * 1e3:.3f} ms; ratio {ratio * tasks.COUNT / count:.0f}; largest gaps {gaps[0]:.0e}, "
+              f"{gaps[1]:.0e}")  # fmt: skip
+    for method in ("alternate", "descend"):
+        ours, peer, ratio = beside(lambda m=method: tasks.fitted(m), tasks.fitted_plainly)
+        (steps, loss), (plain_steps, plain_loss) = tasks.fitted(method), tasks.fitted_plainly()
+        print(f"fit d = 100, k = 5, M = 100, {method}: {ours / steps * 1e3:.1f} ms a step of {steps}; einsum "
+              f"{peer / plain_steps * 1e3:.1f} ms of {plain_steps}; ratio of steps {ratio * steps / plain_steps:.1f}; "
+              f"losses differ by {abs(loss / plain_loss - 1):.0e}")  # fmt: skip
+    print(f"200 replicates at d = 50, k = 5, M = 50, drawn, fitted and valued: {tasks.risk_sweep():.1f} s")
+
+
 def imports() -> None:
-    for module in ("pessimism", "numpy", "pessimism.bandits", "pessimism.mdp"):
+    for module in ("pessimism", "numpy", "pessimism.bandits", "pessimism.mdp", "pessimism.tasks"):
         command = [sys.executable, "-c", f"import {module}"]
         bare = [sys.executable, "-c", "pass"]
         spent, empty, _ = beside(
@@ -94,4 +115,5 @@ def imports() -> None:
 if __name__ == "__main__":
     bandits()
     reinforcement()
+    selection()
     imports()

@@ -20,7 +20,7 @@ from pessimism.sweep import SweepError
 from tests.faults import cells
 from tests.faults.cells import GRID, rows_in, wait_for_rows
 
-KILLS = int(os.environ.get("PESSIMISM_KILLS", 6))
+KILLS = int(os.environ.get("PESSIMISM_KILLS", 4))
 
 
 @pytest.fixture(scope="module")

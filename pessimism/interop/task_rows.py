@@ -1,0 +1,110 @@
+"""Tables of rows of many tasks: a data frame becomes `TaskData`.
+
+A table has one row an example: whose it is, what was known, what came of it.
+
+=====================  ============================================================================================
+in the table           in our structure
+=====================  ============================================================================================
+task column            task m, a position in the sorted labels
+input columns          x, in the order named; added up in ``grams`` and ``moments``
+output column          y; added up in ``moments`` and ``squares``
+row                    one row in ``counts[m]``; the order of the rows is lost
+=====================  ============================================================================================
+
+Mistakes that are common, and what becomes of them:
+
+- *No intercept.* None is added: put a column of ones among the inputs, or centre every task.
+- *Inputs on different scales.* The theory of this wing has inputs of covariance I. Whiten them, by one and the same
+  map for all tasks and the target.
+- *The target among the sources.* Give the target's rows as a table of their own, with the inputs in the same order.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pessimism import _check
+from pessimism._draw import Floats
+from pessimism.interop.frames import _labels, _positions, _table, _without_nulls, optional, require_rows
+from pessimism.tasks.data import TaskData
+
+
+def task_data(
+    frame: Any, *, task: str, output: str, inputs: str | Sequence[str] | None = None
+) -> tuple[TaskData, tuple[Any, ...]]:
+    """Add up the rows of a data frame, task by task.
+
+    Parameters
+    ----------
+    frame : data frame
+        Whatever narwhals reads eagerly: pandas, polars, pyarrow, Modin, cuDF.
+    task : str
+        Column that says whose a row is.
+    output : str
+        Column of what is to be predicted: numbers or booleans.
+    inputs : str or sequence of str, optional
+        Columns of what it is predicted from: numbers or booleans. Default: all others, in the order of the table.
+
+    Returns
+    -------
+    data : TaskData
+        One data set, equal to `TaskData.from_arrays` on the same rows.
+    labels : tuple
+        Label of every task, sorted: `labels[m]` names task m of the data, whatever the order of the rows.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or used twice, none is left for the inputs, the frame is empty, or a value is null, NaN
+        or infinite. The message names the column, the first bad row and what was expected.
+    TypeError
+        If `frame` is not an eager data frame, an input or output is not a number, or the labels mix types.
+    ImportError
+        If narwhals is not installed.
+
+    Notes
+    -----
+    Cost O(rows d^2), plus sorting the distinct labels.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"ward": ["b", "a", "b"], "age": [1.0, 0.5, 0.0], "one": 1, "stay": [3, 2, 1]})
+    >>> data, labels = task_data(table, task="ward", output="stay")
+    >>> labels, data.counts.tolist(), data.moments.tolist()
+    (('a', 'b'), [1, 2], [[1.0, 2.0], [3.0, 4.0]])
+    """
+    given = () if inputs is None else (inputs,) if isinstance(inputs, str) else tuple(inputs)
+    if inputs is not None and not given:
+        raise ValueError("inputs must name at least one column, got none: leave it out to take all others")
+    _require_distinct(task, output, given)
+    table = _table(frame, {"task": (task,), "output": (output,), "inputs": given})
+    columns = given or tuple(name for name in table.columns if name not in (task, output))
+    if not columns:
+        raise ValueError(f"frame must have a column beside {task!r} and {output!r}, got none left for the inputs")
+    whose = _positions(task, _labels(table, task), "tasks", None)
+    rows = np.stack([_numbers(table, column) for column in columns], axis=1)
+    data = TaskData.from_arrays(rows, _numbers(table, output), whose.codes, n_tasks=len(whose.labels))
+    return data, whose.labels
+
+
+def _require_distinct(task: str, output: str, inputs: tuple[str, ...]) -> None:
+    user = {task: "task"}
+    for argument, name in (("output", output), *(("inputs", name) for name in inputs)):
+        if name in user:
+            raise ValueError(f"{argument} must be a column of its own, got {name!r}, which is in {user[name]} too")
+        user[name] = argument
+
+
+def _numbers(table: Any, column: str) -> Floats:
+    series = _without_nulls(table, column, "a number")
+    narwhals = optional("narwhals")
+    if not (series.dtype.is_numeric() or series.dtype == narwhals.Boolean):
+        raise TypeError(
+            f"column {column!r} must hold numbers, got {series.dtype} ({series[0]!r} in row 0): "
+            "convert it, or name the inputs without it"
+        )
+    values = np.asarray(series.cast(narwhals.Float64).to_numpy(), dtype=np.float64)
+    require_rows(column, np.abs(values) <= _check.MAX_SIZE, values, f"a number of at most {_check.MAX_SIZE:g} in size")
+    return values

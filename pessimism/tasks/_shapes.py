@@ -1,0 +1,52 @@
+"""Input shared by the files of this wing: heads, targets, labels and sizes."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism import _check
+from pessimism._draw import Floats
+
+DEPENDENT = 1e-12
+"""A column nearer than this part of its length to the span of those before it depends on them."""
+
+
+def matrix(name: str, value: ArrayLike, axes: str) -> Floats:
+    """Finite float array (..., rows, columns) with at least one of each; `axes` says what they are."""
+    array = _check.real_array(name, value)
+    if array.ndim < 2 or 0 in array.shape[-2:]:
+        raise ValueError(f"{name} must have shape (..., {axes}) with at least one of each, got {array.shape}")
+    return array
+
+
+def vector(name: str, value: ArrayLike, length: int, what: str) -> Floats:
+    """Finite float array (..., length)."""
+    array = _check.real_array(name, value)
+    if array.ndim < 1 or array.shape[-1] != length:
+        raise ValueError(f"{name} must have shape (..., {length}), {what}, got {array.shape}")
+    return array
+
+
+def orthonormal(name: str, columns: Floats) -> Floats:
+    """Orthonormal basis (..., d, k) of the span of independent columns (..., d, k)."""
+    if columns.shape[-1] > columns.shape[-2]:
+        raise ValueError(f"{name} must have at most as many columns as rows, got shape {columns.shape}")
+    q, r = np.linalg.qr(columns)
+    apart = np.abs(np.diagonal(r, axis1=-2, axis2=-1))
+    if not np.all(apart > DEPENDENT * np.linalg.norm(columns, axis=-2)):
+        raise ValueError(f"{name} must have linearly independent columns")
+    return np.asarray(q)
+
+
+def heads_and_target(heads: ArrayLike, target: ArrayLike) -> tuple[Floats, Floats]:
+    """Heads (..., k, M) and a target (..., k) whose batches broadcast."""
+    matrices = matrix("heads", heads, "k, tasks")
+    vectors = vector("target", target, matrices.shape[-2], "an entry for each row of heads")
+    _check.broadcast("heads and target", matrices.shape[:-2], vectors.shape[:-1])
+    return matrices, vectors
+
+
+def transposed(array: NDArray[np.floating[Any]]) -> Floats:
+    """The last two axes exchanged."""
+    return np.swapaxes(array, -1, -2)

@@ -1,0 +1,222 @@
+r"""Allocations: from the relevance of the tasks to whole numbers of rows that add up to the budget.
+
+The (p, q) rule buys :math:`n_m = \max(c\,|\nu^p_m|^q, N_{\min})`, with c such that the total is the budget. p is the
+norm that the relevance :math:`\nu^p` minimises, q is `power`:
+
+====================  =================================================================================
+``(p, q)``            rule
+====================  =================================================================================
+``(1, 1)``            L1: optimal to leading order in the budget (Elfving; see `designs.c_optimal`)
+``(2, 2)``            L2: the squares of the minimum-norm relevance
+``(2, 1)``            ablation: minimum norm, but not squared
+``(any, 0)``          uniform
+====================  =================================================================================
+
+For a fixed :math:`\nu` the bound :math:`\sum_m \nu_m^2/n_m` is least at q = 1 and the same for q and 2 - q.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._draw import Floats, Ints
+from pessimism.tasks.relevance import Relevance
+
+
+def allocate(
+    relevance: Relevance | ArrayLike,
+    budget: ArrayLike,
+    *,
+    power: float = 1.0,
+    floor: ArrayLike = 0,
+    caps: ArrayLike | None = None,
+) -> Ints:
+    r"""Divide a budget: :math:`c\,|\nu_m|^q` between its floor and its cap, in all exactly the budget.
+
+    Parameters
+    ----------
+    relevance : Relevance or (..., M) array_like of float
+        :math:`\nu`; only sizes matter. The shares of a design will do.
+    budget : (...) array_like of int
+        Rows of all tasks together, floors included.
+    power : float
+        Exponent q, at least 0: 1 for L1, 2 for L2, 0 for uniform.
+    floor : int or (..., M) array_like of int
+        Least rows of each task, :math:`N_{\min}`. At 0 some tasks may get none, and their heads stay unknown.
+    caps : int or (..., M) array_like of int, optional
+        Most rows of each task. Default: no cap.
+
+    Returns
+    -------
+    (..., M) int
+        Rows, between floor and cap, with totals exactly the budgets.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a budget is below the total of the floors or above that of the caps, a floor is above its cap, or an
+        argument is out of its range.
+
+    Notes
+    -----
+    Fractions by fixing the tasks at their bounds in turn, then the largest remainders; among equals the lowest index.
+    What caps leave over when every task of positive relevance is at its cap is spread evenly over the others (and so
+    is everything if no task is relevant). Cost O(M log M) a turn, at most M turns.
+
+    Examples
+    --------
+    >>> allocate([0.5, -0.25, 0.0], 100).tolist()
+    [67, 33, 0]
+    >>> allocate([0.5, -0.25, 0.0], 100, power=2, floor=10).tolist()
+    [72, 18, 10]
+    """
+    weights, least, most, total = _arguments(relevance, budget, floor, caps)
+    q = _check.scalar("power", power, lambda x: 0.0 <= x < np.inf, "at least 0 and finite")
+    largest = weights.max(axis=-1, keepdims=True)
+    weights = (weights / np.where(largest > 0, largest, 1.0)) ** q
+    # the positive ones at their caps, and still something left: spread it over the rest
+    spilled = np.where(weights > 0, most, least).sum(axis=-1, dtype=np.float64) < total
+    lower = np.where(spilled[..., None] & (weights > 0), most, least).astype(np.float64)
+    weights = np.where(spilled[..., None], 1.0, weights)
+    shares = _between(weights, total.astype(np.float64), lower, most.astype(np.float64))
+    return _round(shares, total, least, most)
+
+
+def keep_largest(relevance: Relevance | ArrayLike, s: int) -> Floats:
+    r"""The relevance with all but the s largest entries set to 0, for top-s selection.
+
+    Parameters
+    ----------
+    relevance : Relevance or (..., M) array_like of float
+        :math:`\nu`.
+    s : int
+        Tasks to keep, in {1, ..., M}.
+
+    Returns
+    -------
+    (..., M) float
+        Allocated with a floor, the others get exactly the floor. Among equals the lowest index is kept.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If s or an entry is out of range.
+
+    Examples
+    --------
+    >>> keep_largest([0.5, -0.75, 0.25], 2).tolist()
+    [0.5, -0.75, 0.0]
+    """
+    weights = _weights(relevance)
+    kept = _check.whole("s", s, low=1, high=weights.shape[-1])
+    order = np.argsort(-np.abs(weights), axis=-1, kind="stable")
+    result = weights.copy()
+    np.put_along_axis(result, order[..., kept:], 0.0, axis=-1)
+    return result
+
+
+def phase_budgets(total: int, phases: int, *, growth: float = 2.0) -> list[int]:
+    """Divide a budget into phases that grow geometrically.
+
+    Parameters
+    ----------
+    total : int
+        Rows of all phases together.
+    phases : int
+        Number of phases, at least 1.
+    growth : float
+        Budget of a phase over that of the one before, positive: 2 for doubling, 1 for equal phases.
+
+    Returns
+    -------
+    list of int
+        Budgets, in order, with sum `total`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Examples
+    --------
+    >>> phase_budgets(700, 3)
+    [100, 200, 400]
+    """
+    count = _check.whole("phases", phases, low=1, high=1000)
+    factor = _check.positive("growth", growth)
+    shares = np.exp(np.log(factor) * (np.arange(count) - (count - 1 if factor > 1 else 0)))
+    return [int(n) for n in allocate(shares, _check.whole("total", total))]
+
+
+def _weights(relevance: Relevance | ArrayLike) -> Floats:
+    value = relevance.weights if isinstance(relevance, Relevance) else relevance
+    weights = _check.real_array("relevance", value)
+    if weights.ndim < 1 or weights.shape[-1] == 0:
+        raise ValueError(f"relevance must have shape (..., tasks) with at least one task, got {weights.shape}")
+    return weights
+
+
+def _arguments(
+    relevance: Relevance | ArrayLike, budget: ArrayLike, floor: ArrayLike, caps: ArrayLike | None
+) -> tuple[Floats, Ints, Ints, Ints]:
+    """Sizes, floors, caps (batch, M) and budgets (batch), checked against each other."""
+    weights = np.abs(_weights(relevance))
+    total = _check.whole_array("budget", budget)
+    least = _check.whole_array("floor", floor)
+    most = _check.whole_array("caps", _check.MAX_TOTAL if caps is None else caps)
+    for name, bound in (("floor", least), ("caps", most)):
+        if bound.ndim and bound.shape[-1] not in (1, weights.shape[-1]):
+            raise ValueError(f"{name} must have shape (..., {weights.shape[-1]}), a task each, got {bound.shape}")
+    names = "relevance, budget, floor and caps"
+    batch = _check.broadcast(names, weights.shape, (*total.shape, 1), least.shape, most.shape)
+    weights, least, most = (np.broadcast_to(x, batch) for x in (weights, least, most))
+    total = np.broadcast_to(total, batch[:-1])
+    _check.require("floor", least, least <= most, "at most the cap of its task")
+    needed, room = least.sum(axis=-1, dtype=np.float64), most.sum(axis=-1, dtype=np.float64)
+    if not np.all(needed <= total):
+        worst = int(needed.ravel()[np.argmax((needed > total).ravel())])
+        raise ValueError(
+            f"budget must be at least {worst}, the total of the floors, got {total[needed > total].flat[0]}: "
+            "buy more or lower the floor"
+        )
+    if not np.all(total <= room):
+        worst = int(room.ravel()[np.argmax((total > room).ravel())])
+        raise ValueError(f"budget must be at most {worst}, the total of the caps, got {total[total > room].flat[0]}")
+    return weights, least, np.minimum(most, total[..., None]), total
+
+
+def _between(weights: Floats, total: Floats, least: Floats, most: Floats) -> Floats:
+    """c * weights clipped to [least, most], with c such that the sum is the total.
+
+    What leaves its bounds is fixed at them, on the side where more is missing: it then stays there for the final c.
+    """
+    fixed = np.zeros(weights.shape, np.bool_)
+    shares = np.array(least)
+    for _ in range(weights.shape[-1] + 1):
+        rest = total - np.where(fixed, shares, 0.0).sum(axis=-1)
+        scale = np.where(fixed, 0.0, weights).sum(axis=-1)
+        level = np.divide(rest, scale, out=np.zeros_like(rest), where=scale > 0)[..., None]
+        shares = np.where(fixed, shares, level * weights)
+        under, over = np.maximum(least - shares, 0.0), np.maximum(shares - most, 0.0)
+        if not (under.any() or over.any()):
+            break
+        low = under.sum(axis=-1, keepdims=True) >= over.sum(axis=-1, keepdims=True)
+        leaving = np.where(low, under, over) > 0
+        shares = np.where(leaving, np.where(low, least, most), shares)
+        fixed |= leaving
+    return shares
+
+
+def _round(shares: Floats, total: Ints, least: Ints, most: Ints) -> Ints:
+    """Whole numbers by largest remainders, none below its floor or above its cap."""
+    rows = np.minimum(np.floor(shares).astype(np.int64), most)
+    missing = total - rows.sum(axis=-1)
+    while np.any(missing < 0):  # near 2**53 rounding errors are whole rows: take them from where they weigh least
+        rows -= (np.arange(rows.shape[-1]) == (rows - least).argmax(axis=-1)[..., None]) & (missing < 0)[..., None]
+        missing = total - rows.sum(axis=-1)
+    while np.any(missing > 0):  # a second turn only near 2**53
+        remainder = np.where(rows < most, shares - rows, -np.inf)
+        rank = np.argsort(np.argsort(-remainder, axis=-1, kind="stable"), axis=-1, kind="stable")
+        rows += (rank < missing[..., None]) & (rows < most)
+        missing = total - rows.sum(axis=-1)
+    return np.asarray(rows)

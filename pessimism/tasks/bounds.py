@@ -1,0 +1,557 @@
+r"""The theorems and predictions, as functions to draw beside a simulation.
+
+For :math:`n_m` rows of source m, N in all, and :math:`n_T` target rows, the excess risk of least squares over
+representations is the sum of a source and a target term,
+
+.. math::
+    \rho = \sigma^2 (d-k) \sum_m \frac{\nu_m^2}{n_m}, \qquad
+    (\sigma^2 + \rho) \frac{k}{n_T - k - 1}, \qquad W\nu = w.
+
+The source term is the leading order as all :math:`n_m/d` grow (`LinearTasks.predicted_risk` gives it for any n; here
+are its values under the rules), the target term is exact. Beside them stand the rates of the papers, with all
+constants and logarithms set to 1: draw their slopes, not their heights.
+
+Every docstring ends its notes with a status: *published* (checked against a published text or an independent
+restatement of it), *derived* (by us; the proof is short and the test suite checks it), *prediction* (an approximation,
+not a bound) or *unverified* (recalled; do not quote it as the paper's). Risks are squared errors: a statement in terms
+of :math:`\epsilon` with risk :math:`\epsilon^2` needs :math:`N \sim \epsilon^{-2}`, that is :math:`\rho \sim 1/N`.
+
+Du, Hu, Kakade, Lee, Lei (2021), arXiv:2002.09434; Chen, Jamieson, Du (2022), arXiv:2202.00911; Wang, Chen, Jamieson,
+Du (2023), arXiv:2306.02556.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism import _check
+from pessimism._draw import Floats
+from pessimism.tasks import _interior
+from pessimism.tasks._shapes import heads_and_target
+from pessimism.tasks.relevance import Relevance, min_l1, min_l2
+
+
+def power_bound(n: ArrayLike, relevance: Relevance | ArrayLike, *, power: ArrayLike) -> Floats:
+    r"""Value of :math:`\sum_m \nu_m^2/n_m` when a budget is divided in proportion to :math:`|\nu_m|^q`.
+
+    Parameters
+    ----------
+    n : (...) array_like of float
+        N, the budget, positive.
+    relevance : Relevance or (..., M) array_like of float
+        :math:`\nu`.
+    power : (...) array_like of float
+        Exponent q, in [0, 2]. Tasks of relevance 0 get nothing, at q = 0 too.
+
+    Returns
+    -------
+    (...) float
+        :math:`\bigl(\sum_m |\nu_m|^{2-q}\bigr)\bigl(\sum_m |\nu_m|^q\bigr)/N`, in units of :math:`\sigma^2 (d-k)`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or shapes do not fit.
+
+    Notes
+    -----
+    The same for q and 2 - q, least at q = 1 (Cauchy and Schwarz), where it is :math:`\|\nu\|_1^2/N`; at q = 2 it is
+    :math:`\|\nu\|_0 \|\nu\|_2^2/N`, as for uniform on the support. An upper bound of the leading-order risk, which is
+    the least over all :math:`\nu` (`designs.variance`): comparing bounds exaggerates what q = 2 loses. Cost O(M).
+    Status: derived.
+
+    Examples
+    --------
+    >>> power_bound(100, [0.75, 0.25], power=[0.0, 1.0, 2.0]).tolist()
+    [0.0125, 0.01, 0.0125]
+    """
+    budget, weights = _positive("n", n), np.abs(_weights(relevance))
+    q = _check.real_array("power", power, low=0.0, high=2.0)
+    _check.broadcast("n, relevance and power", budget.shape, weights.shape[:-1], q.shape)
+
+    def total(exponent: Floats) -> Any:  # numpydoc ignore=GL08
+        return np.where(weights > 0, weights ** exponent[..., None], 0.0).sum(axis=-1)
+
+    return np.asarray(total(2.0 - q) * total(q) / budget)
+
+
+def l1_risk(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int, noise: ArrayLike = 1.0) -> Floats:
+    r"""Source term of the L1 rule, the least of all allocations.
+
+    Parameters
+    ----------
+    n : (...) array_like of float
+        N, the budget, positive.
+    heads : (..., k, M) array_like of float
+        W, a column for each source task.
+    target : (..., k) array_like of float
+        Its head w, in the span of the heads.
+    dimension : int
+        Length d of an input, at least k.
+    noise : (...) array_like of float
+        :math:`\sigma`, at least 0.
+
+    Returns
+    -------
+    (...) float
+        :math:`\sigma^2 (d-k) \|\nu^1\|_1^2 / N`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, shapes do not fit or the target lies outside the span of the heads.
+    ConvergenceError
+        If the heads are nearly dependent.
+
+    Notes
+    -----
+    To leading order no allocation of N rows has a smaller source term, for this estimator and a known target; it is
+    attained at :math:`n_m = N|\nu^1_m|/\|\nu^1\|_1`, floors being negligible. Elfving's theorem on c-optimal designs,
+    applied to the leading order. Cost: a linear program for each world. Status: derived.
+
+    Examples
+    --------
+    >>> l1_risk(100, [[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], [0.6, 0.8], dimension=12).round(12).item()
+    0.1
+    """
+    weights = min_l1(heads, target).weights
+    return _risk(n, np.abs(weights).sum(axis=-1) ** 2, heads, dimension, noise)
+
+
+def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int, noise: ArrayLike = 1.0) -> Floats:
+    r"""Bound on the source term of the L2 rule.
+
+    Parameters
+    ----------
+    n : (...) array_like of float
+        N, the budget, positive.
+    heads : (..., k, M) array_like of float
+        W, a column for each source task.
+    target : (..., k) array_like of float
+        Its head w, in the span of the heads.
+    dimension : int
+        Length d of an input, at least k.
+    noise : (...) array_like of float
+        :math:`\sigma`, at least 0.
+
+    Returns
+    -------
+    (...) float
+        :math:`\sigma^2 (d-k) \|\nu^2\|_0 \|\nu^2\|_2^2 / N`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, shapes do not fit or the target lies outside the span of the heads.
+    ConvergenceError
+        If the heads are nearly dependent.
+
+    Notes
+    -----
+    `power_bound` of :math:`\nu^2` at q = 2, to leading order; entries below 1e-12 of the largest count as 0. The risk
+    itself is smaller, often by much: draw `LinearTasks.predicted_risk` at :math:`n \propto (\nu^2)^2` to compare
+    rules. It is between 1 and :math:`\|\nu^2\|_0` times `l1_risk`. Status: derived.
+
+    Examples
+    --------
+    >>> l2_bound(100, [[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], [0.6, 0.8], dimension=12).round(12).item()
+    0.15
+    """
+    weights = np.abs(min_l2(heads, target).weights)
+    used = (weights > 1e-12 * weights.max(axis=-1, keepdims=True)).sum(axis=-1)
+    return _risk(n, used * (weights**2).sum(axis=-1), heads, dimension, noise)
+
+
+def uniform_risk(
+    n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int, noise: ArrayLike = 1.0
+) -> Floats:
+    r"""Source term with as many rows of every task.
+
+    Parameters
+    ----------
+    n : (...) array_like of float
+        N, the budget, positive.
+    heads : (..., k, M) array_like of float
+        W, a column for each source task.
+    target : (..., k) array_like of float
+        Its head w, in the span of the heads.
+    dimension : int
+        Length d of an input, at least k.
+    noise : (...) array_like of float
+        :math:`\sigma`, at least 0.
+
+    Returns
+    -------
+    (...) float
+        :math:`\sigma^2 (d-k) M \|\nu^2\|_2^2 / N`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, shapes do not fit or the target lies outside the span of the heads.
+    ConvergenceError
+        If the heads are nearly dependent.
+
+    Notes
+    -----
+    The leading order itself, not a bound. It is no smaller than `l2_bound`, and equal to it where every task is
+    relevant: bounds alone do not tell the L2 rule from uniform. Status: derived.
+
+    Examples
+    --------
+    >>> uniform_risk(100, [[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], [0.6, 0.8], dimension=12).round(12).item()
+    0.15
+    """
+    weights = min_l2(heads, target).weights
+    return _risk(n, weights.shape[-1] * (weights**2).sum(axis=-1), heads, dimension, noise)
+
+
+def weighted_risk(
+    counts: ArrayLike,
+    weights: ArrayLike,
+    heads: ArrayLike,
+    target: ArrayLike,
+    *,
+    dimension: int,
+    noise: ArrayLike = 1.0,
+) -> Floats:
+    r"""Source term when the rows of the tasks are weighted in the loss, as `TaskData.weighted` does.
+
+    Parameters
+    ----------
+    counts : (..., M) array_like of float
+        :math:`n_m`, at least 0.
+    weights : (..., M) array_like of float
+        :math:`v_m`, weight of a row of each task, positive: 1 for the loss summed over rows, ``1 / counts`` for the
+        average of every task.
+    heads : (..., k, M) array_like of float
+        W, a column for each source task.
+    target : (..., k) array_like of float
+        Its head w.
+    dimension : int
+        Length d of an input, at least k.
+    noise : (...) array_like of float
+        :math:`\sigma`, at least 0, the same for every task.
+
+    Returns
+    -------
+    (...) float
+        :math:`\sigma^2 (d-k) \sum_m \nu_m^2/n_m` at :math:`\nu = \arg\min\{\sum_m \nu_m^2/(v_m n_m) : W\nu = w\}`;
+        inf where the tasks sampled do not span the target.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or shapes do not fit.
+
+    Notes
+    -----
+    Leading order, all :math:`n_m \gg d`; least at equal weights, for equal noise. With the averages of the tasks
+    :math:`\nu = \nu^2` whatever was bought: buying by :math:`|\nu^1|` and fitting averages is the worst of both, and
+    may be many times worse than uniform. Cost :math:`O(k^2 M)`. Status: derived.
+
+    Examples
+    --------
+    >>> heads, target = [[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], [0.6, 0.8]
+    >>> n = np.array([10, 10, 980])
+    >>> [weighted_risk(n, v, heads, target, dimension=12).round(4).item() for v in (np.ones(3), 1 / n)]
+    [0.0101, 0.2526]
+    """
+    matrices, goal = heads_and_target(heads, target)
+    rows, factor = _check.real_array("counts", counts, low=0.0), _positive("weights", weights)
+    for name, array in (("counts", rows), ("weights", factor)):
+        if array.shape[-1:] != matrices.shape[-1:]:
+            raise ValueError(f"{name} must have shape (..., {matrices.shape[-1]}), a task each, got {array.shape}")
+    parts = (matrices.shape[:-2], goal.shape[:-1], rows.shape[:-1], factor.shape[:-1])
+    _check.broadcast("counts, weights, heads and target", *parts)
+    value, nu = _interior.least_norm(matrices, goal, rows * factor)
+    terms = np.divide(nu**2, rows, out=np.zeros(np.broadcast_shapes(nu.shape, rows.shape)), where=rows > 0)
+    return _risk(1.0, np.where(np.isinf(value), np.inf, terms.sum(axis=-1)), heads, dimension, noise)
+
+
+def target_term(n: ArrayLike, k: int, *, noise: ArrayLike = 1.0, source_term: ArrayLike = 0.0) -> Floats:
+    r"""Risk of fitting the target's head on a given representation.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        :math:`n_T`, target rows.
+    k : int
+        Entries of the head, at least 1.
+    noise : (...) array_like of float
+        :math:`\sigma`, at least 0.
+    source_term : (...) array_like of float
+        :math:`\rho`, what the best head on that representation leaves, at least 0.
+
+    Returns
+    -------
+    (...) float
+        :math:`(\sigma^2 + \rho)\,k/(n_T - k - 1)`, to be added to :math:`\rho`; inf for k and k + 1 rows, NaN for
+        fewer, which do not determine the head.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or shapes do not fit.
+
+    Notes
+    -----
+    Exact for least squares on standard normal inputs that are independent of the representation; linear in
+    :math:`\rho`, so its mean will do. Status: derived.
+
+    Examples
+    --------
+    >>> target_term([1, 3, 12], 2, noise=0.3).round(12).tolist()
+    [nan, inf, 0.02]
+    """
+    rows, entries = _check.whole_array("n", n), _check.whole("k", k, low=1)
+    deviation, rho = (
+        _check.real_array("noise", noise, low=0.0),
+        _check.real_array("source_term", source_term, low=0.0),
+    )
+    _check.broadcast("n, noise and source_term", rows.shape, deviation.shape, rho.shape)
+    spread, free = deviation**2 + rho, rows - entries - 1.0
+    value = np.where(free > 0, spread * entries / np.where(free > 0, free, 1.0), np.inf)
+    return np.asarray(np.where(rows < entries, np.nan, np.where(spread == 0, 0.0, value)))
+
+
+def target_only_risk(n: ArrayLike, dimension: int, *, noise: ArrayLike = 1.0) -> Floats:
+    r"""Risk of least squares on the target's rows alone, all d coefficients.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        :math:`n_T`, target rows.
+    dimension : int
+        Length d of an input, at least 1.
+    noise : (...) array_like of float
+        :math:`\sigma`, at least 0.
+
+    Returns
+    -------
+    (...) float
+        :math:`\sigma^2 d/(n_T - d - 1)`; inf for d and d + 1 rows, NaN for fewer.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or shapes do not fit.
+
+    Notes
+    -----
+    `target_term` with k = d; exact for standard normal inputs. Status: derived.
+
+    Examples
+    --------
+    >>> target_only_risk([40, 240], 19, noise=0.5).round(4).tolist()
+    [0.2375, 0.0216]
+    """
+    return target_term(n, _check.whole("dimension", dimension, low=1), noise=noise)
+
+
+def passive_order(n: ArrayLike, n_target: ArrayLike, *, dimension: int, k: int, noise: ArrayLike = 1.0) -> Floats:
+    r"""Order of the risk of uniform sampling.
+
+    Parameters
+    ----------
+    n : (...) array_like of float
+        N, rows of all source tasks together, positive.
+    n_target : (...) array_like of float
+        :math:`n_T`, target rows, positive.
+    dimension : int
+        Length d of an input, at least k.
+    k : int
+        Rank, at least 1.
+    noise : (...) array_like of float
+        :math:`\sigma`, at least 0.
+
+    Returns
+    -------
+    (...) float
+        :math:`\sigma^2 (kd/N + k/n_T)`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or shapes do not fit.
+
+    Notes
+    -----
+    Du et al. (2021) state :math:`\tilde O(dk/(n_1 M) + k/n_T)` for :math:`n_1` rows of each of M tasks, whose heads
+    cover all directions evenly; constants, logarithms and the factor :math:`\sigma^2` are ours. For a single target
+    the source term itself has d - k, not dk (`uniform_risk`). Status: published; as an order only.
+
+    Examples
+    --------
+    >>> passive_order(10_000, 100, dimension=50, k=4).round(12).item()
+    0.06
+    """
+    sources, rows = _positive("n", n), _positive("n_target", n_target)
+    scale = _scale(dimension, k, noise)
+    _check.broadcast("n, n_target and noise", sources.shape, rows.shape, np.shape(noise))
+    return np.asarray(scale / sources + scale / (rows * dimension))
+
+
+def a_mtrl_order(
+    n: ArrayLike, relevance: Relevance | ArrayLike, *, dimension: int, k: int, noise: ArrayLike = 1.0
+) -> Floats:
+    r"""Order of the source term of the L2 rule.
+
+    Parameters
+    ----------
+    n : (...) array_like of float
+        N, rows of all source tasks together, positive.
+    relevance : Relevance or (..., M) array_like of float
+        :math:`\nu^2`.
+    dimension : int
+        Length d of an input, at least k.
+    k : int
+        Rank, at least 1.
+    noise : (...) array_like of float
+        :math:`\sigma`, at least 0.
+
+    Returns
+    -------
+    (...) float
+        :math:`\sigma^2 k d\, s^* \|\nu^2\|_2^2 / N`, with s* of `effective_tasks`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or shapes do not fit.
+
+    Notes
+    -----
+    After Chen et al. (2022): that the number of source tasks in the rate of uniform sampling,
+    :math:`M\|\nu^2\|_2^2/N`, gives way to a smaller one is theirs; the form of s*, the front factor and the terms in
+    the floors, left out here, are recalled, and constants are set to 1. Status: unverified.
+
+    Examples
+    --------
+    >>> a_mtrl_order(10_000, [0.5, 0.5, 0.0], dimension=50, k=2).round(12).item()
+    0.01
+    """
+    weights = _weights(relevance)
+    value = effective_tasks(n, weights) * (weights**2).sum(axis=-1)
+    return _order(n, value, dimension, k, noise)
+
+
+def effective_tasks(n: ArrayLike, relevance: Relevance | ArrayLike) -> Floats:
+    r"""Number s* of source tasks that matter at a budget, between 0 and M.
+
+    Parameters
+    ----------
+    n : (...) array_like of float
+        N, the budget, positive.
+    relevance : Relevance or (..., M) array_like of float
+        :math:`\nu`.
+
+    Returns
+    -------
+    (...) float
+        :math:`s^* = \min_{0 \le \gamma \le 1} (1-\gamma) s(\gamma) + \gamma M` with :math:`s(\gamma)` the number of
+        tasks that have :math:`|\nu_m| > \sqrt{\gamma/N}\,\|\nu\|_2`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or shapes do not fit.
+
+    Notes
+    -----
+    Between jumps of s the objective rises, so the minimum is at 0 or at a jump: exact. It grows with N towards
+    :math:`\|\nu\|_0`. Attributed to Chen et al. (2022). Cost O(M log M). Status: unverified.
+
+    Examples
+    --------
+    >>> effective_tasks([100, 10**9], [1.0, 1e-3, 1e-3]).round(6).tolist()
+    [1.0002, 3.0]
+    """
+    budget, weights = _positive("n", n), _weights(relevance)
+    _check.broadcast("n and relevance", budget.shape, weights.shape[:-1])
+    largest = np.abs(weights).max(axis=-1, keepdims=True)
+    parts = (weights / np.where(largest > 0, largest, 1.0)) ** 2  # squares of tiny weights would be 0
+    total = parts.sum(axis=-1, keepdims=True)
+    parts = -np.sort(-parts / np.where(total > 0, total, 1.0), axis=-1)
+    tasks = parts.shape[-1]
+    jumps = np.concatenate([parts, np.zeros_like(total)], axis=-1) * budget[..., None]
+    above = np.arange(tasks + 1)  # tasks beyond a jump; of equal jumps the first has the right, least, number
+    return np.asarray((above + jumps * (tasks - above)).min(axis=-1))  # a jump beyond gamma = 1 gives M or more
+
+
+def l1_a_mtrl_order(
+    n: ArrayLike, relevance: Relevance | ArrayLike, *, dimension: int, k: int, noise: ArrayLike = 1.0
+) -> Floats:
+    r"""Order of the source term of the L1 rule.
+
+    Parameters
+    ----------
+    n : (...) array_like of float
+        N, rows of all source tasks together, positive.
+    relevance : Relevance or (..., M) array_like of float
+        :math:`\nu^1`.
+    dimension : int
+        Length d of an input, at least k.
+    k : int
+        Rank, at least 1.
+    noise : (...) array_like of float
+        :math:`\sigma`, at least 0.
+
+    Returns
+    -------
+    (...) float
+        :math:`\sigma^2 k d \|\nu^1\|_1^2 / N`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or shapes do not fit.
+
+    Notes
+    -----
+    The order of Wang et al. (2023) as we derive it from bounds of this form; their constants and lower-order terms,
+    known and unknown relevance alike, are unverified. The leading order itself, with d - k for kd, is `l1_risk`.
+    Status: derived; as an order only.
+
+    Examples
+    --------
+    >>> l1_a_mtrl_order(10_000, [1.0, 0.0, 0.0], dimension=50, k=2).round(12).item()
+    0.01
+    """
+    return _order(n, np.abs(_weights(relevance)).sum(axis=-1) ** 2, dimension, k, noise)
+
+
+def _weights(relevance: Relevance | ArrayLike) -> Floats:
+    weights = _check.real_array("relevance", relevance.weights if isinstance(relevance, Relevance) else relevance)
+    if weights.ndim < 1 or weights.shape[-1] == 0:
+        raise ValueError(f"relevance must have shape (..., tasks) with at least one task, got {weights.shape}")
+    return weights
+
+
+def _positive(name: str, value: ArrayLike) -> Floats:
+    array: NDArray[np.float64] = _check.real_array(name, value)
+    _check.require(name, array, array > 0.0, "positive")
+    return array
+
+
+def _risk(n: ArrayLike, value: Floats, heads: ArrayLike, dimension: int, noise: ArrayLike) -> Floats:
+    """sigma^2 (d - k) value / n, for checked heads."""
+    k = np.shape(heads)[-2]
+    budget, deviation = _positive("n", n), _check.real_array("noise", noise, low=0.0)
+    _check.broadcast("n, noise and the worlds", budget.shape, deviation.shape, value.shape)
+    excess = _check.whole("dimension", dimension, low=k) - k
+    reached = np.isfinite(value)
+    risk = deviation**2 * excess * np.where(reached, value, 0.0) / budget
+    return np.asarray(np.where(reached | (excess == 0), risk, np.inf))  # if d = k every basis spans all inputs
+
+
+def _scale(dimension: int, k: int, noise: ArrayLike) -> Any:
+    rank = _check.whole("k", k, low=1)
+    return _check.real_array("noise", noise, low=0.0) ** 2 * rank * _check.whole("dimension", dimension, low=rank)
+
+
+def _order(n: ArrayLike, value: Floats, dimension: int, k: int, noise: ArrayLike) -> Floats:
+    budget, scale = _positive("n", n), _scale(dimension, k, noise)
+    _check.broadcast("n, noise and relevance", budget.shape, np.shape(noise), value.shape)
+    return np.asarray(scale * value / budget)

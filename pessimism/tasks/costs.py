@@ -1,0 +1,384 @@
+r"""Cheapest samples with which a target is learned to a given variance, for three kinds of cost.
+
+With heads W (k, M) of the source tasks and the head w (k) of the target, samples :math:`n \ge 0` are bought so that
+some weights :math:`\nu` with :math:`W\nu = w` have variance
+
+.. math:: \sum_m \nu_m^2 / n_m \le e .
+
+For given weights the best samples are closed forms, and what remains is a norm of the weights:
+
+.. math::
+    \text{linear } \sum_m c_m n_m: &\quad n_m \propto |\nu_m| / \sqrt{c_m}, &
+        \min_\nu (\sum_m \sqrt{c_m} |\nu_m|)^2/e \\
+    \text{power } \sum_m n_m^\alpha: &\quad n_m \propto |\nu_m|^{2/(\alpha+1)}, &
+        \min_\nu \|\nu\|_p^{2\alpha} / e^\alpha, \quad p = 2\alpha/(\alpha+1) \\
+    \text{jump } \sum_m (n_m + C\, 1\{n_m > 0\}): &\quad n_m \propto |\nu_m|, & \min_\nu \|\nu\|_1^2/e + C \|\nu\|_0 .
+
+The linear cost, and the power cost with :math:`\alpha \ge 1`, are convex in the weights, and a point of the dual proves
+the answer. The others are minimal at a basic solution, whose tasks are linearly independent: all of them are tried
+where there are few, and beyond that the basic solution of smallest L1 norm stands in, with a lower bound.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain, combinations, islice
+from math import comb
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._batch import CHUNK_BYTES
+from pessimism._draw import Floats
+from pessimism._status import ConvergenceError, Status
+from pessimism.tasks import _interior
+from pessimism.tasks.relevance import OUTSIDE, RANK, min_l1
+
+ENUMERATED = 200_000
+"""Largest number of sets of rank(W) tasks that are all tried."""
+
+NEGLIGIBLE = 1e-10
+"""A task that contributes less than this part of the target's length to a basic solution is not bought."""
+
+TOLERANCE = 1e-6
+"""Largest relative gap of the power cost with exponent above 1; 1e-9 is usual."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Purchase:
+    r"""Samples bought from every source task, and how much less any others could cost.
+
+    Attributes
+    ----------
+    samples : (M,) float
+        n, not rounded.
+    cost : float
+        What they cost, computed from the samples.
+    lower_bound : float
+        No samples that meet the variance cost less, up to rounding.
+    weights : (M,) float
+        :math:`\nu`, with :math:`W\nu = w` and :math:`\sum_m \nu_m^2 / n_m` the variance asked for.
+    status : Status
+        EXACT for the optimum, SURROGATE where the L1 solution stands in for it.
+
+    Notes
+    -----
+    Statement: lower_bound <= smallest cost <= cost. Where basic solutions were enumerated, the bound is the cost.
+    Source: derived by us.
+
+    Examples
+    --------
+    >>> found = linear_cost([[1.0, 0.0], [0.0, 1.0]], [3.0, 1.0], variance=0.1, prices=1.0)
+    >>> found.samples.round(6).tolist(), round(found.cost, 6), round(found.lower_bound, 6)
+    ([120.0, 40.0], 160.0, 160.0)
+    """
+
+    samples: Floats
+    cost: float
+    lower_bound: float
+    weights: Floats
+    status: Status
+
+
+def linear_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, prices: ArrayLike) -> Purchase:
+    r"""Cheapest samples if a sample of task m costs c_m.
+
+    Parameters
+    ----------
+    heads : (k, M) array_like of float
+        W, a column for each source task.
+    target : (k) array_like of float
+        Head w of the target, in the span of the heads.
+    variance : float
+        Largest variance e that the samples may leave, positive, in units of :math:`\sigma^2 (d - k)`.
+    prices : float or (M,) array_like of float
+        Price c of a sample of each task, positive.
+
+    Returns
+    -------
+    Purchase
+        At most rank(W) tasks are bought.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, or the target lies outside the span of the heads.
+    ConvergenceError
+        If the linear program cannot be certified to 1e-8, because the heads are nearly dependent.
+
+    Notes
+    -----
+    Statement: the smallest cost is :math:`(\min_\nu \sum_m \sqrt{c_m} |\nu_m|)^2 / e = \max_y \{(w^\top y)^2 / e :
+    |w_m^\top y| \le \sqrt{c_m}\}`, a weighted L1 norm, so that Elfving's theorem holds with heads
+    :math:`w_m/\sqrt{c_m}`. Cost: a linear program. Source: derived by us (Cauchy-Schwarz).
+
+    Examples
+    --------
+    Of two copies of a task the cheaper one is bought.
+
+    >>> linear_cost([[1.0, 1.0]], [2.0], variance=0.5, prices=[3.0, 2.0]).samples.round(9).tolist()
+    [0.0, 8.0]
+    """
+    columns, goal, error = _problem(heads, target, variance)
+    price = _check.real_array("prices", prices, low=0.0)
+    if price.shape not in ((), columns.shape[1:]):
+        raise ValueError(f"prices must be one number or have shape {columns.shape[1:]}, got {price.shape}")
+    _check.require("prices", price, price > 0, "positive")
+    roots = np.sqrt(np.broadcast_to(price, columns.shape[1:]))
+    found = min_l1(columns / roots, goal)
+    if not goal.any():
+        return _nothing(columns)
+    samples = np.abs(found.weights).sum() * np.abs(found.weights) / (roots**2 * error)
+    slope = np.abs((columns / roots).T @ found.dual).max()
+    lower = (goal @ found.dual / slope) ** 2 / error
+    return _purchase(columns, goal, error, samples, lambda n: (roots**2 * n).sum(), lower, Status.EXACT)
+
+
+def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent: float) -> Purchase:
+    r"""Cheapest samples if n samples of a task cost a power of n.
+
+    Parameters
+    ----------
+    heads : (k, M) array_like of float
+        W, a column for each source task.
+    target : (k) array_like of float
+        Head w of the target, in the span of the heads.
+    variance : float
+        Largest variance e that the samples may leave, positive, in units of :math:`\sigma^2 (d - k)`.
+    exponent : float
+        :math:`\alpha`, positive. Below 1 later samples are cheaper, above 1 they are dearer.
+
+    Returns
+    -------
+    Purchase
+        Below 1, status EXACT where all basic solutions were tried, SURROGATE where they are more than 200,000.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, the target lies outside the span of the heads, or the cost overflows.
+    ConvergenceError
+        If :math:`\alpha > 1` and the relative gap is above 1e-6, or a linear program cannot be certified to 1e-8.
+
+    Notes
+    -----
+    Statement: the smallest cost is :math:`\min_\nu \|\nu\|_p^{2\alpha} / e^\alpha` with :math:`p = 2\alpha/(\alpha+1)`.
+    For :math:`\alpha \ge 1` its dual is :math:`\max_y (w^\top y / \|W^\top y\|_q)^{2\alpha} / e^\alpha` with
+    1/p + 1/q = 1. For :math:`\alpha < 1` the norm is concave in :math:`|\nu|` on every orthant, and the weights with
+    :math:`W\nu = w` in an orthant are a polyhedron without lines, so some vertex, a basic solution, is optimal. Beyond
+    enumeration the vertex of smallest L1 norm stands in, and :math:`\|\nu\|_p \ge \|\nu\|_1 \ge \|\nu^1\|_1` gives the
+    bound. Cost: Newton's method, or :math:`O(k^3)` for each of :math:`\binom{M}{k}` sets. Source: derived by us.
+
+    Examples
+    --------
+    >>> heads, target = [[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]], [1.0, 0.9]
+    >>> power_cost(heads, target, variance=0.01, exponent=2.0).samples.round(2).tolist()
+    [26.89, 14.22, 80.22]
+    >>> power_cost(heads, target, variance=0.01, exponent=0.5).samples.round(2).tolist()
+    [5.33, 0.0, 99.72]
+    """
+    columns, goal, error = _problem(heads, target, variance)
+    alpha = _check.positive("exponent", exponent)
+    if alpha == 1.0:
+        return linear_cost(columns, goal, variance=error, prices=1.0)
+    found = min_l1(columns, goal)
+    if not goal.any():
+        return _nothing(columns)
+    price = partial(_powers, exponent=alpha)
+    if alpha > 1.0:
+        samples, norm = _least_power(columns, goal, alpha)
+        return _convex(_purchase(columns, goal, error, samples, price, _power(norm, error, alpha), Status.CONVERGED))
+    p = 2.0 * alpha / (alpha + 1.0)
+    best = _best_basis(columns, goal, lambda sizes: (sizes**p).sum(axis=-1))
+    lower = None if best is not None else _power(float(goal @ found.dual), error, alpha)
+    samples = np.abs(found.weights if best is None else best) ** (p / alpha)
+    return _purchase(
+        columns, goal, error, samples, price, lower, Status.EXACT if best is not None else Status.SURROGATE
+    )
+
+
+def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: float) -> Purchase:
+    r"""Cheapest samples if every sample costs 1, and every task that is sampled at all costs a jump C more.
+
+    Parameters
+    ----------
+    heads : (k, M) array_like of float
+        W, a column for each source task.
+    target : (k) array_like of float
+        Head w of the target, in the span of the heads.
+    variance : float
+        Largest variance e that the samples may leave, positive, in units of :math:`\sigma^2 (d - k)`.
+    jump : float
+        C, at least 0.
+
+    Returns
+    -------
+    Purchase
+        Status EXACT where all basic solutions were tried, SURROGATE where they are more than 200,000.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, or the target lies outside the span of the heads.
+    ConvergenceError
+        If a linear program cannot be certified to 1e-8, because the heads are nearly dependent.
+
+    Notes
+    -----
+    Statement: the smallest cost is :math:`\min_\nu \|\nu\|_1^2/e + C\|\nu\|_0`. On the tasks of an optimal solution,
+    a vertex of smallest L1 norm costs no more samples and no more tasks, so some basic solution is optimal. Beyond
+    enumeration the vertex :math:`\nu^1` stands in: it buys at most rank(W) tasks, and costs at most
+    :math:`C(\|\nu^1\|_0 - s)` too much, where s = 1 if a task is parallel to the target, otherwise 2. Cost:
+    :math:`O(k^3)` for each of :math:`\binom{M}{k}` sets. Source: derived by us.
+
+    Examples
+    --------
+    One task more is worth its samples while a jump costs little.
+
+    >>> heads, target = [[1.0, 0.0, 0.4], [0.0, 1.0, 0.4]], [1.0, 1.0]
+    >>> for jump in (200.0, 300.0):
+    ...     print(jump_cost(heads, target, variance=0.01, jump=jump).samples.round(6).tolist())
+    [200.0, 200.0, 0.0]
+    [0.0, 0.0, 625.0]
+    """
+    columns, goal, error = _problem(heads, target, variance)
+    fixed = _check.real_array("jump", _check.scalar("jump", jump), low=0.0).item()
+    if fixed == 0.0:
+        return linear_cost(columns, goal, variance=error, prices=1.0)
+    found = min_l1(columns, goal)
+    if not goal.any():
+        return _nothing(columns)
+    best = _best_basis(columns, goal, lambda sizes: sizes.sum(axis=-1) ** 2 / error + fixed * (sizes > 0).sum(axis=-1))
+    weights = found.weights if best is None else best
+    samples = np.abs(weights).sum() * np.abs(weights) / error
+    fewest = 1 if _parallel(columns, goal) else 2
+    lower = None if best is not None else float(goal @ found.dual) ** 2 / error + fixed * fewest
+    status = Status.EXACT if best is not None else Status.SURROGATE
+    return _purchase(columns, goal, error, samples, lambda n: n.sum() + fixed * (n > 0).sum(), lower, status)
+
+
+def _problem(heads: ArrayLike, target: ArrayLike, variance: float) -> tuple[Floats, Floats, float]:
+    columns, goal = _check.real_array("heads", heads), _check.real_array("target", target)
+    if columns.ndim != 2 or 0 in columns.shape:
+        raise ValueError(f"heads must have shape (k, M) with k and M at least 1, got {columns.shape}")
+    if goal.shape != columns.shape[:1]:
+        raise ValueError(f"target must have shape {columns.shape[:1]}, got {goal.shape}")
+    return columns, goal, _check.positive("variance", variance)
+
+
+def _nothing(columns: Floats) -> Purchase:
+    zeros = np.zeros(columns.shape[1])
+    return Purchase(zeros, 0.0, 0.0, zeros, Status.EXACT)
+
+
+def _purchase(
+    columns: Floats,
+    goal: Floats,
+    error: float,
+    samples: Floats,
+    price: Callable[[Floats], Any],
+    lower: float | None,
+    status: Status,
+) -> Purchase:
+    """Samples scaled to meet the variance, and what follows from them; a bound of None is the cost itself."""
+    with np.errstate(over="ignore"):
+        samples = samples * (_interior.least_norm(columns, goal, samples)[0] / error)
+        cost = float(price(samples))
+    if not 0.0 < cost < np.inf:
+        raise ValueError(f"variance must be such that float64 can hold the cost, got variance {error:g}, cost {cost}")
+    weights = _interior.least_norm(columns, goal, samples)[1]
+    return Purchase(samples, cost, cost if lower is None else float(lower), weights, status)
+
+
+def _powers(samples: Floats, exponent: float) -> Any:
+    return (samples**exponent).sum()
+
+
+def _power(norm: float, error: float, alpha: float) -> float:
+    with np.errstate(over="ignore"):
+        return float((np.float64(norm) ** 2 / error) ** alpha)
+
+
+def _convex(result: Purchase) -> Purchase:
+    """The result, if its bound proves it."""
+    if not result.cost * (1.0 - TOLERANCE) <= result.lower_bound:
+        raise ConvergenceError(
+            f"the relative gap of the cost is {1.0 - result.lower_bound / result.cost:.3g}, above {TOLERANCE:g}: "
+            "directions of heads are nearly dependent, or exponent is too large for float64; the partial result is the "
+            "attribute result",
+            replace(result, status=Status.NOT_CONVERGED),
+        )
+    return result
+
+
+def _least_power(columns: Floats, goal: Floats, alpha: float) -> tuple[Floats, float]:
+    """Samples, up to a factor, of the convex power cost; a lower bound of |nu|_p by a dual point.
+
+    Up to a factor they minimise w'M(x)^-1 w + sum x^alpha / alpha.
+    """
+    rows, change = _interior.whitened(columns)
+    wanted = change @ goal
+    size = np.linalg.norm(wanted)
+    wanted = wanted / size
+    p, q = 2.0 * alpha / (alpha + 1.0), 2.0 * alpha / (alpha - 1.0)
+
+    def dual_norm(points: Floats) -> float:
+        return float(np.log(wanted @ points) - _log_norm(rows.T @ points, q))
+
+    def local(x: Floats) -> tuple[float, Floats, Floats]:
+        points, slopes, curvature = _interior.information(rows, wanted[:, None], x)
+        gap = 2.0 * alpha * (_log_norm(x * np.sqrt(slopes), p) - dual_norm(points[:, 0]))
+        return gap, x ** (alpha - 1.0) - slopes, curvature + np.diag((alpha - 1.0) * x ** (alpha - 2.0))
+
+    n_tasks = columns.shape[1]
+    start = np.full(n_tasks, n_tasks ** (-2.0 / (alpha + 1.0)))
+    found = _interior.minimise(local, np.zeros(n_tasks), start, total=False)
+    points, slopes, _ = _interior.information(rows, wanted[:, None], found)
+    return (found * np.sqrt(slopes)) ** (p / alpha), float(size * np.exp(dual_norm(points[:, 0])))
+
+
+def _log_norm(vector: Floats, order: float) -> float:
+    """log |vector|_order, for any order from 1."""
+    sizes = np.abs(vector)
+    return float(np.log(sizes.max()) + np.log(((sizes / sizes.max()) ** order).sum()) / order)
+
+
+def _best_basis(columns: Floats, goal: Floats, cost: Callable[[Floats], Floats]) -> Floats | None:
+    """The cheapest basic solution of W nu = w; None if there are too many. `cost` maps sizes |nu| (..., n) to (...)."""
+    used = np.flatnonzero(columns.any(axis=0))
+    basis, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+    basis = basis[:, sizes > RANK * sizes[0]]
+    rank = basis.shape[1]
+    if comb(len(used), rank) > ENUMERATED:
+        return None
+    lengths, distance = np.linalg.norm(columns[:, used], axis=0), np.linalg.norm(goal)
+    units, right = basis.T @ (columns[:, used] / lengths), basis.T @ (goal / distance)
+    sets = combinations(range(len(used)), rank)
+    best, least = None, np.inf
+    while (index := np.fromiter(chain.from_iterable(islice(sets, 1 + CHUNK_BYTES // (32 * rank**2))), np.intp)).size:
+        index = index.reshape(-1, rank)
+        square = np.moveaxis(units[:, index], 0, -2)
+        regular = np.linalg.slogdet(square)[0] != 0  # others are left out: every vertex has a regular set
+        index, square = index[regular], square[regular]
+        parts = np.linalg.solve(square, np.broadcast_to(right[:, None], (len(index), rank, 1)))[..., 0]
+        parts = np.where(np.abs(parts) > NEGLIGIBLE, parts, 0.0)
+        missed = np.linalg.norm((square @ parts[..., None])[..., 0] - right, axis=-1)
+        weights = parts * distance / lengths[index]
+        costs = np.where(missed <= 0.1 * OUTSIDE, cost(np.abs(weights)), np.inf)
+        if costs.size and costs.min() < least:
+            first = int(costs.argmin())
+            best, least = np.zeros(columns.shape[1]), float(costs[first])
+            best[used[index[first]]] = weights[first]
+    return best
+
+
+def _parallel(columns: Floats, goal: Floats) -> bool:
+    """Whether a task alone reaches the target."""
+    lengths = np.linalg.norm(columns, axis=0)
+    units, direction = columns[:, lengths > 0] / lengths[lengths > 0], goal / np.linalg.norm(goal)
+    return bool((np.linalg.norm(direction[:, None] - units * (direction @ units), axis=0) <= OUTSIDE).any())
+
+
+__all__ = ["Purchase", "jump_cost", "linear_cost", "power_cost"]

@@ -1,0 +1,397 @@
+r"""What the samples of many regression tasks say, reduced to what least squares needs of them.
+
+Task m has rows :math:`x_i \in R^d` with outputs :math:`y_i`. Every estimator of this wing reads them through
+
+.. math:: A_m = \sum_i x_i x_i^\top, \qquad b_m = \sum_i y_i x_i, \qquad c_m = \sum_i y_i^2,
+
+the `grams`, `moments` and `squares` beside the number of rows, `counts`. Pooling the phases of an algorithm is adding
+them, and the squared error of coefficients :math:`\theta` is
+:math:`c_m - 2 b_m^\top\theta + \theta^\top A_m \theta` (`loss`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism import _check
+from pessimism._draw import Floats, Ints
+from pessimism.tasks._shapes import transposed
+
+ROUNDING = 1e-9
+"""Relative room for rounding when given statistics are checked against each other."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class TaskData:
+    r"""Rows, Gram matrices, cross moments and squared outputs per task, of one or of many data sets.
+
+    Parameters
+    ----------
+    counts : (..., M) array_like of int
+        Rows :math:`n_m` of every task, at least 0.
+    grams : (..., M, d, d) array_like of float
+        :math:`A_m = X_m^\top X_m`.
+    moments : (..., M, d) array_like of float
+        :math:`b_m = X_m^\top y_m`.
+    squares : (..., M) array_like of float
+        :math:`c_m = y_m^\top y_m`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not fit together, an entry is not finite, or no rows could have these statistics: a Gram matrix
+        that is not symmetric or not positive semi-definite, moments that break Cauchy and Schwarz's inequality,
+        statistics of a task without rows.
+
+    Examples
+    --------
+    >>> data = TaskData(counts=[2], grams=[[[2.0]]], moments=[[3.0]], squares=[5.0])
+    >>> data.loss([1.0]).tolist()
+    [1.0]
+    """
+
+    counts: Ints
+    grams: Floats
+    moments: Floats
+    squares: Floats
+
+    def __init__(self, counts: ArrayLike, grams: ArrayLike, moments: ArrayLike, squares: ArrayLike) -> None:
+        rows = _check.whole_array("counts", counts)
+        if rows.ndim < 1 or rows.shape[-1] == 0:
+            raise ValueError(f"counts must have shape (..., tasks) with at least one task, got {rows.shape}")
+        second, first, outputs = (
+            _check.real_array(name, value)
+            for name, value in (("grams", grams), ("moments", moments), ("squares", squares))
+        )
+        d = first.shape[-1] if first.ndim else 0
+        for name, array, shape in (
+            ("moments", first, (*rows.shape, d)),
+            ("grams", second, (*rows.shape, d, d)),
+            ("squares", outputs, rows.shape),
+        ):
+            if array.shape != shape or d == 0:
+                raise ValueError(
+                    f"{name} must have shape {shape}, to go with counts {rows.shape} and moments {first.shape}, "
+                    f"got {array.shape}"
+                )
+        _check_possible(rows, second, first, outputs)
+        self._set(rows, second, first, outputs)
+
+    def _set(self, *arrays: NDArray[Any]) -> None:
+        for name, value in zip(("counts", "grams", "moments", "squares"), arrays, strict=True):
+            value.setflags(write=False)
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def trusted(cls, counts: Ints, grams: Floats, moments: Floats, squares: Floats) -> Self:
+        """Data from arrays that are right by construction: no copy, no check. For samplers.
+
+        Parameters
+        ----------
+        counts : (..., M) int64
+            Rows.
+        grams : (..., M, d, d) float64
+            Gram matrices.
+        moments : (..., M, d) float64
+            Cross moments.
+        squares : (..., M) float64
+            Squared outputs.
+
+        Returns
+        -------
+        TaskData
+            It takes the arrays over and makes them read-only.
+
+        Examples
+        --------
+        >>> one = np.ones(1)
+        >>> TaskData.trusted(np.array([1]), one[:, None, None], one[:, None], one).n_tasks
+        1
+        """
+        self = object.__new__(cls)
+        self._set(counts, grams, moments, squares)
+        return self
+
+    @classmethod
+    def from_arrays(
+        cls,
+        inputs: ArrayLike | Sequence[ArrayLike],
+        outputs: ArrayLike | Sequence[ArrayLike],
+        tasks: ArrayLike | None = None,
+        *,
+        n_tasks: int | None = None,
+    ) -> Self:
+        r"""Add up raw rows.
+
+        Parameters
+        ----------
+        inputs : (n, d) array_like or sequence of M (n_m, d) array_like
+            Inputs, one row each: all in one table with `tasks` saying whose they are, or a table for every task.
+        outputs : (n,) array_like or sequence of M (n_m,) array_like
+            Outputs, in the same form.
+        tasks : (n,) array_like of int, optional
+            Task of every row, from 0. Without it `inputs` and `outputs` are sequences, an entry for each task.
+        n_tasks : int, optional
+            M, when rows come with `tasks`. Default: one more than the largest label.
+
+        Returns
+        -------
+        TaskData
+            One data set, of batch shape ().
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an entry is not finite, a label is out of range or the shapes differ.
+
+        Notes
+        -----
+        Cost O(n d^2), once. Columns of a data frame are arrays: ``from_arrays(frame[features], frame["y"],
+        frame["task"])``.
+
+        Examples
+        --------
+        >>> data = TaskData.from_arrays([[1.0, 0.0], [1.0, 1.0], [0.0, 2.0]], [1.0, 2.0, 3.0], tasks=[0, 0, 1])
+        >>> data.counts.tolist(), data.moments.tolist()
+        ([2, 1], [[3.0, 2.0], [0.0, 6.0]])
+        """
+        if tasks is None:
+            if n_tasks is not None:
+                raise ValueError("n_tasks goes with tasks; sequences have an entry for every task")
+            pairs = row_pairs(inputs, outputs)
+        else:
+            pairs = _by_label(inputs, outputs, tasks, n_tasks)
+        counts = np.array([len(y) for _, y in pairs], np.int64)
+        grams = np.array([x.T @ x for x, _ in pairs])
+        return cls.trusted(
+            counts,
+            (grams + transposed(grams)) / 2,
+            np.array([y @ x for x, y in pairs]),
+            np.array([y @ y for _, y in pairs]),
+        )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Batch of data sets."""
+        return self.counts.shape[:-1]
+
+    @property
+    def n_tasks(self) -> int:
+        """M, the number of tasks."""
+        return int(self.counts.shape[-1])
+
+    @property
+    def dimension(self) -> int:
+        """Length d of an input."""
+        return int(self.moments.shape[-1])
+
+    @property
+    def n(self) -> Ints:
+        """(...) int, rows of all tasks together."""
+        return np.asarray(self.counts.sum(axis=-1))
+
+    def __getitem__(self, index: Any) -> Self:
+        """Some data sets of the batch."""
+        if not self.shape:
+            raise IndexError("this is a single data set: it has no batch axis to index")
+        place = np.arange(math.prod(self.shape)).reshape(self.shape)[index]
+
+        def pick(array: NDArray[Any]) -> NDArray[Any]:  # numpydoc ignore=GL08
+            return np.array(array.reshape(-1, *array.shape[len(self.shape) :])[place])
+
+        return self.trusted(pick(self.counts), pick(self.grams), pick(self.moments), pick(self.squares))
+
+    def merge(self, *others: "TaskData") -> Self:
+        """Pool with more rows of the same tasks, the phases of an algorithm for instance.
+
+        Parameters
+        ----------
+        *others : TaskData
+            With as many tasks and inputs of the same length; batches broadcast.
+
+        Returns
+        -------
+        TaskData
+            The sums of all statistics.
+
+        Raises
+        ------
+        ValueError
+            If the tasks or the inputs differ in number.
+
+        Examples
+        --------
+        >>> data = TaskData.from_arrays([[[1.0]]], [[2.0]])
+        >>> data.merge(data).counts.tolist()
+        [2]
+        """
+        for i, other in enumerate(others):
+            if (other.n_tasks, other.dimension) != (self.n_tasks, self.dimension):
+                raise ValueError(
+                    f"others[{i}] must have {self.n_tasks} tasks and inputs of length {self.dimension}, "
+                    f"got {other.n_tasks} and {other.dimension}"
+                )
+            _check.broadcast(f"self and others[{i}]", self.shape, other.shape)
+        logs = (self, *others)
+        return self.trusted(
+            *(np.array(sum(getattr(log, name) for log in logs)) for name in ("counts", "grams", "moments", "squares"))
+        )
+
+    def weighted(self, weights: ArrayLike) -> Self:
+        """The statistics with every row of a task counted `weights` times, for tasks of unequal noise.
+
+        Parameters
+        ----------
+        weights : (..., M) array_like of float
+            Weight of a row of each task, positive; 1/variance for tasks of unequal noise.
+
+        Returns
+        -------
+        TaskData
+            Same counts, scaled statistics.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a weight is not positive or their number is not M.
+
+        Notes
+        -----
+        ``data.weighted(1 / data.counts)`` is the average loss of each task. Fitting that forgets how many rows a task
+        has: the risk is then the one of the minimum-norm relevance, whatever was bought (derived by us).
+
+        Examples
+        --------
+        >>> TaskData.from_arrays([[[1.0], [1.0]]], [[2.0, 4.0]]).weighted([0.5]).moments.tolist()
+        [[3.0]]
+        """
+        factor = _check.real_array("weights", weights)
+        _check.require("weights", factor, factor > 0, "positive")
+        if factor.ndim < 1 or factor.shape[-1] != self.n_tasks:
+            raise ValueError(f"weights must have shape (..., {self.n_tasks}), got {factor.shape}")
+        batch = _check.broadcast("weights and counts", factor.shape, self.counts.shape)
+        return self.trusted(
+            np.array(np.broadcast_to(self.counts, batch)),
+            self.grams * factor[..., None, None],
+            self.moments * factor[..., None],
+            self.squares * factor,
+        )
+
+    def loss(self, coefficients: ArrayLike) -> Floats:
+        """Sum of squared errors of every task.
+
+        Parameters
+        ----------
+        coefficients : (..., d) or (..., M, d) array_like of float
+            Coefficients for all tasks, or for each of them; an array with M rows at its end is read as the latter.
+
+        Returns
+        -------
+        (..., M) float
+            Divide by `counts` for mean squared errors.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If the shapes do not fit or an entry is not finite.
+
+        Examples
+        --------
+        >>> TaskData.from_arrays([[[1.0], [1.0]]], [[2.0, 4.0]]).loss([3.0]).tolist()
+        [2.0]
+        """
+        theta = _check.real_array("coefficients", coefficients)
+        if theta.ndim < 1 or theta.shape[-1] != self.dimension:
+            raise ValueError(f"coefficients must have shape (..., {self.dimension}), got {theta.shape}")
+        if theta.ndim < 2 or theta.shape[-2] != self.n_tasks:
+            theta = theta[..., None, :]
+        _check.broadcast("coefficients and moments", theta.shape, self.moments.shape)
+        quadratic = np.einsum("...i,...ij,...j->...", theta, self.grams, theta, optimize=False)
+        return np.asarray(self.squares - 2.0 * (self.moments * theta).sum(axis=-1) + quadratic)
+
+
+def row_pairs(inputs: Any, outputs: Any) -> list[tuple[Floats, Floats]]:
+    """Check the inputs (n_m, d) and outputs (n_m,) of every task.
+
+    Parameters
+    ----------
+    inputs : sequence of M (n_m, d) array_like of float
+        Inputs of every task.
+    outputs : sequence of M (n_m,) array_like of float
+        Outputs of every task.
+
+    Returns
+    -------
+    list of (array, array)
+        A pair for each task.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an entry is not finite or the shapes do not fit together.
+
+    Examples
+    --------
+    >>> [(x.shape, y.shape) for x, y in row_pairs([np.eye(2)], [[1.0, 2.0]])]
+    [((2, 2), (2,))]
+    """
+    if len(inputs) == 0 or len(inputs) != len(outputs):
+        raise ValueError(
+            f"inputs and outputs must have an entry for every task and as many as each other, got {len(inputs)} and "
+            f"{len(outputs)}; for one table of rows pass tasks"
+        )
+    pairs = [_rows(f"inputs[{m}]", x, f"outputs[{m}]", y) for m, (x, y) in enumerate(zip(inputs, outputs, strict=True))]
+    for m, (x, _) in enumerate(pairs):
+        if x.shape[1] != pairs[0][0].shape[1]:
+            raise ValueError(
+                f"inputs[{m}] must have {pairs[0][0].shape[1]} columns, as inputs[0] has, got {x.shape[1]}"
+            )
+    return pairs
+
+
+def _by_label(inputs: Any, outputs: Any, tasks: ArrayLike, n_tasks: int | None) -> list[tuple[Floats, Floats]]:
+    x, y = _rows("inputs", inputs, "outputs", outputs)
+    high = len(y) if n_tasks is None else _check.whole("n_tasks", n_tasks, low=1) - 1
+    label = _check.whole_array("tasks", tasks, high=max(high, 0))
+    if label.shape != y.shape:
+        raise ValueError(f"tasks must have shape {y.shape}, a label for every row, got {label.shape}")
+    m = int(label.max(initial=0)) + 1 if n_tasks is None else int(n_tasks)
+    order = np.argsort(label, kind="stable")
+    ends = np.cumsum(np.bincount(label, minlength=m))[:-1]
+    return list(zip(np.split(x[order], ends), np.split(y[order], ends), strict=True))
+
+
+def _rows(name: str, x: ArrayLike, output_name: str, y: ArrayLike) -> tuple[Floats, Floats]:
+    table, column = _check.real_array(name, x), _check.real_array(output_name, y)
+    if table.ndim != 2 or table.shape[1] == 0:
+        raise ValueError(f"{name} must have shape (rows, d), got {table.shape}")
+    if column.shape != table.shape[:1]:
+        raise ValueError(f"{output_name} must have shape {table.shape[:1]}, an entry for every row, got {column.shape}")
+    return table, column
+
+
+def _check_possible(counts: Ints, grams: Floats, moments: Floats, squares: Floats) -> None:
+    diagonal = np.diagonal(grams, axis1=-2, axis2=-1)
+    size = np.sqrt(np.maximum(diagonal, 0.0))
+    limit = size[..., :, None] * size[..., None, :]
+    _check.require("grams", diagonal, diagonal >= 0, "at least 0 on the diagonal")
+    _check.require("grams", grams, np.abs(grams - transposed(grams)) <= ROUNDING * limit, "symmetric")
+    _check.require("grams", grams, np.abs(grams) <= (1 + ROUNDING) * limit, "at most sqrt(A_ii A_jj) in size")
+    _check.require("squares", squares, squares >= 0, "at least 0")
+    limit = (1 + ROUNDING) * np.sqrt(squares)[..., None] * size
+    _check.require("moments", moments, np.abs(moments) <= limit, "at most sqrt(A_jj c) in size")
+    empty = counts == 0
+    _check.require("squares", squares, ~empty | (squares == 0), "0 where counts are 0")
+    _check.require("grams", diagonal, ~empty[..., None] | (diagonal == 0), "0 where counts are 0")
+    scale = np.where(size > 0, size, 1.0)
+    smallest = np.linalg.eigvalsh(grams / scale[..., :, None] / scale[..., None, :])[..., 0]
+    if not np.all(smallest >= -ROUNDING):
+        worst = tuple(int(i) for i in np.argwhere(smallest < -ROUNDING)[0])
+        raise ValueError(
+            f"grams{list(worst)} must be positive semi-definite, scaled to a unit diagonal its smallest eigenvalue is "
+            f"{smallest[worst]:.3g}"
+        )

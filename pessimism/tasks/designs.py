@@ -1,0 +1,421 @@
+r"""Optimal designs: the shares of the source tasks under which a target, or any target, is learned best.
+
+A head estimated from samples in shares :math:`x_m \ge 0`, :math:`\sum_m x_m = 1`, has covariance proportional to
+:math:`M(x)^{-1}` with :math:`M(x) = W \mathrm{diag}(x) W^\top`, W (k, M) the heads of the source tasks. With floors
+:math:`f_m \le x_m` and :math:`F = \sum_m f_m`, the largest information along a matrix N that shares can buy is
+
+.. math:: h(N) = \sum_m f_m\, w_m^\top N w_m + (1 - F) \max_m w_m^\top N w_m \ge \mathrm{tr}\, N M(x),
+
+and bounds every criterion by duality. For all shares x, targets w and any y, Y, positive definite N, or :math:`Z
+\succeq 0` of trace 1:
+
+.. math::
+    w^\top M(x)^{-1} w &\ge (w^\top y)^2 / h(y y^\top) & \text{(c)} \\
+    \mathrm{tr}\, M(x)^{-1} &\ge (\mathrm{tr}\, Y)^2 / h(Y Y^\top) & \text{(A)} \\
+    \log\det M(x) &\le k \log(h(N) / k) - \log\det N & \text{(D)} \\
+    \lambda_{\min}(M(x)) &\le h(Z) & \text{(E)}
+
+Each design carries the point (`dual`) at which this bound, computed again from the shares returned, meets its value:
+the equivalence theorems of optimal design with floors. Floors of 0 give those of Elfving and of Kiefer and Wolfowitz.
+"""
+
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._draw import Floats
+from pessimism._status import ConvergenceError, Status
+from pessimism.tasks import _interior
+from pessimism.tasks.relevance import min_l1
+
+TOLERANCE = 1e-6
+"""Largest relative gap of a design; 1e-10 is usual."""
+
+_PROGRAM = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)  # at 1e-12 CLARABEL can panic
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    r"""Shares of the source tasks, and the proof that they are optimal.
+
+    Attributes
+    ----------
+    shares : (M,) float
+        x, at least the floors, with sum 1.
+    value : float
+        The criterion at the shares.
+    gap : float
+        Relative distance of the value from the bound at `dual`; for D-optimality that of :math:`(\det M)^{1/k}`.
+    dual : (k,) or (k, k) float
+        The point of the bound: y for c-optimality, Y, N or Z for the others, in the basis of the heads.
+    status : Status
+        How it ended.
+
+    Notes
+    -----
+    Statement: no shares that respect the floors are better by more than the gap, up to rounding. Cost :math:`O(k^2 M)`
+    to check. Source: duality of concave criteria, derived by us with floors.
+
+    Examples
+    --------
+    >>> design = d_optimal([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]])
+    >>> design.shares.round(6).tolist(), design.gap < 1e-8
+    ([0.5, 0.5, 0.0], True)
+    """
+
+    shares: Floats
+    value: float
+    gap: float
+    dual: Floats
+    status: Status
+
+
+def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
+    r"""Best shares for one target.
+
+    Parameters
+    ----------
+    heads : (k, M) array_like of float
+        W, a column for each source task.
+    target : (k) array_like of float
+        Head w of the target, in the span of the heads.
+    floor : float or (M,) array_like of float
+        Smallest share of every task.
+
+    Returns
+    -------
+    Design
+        With value :math:`w^\top M(x)^{-1} w`, in the sense of `variance` where M is singular.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an entry is not finite, the target lies outside the span of the heads, or the floors exceed 1 in total.
+    ConvergenceError
+        If the gap is above 1e-6, because the heads are nearly dependent.
+
+    Notes
+    -----
+    Statement: :math:`\min_x w^\top M(x)^{-1} w = \max_y (w^\top y)^2 / h(y y^\top)`. Without floors it is
+    :math:`\|\nu^1\|_1^2` at :math:`x \propto |\nu^1|`, the vertex found by `min_l1`, and y is its dual point. With
+    floors it is a second-order cone program, solved by Newton's method with a barrier. Cost: a linear program, or a
+    dozen steps of :math:`O(M^3)`. Source: Elfving (1952) without floors; with floors derived by us. A target 0 makes
+    all shares optimal; the floors are then filled up evenly.
+
+    Examples
+    --------
+    >>> heads, target = [[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], [3.0, 1.0]
+    >>> design = c_optimal(heads, target)
+    >>> design.shares.round(6).tolist(), round(design.value, 6)
+    ([0.642857, 0.0, 0.357143], 12.25)
+    >>> c_optimal(heads, target, floor=0.1).shares.min().round(9).item()
+    0.1
+    """
+    columns = _single(heads)
+    floors = _floors(floor, columns.shape[1])
+    found = min_l1(columns, target)
+    goal = np.asarray(target, dtype=np.float64)
+    if goal.ndim != 1:
+        raise ValueError(f"target must have shape ({columns.shape[0]},), got {goal.shape}")
+    if not goal.any():
+        return Design(_feasible(np.ones(len(floors)), floors), 0.0, 0.0, np.zeros(len(goal)), Status.EXACT)
+    if not floors.any():
+        return _c_design(columns, goal, floors, _feasible(np.abs(found.weights), floors), found.dual, Status.EXACT)
+    rows, change = _interior.whitened(columns)
+    wanted = change @ goal[:, None]
+    wanted = wanted / np.linalg.norm(wanted)
+    shares = _minimise_trace(rows, wanted, floors)
+    point = change.T @ np.linalg.lstsq((rows * shares) @ rows.T, wanted)[0][:, 0]  # singular without a free share
+    return _c_design(columns, goal, floors, shares, point, Status.CONVERGED)
+
+
+def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
+    r"""Best shares on average over targets drawn from :math:`N(0, I)`.
+
+    Parameters
+    ----------
+    heads : (k, M) array_like of float
+        W, of rank k.
+    floor : float or (M,) array_like of float
+        Smallest share of every task.
+
+    Returns
+    -------
+    Design
+        With value :math:`\mathrm{tr}\, M(x)^{-1}`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an entry is not finite, the rank is below k, or the floors exceed 1 in total.
+    ConvergenceError
+        If the gap is above 1e-6, because the heads are nearly dependent.
+
+    Notes
+    -----
+    Statement: :math:`\min_x \mathrm{tr}\, M(x)^{-1} = \max_Y (\mathrm{tr}\, Y)^2 / h(Y Y^\top)`, met at
+    :math:`Y = M^{-1}`. It changes with the basis of the heads, if that is no rotation. Cost: a dozen Newton steps of
+    :math:`O(M^3)`. Source: the equivalence theorem of A-optimality (textbook); with floors derived by us.
+
+    Examples
+    --------
+    >>> design = a_optimal([[1.0, 0.0], [0.0, 0.5]])
+    >>> design.shares.round(6).tolist(), round(design.value, 6)
+    ([0.333333, 0.666667], 9.0)
+    """
+    rows, change, floors = _problem(heads, floor)
+    size = np.linalg.norm(change)
+    shares = _minimise_trace(rows, change / size, floors)
+    points, slopes, _ = _interior.information(rows, change, shares)
+    value = float((change * points).sum())
+    return _certified(shares, value, 1.0 - value / _largest(slopes, floors), change.T @ points, Status.CONVERGED)
+
+
+def d_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
+    r"""Best shares by the volume of the confidence ellipsoid; without floors best for the worst source task too.
+
+    Parameters
+    ----------
+    heads : (k, M) array_like of float
+        W, of rank k.
+    floor : float or (M,) array_like of float
+        Smallest share of every task.
+
+    Returns
+    -------
+    Design
+        With value :math:`\log\det M(x)`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an entry is not finite, the rank is below k, or the floors exceed 1 in total.
+    ConvergenceError
+        If the gap is above 1e-6, because the heads are nearly dependent.
+
+    Notes
+    -----
+    Statement: :math:`\max_x \log\det M(x) = \min_N k \log(h(N)/k) - \log\det N`, met at :math:`N = M^{-1}`; without
+    floors optimality is :math:`\max_m w_m^\top M^{-1} w_m = k`. The shares are the same in every basis of the heads.
+    Cost: a dozen Newton steps of :math:`O(M^3)`. Source: Kiefer and Wolfowitz (1960); with floors derived by us.
+
+    Examples
+    --------
+    >>> design = d_optimal([[1.0, 0.0], [0.0, 0.5]])
+    >>> design.shares.round(6).tolist(), round(design.value, 6)
+    ([0.5, 0.5], -2.772589)
+    """
+    rows, change, floors = _problem(heads, floor)
+    local = partial(_det, rows, floors)
+    shares = _minimise(local, floors)
+    half = _interior.root(rows, shares) @ change
+    value = -2.0 * np.linalg.slogdet(half)[1]
+    return _certified(shares, float(value), local(shares)[0], half.T @ half, Status.CONVERGED)
+
+
+def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
+    r"""Best shares for the hardest target of length 1.
+
+    Parameters
+    ----------
+    heads : (k, M) array_like of float
+        W, of rank k.
+    floor : float or (M,) array_like of float
+        Smallest share of every task.
+
+    Returns
+    -------
+    Design
+        With value :math:`\lambda_{\min}(M(x))`, one over the variance of the hardest target.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an entry is not finite, the rank is below k, or the floors exceed 1 in total.
+    ConvergenceError
+        If the gap is above 1e-6, because the heads are nearly dependent.
+
+    Notes
+    -----
+    Statement: :math:`\max_x \lambda_{\min}(M(x)) = \min\{h(Z) : Z \succeq 0, \mathrm{tr}\, Z = 1\}`; at most 1/k if
+    the heads have length 1. It changes with the basis of the heads, if that is no rotation. Cost: a semidefinite
+    program with k x k matrices, by CLARABEL through cvxpy; its dual is projected before it is used as Z. Source:
+    duality (textbook); with floors derived by us.
+
+    Examples
+    --------
+    >>> design = e_optimal([[1.0, 0.0], [0.0, 0.5]])
+    >>> design.shares.round(6).tolist(), round(design.value, 6)
+    ([0.2, 0.8], 0.2)
+    """
+    rows, change, floors = _problem(heads, floor)
+    cost = change @ change.T
+    size = np.linalg.norm(cost, 2)
+    shares, dual = _semidefinite(rows, cost / size, floors)
+    value = float(1.0 / np.linalg.norm(_interior.root(rows, shares) @ change, 2) ** 2)
+    bound = _largest((rows * (dual @ rows)).sum(axis=0), floors) / size
+    return _certified(shares, value, float(bound / value - 1.0), change.T @ dual @ change / size, Status.CONVERGED)
+
+
+def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
+    r"""Variance with which a target is learned from given samples, in units of :math:`\sigma^2 (d - k)`.
+
+    Parameters
+    ----------
+    heads : (..., k, M) array_like of float
+        W, a column for each source task.
+    target : (..., k) array_like of float
+        Head w of the target.
+    samples : (..., M) array_like of float
+        Counts n or shares, at least 0. Leading axes broadcast.
+
+    Returns
+    -------
+    (...) float
+        :math:`w^\top (W \mathrm{diag}(n) W^\top)^{-1} w`; inf where w is outside the span of the sampled tasks.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an entry is not finite, a number of samples is negative, or shapes do not fit.
+
+    Notes
+    -----
+    Statement: :math:`\min_\nu \{\sum_m \nu_m^2 / n_m : W\nu = w\}`, tasks without samples left out. A sampled task adds
+    a direction if its head of length 1 is further than 1e-12 from the span of those before it, in the order of
+    pivoting; a target counts as reached within 1e-8 of its length. Both are independent of the counts, and counts
+    that differ by any factor lose no accuracy. Cost :math:`O(k^2 M)` an item. Source: derived by us, as the leading
+    order of the risk of least squares over representations.
+
+    Examples
+    --------
+    >>> float(variance([[1.0, 0.0], [0.0, 1.0]], [1.0, 2.0], [10, 20]).round(12))
+    0.3
+    >>> float(variance([[1.0, 0.0], [0.0, 1.0]], [1.0, 2.0], [10, 0]))
+    inf
+    """
+    columns, goal = _check.real_array("heads", heads), _check.real_array("target", target)
+    counts = _check.real_array("samples", samples, low=0.0)
+    if columns.ndim < 2 or 0 in columns.shape[-2:]:
+        raise ValueError(f"heads must have shape (..., k, M) with k and M at least 1, got {columns.shape}")
+    for name, array, length in (("target", goal, columns.shape[-2]), ("samples", counts, columns.shape[-1])):
+        if array.shape[-1:] != (length,):
+            raise ValueError(f"{name} must have shape (..., {length}) to fit heads {columns.shape}, got {array.shape}")
+    _check.broadcast("heads, target and samples", columns.shape[:-2], goal.shape[:-1], counts.shape[:-1])
+    return _interior.least_norm(columns, goal, counts)[0]
+
+
+def _single(heads: ArrayLike) -> Floats:
+    columns = _check.real_array("heads", heads)
+    if columns.ndim != 2 or 0 in columns.shape:
+        raise ValueError(f"heads must have shape (k, M) with k and M at least 1, got {columns.shape}")
+    return columns
+
+
+def _floors(floor: ArrayLike, n_tasks: int) -> Floats:
+    floors = _check.real_array("floor", floor, low=0.0, high=1.0)
+    if floors.shape not in ((), (n_tasks,)):
+        raise ValueError(f"floor must be one number or have shape ({n_tasks},), got {floors.shape}")
+    floors = np.broadcast_to(floors, (n_tasks,))
+    total = floors.sum()
+    if total > 1.0 + _check.SUM_TOLERANCE:
+        raise ValueError(f"floor must leave a total of at most 1 over {n_tasks} tasks, got {total:.6g}: lower it")
+    return np.asarray(floors / max(total, 1.0))
+
+
+def _problem(heads: ArrayLike, floor: ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """Whitened heads, the change of basis that whitens them, floors."""
+    columns = _single(heads)
+    floors = _floors(floor, columns.shape[1])
+    rows, change = _interior.whitened(columns)
+    if len(rows) < len(columns):
+        raise ValueError(
+            f"heads must have rank k = {len(columns)}, got rank {len(rows)} from {columns.shape[1]} tasks: add source "
+            "tasks in the missing directions, or express the heads in a basis of their span"
+        )
+    return rows, change, floors
+
+
+def _feasible(parts: Floats, floors: Floats) -> Floats:
+    """Floors, and the rest of the total in proportion to `parts`; what rounding leaves goes to the largest."""
+    free = max(1.0 - floors.sum(), 0.0)
+    shares = floors + free * (parts / parts.sum())
+    shares[np.argmax(shares - floors)] += 1.0 - shares.sum()
+    return np.asarray(np.maximum(shares, floors))
+
+
+def _largest(sensitivities: Floats, floors: Floats) -> float:
+    """h: what shares can buy at most, if a share of task m buys sensitivity m."""
+    return float(floors @ sensitivities + max(1.0 - floors.sum(), 0.0) * sensitivities.max())
+
+
+def _minimise(local: _interior.Local, floors: Floats) -> Floats:
+    n_tasks, free = len(floors), 1.0 - floors.sum()
+    if free <= 0.0:  # nothing to choose
+        return _feasible(np.ones(n_tasks), floors)
+    return _feasible(_interior.minimise(local, floors, np.full(n_tasks, free / n_tasks), total=True), floors)
+
+
+def _det(rows: Floats, floors: Floats, x: Floats) -> tuple[float, Floats, Floats]:
+    spread = _interior.root(rows, x) @ rows
+    products = spread.T @ spread
+    slopes = np.diagonal(products)
+    return float(np.log(_largest(slopes, floors) / len(rows))), -slopes, products**2
+
+
+def _minimise_trace(rows: Floats, functionals: Floats, floors: Floats) -> Floats:
+    def local(x: Floats) -> tuple[float, Floats, Floats]:
+        points, slopes, curvature = _interior.information(rows, functionals, x)
+        return 1.0 - float((functionals * points).sum()) / _largest(slopes, floors), -slopes, curvature
+
+    return _minimise(local, floors)
+
+
+def _semidefinite(rows: Floats, cost: Floats, floors: Floats) -> tuple[Floats, Floats]:
+    """Shares, and a matrix D >= 0 with tr D cost = 1, of max t: M(x) >= t cost. Whatever comes is made feasible."""
+    import cvxpy
+
+    cp: Any = cvxpy  # its types are incomplete
+    shares, level = cp.Variable(len(floors)), cp.Variable()
+    above = rows @ cp.diag(shares) @ rows.T - level * cost >> 0
+    program = cp.Problem(cp.Maximize(level), [above, cp.sum(shares) == 1, shares >= floors])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the gap decides what is accurate
+        with suppress(cp.SolverError):
+            program.solve(solver=cp.CLARABEL, **_PROGRAM)
+    found, dual = shares.value, above.dual_value
+    if found is None or dual is None or not np.isfinite(found).all() or not np.isfinite(dual).all():
+        found, dual = np.ones(len(floors)), np.eye(len(rows))
+    parts = np.maximum(found - floors, 0.0)
+    sizes, vectors = np.linalg.eigh((dual + dual.T) / 2.0)
+    dual = (vectors * np.maximum(sizes, 0.0)) @ vectors.T
+    return _feasible(parts if parts.any() else np.ones(len(floors)), floors), dual / (dual * cost).sum()
+
+
+def _c_design(heads: Floats, target: Floats, floors: Floats, shares: Floats, point: Floats, status: Status) -> Design:
+    value = float(variance(heads, target, shares))
+    if value == np.inf:
+        raise ValueError("floor must leave a share for the tasks that the target needs: lower the floors of the others")
+    bound = float(target @ point) ** 2 / _largest((heads.T @ point) ** 2, floors)
+    return _certified(shares, value, 1.0 - bound / value, point, status)
+
+
+def _certified(shares: Floats, value: float, gap: float, dual: Floats, status: Status) -> Design:
+    good = abs(gap) <= TOLERANCE
+    design = Design(shares, value, abs(gap), dual, status if good else Status.NOT_CONVERGED)
+    if not good:
+        raise ConvergenceError(
+            f"the relative gap is {gap:.3g}, above {TOLERANCE:g}: directions of heads are nearly dependent; drop them "
+            "from heads and target. The partial result is the attribute result",
+            design,
+        )
+    return design
+
+
+__all__ = ["Design", "a_optimal", "c_optimal", "d_optimal", "e_optimal", "variance"]

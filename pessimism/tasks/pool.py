@@ -1,0 +1,108 @@
+"""Real tasks as a source of rows: what an active algorithm buys from when there is no model of the world."""
+
+from collections.abc import Sequence
+from copy import copy
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._draw import Ints, Rng
+from pessimism.tasks.data import TaskData, row_pairs
+
+
+class TaskPool:
+    """Rows of real source tasks, sold once each: what was sampled is gone.
+
+    Parameters
+    ----------
+    inputs : sequence of M (n_m, d) array_like of float
+        Inputs of every task.
+    outputs : sequence of M (n_m,) array_like of float
+        Outputs of every task.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an entry is not finite or the shapes do not fit together.
+
+    Notes
+    -----
+    This is the one object of the wing with a state: give every run of an algorithm one of its own (`restocked`).
+
+    Examples
+    --------
+    >>> pool = TaskPool([np.eye(3), np.eye(3)], [[1.0, 2.0, 3.0], [0.0, 0.0, 1.0]])
+    >>> pool.sample([2, 1], rng=0).counts.tolist(), pool.caps.tolist()
+    ([2, 1], [1, 2])
+    """
+
+    def __init__(self, inputs: Sequence[ArrayLike], outputs: Sequence[ArrayLike]) -> None:
+        self._rows = row_pairs(inputs, outputs)
+        self._left = [np.arange(len(y)) for _, y in self._rows]
+
+    def restocked(self) -> "TaskPool":
+        """Return a pool of the same rows, none of them sold yet.
+
+        Returns
+        -------
+        TaskPool
+            It shares the rows in memory.
+
+        Examples
+        --------
+        >>> pool = TaskPool([np.eye(2)], [[1.0, 2.0]])
+        >>> pool.sample([2], rng=0).n.item(), pool.caps.tolist(), pool.restocked().caps.tolist()
+        (2, [0], [2])
+        """
+        pool = copy(self)
+        pool._left = [np.arange(len(y)) for _, y in self._rows]
+        return pool
+
+    @property
+    def n_tasks(self) -> int:
+        """M, the number of source tasks."""
+        return len(self._rows)
+
+    @property
+    def caps(self) -> Ints:
+        """(M,) int, rows left of every task."""
+        return np.array([len(left) for left in self._left], np.int64)
+
+    def sample(self, n: ArrayLike, *, rng: Rng = None) -> TaskData:
+        """Take rows at random from those that are left.
+
+        Parameters
+        ----------
+        n : (M,) array_like of int
+            Rows of each task, at most `caps`.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        TaskData
+            Of batch shape ().
+
+        Raises
+        ------
+        ValueError, TypeError
+            If n is not one whole number for each task, or more than there are.
+
+        Examples
+        --------
+        >>> TaskPool([np.eye(2)], [[1.0, 2.0]]).sample([2], rng=0).moments.tolist()
+        [[1.0, 2.0]]
+        """
+        counts = _check.whole_array("n", n)
+        if counts.shape != (self.n_tasks,):
+            raise ValueError(f"n must have shape ({self.n_tasks},), an entry for each task, got {counts.shape}")
+        _check.require("n", counts, counts <= self.caps, "at most the rows left of the task")
+        generator = np.random.default_rng(rng)
+        taken = []
+        for m, count in enumerate(counts.tolist()):
+            order = generator.permutation(self._left[m])
+            taken.append(np.sort(order[:count]))
+            self._left[m] = order[count:]
+        pairs = [(x[rows], y[rows]) for rows, (x, y) in zip(taken, self._rows, strict=True)]
+        return TaskData.from_arrays([x for x, _ in pairs], [y for _, y in pairs])

@@ -1,0 +1,403 @@
+r"""The shared representation: least squares over all rows of all tasks.
+
+The empirical risk minimiser is
+
+.. math::
+
+    (\hat B, \hat W) \in \arg\min_{B \in R^{d\times k},\,W} \sum_m \sum_i (y_{m,i} - x_{m,i}^\top B w_m)^2
+    = \arg\min \sum_m \bigl(c_m - 2 b_m^\top B w_m + w_m^\top B^\top A_m B w_m\bigr),
+
+a sum over *rows*: a task weighs as many rows as it has, and averaging the loss of every task instead throws the
+allocation away. Only the span of B is identified; it is returned with orthonormal columns. The problem is not convex:
+every step lowers the loss and the answer is stationary (`stationarity`), but no method certifies the global minimum.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism import _check
+from pessimism._batch import on_threads
+from pessimism._draw import Floats, Ints
+from pessimism._status import ConvergenceError, Status
+from pessimism.tasks._shapes import matrix, orthonormal, transposed
+from pessimism.tasks.data import TaskData
+
+METHODS = ("auto", "alternate", "descend")
+
+LARGEST_SYSTEM = 100
+"""Unknowns dk of a basis up to which "auto" solves for all of them at once."""
+
+SHIFT = 1e-12
+"""Part of the mean diagonal added to the Gram matrices of a start: it settles singular ones."""
+
+STEEP = 100.0
+"""Stationarity over the root of the tolerance above which a fit that ended is not believed: usual is 1."""
+
+LIMITS = {"alternate": 1_000, "descend": 20_000}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Representation:
+    r"""A fitted representation, of one data set or of a batch.
+
+    Attributes
+    ----------
+    basis : (..., d, k) float
+        :math:`\hat B`, with orthonormal columns.
+    heads : (..., k, M) float
+        :math:`\hat W` in that basis; NaN for tasks without rows.
+    loss : (...) float
+        Sum of squared errors over all rows, plus the ridge.
+    stationarity : (...) float
+        Norm of the loss's gradient along the representations of that rank, relative to the size of the terms that
+        cancel in it; recomputed from the answer and the data, 0 at a stationary point.
+    status : Status or (...) array of Status
+        How it ended.
+    iterations : (...) int
+        Steps.
+
+    Examples
+    --------
+    >>> data = TaskData.from_arrays([np.eye(2)] * 3, [[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]])
+    >>> found = fit_representation(data, 1)
+    >>> (found.basis[:, 0] / found.basis[0, 0]).round(9).tolist(), bool(found.loss < 1e-12)
+    ([1.0, 2.0], True)
+    """
+
+    basis: Floats
+    heads: Floats
+    loss: Floats
+    stationarity: Floats
+    status: Any
+    iterations: Ints
+
+
+def fit_representation(
+    data: TaskData,
+    k: int,
+    *,
+    start: str | ArrayLike = "auto",
+    method: str = "auto",
+    ridge: float = 0.0,
+    tolerance: float = 1e-12,
+) -> Representation:
+    r"""Fit the least-squares representation of rank k, summed over all rows.
+
+    Parameters
+    ----------
+    data : TaskData
+        Samples of the source tasks; every data set with a row at least. Tasks without rows take no part.
+    k : int
+        Columns of the representation, in {1, ..., d}.
+    start : {"auto", "ols", "moments"} or (..., d, k) array_like of float
+        Where to start: the leading left singular vectors of :math:`[\sqrt{n_m}\,\hat\theta_m]` ("ols"; all tasks with
+        rows need d of them), of :math:`[b_m/\sqrt{n_m}]` ("moments"; for inputs of covariance near a multiple of
+        the identity), or a basis. "auto": "ols" if every task has 2d rows or more.
+    method : {"auto", "alternate", "descend"}
+        Alternating least squares, or least squares for the heads and preconditioned gradient steps for the basis.
+        "auto": the first while dk <= 100, by measurement.
+    ridge : float
+        At least 0; adds ridge times the squared norm of the coefficients of every task to the loss.
+    tolerance : float
+        The iterations end when a step lowers the loss by less than this part of the squared outputs.
+
+    Returns
+    -------
+    Representation
+        With status STATIONARY.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or a data set is empty.
+    ConvergenceError
+        If 1,000 alternations or 20,000 gradient steps were not enough; `result` is the partial answer.
+
+    Notes
+    -----
+    Both halves of an alternation are exact, so the loss never rises. With three d rows a task all starts have ended in
+    the same minimum in our trials; with fewer than two d they need not. An alternation costs
+    O(M d^2 k^2 + (dk)^3), a gradient step O(M d^2 k). A batch runs on all cores. The first call compiles for some
+    seconds, once; later processes read the compiled loops from disk.
+
+    Examples
+    --------
+    >>> data = TaskData.from_arrays([np.eye(3)] * 4, [[1.0, 0, 0], [0, 1.0, 0], [1.0, 1.0, 0], [1.0, -1.0, 0]])
+    >>> abs(fit_representation(data, 2).basis[2]).round(9).tolist()  # no task reaches into the third direction
+    [0.0, 0.0]
+    """
+    rank = _check.whole("k", k, low=1, high=data.dimension)
+    penalty = _check.scalar("ridge", ridge, lambda x: 0.0 <= x < np.inf, "at least 0 and finite")
+    goal = _check.scalar("tolerance", tolerance, lambda x: 0.0 < x < 1.0, "in (0, 1)")
+    _check.choice("method", method, METHODS)
+    _check.require("counts.sum()", data.n, data.n > 0, "at least 1, a row in every data set")
+    if method == "auto":
+        method = "alternate" if data.dimension * rank <= LARGEST_SYSTEM else "descend"
+    grams, moments, squares, counts = _flat(data, penalty)
+    bases = _start(start, data, rank)
+
+    from pessimism.tasks import _kernels
+
+    engine: Callable[..., Ints] = {"alternate": _kernels.alternate, "descend": _kernels.descend}[method]
+    heads = np.zeros((len(bases), data.n_tasks, rank))
+    scales = squares.sum(axis=-1)
+
+    def work(part: slice) -> Ints:  # numpydoc ignore=GL08
+        if isinstance(start, str):
+            bases[part] = spectral_start(grams[part], moments[part], counts[part], rank, start)
+        return engine(grams[part], moments[part], bases[part], heads[part], scales[part], goal, LIMITS[method])
+
+    try:
+        steps = np.concatenate(on_threads(work, len(bases), blas=True))
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            f"data must have positive semi-definite grams and sizes that float64 can solve: {error}"
+        ) from None
+    return _finished(data, bases, heads, steps, (grams, moments, squares), goal)
+
+
+def _flat(data: TaskData, ridge: float) -> tuple[Floats, Floats, Floats, Ints]:
+    """Statistics with one batch axis in front; the ridge goes into the Gram matrices of the tasks with rows."""
+    m, d = data.n_tasks, data.dimension
+    counts = data.counts.reshape(-1, m)
+    grams = np.ascontiguousarray(data.grams.reshape(-1, m, d, d))
+    if ridge > 0:
+        grams = grams + ridge * np.eye(d) * (counts > 0)[..., None, None]
+        grams.setflags(write=False)  # as without a ridge: the loops are compiled once
+    return grams, np.ascontiguousarray(data.moments.reshape(-1, m, d)), data.squares.reshape(-1, m), counts
+
+
+def _start(start: str | ArrayLike, data: TaskData, k: int) -> Floats:
+    shape = (*data.shape, data.dimension, k)
+    if isinstance(start, str):
+        _check.choice("start", start, ("auto", "ols", "moments"))
+        few = (data.counts > 0) & (data.counts < data.dimension)
+        if start == "ols" and few.any():
+            raise ValueError(
+                f'start "ols" needs {data.dimension} rows of every task that has any, the least is '
+                f'{data.counts[few].min()}; start from "moments"'
+            )
+        return np.empty(shape).reshape(-1, *shape[-2:])
+    basis = matrix("start", start, "d, k")
+    if basis.shape[-2:] != shape[-2:] or _check.broadcast("start and the data", basis.shape, shape) != shape:
+        raise ValueError(f"start must have shape (..., {shape[-2]}, {k}) within {shape}, got {basis.shape}")
+    q = np.broadcast_to(orthonormal("start", basis), shape)
+    return np.array(q.reshape(-1, *shape[-2:]), order="C")
+
+
+def spectral_start(grams: Floats, moments: Floats, counts: Ints, k: int, kind: str = "auto") -> Floats:
+    r"""Leading left singular vectors of the tasks' estimates, the one-shot estimate that the iterations start from.
+
+    Parameters
+    ----------
+    grams : (n, M, d, d) float
+        Gram matrices, n data sets.
+    moments : (n, M, d) float
+        Cross moments.
+    counts : (n, M) int
+        Rows.
+    k : int
+        Vectors.
+    kind : {"auto", "ols", "moments"}
+        As the `start` of `fit_representation`.
+
+    Returns
+    -------
+    (n, d, k) float
+        Orthonormal columns.
+
+    Notes
+    -----
+    Alone it is not the least-squares representation: with two or three d rows a task its risk is well above that of
+    the iterated answer. Cost O(M d^3) for "ols", O(M d^2) for "moments".
+
+    Examples
+    --------
+    >>> data = TaskData.from_arrays([np.eye(2)] * 2, [[1.0, 0.0], [2.0, 0.0]])
+    >>> abs(spectral_start(data.grams[None], data.moments[None], data.counts[None], 1)).tolist()
+    [[[1.0], [0.0]]]
+    """
+    d = moments.shape[-1]
+    there = counts > 0
+    rows = np.maximum(counts, 1)[..., None].astype(np.float64)
+    columns = moments / np.sqrt(rows)
+    # item by item, so that no answer depends on what else is in the batch
+    enough = (kind == "ols") | ((kind == "auto") & (~there | (counts >= 2 * d)).all(axis=-1))
+    if enough.any():
+        size = np.trace(grams[enough], axis1=-2, axis2=-1)
+        shift = np.where(size > 0, SHIFT * size / d, 1.0)  # for inputs that do not span the space
+        safe = grams[enough] + shift[..., None, None] * np.eye(d)
+        columns[enough] = np.linalg.solve(safe, moments[enough, ..., None])[..., 0] * np.sqrt(rows[enough])
+    columns *= there[..., None]
+    vectors = np.linalg.eigh(transposed(columns) @ columns).eigenvectors
+    return np.ascontiguousarray(vectors[..., :, ::-1][..., :k])
+
+
+def _finished(
+    data: TaskData, bases: Floats, heads: Floats, steps: Ints, statistics: tuple[Floats, Floats, Floats], goal: float
+) -> Representation:
+    """Loss, certificate and statuses; raises if an item did not end."""
+    grams, moments, squares = statistics
+    theta = heads @ transposed(bases)  # (items, M, d)
+    fitted = np.einsum("nmij,nmj->nmi", grams, theta)
+    loss = squares.sum(axis=-1) - (2.0 * moments * theta - fitted * theta).sum(axis=(-2, -1))
+    gradient = transposed(fitted - moments) @ heads
+    gradient -= bases @ (transposed(bases) @ gradient)
+    size = np.linalg.norm(transposed(moments) @ heads, axis=(-2, -1))
+    stationarity = np.linalg.norm(gradient, axis=(-2, -1)) / np.where(size > 0, size, 1.0)
+    failed = (steps < 0) | (stationarity > STEEP * np.sqrt(goal))
+    ended = np.full(len(steps), Status.STATIONARY, object)
+    ended[failed] = Status.NOT_CONVERGED
+    heads[data.counts.reshape(heads.shape[:2]) == 0] = np.nan
+    batch = data.shape
+    result = Representation(
+        bases.reshape(*batch, *bases.shape[1:]),
+        np.array(transposed(heads)).reshape(*batch, heads.shape[2], heads.shape[1]),
+        np.maximum(loss, 0.0).reshape(batch),
+        stationarity.reshape(batch),
+        ended.reshape(batch) if batch else ended.item(),
+        np.abs(steps).reshape(batch),
+    )
+    if failed.any():
+        raise ConvergenceError(
+            f"{np.count_nonzero(failed)} of {len(steps)} fits are not stationary after {np.abs(steps).max()} steps, "
+            f"the largest stationarity is {stationarity[failed].max():.2g}: with few rows there may be no minimum, "
+            "add rows or a ridge; the partial result is the attribute result",
+            result,
+        )
+    return result
+
+
+def fit_heads(basis: ArrayLike, data: TaskData, *, ridge: float = 0.0) -> Floats:
+    r"""Fit least-squares heads on a given representation, the target's for instance.
+
+    Parameters
+    ----------
+    basis : (..., d, k) array_like of float
+        The representation.
+    data : TaskData
+        Of one task or many; every task with k rows at least, unless there is a ridge.
+    ridge : float
+        At least 0; adds ridge times the squared norm of the coefficients to the loss.
+
+    Returns
+    -------
+    (..., k, M) float
+        A column for each task; the coefficients are basis @ heads.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit, a task has fewer than k rows, or its rows do not determine the head.
+
+    Notes
+    -----
+    Solves :math:`B^\top (A_m + rI) B\, w_m = B^\top b_m`. Cost O(M d^2 k).
+
+    Examples
+    --------
+    >>> data = TaskData.from_arrays([np.eye(2)], [[3.0, 4.0]])
+    >>> fit_heads([[1.0], [0.0]], data).tolist()
+    [[3.0]]
+    """
+    columns = matrix("basis", basis, "d, k")
+    if columns.shape[-2] != data.dimension:
+        raise ValueError(f"basis must have {data.dimension} rows, the length of an input, got shape {columns.shape}")
+    _check.broadcast("basis and data", columns.shape[:-2], data.shape)
+    k = columns.shape[-1]
+    penalty = _check.scalar("ridge", ridge, lambda x: 0.0 <= x < np.inf, "at least 0 and finite")
+    enough = (data.counts >= k) | (penalty > 0)
+    _check.require("counts", data.counts, enough, f"at least k = {k} to determine a head of {k} entries")
+    spread = columns[..., None, :, :]
+    inner = transposed(spread) @ (data.grams @ spread + penalty * spread)
+    right = transposed(spread) @ data.moments[..., None]
+    try:
+        heads = np.linalg.solve(inner, right)[..., 0]
+    except np.linalg.LinAlgError:
+        raise ValueError("data must determine the heads: some task's rows do not span the representation") from None
+    return np.array(np.swapaxes(heads, -1, -2))
+
+
+def moment_representation(inputs: ArrayLike, outputs: ArrayLike, k: int) -> Floats:
+    r"""Leading eigenvectors of :math:`\frac1N\sum_i y_i^2 x_i x_i^\top`, the method of moments on raw rows.
+
+    Parameters
+    ----------
+    inputs : (N, d) array_like of float
+        Rows of all tasks together, standard normal or nearly so.
+    outputs : (N,) array_like of float
+        Outputs.
+    k : int
+        Eigenvectors, in {1, ..., d}.
+
+    Returns
+    -------
+    (d, k) float
+        Orthonormal columns.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit or an argument is out of its range.
+
+    Notes
+    -----
+    For Gaussian inputs the expectation is a multiple of the identity plus twice the mean of
+    :math:`B w w^\top B^\top` over the rows. It needs fourth moments and is noisy. Source: Tripuraneni, Jin, Jordan
+    (2021). Cost O(N d^2).
+
+    Examples
+    --------
+    >>> abs(moment_representation([[1.0, 0.0], [0.0, 1.0]], [2.0, 0.0], 1)).tolist()
+    [[1.0], [0.0]]
+    """
+    x, y = _check.real_array("inputs", inputs), _check.real_array("outputs", outputs)
+    if x.ndim != 2 or 0 in x.shape or y.shape != x.shape[:1]:
+        raise ValueError(f"inputs must have shape (N, d) and outputs (N,), got {x.shape} and {y.shape}")
+    rank = _check.whole("k", k, low=1, high=x.shape[1])
+    scaled = x * y[:, None]
+    vectors = np.linalg.eigh(scaled.T @ scaled).eigenvectors
+    return np.ascontiguousarray(vectors[:, ::-1][:, :rank])
+
+
+def principal_angles(basis: ArrayLike, other: ArrayLike) -> Floats:
+    """Compute the angles between the spans of two bases, smallest first.
+
+    Parameters
+    ----------
+    basis, other : (..., d, k) array_like of float
+        Bases of full column rank, with as many columns.
+
+    Returns
+    -------
+    (..., k) float
+        In radians, in [0, pi/2].
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the shapes do not fit, an entry is not finite or columns are dependent.
+
+    Notes
+    -----
+    Sines and cosines are both computed, so that small angles keep their digits. Cost O(d k^2).
+
+    Examples
+    --------
+    >>> principal_angles([[1.0], [0.0]], [[1.0], [1.0]]).round(6).tolist()
+    [0.785398]
+    """
+    first, second = matrix("basis", basis, "d, k"), matrix("other", other, "d, k")
+    if first.shape[-2:] != second.shape[-2:]:
+        raise ValueError(f"other must have the shape {first.shape[-2:]} of basis, got {second.shape[-2:]}")
+    _check.broadcast("basis and other", first.shape, second.shape)
+    p, q = orthonormal("basis", first), orthonormal("other", second)
+    inner = transposed(p) @ q
+    cosines = np.linalg.svd(inner, compute_uv=False)
+    sines = np.linalg.svd(q - p @ inner, compute_uv=False)[..., ::-1]
+    angles: NDArray[np.float64] = np.arctan2(sines, cosines)
+    return angles

@@ -1,0 +1,197 @@
+"""The relevance under test: what it is asked, what it answers, and whether that is what it claims."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism._status import ConvergenceError
+from pessimism.bandits.data import Floats
+from pessimism.tasks.relevance import Relevance, lasso, min_l1, min_l2
+from pessimism.testing import _plans, _trial
+
+Rule = Callable[[Floats, Floats], Relevance | ArrayLike]
+
+WAIVABLE = ("repeat", "certificate", "zeros", "batch", "tasks", "basis", "scale")
+
+TIGHT = 1e-10
+"""Relative gap that is asked of our own Lasso."""
+
+
+class RelevanceError(AssertionError):
+    """A relevance broke a promise: the message says which, on which problem, and what it answered."""
+
+    __module__ = "pessimism.testing"  # where users find it, and what tracebacks print
+
+
+class Case(NamedTuple):
+    """A problem, and what is done to it."""
+
+    heads: Floats
+    target: Floats
+    order: tuple[int, ...]
+    basis: int
+    scale: float
+
+
+class Problem(NamedTuple):
+    """Heads, target and an optimal dual point of it; None if nothing is claimed of its optimum."""
+
+    heads: Floats
+    target: Floats
+    dual: Floats | None
+
+
+class Answer(NamedTuple):
+    """A valid answer, the proof that came with it, and the problem that it answers."""
+
+    weights: Floats
+    proof: tuple[Floats, Floats, Floats] | None
+    problem: Problem
+
+
+def case_of(
+    heads: ArrayLike,
+    target: ArrayLike,
+    order: tuple[int, ...] = (5, 4, 3, 2, 1, 0),
+    basis: int = 0,
+    scale: float = -1.0,
+) -> Case:
+    columns = np.array(heads, np.float64)
+    tasks = tuple(m for m in order if m < columns.shape[1])
+    return Case(columns, np.array(target, np.float64), tasks, basis, scale)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The rule under test, asked in such a way that it can neither pass over a warning nor touch our arrays."""
+
+    rule: Rule
+    norm: int | None
+    regularization: float | None
+    tolerance: float
+    waived: frozenset[str]
+    causes: list[str | None] = field(default_factory=list)
+
+    def ask(self, heads: Floats, target: Floats, promise: str = "contract") -> Answer:
+        """The rule's answer about copies; a RelevanceError if it is not one."""
+        batch = heads.shape[:-2]
+        where = f"on a batch of shape {batch} " if batch else ""
+        handed = {"heads": np.array(heads), "target": np.array(target)}
+        problem = Problem(heads, target, None)
+        try:
+            result = _plans.called(self.rule, handed["heads"], handed["target"])
+        except Exception as error:
+            raise self.error(promise, where + _plans.raised(error), problem) from error
+        for name, given in (("heads", heads), ("target", target)):
+            if not np.array_equal(given, handed[name]):
+                raise self.error("mutation", f"{where}it wrote into {name}: work on a copy", problem)
+        weights = np.asarray(getattr(result, "weights", result))
+        wrong = _malformed(weights, heads)
+        if wrong is not None:
+            raise self.error(promise, where + wrong, problem, weights)
+        proof = tuple(np.asarray(getattr(result, name, None), np.float64) for name in ("dual", "gap", "residual"))
+        shapes = ((*batch, heads.shape[-2]), batch, batch)
+        told = hasattr(result, "dual")
+        if told and tuple(x.shape for x in proof) != shapes:
+            wrong = f"dual, gap and residual must have shapes {shapes}, got {tuple(x.shape for x in proof)}"
+            raise self.error(promise, where + wrong, problem, weights)
+        return Answer(weights, (proof[0], proof[1], proof[2]) if told else None, problem)
+
+    def ask_and_solve(self, case: Case) -> Answer:
+        answer = self.ask(case.heads, case.target)
+        return answer._replace(problem=self.solved(case.heads, case.target))
+
+    def solved(self, heads: Floats, target: Floats) -> Problem:
+        """The problem with the dual point of our own answer."""
+        if self.regularization is not None:
+            try:
+                found = lasso(heads, target, regularization=self.regularization, tolerance=TIGHT)
+            except ConvergenceError as error:  # its dual point is feasible all the same
+                found = error.result
+            return Problem(heads, target, found.dual)
+        if self.norm is None:
+            return Problem(heads, target, None)
+        return Problem(heads, target, (min_l1 if self.norm == 1 else min_l2)(heads, target).dual)
+
+    def penalty(self, heads: Floats, target: Floats) -> float:
+        return float(self.regularization or 0.0) * float(np.abs(heads.T @ target).max())
+
+    def wrong(self, problem: Problem, weights: Floats, expected: Floats | None = None) -> tuple[str, str] | None:
+        """Promise and sentence, if the weights are not what is claimed; without a claim, if not as expected."""
+        heads, target, dual = problem
+        if dual is None:
+            return self._differs(weights, expected)
+        if self.regularization is not None:
+            return self._not_lasso(heads, target, dual, weights)
+        best = float(target @ dual)
+        longest = float(np.linalg.norm(heads, axis=0).max())
+        size = float(np.linalg.norm(target))
+        missed = float(np.linalg.norm(heads @ weights - target))
+        if missed > self.tolerance * (size + (best if best > 0 else 1.0) * longest):
+            part = f"by {missed / size:.3g} of its length" if size > 0 else f"0 by {missed:.3g}"
+            return "feasible", f"W nu misses the target {part}"
+        if self.norm == 2:
+            return self._differs(weights, best * (heads.T @ dual))
+        total = float(np.abs(weights).sum())
+        if total > best + self.tolerance * (best if best > 0 else 1.0):
+            return "optimal", f"its |nu|_1 is {total:.6g}, the smallest is {best:.6g}, as a dual point proves"
+        return None
+
+    def _not_lasso(self, heads: Floats, target: Floats, dual: Floats, weights: Floats) -> tuple[str, str] | None:
+        value = objective(heads, target, self.penalty(heads, target), weights)
+        best = 0.5 * float(target @ target - (target - dual) @ (target - dual))
+        if value > best + self.tolerance * (0.5 * float(target @ target) or 1.0):
+            return "optimal", f"its 1/2 |W nu - w|^2 + lambda |nu|_1 is {value:.6g}, the smallest is {best:.6g}"
+        return None
+
+    def _differs(self, weights: Floats, expected: Floats | None) -> tuple[str, str] | None:
+        if expected is None:
+            return None
+        apart, size = np.abs(weights - expected), float(np.abs(expected).max())
+        if apart.max() > self.tolerance * (size if size > 0 else 1.0):
+            m = int(apart.argmax())
+            return "optimal", f"task {m} has weight {weights[m]:.6g}, and must have {expected[m]:.6g}"
+        return None
+
+    def cause(self, find: "Callable[[Subject], str | None]") -> str | None:
+        """What `find` says, which is asked once."""
+        if not self.causes:
+            self.causes.append(find(self))
+        return self.causes[0]
+
+    def error(self, promise: str, wrong: str, problem: Problem, weights: NDArray[Any] | None = None) -> RelevanceError:
+        if problem.heads.ndim > 2:
+            fields: dict[str, Any] = {"heads.shape": problem.heads.shape, "target.shape": problem.target.shape}
+        else:
+            fields = {"heads": problem.heads, "target": problem.target}
+        if self.regularization is not None:
+            fields["regularization"] = self.regularization
+        if weights is not None:
+            fields["weights"] = weights
+        check = "check_relevance" if promise in WAIVABLE else ""
+        return RelevanceError(_trial.message(self.rule, promise, wrong, check, fields))
+
+
+def objective(heads: Floats, target: Floats, penalty: float, weights: Floats) -> float:
+    missed = heads @ weights - target
+    return float(0.5 * missed @ missed + penalty * np.abs(weights).sum())
+
+
+def _malformed(weights: NDArray[Any], heads: Floats) -> str | None:
+    expected = heads.shape[:-2] + heads.shape[-1:]
+    if weights.dtype != np.float64:
+        hint = ": 7 digits do not resolve nearly dependent heads" if weights.dtype == np.float32 else ""
+        return f"weights are float64, its have dtype {weights.dtype}{hint}"
+    if weights.shape != expected:
+        hint = "a weight for each task"
+        if weights.shape == heads.shape[:-1]:
+            hint = "one for each row of heads: tasks are the columns"
+        elif len(expected) > 1 and weights.shape == expected[-1:]:
+            hint = "one answer for the whole batch: leading axes are kept"
+        return f"its weights must have shape {expected}, got {weights.shape}, {hint}"
+    if not np.isfinite(weights).all():
+        return f"its weights must be finite, got {weights.tolist()}: is there a division by the length of a head?"
+    return None

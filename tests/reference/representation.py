@@ -1,0 +1,130 @@
+"""Plain twins for data, allocation and representation: rows one by one, bisection, Kronecker systems, dense scans."""
+
+import itertools
+
+import numpy as np
+
+
+def world(seed, d=6, k=2, n_tasks=5, **options):
+    """A random world with heads and target of length one."""
+    from pessimism.tasks import LinearTasks
+
+    rng = np.random.default_rng(seed)
+    heads, target = rng.normal(size=(k, n_tasks)), rng.normal(size=k)
+    heads, target = heads / np.linalg.norm(heads, axis=0), target / np.linalg.norm(target)
+    return LinearTasks(np.linalg.qr(rng.normal(size=(d, k))).Q, heads, target, **options)
+
+
+def spike_and_pairs(pairs, d=6, noise=1.0):
+    """One task equals the target; pairs of others have small squared components g on it, of which L2 takes many."""
+    from pessimism.tasks import LinearTasks
+
+    g = 1.0 / (np.sqrt(1 + 2 * pairs) + 1.0)
+    f, h = np.sqrt(g), np.sqrt(1.0 - g)
+    heads = np.array([[1.0, *[f] * (2 * pairs)], [0.0, *[h, -h] * pairs]])
+    return LinearTasks(np.eye(d, 2), heads, [1.0, 0.0], noise)
+
+
+def least_variance(heads, target, n):
+    """min sum nu^2/n over W nu = w: a least-squares problem in nu / sqrt(n)."""
+    scale = np.sqrt(np.asarray(n, float))
+    found = np.linalg.lstsq(heads * scale, target)[0]
+    return found @ found
+
+
+def projector(basis):
+    return basis @ np.linalg.pinv(basis)
+
+
+# Allocation
+
+
+def shares(weights, total, least, most):
+    """c * weights between bounds, c by bisection."""
+    low, high = 0.0, total / weights[weights > 0].min() + 1.0
+    for _ in range(200):
+        c = (low + high) / 2
+        low, high = (c, high) if np.clip(c * weights, least, most).sum() < total else (low, c)
+    return np.clip(high * weights, least, most)
+
+
+def roundings(values, total, most):
+    """All ways to round values up or down to whole numbers of a given total, within caps."""
+    down = np.floor(values).astype(int)
+    for up in itertools.combinations(range(len(values)), total - down.sum()):
+        rows = down.copy()
+        rows[list(up)] += 1
+        if np.all(rows <= most):
+            yield rows
+
+
+# Representation, item by item: grams (M, d, d), moments (M, d), basis (d, k), heads (M, k)
+
+
+def loss(grams, moments, theta):
+    """Summed squared error minus the squares of the outputs, for coefficients (M, d)."""
+    return np.einsum("mi,mij,mj->", theta, grams, theta) - 2.0 * np.einsum("mi,mi->", moments, theta)
+
+
+def best_heads(grams, moments, basis):
+    inner = np.einsum("ia,mij,jb->mab", basis, grams, basis)
+    right = np.einsum("ia,mi->ma", basis, moments)
+    return np.array([np.linalg.lstsq(g, r, rcond=1e-12)[0] for g, r in zip(inner, right, strict=True)])
+
+
+def profile(grams, moments, basis):
+    """The loss with the best heads."""
+    return loss(grams, moments, best_heads(grams, moments, basis) @ basis.T)
+
+
+def best_basis(grams, moments, heads):
+    """Least squares over vec(B) through explicit Kronecker products."""
+    d, k = moments.shape[1], heads.shape[1]
+    system = sum(np.kron(np.outer(w, w), a) for w, a in zip(heads, grams, strict=True))
+    right = sum(np.kron(w, b) for w, b in zip(heads, moments, strict=True))
+    return np.linalg.lstsq(system, right, rcond=1e-13)[0].reshape(k, d).T
+
+
+def gradient(grams, moments, heads, basis):
+    return np.einsum("mij,jk,mk,ma->ia", grams, basis, heads, heads) - np.einsum("mi,ma->ia", moments, heads)
+
+
+def alternate(grams, moments, basis, steps):
+    """Losses before and after every alternation, and the last basis."""
+    losses = [profile(grams, moments, basis)]
+    for _ in range(steps):
+        basis = np.linalg.qr(best_basis(grams, moments, best_heads(grams, moments, basis))).Q
+        losses.append(profile(grams, moments, basis))
+    return losses, basis
+
+
+def descend(grams, moments, basis, steps):
+    """The same with preconditioned gradient steps, halved until they lower the loss, then fitted to a parabola."""
+    losses, length, d = [profile(grams, moments, basis)], 1.0, moments.shape[1]
+    mean = grams.sum(axis=0) * d / np.einsum("mii->", grams)
+    for _ in range(steps):
+        heads = best_heads(grams, moments, basis)
+        slope = gradient(grams, moments, heads, basis)
+        direction = np.linalg.inv(mean) @ slope @ np.linalg.inv(np.einsum("mii,ma,mb->ab", grams, heads, heads) / d)
+        while profile(grams, moments, trial := np.linalg.qr(basis - length * direction).Q) >= losses[-1]:
+            length /= 2
+        losses.append(profile(grams, moments, trial))
+        curvature = (losses[-1] - losses[-2]) / length**2 + 2.0 * np.vdot(slope, direction) / length
+        basis = trial
+        if curvature > 0:
+            length = min(max(np.vdot(slope, direction) / curvature, 0.1), 4.0)
+    return losses, basis
+
+
+def scanned(grams, moments, points=20_001):
+    """Least loss of one direction in the plane, on a dense grid of angles and then by golden sections."""
+    from scipy.optimize import minimize_scalar
+
+    def value(angle):
+        u = np.stack([np.cos(angle), np.sin(angle)])
+        return -np.sum((moments @ u) ** 2 / np.einsum("i...,mij,j...->m...", u, grams, u), axis=0)
+
+    grid = np.linspace(0.0, np.pi, points)
+    best = grid[value(grid).argmin()]
+    step = np.pi / points
+    return minimize_scalar(value, bounds=(best - step, best + step), method="bounded", options={"xatol": 1e-12}).fun

@@ -1,0 +1,205 @@
+"""Allocations: totals, floors, caps, the (p, q) family by bisection, rounding by enumeration, phases, bad input."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pessimism.tasks import allocate, keep_largest, min_l1, min_l2, phase_budgets
+from tests.reference import representation as plain
+
+SIZES = st.integers(1, 7)
+POWERS = st.sampled_from([0.0, 0.5, 1.0, 2.0])
+
+
+@st.composite
+def orders(draw, spare=200):
+    """Relevance, budget, floors and caps that fit together."""
+    m = draw(SIZES)
+    weights = draw(hnp.arrays(np.float64, m, elements=st.floats(-2, 2).map(lambda x: x if abs(x) > 1e-3 else 0.0)))
+    least = draw(hnp.arrays(np.int64, m, elements=st.integers(0, 20)))
+    most = least + draw(hnp.arrays(np.int64, m, elements=st.integers(0, spare)))
+    return weights, draw(st.integers(int(least.sum()), int(most.sum()))), least, most
+
+
+@given(orders(), POWERS)
+def test_totals_floors_and_caps_are_kept(order, power):
+    weights, budget, least, most = order
+    rows = allocate(weights, budget, power=power, floor=least, caps=most)
+    assert rows.dtype == np.int64
+    assert rows.sum() == budget
+    assert np.all((least <= rows) & (rows <= most))
+
+
+@given(orders(), POWERS)
+def test_rows_are_the_clipped_multiple_of_the_power_rounded(order, power):
+    """c |nu|^q between its bounds, c by bisection: no task is a row or more off."""
+    weights, budget, least, most = order
+    assume(budget <= np.where(weights != 0, most, least).sum())  # nothing is left over
+    assume(weights.any())
+    powers = np.abs(weights) ** power
+    exact = plain.shares(powers, budget, least, most)
+    rows = allocate(weights, budget, power=power, floor=least, caps=most)
+    assert np.abs(rows - exact).max() < 1.0 + 1e-9
+
+
+@given(orders(), st.sampled_from([0.5, 1.0, 2.0]), st.data())
+def test_what_caps_leave_over_is_spread_evenly_over_the_others(order, power, data):
+    weights, _, least, most = order
+    weights[data.draw(st.integers(0, len(weights) - 1))] = 0.0
+    relevant = weights != 0
+    rest = data.draw(st.integers(int(least[~relevant].sum()), int(most[~relevant].sum())))
+    rows = allocate(weights, rest + most[relevant].sum(), power=power, floor=least, caps=most)
+    assert np.array_equal(rows[relevant], most[relevant])
+    exact = plain.shares(np.ones((~relevant).sum()), rest, least[~relevant], most[~relevant])
+    assert np.abs(rows[~relevant] - exact).max() < 1.0 + 1e-9
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 40), st.integers(0, 3))
+def test_no_other_rounding_is_nearer(weights, spare, floor):
+    """Largest remainders against all roundings of the same shares: none has a smaller largest deviation."""
+    budget = floor * len(weights) + spare
+    caps = np.full(len(weights), max(floor + 9, -(-budget // len(weights))))
+    exact = plain.shares(np.array(weights, float), budget, floor, caps)
+    near = np.where(np.abs(exact - exact.round()) < 1e-9, exact.round(), exact)  # what bisection leaves
+    rows = allocate(weights, budget, floor=floor, caps=caps)
+    deviations = [np.abs(other - near).max() for other in plain.roundings(near, budget, caps)]
+    assert np.abs(rows - near).max() <= min(deviations) + 1e-9
+
+
+def test_among_equal_remainders_the_lowest_index_comes_first():
+    assert allocate([1.0, 1.0, 1.0], 5).tolist() == [2, 2, 1]
+    assert allocate([1.0, 1.0, 1.0], 5, caps=[1, 4, 4]).tolist() == [1, 2, 2]
+    assert allocate([0.5, 0.25, 0.25], 2).tolist() == [1, 1, 0]
+
+
+def test_the_named_rules():
+    nu = np.array([0.6, -0.3, 0.1, 0.0])
+    assert allocate(nu, 1000).tolist() == [600, 300, 100, 0]
+    assert allocate(nu, 460, power=2).tolist() == [360, 90, 10, 0]
+    assert allocate(nu, 1000, power=0).tolist() == [250, 250, 250, 250]
+    assert allocate(nu, 1000, floor=150).tolist() == [467, 233, 150, 150]
+    assert allocate(nu, 1000, caps=[300, 1000, 1000, 1000]).tolist() == [300, 525, 175, 0]
+    assert allocate(np.zeros(4), 1000).tolist() == [250, 250, 250, 250]
+    assert allocate(nu, 0).tolist() == [0, 0, 0, 0]
+    assert allocate(nu, 40, floor=10).tolist() == [10, 10, 10, 10]
+
+
+def test_a_relevance_is_read_by_its_weights():
+    heads, target = [[1.0, 0.0, 0.8], [0.0, 1.0, 0.6]], [0.5, 0.6]
+    for found in (min_l1(heads, target), min_l2(heads, target)):
+        assert np.array_equal(allocate(found, 977), allocate(found.weights, 977))
+        assert np.array_equal(keep_largest(found, 2), keep_largest(found.weights, 2))
+
+
+@given(st.integers(0, 2**32), st.floats(0.0, 2.0))
+def test_the_bound_is_least_at_power_one_and_the_same_for_q_and_2_minus_q(seed, power):
+    """sum nu^2/n at n proportional to |nu|^q, up to the rounding of 2^50 rows."""
+    nu = np.random.default_rng(seed).uniform(0.1, 1.0, 6)
+    at = [np.sum(nu**2 / allocate(nu, 2**50, power=q)) for q in (power, 2.0 - power, 1.0)]
+    assert at[0] == pytest.approx(at[1], rel=1e-12)
+    assert at[2] <= at[0] * (1 + 1e-12)
+    assert at[2] == pytest.approx(nu.sum() ** 2 / 2**50, rel=1e-12)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 60), POWERS, st.integers(0, 3))
+def test_the_largest_budgets_are_still_exact(seed, m, power, kind):
+    rng = np.random.default_rng(seed)
+    budget = 2**53 - int(rng.integers(0, 3))
+    even = 2**53 // m
+    bounds = [{}, {"floor": 10**12}, {"caps": min(even + 5, 2**53)}, {"floor": even - 9, "caps": min(even + 9, 2**53)}]
+    bounds, weights = bounds[kind], rng.normal(size=m) if kind < 3 else np.ones(m)
+    rows = allocate(weights, budget, power=power, **bounds).tolist()
+    assert sum(rows) == budget
+    assert min(rows) >= bounds.get("floor", 0)
+    assert max(rows) <= bounds.get("caps", 2**53)
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
+def test_rounding_errors_of_whole_rows_are_taken_back(power):
+    """Near 2^53 shares add up to a row too many or too few now and then: in a few of these sixty too many."""
+    for seed in range(20):
+        nu = np.random.default_rng(seed).normal(size=3)
+        for budget, floor in ((2**53, 10**12), (2**53 - 1, 0), (2**53 - 1, 10**12)):
+            assert sum(allocate(nu, budget, power=power, floor=floor).tolist()) == budget
+
+
+def test_sizes_of_any_scale_are_the_same_rule():
+    nu = np.array([0.5, -0.3, 0.2])
+    for scale in (1e-150, 1e-5, 1e149):
+        assert allocate(nu * scale, 977, power=2).tolist() == allocate(nu, 977, power=2).tolist()
+    assert allocate([1e-200, 1.0], 10, power=2).tolist() == [0, 10]  # its square is 0 in float64
+
+
+def test_a_batch_is_its_items():
+    rng = np.random.default_rng(5)
+    nu, budgets, floors = rng.normal(size=(3, 1, 5)), np.array([200, 317]), rng.integers(0, 20, (2, 5))
+    caps = rng.integers(60, 300, 5)
+    rows = allocate(nu, budgets, floor=floors, caps=caps, power=2)
+    assert rows.shape == (3, 2, 5)
+    for i, j in np.ndindex(3, 2):
+        one = allocate(nu[i, 0], budgets[j], floor=floors[j], caps=caps, power=2)
+        assert np.array_equal(rows[i, j], one)
+    assert np.array_equal(keep_largest(nu, 2)[1, 0], keep_largest(nu[1, 0], 2))
+    assert allocate(nu[0, 0], [100, 200]).shape == (2, 5)
+
+
+@given(hnp.arrays(np.float64, SIZES, elements=st.integers(-3, 3).map(float)), st.data())
+def test_keep_largest(weights, data):
+    s = data.draw(st.integers(1, len(weights)))
+    kept = keep_largest(weights, s)
+    order = sorted(range(len(weights)), key=lambda m: (-abs(weights[m]), m))
+    assert kept.tolist() == [weights[m] if m in order[:s] else 0.0 for m in range(len(weights))]
+
+
+@given(st.integers(0, 10**9), st.integers(1, 30), st.floats(0.1, 10))
+def test_phases_add_up_and_grow(total, phases, growth):
+    budgets = phase_budgets(total, phases, growth=growth)
+    shares = np.array([growth**i for i in range(phases)])
+    assert sum(budgets) == total
+    assert len(budgets) == phases
+    assert budgets == pytest.approx(total * shares / shares.sum(), abs=1.0 + 1e-6)
+
+
+def test_phases():
+    assert phase_budgets(700, 3) == [100, 200, 400]
+    assert phase_budgets(9, 4, growth=1) == [3, 2, 2, 2]
+    assert phase_budgets(2**53, 1) == [2**53]
+    assert sum(phase_budgets(10**6, 1000)) == 10**6
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: allocate([0.5, np.nan], 10), r"relevance\[1\] must be finite"),
+        (lambda: allocate([[0.5, np.inf]], 10), r"relevance\[0, 1\] must be finite"),
+        (lambda: allocate(0.5, 10), r"relevance must have shape \(..., tasks\)"),
+        (lambda: allocate([], 10), r"relevance must have shape"),
+        (lambda: allocate([1.0, 2.0], 10.5), "budget must be a whole number"),
+        (lambda: allocate([1.0, 2.0], -1), "budget must be a whole number"),
+        (lambda: allocate([1.0, 2.0], np.nan), "budget must be a whole number"),
+        (lambda: allocate([1.0, 2.0], 2**53 + 2), "budget must be a whole number"),
+        (lambda: allocate([1.0, 2.0], 10, floor=6), "budget must be at least 12, the total of the floors, got 10"),
+        (lambda: allocate([1.0, 2.0], 10, floor=-1), "floor must be a whole number"),
+        (lambda: allocate([1.0, 2.0], 10, floor=[1, 2, 3]), r"floor must have shape \(..., 2\)"),
+        (lambda: allocate([1.0, 2.0], 10, floor=4, caps=[9, 3]), r"floor\[1\] must be at most the cap"),
+        (lambda: allocate([1.0, 2.0], 10, caps=4), "budget must be at most 8, the total of the caps, got 10"),
+        (lambda: allocate([1.0, 2.0], 10, caps=[1, -2]), r"caps\[1\] must be a whole number"),
+        (lambda: allocate([1.0, 2.0], 10, caps=[1, np.nan]), r"caps\[1\] must be a whole number"),
+        (lambda: allocate([1.0, 2.0], 10, power=-1), "power must be at least 0"),
+        (lambda: allocate([1.0, 2.0], 10, power=np.nan), "power must be at least 0"),
+        (lambda: allocate([1.0, 2.0], 10, power=np.inf), "power must be at least 0"),
+        (lambda: allocate(np.ones((3, 2)), [10, 10]), "relevance, budget, floor and caps must have shapes that broad"),
+        (lambda: keep_largest([1.0, 2.0], 0), "s must be a whole number"),
+        (lambda: keep_largest([1.0, 2.0], 3), "s must be a whole number"),
+        (lambda: keep_largest([1.0, np.nan], 1), r"relevance\[1\] must be finite"),
+        (lambda: phase_budgets(-1, 3), "total must be a whole number"),
+        (lambda: phase_budgets(10, 0), "phases must be a whole number"),
+        (lambda: phase_budgets(10, 2, growth=0.0), "growth must be positive"),
+        (lambda: phase_budgets(10, 2, growth=np.nan), "growth must be positive"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

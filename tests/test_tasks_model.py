@@ -1,0 +1,220 @@
+"""The world of linear tasks: risks by brute force, identities of drawn statistics, batches, streams, bad input."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+
+from pessimism.tasks import LinearTasks, TaskData
+from tests.reference import representation as plain
+
+SEEDS = st.integers(0, 2**32)
+
+
+def test_shapes_and_coefficients():
+    world = plain.world(1, d=6, k=2, n_tasks=5)
+    assert (world.shape, world.dimension, world.rank, world.n_tasks) == ((), 6, 2, 5)
+    for m in range(5):
+        assert world.coefficients[m] == pytest.approx(world.representation @ world.heads[:, m])
+    assert world.target_coefficients == pytest.approx(world.representation @ world.target)
+
+
+@given(SEEDS, st.integers(1, 4))
+def test_representation_risk_is_what_the_best_head_leaves(seed, columns):
+    """Projection by least squares on any basis of the span, and no head does better."""
+    world, rng = plain.world(seed), np.random.default_rng(seed)
+    basis = rng.normal(size=(6, columns))
+    head = np.linalg.lstsq(basis, world.target_coefficients)[0]
+    rho = world.representation_risk(basis)
+    assert rho == pytest.approx(world.risk(basis @ head), rel=1e-9, abs=1e-12)
+    assert rho == pytest.approx(
+        np.sum(((np.eye(6) - plain.projector(basis)) @ world.target_coefficients) ** 2), rel=1e-9, abs=1e-12
+    )
+    for other in head + 0.1 * rng.normal(size=(5, columns)):
+        assert rho <= world.risk(basis @ other)
+    turned = basis @ rng.normal(size=(columns, columns))
+    assert world.representation_risk(turned) == pytest.approx(rho, rel=1e-6, abs=1e-9)
+
+
+def test_risk_is_the_excess_squared_error_on_new_rows():
+    """E (y - x'a)^2 - sigma^2 over a lattice of inputs with covariance I: no sampling."""
+    world, theta = plain.world(2, noise=0.5), np.random.default_rng(2).normal(size=6)
+    inputs = np.sqrt(6.0) * np.concatenate([np.eye(6), -np.eye(6)])
+    errors = inputs @ (world.target_coefficients - theta)
+    assert world.risk(theta) == pytest.approx(np.mean(errors**2), rel=1e-12)
+    assert world.risk(world.target_coefficients) == 0.0
+
+
+@given(SEEDS)
+def test_total_risk_averages_over_the_inverse_gram(seed):
+    """rho + tau^2 E tr(G^-1) with E G^-1 = I/(n - k - 1); the law itself is tested with the laws."""
+    world, rng = plain.world(seed, noise=0.3), np.random.default_rng(seed)
+    basis, n = np.linalg.qr(rng.normal(size=(6, 2))).Q, int(rng.integers(4, 50))
+    rho = world.representation_risk(basis)
+    assert world.total_risk(basis, n) == pytest.approx(rho + (0.09 + rho) * 2 / (n - 3), rel=1e-12)
+    assert world.total_risk(world.representation, n) == pytest.approx(0.09 * 2 / (n - 3), rel=1e-9)
+    assert world.total_risk(2.0 * basis, [n, n + 1]).shape == (2,)
+
+
+@given(SEEDS)
+def test_predicted_risk_is_the_least_variance(seed):
+    """sigma^2 (d - k) min {sum nu^2/n : W nu = w}: by least squares in scaled unknowns and by a general minimiser."""
+    world, rng = plain.world(seed, noise=0.7), np.random.default_rng(seed)
+    n = rng.integers(1, 1000, 5)
+    expected = 0.49 * 4 * plain.least_variance(world.heads, world.target, n)
+    assert world.predicted_risk(n) == pytest.approx(expected, rel=1e-9)
+    total = expected + (0.49 + expected) * 2 / (20 - 3)
+    assert world.predicted_risk(n, 20) == pytest.approx(total, rel=1e-9)
+    start = np.linalg.lstsq(world.heads, world.target)[0]
+    null = np.linalg.svd(world.heads).Vh[2:]
+    free = minimize(lambda t: np.sum((start + t @ null) ** 2 * (n.min() / n)), np.zeros(3)).fun / n.min()
+    assert world.predicted_risk(n) == pytest.approx(0.49 * 4 * free, rel=1e-5)
+    assert world.predicted_risk(n / n.sum()) == pytest.approx(expected * n.sum(), rel=1e-9)
+
+
+def test_predicted_risk_without_the_tasks_it_needs():
+    world = LinearTasks(np.eye(4, 2), [[1.0, 0.0], [0.0, 1.0]], [1.0, 0.0], noise=[1.0, 0.0])
+    assert world.predicted_risk([5, 0]) == pytest.approx([0.4, 0.0], rel=1e-14)  # the other task is not needed
+    assert world.predicted_risk([0, 5]).tolist() == [np.inf, np.inf]
+    assert world.predicted_risk([0, 5], 10).tolist() == [np.inf, np.inf]
+    whole = LinearTasks(np.eye(2), np.eye(2), [1.0, 1.0])
+    assert whole.predicted_risk([3, 4]) == 0.0  # d = k: there is nothing to learn
+    assert plain.spike_and_pairs(3).predicted_risk([10, 0, 0, 0, 0, 0, 0]) == pytest.approx(4 / 10)
+
+
+def test_a_batch_of_worlds_is_its_worlds():
+    rng = np.random.default_rng(3)
+    parts = [plain.world(seed) for seed in range(3)]
+    heads, noise = rng.normal(size=(2, 1, 2, 5)), [0.5, 1.0, 2.0]
+    many = LinearTasks([p.representation for p in parts], heads, [p.target for p in parts], noise)
+    basis, theta, n = rng.normal(size=(3, 6, 2)), rng.normal(size=(2, 3, 6)), rng.integers(1, 99, (3, 5))
+    assert (many.shape, many.coefficients.shape, many.target_coefficients.shape) == ((2, 3), (2, 3, 5, 6), (3, 6))
+    for i, j in np.ndindex(2, 3):
+        one = LinearTasks(parts[j].representation, heads[i, 0], parts[j].target, noise[j])
+        assert many.risk(theta)[i, j] == pytest.approx(one.risk(theta[i, j]), rel=1e-13)
+        assert many.representation_risk(basis)[j] == pytest.approx(one.representation_risk(basis[j]), rel=1e-12)
+        assert many.total_risk(basis, 9)[j] == pytest.approx(one.total_risk(basis[j], 9), rel=1e-12)
+        assert many.predicted_risk(n, 9)[i, j] == pytest.approx(one.predicted_risk(n[j], 9), rel=1e-12)
+    data = many.sample(n, size=4, rng=1)
+    assert (data.shape, data.n_tasks) == ((4, 2, 3), 5)
+    assert np.array_equal(data.counts, np.broadcast_to(n, (4, 2, 3, 5)))
+    assert many.sample_target([7, 8, 9], size=(4, 5), rng=1).counts.shape == (4, 5, 2, 3, 1)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 4, 5, 6, 12])
+def test_drawn_statistics_could_be_those_of_rows(n):
+    """Symmetric, of rank min(n, d), squares at least what is explained; with no more rows than entries nothing more."""
+    world = plain.world(4, d=5, k=2, n_tasks=2, noise=0.8)
+    data = world.sample(n, size=30, rng=5)
+    assert np.array_equal(data.grams, np.swapaxes(data.grams, -1, -2))
+    assert np.all(np.linalg.matrix_rank(data.grams, hermitian=True, tol=1e-8) == min(n, 5))
+    inverse = np.linalg.pinv(data.grams, rcond=1e-10, hermitian=True)
+    explained = np.einsum("...i,...ij,...j->...", data.moments, inverse, data.moments)
+    assert np.all(data.squares >= explained - 1e-9)
+    assert (data.squares - explained == pytest.approx(0.0, abs=1e-7)) == (n <= 5)
+    whole = np.concatenate([data.grams, data.moments[..., None]], axis=-1)
+    last = np.concatenate([data.moments, data.squares[..., None]], axis=-1)[..., None, :]
+    assert np.linalg.eigvalsh(np.concatenate([whole, last], axis=-2)).min() > -1e-12
+    TaskData(data.counts, data.grams, data.moments, data.squares)  # passes its own checks
+    if n == 0:
+        assert not data.grams.any()
+        assert not data.squares.any()
+
+
+def test_without_noise_outputs_are_the_signal():
+    world = plain.world(6, noise=0.0)
+    data = world.sample([0, 1, 3, 6, 10**9], size=10, rng=7)
+    theta = world.coefficients
+    assert data.moments == pytest.approx(np.einsum("...mij,mj->...mi", data.grams, theta), rel=1e-12, abs=1e-6)
+    assert data.squares == pytest.approx(np.einsum("...mij,mi,mj->...m", data.grams, theta, theta), rel=1e-12)
+
+
+def test_a_billion_rows():
+    world = plain.world(8)
+    data = world.sample(10**9, rng=9)
+    assert data.counts.tolist() == [10**9] * 5
+    assert np.abs(data.grams / 1e9 - np.eye(6)).max() < 1e-3
+    assert np.abs(data.moments / 1e9 - world.coefficients).max() < 1e-3
+    assert np.abs(data.squares / 1e9 - 2.0).max() < 1e-3
+
+
+def test_streams_are_reproducible():
+    world = plain.world(10)
+    calls = [
+        lambda rng: world.sample([9, 2, 0, 30, 7], size=3, rng=rng).grams,
+        lambda rng: world.sample_target(9, size=3, rng=rng).moments,
+        lambda rng: world.sample_rows([9, 2, 0, 30, 7], rng=rng)[1],
+    ]
+    for call in calls:
+        assert np.array_equal(call(5), call(np.random.default_rng(5)))
+        assert np.array_equal(call(np.random.SeedSequence(6)), call(np.random.SeedSequence(6)))
+        assert not np.array_equal(call(5), call(6))
+
+
+def test_rows_come_in_order():
+    world = plain.world(11, noise=0.0)
+    inputs, outputs, tasks = world.sample_rows([2, 0, 1, 3, 1], rng=1)
+    assert tasks.tolist() == [0, 0, 2, 3, 3, 3, 4]
+    assert outputs == pytest.approx(np.sum(inputs * world.coefficients[tasks], axis=1))
+    assert world.sample_rows(2, rng=1)[2].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def build(representation=((1.0,), (0.0,)), heads=((1.0, 2.0),), target=(1.0,), noise=1.0):
+    return lambda: LinearTasks(representation, heads, target, noise)
+
+
+WORLD = plain.world(12)
+PAIR = LinearTasks(WORLD.representation, WORLD.heads, WORLD.target, [1.0, 2.0])
+BASIS = np.eye(6, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (build(representation=[[1.0], [np.nan]]), r"representation\[1, 0\] must be finite"),
+        (build(representation=[1.0, 0.0]), r"representation must have shape \(..., d, k\)"),
+        (build(representation=[[1.0, 0.0]]), "representation must have at most as many columns as rows"),
+        (build(representation=[[1.0], [0.1]]), "representation must have orthonormal columns: B'B is 0.01"),
+        (build(heads=[[1.0, np.inf]]), r"heads\[0, 1\] must be finite"),
+        (build(heads=[1.0, 2.0]), "heads must have shape"),
+        (build(heads=[[1.0], [2.0]]), "heads must have 1 rows"),
+        (build(heads=np.ones((1, 0))), "heads must have shape"),
+        (build(target=[np.nan]), r"target\[0\] must be finite"),
+        (build(target=[1.0, 2.0]), r"target must have shape \(..., 1\)"),
+        (build(target=1.0), "target must have shape"),
+        (build(noise=-1.0), "noise must be in"),
+        (build(noise=[1.0, np.nan]), r"noise\[1\] must be finite"),
+        (build(heads=np.ones((3, 1, 2)), target=np.ones((2, 1))), "representation, heads, target and noise must have"),
+        (lambda: WORLD.sample([1, 2, 3, 4, -5]), r"n\[4\] must be a whole number"),
+        (lambda: WORLD.sample([1, 2, 3, 4, np.nan]), r"n\[4\] must be a whole number"),
+        (lambda: WORLD.sample(0.5), "n must be a whole number"),
+        (lambda: WORLD.sample([1, 2]), r"n must have shape \(..., 5\)"),
+        (lambda: WORLD.sample(3, size=-1), "size must be a whole number"),
+        (lambda: PAIR.sample(np.ones((3, 5))), "n and the world must have shapes that broadcast"),
+        (lambda: WORLD.sample_target(-1), "n must be a whole number"),
+        (lambda: PAIR.sample_target([1, 2, 3]), "n and the world must have shapes that broadcast"),
+        (lambda: WORLD.sample_rows([1, 2]), r"n must have shape \(5,\)"),
+        (lambda: WORLD.sample_rows(-1), "n must be a whole number"),
+        (lambda: PAIR.sample_rows(3), "sample_rows takes one world"),
+        (lambda: WORLD.risk(np.ones(5)), r"coefficients must have shape \(..., 6\)"),
+        (lambda: WORLD.risk([1.0, 2, 3, 4, 5, np.nan]), r"coefficients\[5\] must be finite"),
+        (lambda: WORLD.representation_risk(np.ones((5, 1))), "basis must have 6 rows"),
+        (lambda: WORLD.representation_risk(np.ones(6)), r"basis must have shape \(..., d, k\)"),
+        (lambda: WORLD.representation_risk(np.full((6, 1), np.nan)), r"basis\[0, 0\] must be finite"),
+        (lambda: WORLD.representation_risk(np.ones((6, 2))), "basis must have linearly independent columns"),
+        (lambda: WORLD.representation_risk(np.zeros((6, 1))), "basis must have linearly independent columns"),
+        (lambda: WORLD.representation_risk(np.eye(6, 7)), "basis must have at most as many columns as rows"),
+        (lambda: WORLD.total_risk(BASIS, 3), r"n_target must be at least k \+ 2 = 4"),
+        (lambda: WORLD.total_risk(BASIS, [9, 0]), r"n_target\[1\] must be at least k \+ 2 = 4"),
+        (lambda: WORLD.total_risk(BASIS, np.nan), "n_target must be a whole number"),
+        (lambda: WORLD.total_risk(np.ones((6, 2)), 9), "basis must have linearly independent columns"),
+        (lambda: WORLD.predicted_risk([1, 2, 3, 4, 5], 3), r"n_target must be at least k \+ 2 = 4"),
+        (lambda: WORLD.predicted_risk([1, 2, 3, 4, -5]), r"\[4\] must be"),
+        (lambda: WORLD.predicted_risk([1, 2, 3, 4, np.nan]), r"\[4\] must be finite"),
+        (lambda: WORLD.predicted_risk([1, 2]), r"must have shape \(..., 5\)"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
