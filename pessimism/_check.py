@@ -119,7 +119,8 @@ def scalar(
 
 def whole(name: str, value: int, *, low: int = 0, high: int = MAX_TOTAL) -> int:
     """One Python int in {low, ..., high}."""
-    return int(whole_array(name, scalar(name, value), low=low, high=high))
+    scalar(name, value)
+    return int(whole_array(name, value, low=low, high=high))
 
 
 def extended_array(name: str, value: ArrayLike) -> NDArray[np.float64]:

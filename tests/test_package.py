@@ -116,7 +116,7 @@ KERNEL_TWINS = {  # file of kernels: {kernel: the test file that holds its plain
     ),
     "pessimism/tasks/_lasso_kernels.py": dict.fromkeys(
         ("solve_upper", "solve_lower", "enter", "leave", "lines", "polish", "homotopy", "solve_many"),
-        "tests/test_tasks_relevance.py",
+        "tests/test_tasks_lasso.py",
     ),
 }  # fmt: skip
 HELPERS = {  # file of kernels: those reached through the kernels above

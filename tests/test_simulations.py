@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from pessimism import plotting, sweep
+from pessimism.tasks import instances
 from simulations import __main__ as cli
 from tests.faults.cells import rows_in
 
@@ -57,7 +58,7 @@ def small(name, divisor=10, replicates=50):
     elif name == "task-dominance":
         kept = [c for c in cells if c["pairs"] <= 3]
     elif name == "task-exploration":
-        kept = [c for c in cells if c["share"] in (0.25, 0.5) and c["n_target"] in (60, 400)]
+        kept = [c for c in cells if c["share"] in (0.25, 0.5) and c["n_target"] in (10, 120)]
     elif name == "task-costs":
         kept = [c for c in cells if c["n"] < 2 and c["knob"] in (1, 2, 10)]
     elif name == "task-digits":
@@ -289,6 +290,18 @@ def test_committed_exact_rows_are_recomputed():
         assert [row["rule"] for row in rows] == [row["rule"] for row in again]
         for old, new in zip(rows, again, strict=True):
             assert float(old["loss"]) == pytest.approx(new["loss"], rel=1e-9, abs=1e-300)
+
+
+def test_the_lines_without_a_floor_are_the_closed_forms():
+    """What `task-dominance` draws thin, and labels (sqrt(M) + 1)/2 and sqrt(M)."""
+    for pairs in (1, 10):
+        cell = {"pairs": pairs, "replicates_per_block": 2, "block": 0}
+        rows = {row["rule"]: row for row in module("task-dominance").run_cell(cell, np.random.default_rng(0))}
+        root = np.sqrt(1 + 2 * pairs)
+        for rule, power, label in (("l2", 2, (root + 1) / 2), ("uniform", 0, root)):
+            ratio = rows[rule]["predicted_without_floor"] / rows["l1"]["predicted_without_floor"]
+            assert ratio == pytest.approx(label, rel=1e-9)
+            assert ratio == pytest.approx(instances.spike_and_pairs_ratio(pairs, power=power), rel=1e-9)
 
 
 def committed(name):

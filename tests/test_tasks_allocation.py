@@ -195,7 +195,7 @@ def test_phases():
         (lambda: keep_largest([1.0, 2.0], 3), "s must be a whole number"),
         (lambda: keep_largest([1.0, np.nan], 1), r"relevance\[1\] must be finite"),
         (lambda: phase_budgets(-1, 3), "total must be a whole number"),
-        (lambda: phase_budgets(10, 0), "phases must be a whole number"),
+        (lambda: phase_budgets(10, 0), r"phases must be a whole number in \[1, 1000\], got 0$"),
         (lambda: phase_budgets(10, 2, growth=0.0), "growth must be positive"),
         (lambda: phase_budgets(10, 2, growth=np.nan), "growth must be positive"),
     ],

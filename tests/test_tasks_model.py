@@ -80,6 +80,7 @@ def test_predicted_risk_without_the_tasks_it_needs():
     assert world.predicted_risk([0, 5], 10).tolist() == [np.inf, np.inf]
     whole = LinearTasks(np.eye(2), np.eye(2), [1.0, 1.0])
     assert whole.predicted_risk([3, 4]) == 0.0  # d = k: there is nothing to learn
+    assert whole.predicted_risk([5, 0]) == 0.0  # even where the tasks sampled miss the target
     assert plain.spike_and_pairs(3).predicted_risk([10, 0, 0, 0, 0, 0, 0]) == pytest.approx(4 / 10)
 
 

@@ -1,21 +1,12 @@
-"""Relevance: optimality by duality, every basis and sign pattern of small problems, invariances, bad input."""
-
-import threading
+"""Relevance: optimality by duality, every basis of small problems, invariances, batches, bad input."""
 
 import numpy as np
 import pytest
 from scipy.optimize import linprog
 
 from pessimism._status import ConvergenceError, Status
-from pessimism.tasks import _lasso, _lasso_kernels
 from pessimism.tasks.relevance import lasso, min_l1, min_l2
 from tests.reference import tasks as plain
-
-TIED = (
-    np.array([[1.0, -1, 0, -1], [-1, -1, 1, -1], [0, -1, 0, -1], [-1, 1, -1, -1]]),
-    np.array([0.0, 0, 0, -1]),
-)
-"""At a quarter of the largest penalty the plain homotopy ends with the wrong support: several tasks tie on the way."""
 
 
 def problems(seed, sizes, kinds=("normal", "integer", "copies", "low rank")):
@@ -144,7 +135,9 @@ def test_of_equal_tasks_min_l1_takes_one_and_min_l2_shares():
 @pytest.mark.parametrize("find", [min_l1, min_l2])
 def test_a_target_outside_the_span_is_told_how_far(find):
     heads = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
-    with pytest.raises(ValueError, match=r"target must lie in the span of heads, its distance is 0.6 of its length"):
+    with pytest.raises(
+        ValueError, match=r"target must lie in the span of heads, its distance is 0.6 .* on their span$"
+    ):
         find(heads, [0.0, 8.0, 6.0])
     with pytest.raises(ValueError, match=r"target \(1,\) of the batch must lie in the span"):
         find(heads, [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
@@ -162,179 +155,6 @@ def test_nearly_dependent_heads_are_not_returned_as_certified(find):
     assert partial.weights.shape == (2, 9)
     assert partial.status.tolist() == [Status.ROUNDING, Status.EXACT]
     assert max(partial.gap[0], partial.residual[0]) > 1e-8 >= max(partial.gap[1], partial.residual[1])
-
-
-# The Lasso
-
-
-def penalty_of(heads, target, regularization):
-    return regularization * np.abs(np.einsum("...km,...k->...m", heads, target)).max(axis=-1)
-
-
-def test_lasso_is_the_best_of_all_sign_patterns(sized):
-    for n, (heads, target) in enumerate(problems(8, [(1, 3), (2, 4), (3, 5), (4, 3)][: sized(4, 3)])):
-        target = target + np.random.default_rng(n).integers(-1, 2, target.size)
-        for regularization in (0.02, 0.4):
-            penalty, found = (
-                penalty_of(heads, target, regularization),
-                lasso(heads, target, regularization=regularization),
-            )
-            best = plain.lasso_by_signs(heads, target, penalty)
-            objectives = [plain.lasso_objective(heads, target, penalty, nu) for nu in (found.weights, best)]
-            assert objectives[0] == pytest.approx(objectives[1], rel=1e-9, abs=1e-12)
-
-
-def test_lasso_agrees_with_coordinate_descent_scikit_learn_and_cvxpy():
-    import cvxpy as cp
-    from sklearn.linear_model import Lasso, lars_path
-
-    heads, target = plain.task_vectors(np.random.default_rng(9), 8, 20)
-    path = lasso(heads, target, regularization=[0.5, 0.1, 0.02])
-    for nu, part in zip(path.weights, (0.5, 0.1, 0.02), strict=True):
-        penalty = penalty_of(heads, target, part)
-        alphas, _, ends = lars_path(heads, target, method="lasso", alpha_min=penalty / 8)
-        assert alphas[-1] == pytest.approx(penalty / 8)
-        assert nu == pytest.approx(ends[:, -1], abs=1e-10)
-        model = Lasso(alpha=penalty / 8, fit_intercept=False, tol=1e-14, max_iter=10**6).fit(heads, target)
-        assert nu == pytest.approx(model.coef_, abs=1e-6)
-        a = cp.Variable(20)
-        cp.Problem(cp.Minimize(0.5 * cp.sum_squares(heads @ a - target) + penalty * cp.norm1(a))).solve("CLARABEL")
-        assert nu == pytest.approx(a.value, abs=1e-5)
-    penalty = penalty_of(heads, target, 0.5)
-    assert path.weights[0] == pytest.approx(plain.lasso_by_coordinates(heads, target, penalty, 500), abs=1e-9)
-
-
-def random_problems(count):
-    """Batches of every shape: ordinary, nearly square, more rows than tasks; condition up to 1e6, penalties to 1e-4."""
-    rng = np.random.default_rng(10)
-    shapes = [(20, 100), (5, 40), (2, 3), (5, 5), (5, 6), (8, 6), (10, 11), (20, 18), (20, 20), (20, 22)]
-    for k, n_tasks in shapes:
-        for condition in (1.0, 1e2, 1e4, 1e6):
-            batch = (max(count // (4 * len(shapes)), 1),)
-            yield *plain.task_vectors(rng, k, n_tasks, condition, batch), 10 ** rng.uniform(-4, 0, batch)
-
-
-def test_two_thousand_problems_are_certified_without_the_conic_program(sized, monkeypatch):
-    monkeypatch.setattr(_lasso, "conic", None)
-    seen, worst = 0, 0.0
-    for heads, targets, parts in random_problems(sized(2000, 100)):
-        found = lasso(heads, targets, regularization=parts)
-        assert (found.gap <= 1e-8).all()
-        assert all(status is Status.CONVERGED for status in found.status)
-        for n, penalty in enumerate(penalty_of(heads, targets, parts)):  # the certificate, by other code
-            gap = plain.lasso_gap(heads[n], targets[n], penalty, found.weights[n], found.dual[n])
-            worst, seen = max(worst, gap), seen + 1
-            assert gap <= 1e-8
-    assert seen >= sized(2000, 40)
-    assert worst <= 1e-10
-
-
-def test_ties_are_certified_without_the_conic_program(sized, monkeypatch):
-    heads, target = TIED
-    problem = heads[None], target[None], np.array([0.25])
-    weights, points, _ = _lasso.homotopy(*problem, 1)
-    assert _lasso.certify(*problem, weights, points)[0] > 1e-3
-    monkeypatch.setattr(_lasso, "conic", None)
-    found = lasso(heads, target, regularization=0.25)
-    assert found.gap <= 1e-10
-    best = plain.lasso_by_signs(heads, target, penalty_of(heads, target, 0.25))
-    assert found.weights == pytest.approx(best, abs=1e-9)
-    rng = np.random.default_rng(11)
-    for k, n_tasks in [(3, 3), (4, 6), (6, 8), (6, 60)]:
-        batch = (sized(200, 10),)
-        signs = rng.integers(-1, 2, (*batch, k, n_tasks)).astype(float)
-        assert (
-            lasso(signs, rng.integers(-1, 2, (*batch, k)), regularization=10 ** rng.uniform(-4, 0, batch)).gap <= 1e-8
-        ).all()
-
-
-def test_the_conic_program_takes_over(monkeypatch):
-    """With an engine that gives nothing, every answer comes from the conic program and is as good."""
-    rng = np.random.default_rng(12)
-    heads, targets = plain.task_vectors(rng, 6, 8, 1e3, (4,))
-    expected = lasso(heads, targets, regularization=[0.3, 0.1, 0.01, 0.01])
-    copies = lasso(*TIED, regularization=0.25)
-    monkeypatch.setattr(_lasso, "homotopy", nothing)
-    found = lasso(heads, targets, regularization=[0.3, 0.1, 0.01, 0.01])
-    assert (found.gap <= 1e-8).all()
-    assert found.weights == pytest.approx(expected.weights, abs=1e-7)
-    assert np.array_equal(found.weights != 0, expected.weights != 0)
-    assert (found.iterations > 0).all()
-    assert lasso(*TIED, regularization=0.25).weights == pytest.approx(copies.weights, abs=1e-6)
-    one_good = lasso(np.eye(3), [[0.0, 0.0, 0.0], [3.0, 0.0, 0.0]], regularization=0.5)  # 0 is right for the first
-    assert one_good.weights == pytest.approx(np.array([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0]]), abs=1e-9)
-    assert one_good.iterations[0] == 0
-
-
-def nothing(heads, targets, regularization, count):
-    return np.zeros((count, heads.shape[-1])), np.zeros((count, heads.shape[-2])), np.zeros(count, np.int64)
-
-
-def test_what_nobody_certifies_is_raised_with_the_whole_result(monkeypatch):
-    heads, targets = plain.task_vectors(np.random.default_rng(13), 4, 9, 1.0, (3,))
-    with pytest.raises(
-        ConvergenceError, match=r"of 3 answers is above tolerance = 1e-30, the largest is .*e-1"
-    ) as caught:
-        lasso(heads, targets, tolerance=1e-30)
-    assert caught.value.result.weights == pytest.approx(lasso(heads, targets).weights, abs=1e-12)
-    monkeypatch.setattr(_lasso, "homotopy", nothing)
-    monkeypatch.setattr(_lasso, "conic", nothing)
-    with pytest.raises(ConvergenceError, match="the gap of 2 of 3 answers is above tolerance = 1e-08") as caught:
-        lasso(heads, [targets[0], 0 * targets[1], targets[2]], regularization=0.1)
-    partial = caught.value.result
-    assert partial.status.tolist() == [Status.ROUNDING, Status.CONVERGED, Status.ROUNDING]
-    assert partial.gap == pytest.approx([1.0, 0.0, 1.0])
-
-
-def test_a_failing_conic_solver_leaves_what_there_was(monkeypatch):
-    import cvxpy as cp
-
-    def fail(self, **options):
-        raise cp.SolverError("numerical trouble")
-
-    monkeypatch.setattr(cp.Problem, "solve", fail)
-    monkeypatch.setattr(_lasso, "homotopy", nothing)
-    with pytest.raises(ConvergenceError, match="the gap of 1 of 1 answers"):
-        lasso(np.eye(2), [1.0, 0.5])
-
-
-def test_lasso_depends_on_the_basis_unless_it_is_rotated():
-    rng = np.random.default_rng(14)
-    heads, target = plain.task_vectors(rng, 4, 12)
-    found = lasso(heads, target, regularization=0.1)
-    turn = np.linalg.qr(rng.normal(size=(4, 4)))[0]
-    assert lasso(turn @ heads, turn @ target, regularization=0.1).weights == pytest.approx(found.weights, abs=1e-12)
-    change = np.diag([1.0, 2.0, 3.0, 4.0])
-    assert np.abs(lasso(change @ heads, change @ target, regularization=0.1).weights - found.weights).max() > 0.01
-    order, signs = rng.permutation(12), rng.choice([-1.0, 1.0], 12)
-    assert lasso(heads[:, order], target, regularization=0.1).weights == pytest.approx(found.weights[order], abs=1e-13)
-    assert lasso(heads * signs, target, regularization=0.1).weights == pytest.approx(found.weights * signs, abs=1e-13)
-    scaled = lasso(heads * 2.0**-200, target * 2.0**300, regularization=0.1)
-    assert np.array_equal(scaled.weights, found.weights * 2.0**500)
-    assert np.array_equal(scaled.dual, found.dual * 2.0**300)
-
-
-def test_the_path_runs_from_nothing_to_basis_pursuit():
-    heads, target = plain.task_vectors(np.random.default_rng(15), 6, 30)
-    path = lasso(heads, target, regularization=[1.0, 0.5, 1e-2, 1e-4, 1e-9])
-    assert not path.weights[0].any()
-    norms = np.abs(path.weights).sum(axis=1)
-    assert (np.diff(norms) > 0).all()
-    assert (np.diff(path.residual) < 0).all()
-    best = min_l1(heads, target)
-    assert path.weights[-1] == pytest.approx(best.weights, abs=1e-7)
-    assert path.dual[-1] / penalty_of(heads, target, 1e-9) == pytest.approx(best.dual, rel=1e-6)
-
-
-def test_lasso_where_there_is_nothing_to_explain():
-    """Zero targets, heads or columns, and a target that is orthogonal to all heads: weights 0, certified."""
-    heads = np.array([[1.0, 0.0, 2.0], [0.0, 0.0, 0.0]])
-    for columns, target in ((heads, [0.0, 0.0]), (0 * heads, [1.0, 2.0]), (heads, [0.0, 3.0])):
-        found = lasso(columns, target)
-        assert not found.weights.any()
-        assert found.gap == 0
-        assert found.status is Status.CONVERGED
-    assert lasso(heads, [1.0, 3.0]).weights[1] == 0
 
 
 # Batches
@@ -357,25 +177,6 @@ def test_a_batch_is_its_items_bit_for_bit(find):
     assert empty.gap.shape == (0, 2)
 
 
-def test_threads_do_not_change_the_lasso():
-    heads, targets = plain.task_vectors(np.random.default_rng(17), 4, 9, 1.0, (7,))
-    kept = []
-    worker = threading.Thread(target=lambda: kept.append(lasso(heads, targets).weights))  # one part off the main thread
-    worker.start()
-    worker.join()
-    assert np.array_equal(kept[0], lasso(heads, targets).weights)
-
-
-def test_regularization_broadcasts_with_the_batch():
-    heads, targets = plain.task_vectors(np.random.default_rng(18), 3, 5, 1.0, (4,))
-    parts = np.array([[0.5], [0.05]])
-    found = lasso(heads, targets, regularization=parts)
-    assert found.weights.shape == (2, 4, 5)
-    assert found.dual.shape == (2, 4, 3)
-    assert found.status.shape == found.gap.shape == found.residual.shape == found.iterations.shape == (2, 4)
-    assert np.array_equal(found.weights[1], lasso(heads, targets, regularization=0.05).weights)
-
-
 # Bad input
 
 
@@ -386,10 +187,10 @@ def test_regularization_broadcasts_with_the_batch():
         ([[1.0, np.nan]], [1.0], r"heads\[0, 1\] must be finite, got nan"),
         ([[1.0, np.inf]], [1.0], r"heads\[0, 1\] must be finite, got inf"),
         ([[1.0, 2.0]], [np.nan], r"target\[0\] must be finite, got nan"),
-        ([1.0, 2.0], [1.0], r"heads must have shape \(..., k, M\) with k and M at least 1, got \(2,\)"),
+        ([1.0, 2.0], [1.0], r"heads must have shape \(..., k, tasks\) with at least one of each, got \(2,\)"),
         (np.ones((2, 0)), [1.0, 1.0], r"heads must have shape .* got \(2, 0\)"),
-        (np.ones((2, 3)), [1.0, 1.0, 1.0], r"target must have shape \(..., 2\), a number for each row .* got \(3,\)"),
-        (np.ones((2, 3)), 1.0, r"target must have shape \(..., 2\), a number for each row .* got \(\)"),
+        (np.ones((2, 3)), [1.0, 1.0, 1.0], r"target must have shape \(..., 2\), an entry for each row .* got \(3,\)"),
+        (np.ones((2, 3)), 1.0, r"target must have shape \(..., 2\), an entry for each row .* got \(\)"),
         (np.ones((4, 2, 3)), np.ones((3, 2)), r"must have shapes that broadcast, got \(4,\) and \(3,\)"),
         ([[1.0], [1.0, 2.0]], [1.0, 1.0], "heads must be a rectangular array of numbers"),
     ],
@@ -399,138 +200,6 @@ def test_bad_problems_are_named(find, heads, target, message):
         find(heads, target)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"regularization": 0.0}, r"regularization must be in \(0, 1\], got 0.0"),
-        ({"regularization": [0.5, 1.5]}, r"regularization\[1\] must be in"),
-        ({"regularization": -0.1}, r"regularization must be in \(0, 1\], got -0.1"),
-        ({"regularization": np.nan}, "regularization must be finite, got nan"),
-        ({"tolerance": 0.0}, "tolerance must be positive and finite, got 0.0"),
-        ({"tolerance": np.nan}, "tolerance must be positive and finite, got nan"),
-    ],
-)
-def test_bad_options_are_named(options, message):
-    with pytest.raises(ValueError, match=message):
-        lasso(np.eye(2), [1.0, 0.0], **options)
-
-
 def test_text_is_not_a_number():
     with pytest.raises(TypeError, match="heads must hold numbers"):
         lasso([["a"]], [1.0])
-
-
-# Kernels and their twins
-
-
-def frozen(*arrays):
-    """Read-only, as the package passes them: the kernels are then compiled once."""
-    for array in arrays:
-        array.setflags(write=False)
-    return arrays
-
-
-def factors(heads, columns):
-    """Factors after the columns have entered, in order."""
-    k = len(heads)
-    rows, factor, work = np.full((k + 1, k), np.nan), np.zeros((k + 1, k + 1)), np.empty(k + 1)
-    for n, column in enumerate(columns):
-        assert _lasso_kernels.enter(heads, column, rows, factor, n, work)
-    return rows, factor
-
-
-def test_factors_follow_entering_and_leaving_columns():
-    heads, _ = frozen(*plain.task_vectors(np.random.default_rng(19), 5, 9, 1e3))
-    columns = [7, 0, 3, 4]
-    rows, factor = factors(heads, columns)
-    for place in (1, 2, 0):
-        n = len(columns)
-        assert rows[:n].T @ factor[:n, :n] == pytest.approx(heads[:, columns], abs=1e-14)
-        assert rows[:n] @ rows[:n].T == pytest.approx(np.eye(n), abs=1e-14)
-        assert not np.tril(factor[:n, :n], -1).any()
-        right = np.arange(1.0, n + 1)
-        above, below = right.copy(), right.copy()
-        _lasso_kernels.solve_upper(factor, n, above)
-        _lasso_kernels.solve_lower(factor, n, below)
-        assert above == pytest.approx(np.linalg.solve(factor[:n, :n], right), rel=1e-9)
-        assert below == pytest.approx(np.linalg.solve(factor[:n, :n].T, right), rel=1e-9)
-        _lasso_kernels.leave(place, rows, factor, n)
-        del columns[place]
-
-
-def test_dependent_columns_do_not_enter():
-    (heads,) = frozen(np.array([[1.0, 2.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]))
-    rows, factor = factors(heads, [0])
-    work = np.empty(3)
-    assert not _lasso_kernels.enter(heads, 1, rows, factor, 1, work)
-    assert not _lasso_kernels.enter(heads, 2, rows, factor, 1, work)
-    assert _lasso_kernels.enter(heads, 3, rows, factor, 1, work)
-    assert not _lasso_kernels.enter(heads, 1, rows, factor, 2, work)
-
-
-def test_lines_and_polish_are_least_squares():
-    rng = np.random.default_rng(20)
-    heads, target = frozen(*plain.task_vectors(rng, 5, 9))
-    columns, signs = np.array([8, 2, 5]), np.array([1.0, -1.0, 1.0])
-    rows, factor = factors(heads, columns)
-    work, at = np.empty((2, 9)), np.empty((7, 6))
-    _lasso_kernels.lines(heads, target, rows, factor, signs, 0, 2, work, at)
-    _lasso_kernels.lines(heads, target, rows, factor, signs, 2, 3, work, at)  # the first two are taken over
-    used = heads[:, columns]
-    gram = used.T @ used
-    exact = [np.linalg.solve(gram, used.T @ target), np.linalg.solve(gram, signs)]
-    assert at[:2, :3] == pytest.approx(np.array(exact), rel=1e-11)
-    assert work[0] == pytest.approx(heads.T @ (target - used @ exact[0]), abs=1e-12)
-    assert work[1] == pytest.approx(heads.T @ used @ exact[1], abs=1e-12)
-    at[0, :3] = exact[0] - 0.3 * exact[1] + 1e-5 * rng.normal(size=3)
-    _lasso_kernels.polish(heads, target, 0.3, columns, signs, factor, 3, at)
-    assert at[0, :3] == pytest.approx(exact[0] - 0.3 * exact[1], rel=1e-11)
-
-
-def test_the_polish_halves_the_error(sized, monkeypatch):
-    """Median error of stationarity at the end of the homotopy, in long doubles, with the polish and without."""
-    homotopy = getattr(_lasso_kernels.homotopy, "py_func", _lasso_kernels.homotopy)  # which looks its helpers up
-    rng = np.random.default_rng(23)
-    heads, targets = frozen(*plain.task_vectors(rng, 20, 40, 1.0, (sized(60, 30),)))
-    parts = 10 ** rng.uniform(-4, 0, len(heads))
-
-    def median_error():
-        errors = []
-        for columns, target, part in zip(heads, targets, parts, strict=True):
-            nu = np.empty(40)
-            homotopy(columns, target, part, 1000, nu, np.empty(20))
-            slopes = columns.T.astype(np.longdouble) @ (target - columns.astype(np.longdouble) @ nu)
-            errors.append(np.abs(np.abs(slopes[nu != 0]) / penalty_of(columns, target, part) - 1).max())
-        return np.median(np.array(errors, float))
-
-    polished = median_error()
-    monkeypatch.setattr(_lasso_kernels, "polish", lambda *arguments: None)
-    assert polished <= 0.7 * median_error()
-
-
-def test_certificates_scale_dual_points_to_be_feasible():
-    heads, target = plain.task_vectors(np.random.default_rng(24), 3, 5)
-    problem, penalty = (heads[None], target[None], np.array([0.1])), penalty_of(heads, target, 0.1)
-    weights, points, _ = _lasso.homotopy(*problem, 1)
-    gaps, scaled = _lasso.certify(*problem, weights, 5.0 * points)
-    assert np.abs(heads.T @ scaled[0]).max() == pytest.approx(penalty, rel=1e-12)
-    assert gaps[0] <= 1e-12
-    gaps, scaled = _lasso.certify(*problem, weights, 0.5 * points)  # feasible as it is, and not the best
-    assert np.array_equal(scaled, 0.5 * points)
-    assert gaps[0] > 1e-3
-
-
-def test_the_homotopy_is_the_best_of_all_sign_patterns():
-    heads, targets = frozen(*plain.task_vectors(np.random.default_rng(21), 3, 5, 10.0, (6,)))
-    (parts,) = frozen(np.array([0.9, 0.5, 0.1, 0.01, 1e-3, 1e-4]))
-    weights, duals, steps = _lasso_kernels.solve_many(heads, targets, parts, 6, 100)
-    for n in range(6):
-        penalty = penalty_of(heads[n], targets[n], parts[n])
-        assert weights[n] == pytest.approx(plain.lasso_by_signs(heads[n], targets[n], penalty), rel=1e-8, abs=1e-10)
-        assert duals[n] == pytest.approx(targets[n] - heads[n] @ weights[n], abs=1e-11)
-        alone, dual = np.empty(5), np.empty(3)
-        assert _lasso_kernels.homotopy(heads[n], targets[n], parts[n], 100, alone, dual) == steps[n]
-        assert np.array_equal(alone, weights[n])
-        assert np.array_equal(dual, duals[n])
-    assert steps.max() >= 3
-    assert (_lasso_kernels.solve_many(heads, targets, parts, 6, 1)[2] == 1).all()

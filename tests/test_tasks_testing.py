@@ -4,6 +4,7 @@ import itertools
 import re
 from functools import partial
 from random import Random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -155,7 +156,26 @@ def test_a_waived_promise_of_a_relevance_is_not_held_and_the_message_says_how():
         check_relevance(wrong.interior_point, norm=1, examples=1)
     check_relevance(wrong.interior_point, norm=1, waive=["zeros"], examples=5)
     check_relevance(wrong.false_gap, norm=2, waive=["certificate"], examples=5)
+    check_relevance(without("gap"), norm=2, waive=["certificate"], examples=5)
     check_relevance(wrong.mixes_the_batch_up, waive=["batch", "tasks", "basis", "zeros", "scale", "repeat"], examples=1)
+
+
+def without(name):
+    """The rule min_l2, whose answers lack an attribute."""
+
+    def rule(heads, target):
+        found = min_l2(heads, target)
+        kept = {"weights", "dual", "gap", "residual"} - {name}
+        return SimpleNamespace(**{key: getattr(found, key) for key in kept})
+
+    return rule
+
+
+@pytest.mark.parametrize("name", ["gap", "residual"])
+def test_half_a_certificate_is_named(name):
+    with pytest.raises(RelevanceError, match=f'breaks "certificate": it has a dual but no {name}\n'):
+        check_relevance(without(name), norm=2, examples=1)
+    check_relevance(without("dual"), norm=2, examples=1)
 
 
 def test_the_example_is_small_and_its_lines_rebuild_it():

@@ -1,7 +1,7 @@
 """Multi-task representation learning: how many samples to buy from each source task."""
 
 from pessimism._status import ConvergenceError
-from pessimism.tasks import bounds, instances
+from pessimism.tasks import bounds, costs, designs, instances
 from pessimism.tasks.active import a_mtrl, l1_a_mtrl, top_s
 from pessimism.tasks.allocation import allocate, keep_largest, phase_budgets
 from pessimism.tasks.baselines import fixed, method_moments, passive, random_s, target_only
@@ -30,6 +30,8 @@ __all__ = [
     "a_mtrl",
     "allocate",
     "bounds",
+    "costs",
+    "designs",
     "fit_heads",
     "fit_representation",
     "fixed",

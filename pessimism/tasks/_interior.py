@@ -21,6 +21,9 @@ from pessimism.tasks.relevance import OUTSIDE, RANK
 GOAL = 1e-10
 """Relative gap at which the interior-point method rests."""
 
+TOLERANCE = 1e-6
+"""Largest relative gap that is returned, of designs and of convex purchases; 1e-9 is usual."""
+
 STEPS = 100
 """Largest number of Newton steps; fifteen are usual."""
 
@@ -43,9 +46,8 @@ def minimise(local: Local, floors: Floats, slack: Floats, *, total: bool) -> Flo
                     best, least = slack, gap
                 if multipliers is None:
                     multipliers = gradient - gradient.min() + 0.5 * np.abs(gradient).max()
-                barrier = (
-                    (0.1 if length > 0.9 else 0.8) * (slack @ multipliers) / len(slack)
-                )  # centre after short steps
+                centring = 0.1 if length > 0.9 else 0.8  # after short steps, back to the middle
+                barrier = centring * (slack @ multipliers) / len(slack)
                 scale = np.sqrt(multipliers / slack)[:, None]  # their ratios grow without limit: divided out
                 right = np.stack([barrier / slack - gradient, np.ones(len(slack))], axis=1) / scale
                 step, shift = (np.linalg.solve(curvature / (scale * scale.T) + np.eye(len(slack)), right) / scale).T

@@ -63,12 +63,11 @@ def best_basis(grams: Floats, moments: Floats, heads: Floats, basis: Floats) -> 
             pairs[row] = heads[:, a] * heads[:, b]
             row += 1
     blocks = (pairs @ grams.reshape(tasks, d * d)).reshape(len(pairs), d, d)
-    system = np.empty((k * d, k * d))
+    system = np.zeros((k * d, k * d))  # its lower half, which is all that the factorisation reads
     row = 0
     for a in range(k):
         for b in range(a + 1):
             system[a * d : (a + 1) * d, b * d : (b + 1) * d] = blocks[row]
-            system[b * d : (b + 1) * d, a * d : (a + 1) * d] = blocks[row]
             row += 1
     old = np.ascontiguousarray(basis.T).reshape(k * d)
     right = (np.ascontiguousarray(heads.T) @ moments).reshape(k * d)

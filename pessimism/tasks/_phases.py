@@ -1,6 +1,7 @@
 """Phases of buying, fitting and estimating: what the active algorithms share."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._draw import Floats, Ints, Rng
+from pessimism.tasks._shapes import weights
 from pessimism.tasks.allocation import allocate
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.relevance import Relevance
@@ -15,69 +17,98 @@ from pessimism.tasks.representation import Representation, fit_heads, fit_repres
 from pessimism.tasks.runs import ActiveRun, Source
 
 Estimate = Callable[[Floats, Floats], Relevance]
-Allocate = Callable[..., Ints]
+Divide = Callable[..., Ints]
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """What a run is asked to do, checked before anything is bought."""
+
+    k: int
+    budgets: tuple[int, ...]
+    floor: int
+    pooled: bool
+    ridge: float
+
+
+def phases(
+    source: Source, target: TaskData, *, k: int, budgets: Sequence[int], floor: int, pooled: bool, ridge: float
+) -> Phases:
+    """The checked options of an adaptive run."""
+    check_run(source, target, k, ridge)
+    least = _check.whole("floor", floor, low=1)
+    totals = _check.whole_array("budgets", budgets)
+    if totals.ndim != 1 or len(totals) == 0:
+        raise ValueError(f"budgets must be a sequence with a number for each phase, got shape {totals.shape}")
+    caps = getattr(source, "caps", None)
+    floors = least * source.n_tasks if caps is None else int(np.minimum(least, caps).sum())
+    _check.require("budgets", totals, totals >= floors, f"at least {floors}, the total of the floors")
+    if caps is not None and totals.sum() > np.sum(caps):
+        raise ValueError(f"budgets must total at most {np.sum(caps)}, what the source has, got {totals.sum()}")
+    return Phases(int(k), tuple(totals.tolist()), least, bool(pooled), float(ridge))
 
 
 def in_phases(
     source: Source,
     target: TaskData,
-    k: int,
-    budgets: Sequence[int],
-    floor: int,
-    estimate: Estimate,
-    divide: Allocate,
+    plan: Phases,
     known: Relevance | ArrayLike | None,
-    pooled: bool,
-    ridge: float,
+    estimate: Estimate,
+    divide: Divide,
     rng: Rng,
 ) -> ActiveRun:
-    """Phases of buying, fitting and estimating: what the adaptive algorithms share."""
-    check_target(target, k, ridge)
-    least = _check.whole("floor", floor, low=1)
-    totals = _check.whole_array("budgets", budgets)
-    if totals.ndim != 1 or len(totals) == 0:
-        raise ValueError(f"budgets must be a sequence with a number for each phase, got shape {totals.shape}")
+    """Buy, fit, estimate, and divide the next budget by the estimate."""
     generator = np.random.default_rng(rng)
-    even = np.ones((*target.shape, source.n_tasks))
-    if known is not None:
-        shape = np.shape(known.weights if isinstance(known, Relevance) else known)
-        if shape[-1:] != even.shape[-1:]:
-            raise ValueError(f"relevance must have shape (..., {source.n_tasks}), an entry for each task, got {shape}")
-        even = np.ones(_check.broadcast("relevance and target", shape, even.shape))
+    even = np.ones(_batch_of(known, target, source.n_tasks))
     bought: list[Ints] = []
     found: list[Relevance] = []
     data: TaskData | None = None
     fit: Representation | None = None
-    for budget in totals.tolist():
+    for budget in plan.budgets:
         caps = getattr(source, "caps", None)
         # a task that is nearly sold out gives what it has
-        bounds: dict[str, Any] = {"floor": least if caps is None else np.minimum(least, caps), "caps": caps}
+        bounds: dict[str, Any] = {"floor": plan.floor if caps is None else np.minimum(plan.floor, caps), "caps": caps}
         if known is not None:
-            rows = divide(known, budget, **bounds)
-            rows = np.array(np.broadcast_to(rows, even.shape))
+            rows = np.array(np.broadcast_to(divide(known, budget, **bounds), even.shape))
         elif fit is None:
             rows = allocate(even, budget, **bounds)
         else:
             heads = np.where(np.isnan(fit.heads), 0.0, fit.heads)  # sold out before the phase: not to be bought either
-            found.append(estimate(heads, fit_heads(fit.basis, target, ridge=ridge)[..., 0]))
+            found.append(estimate(heads, fit_heads(fit.basis, target, ridge=plan.ridge)[..., 0]))
             rows = divide(found[-1], budget, **bounds)
         fresh = source.sample(rows, rng=generator)
         check_dimension(target, fresh.dimension)
-        data = fresh if data is None or not pooled else data.merge(fresh)
+        data = fresh if data is None or not plan.pooled else data.merge(fresh)
         bought.append(fresh.counts)
-        if known is None or len(bought) == len(totals):
-            fit = fit_representation(data, k, ridge=ridge)
+        if known is None or len(bought) == len(plan.budgets):
+            fit = fit_representation(data, plan.k, ridge=plan.ridge)
     assert fit is not None
-    return finished(source, target, fit.basis, fit, np.stack(bought, axis=-2), tuple(found), ridge)
+    return finished(source, target, fit.basis, fit, np.stack(bought, axis=-2), tuple(found), plan.ridge)
 
 
-def check_target(target: TaskData, k: int | None = None, ridge: float = 0.0) -> None:
-    """Raise unless the data are of one task and determine a head of k entries: before anything is bought."""
+def _batch_of(known: Relevance | ArrayLike | None, target: TaskData, n_tasks: int) -> tuple[int, ...]:
+    """Shape (..., M) of what is bought in a phase."""
+    if known is None:
+        return (*target.shape, n_tasks)
+    shape = np.shape(weights("relevance", known))
+    if shape[-1] != n_tasks:
+        raise ValueError(f"relevance must have shape (..., {n_tasks}), an entry for each task, got {shape}")
+    return _check.broadcast("relevance and target", shape, (*target.shape, n_tasks))
+
+
+def check_run(source: Any, target: Any, k: int | None = None, ridge: float = 0.0) -> None:
+    """Raise unless there is a source, and a target of one task that determines a head of k entries."""
+    if not (hasattr(source, "n_tasks") and hasattr(source, "sample")):
+        raise TypeError(f"source must have n_tasks and sample, as LinearTasks and TaskPool have, got {type(source)}")
+    if not isinstance(target, TaskData):
+        raise TypeError(f"target must be a TaskData, got {type(target)}")
     if target.n_tasks != 1:
         raise ValueError(f"target must hold the rows of one task, got {target.n_tasks}")
+    penalty = _check.scalar("ridge", ridge, lambda x: 0.0 <= x < np.inf, "at least 0 and finite")
     if k is not None:
         least = _check.whole("k", k, low=1, high=target.dimension)
-        penalty = _check.scalar("ridge", ridge, lambda x: 0.0 <= x < np.inf, "at least 0 and finite")
+        if least > source.n_tasks:
+            raise ValueError(f"k must be at most the number of source tasks, {source.n_tasks}, got {least}")
         enough = (target.counts >= least) | (penalty > 0)
         _check.require("target.counts", target.counts, enough, f"at least k = {least}, or ridge positive")
 

@@ -1,5 +1,6 @@
 """Input shared by the files of this wing: heads, targets, labels and sizes."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,23 @@ DEPENDENT = 1e-12
 """A column nearer than this part of its length to the span of those before it depends on them."""
 
 
-def matrix(name: str, value: ArrayLike, axes: str) -> Floats:
+def matrix(name: str, value: ArrayLike, axes: str, *, single: bool = False) -> Floats:
     """Finite float array (..., rows, columns) with at least one of each; `axes` says what they are."""
     array = _check.real_array(name, value)
-    if array.ndim < 2 or 0 in array.shape[-2:]:
-        raise ValueError(f"{name} must have shape (..., {axes}) with at least one of each, got {array.shape}")
+    if array.ndim < 2 or (single and array.ndim > 2) or 0 in array.shape[-2:]:
+        shape = f"({axes})" if single else f"(..., {axes})"
+        raise ValueError(f"{name} must have shape {shape} with at least one of each, got {array.shape}")
     return array
 
 
-def vector(name: str, value: ArrayLike, length: int, what: str) -> Floats:
-    """Finite float array (..., length)."""
-    array = _check.real_array(name, value)
-    if array.ndim < 1 or array.shape[-1] != length:
-        raise ValueError(f"{name} must have shape (..., {length}), {what}, got {array.shape}")
+def vector(
+    name: str, value: ArrayLike, length: int, what: str, *, single: bool = False, low: float = -math.inf
+) -> Floats:
+    """Finite float array (..., length) with entries of at least `low`."""
+    array = _check.real_array(name, value, low=low)
+    if array.ndim < 1 or (single and array.ndim > 1) or array.shape[-1] != length:
+        shape = f"({length},)" if single else f"(..., {length})"
+        raise ValueError(f"{name} must have shape {shape}, {what}, got {array.shape}")
     return array
 
 
@@ -39,10 +44,10 @@ def orthonormal(name: str, columns: Floats) -> Floats:
     return np.asarray(q)
 
 
-def heads_and_target(heads: ArrayLike, target: ArrayLike) -> tuple[Floats, Floats]:
-    """Heads (..., k, M) and a target (..., k) whose batches broadcast."""
-    matrices = matrix("heads", heads, "k, tasks")
-    vectors = vector("target", target, matrices.shape[-2], "an entry for each row of heads")
+def heads_and_target(heads: ArrayLike, target: ArrayLike, *, single: bool = False) -> tuple[Floats, Floats]:
+    """Heads (..., k, M) and a target (..., k) whose batches broadcast; or one of each, if `single`."""
+    matrices = matrix("heads", heads, "k, tasks", single=single)
+    vectors = vector("target", target, matrices.shape[-2], "an entry for each row of heads", single=single)
     _check.broadcast("heads and target", matrices.shape[:-2], vectors.shape[:-1])
     return matrices, vectors
 
@@ -50,3 +55,11 @@ def heads_and_target(heads: ArrayLike, target: ArrayLike) -> tuple[Floats, Float
 def transposed(array: NDArray[np.floating[Any]]) -> Floats:
     """The last two axes exchanged."""
     return np.swapaxes(array, -1, -2)
+
+
+def weights(name: str, value: Any) -> Floats:
+    """Weights (..., M) of the tasks, from a Relevance or an array."""
+    array = _check.real_array(name, getattr(value, "weights", value))
+    if array.ndim < 1 or array.shape[-1] == 0:
+        raise ValueError(f"{name} must have shape (..., tasks) with at least one task, got {array.shape}")
+    return array

@@ -17,13 +17,16 @@ your own; a `caps` attribute limits what can be bought, a `risk` method values t
 `TaskData` of one task; its batch is the batch of runs.
 """
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from numpy.typing import ArrayLike
 
-from pessimism._draw import Floats, Ints, Rng
-from pessimism.tasks._phases import in_phases
+from pessimism import _check
+from pessimism._draw import Ints, Rng
+from pessimism.tasks._phases import Estimate, in_phases, phases
 from pessimism.tasks.allocation import allocate, keep_largest
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.relevance import Relevance, lasso, min_l2
@@ -50,7 +53,7 @@ def a_mtrl(
     source : Source
         The source tasks.
     target : TaskData
-        Rows of the target, one task with k rows at least; its batch is the batch of runs.
+        Rows of the target, one task, with k rows at least unless there is a ridge; its batch is the batch of runs.
     k : int
         Columns of the representation.
     budgets : sequence of int
@@ -76,9 +79,10 @@ def a_mtrl(
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range, or a budget is below the floors.
+        If an argument is out of its range, k above the number of tasks, or a budget below the floors: before anything
+        is bought.
     ConvergenceError
-        If a fit did not end.
+        If a fit did not end, or the fitted heads are nearly dependent so that their relevance cannot be certified.
 
     Notes
     -----
@@ -96,10 +100,9 @@ def a_mtrl(
     ([300, 600], [100, 100, 100])
     """
 
-    def divide(weights: Any, budget: int, **bounds: Any) -> Ints:  # numpydoc ignore=GL08
-        return allocate(weights, budget, power=power, **bounds)
-
-    return in_phases(source, target, k, budgets, floor, min_l2, divide, relevance, pooled, ridge, rng)
+    plan = phases(source, target, k=k, budgets=budgets, floor=floor, pooled=pooled, ridge=ridge)
+    exponent = _check.scalar("power", power, lambda x: 0.0 <= x < math.inf, "at least 0 and finite")
+    return in_phases(source, target, plan, relevance, min_l2, partial(allocate, power=exponent), rng)
 
 
 def l1_a_mtrl(
@@ -122,7 +125,7 @@ def l1_a_mtrl(
     source : Source
         The source tasks.
     target : TaskData
-        Rows of the target, one task with k rows at least; its batch is the batch of runs.
+        Rows of the target, one task, with k rows at least unless there is a ridge; its batch is the batch of runs.
     k : int
         Columns of the representation.
     budgets : sequence of int
@@ -148,7 +151,8 @@ def l1_a_mtrl(
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range, or a budget is below the floors.
+        If an argument is out of its range, k above the number of tasks, or a budget below the floors: before anything
+        is bought.
     ConvergenceError
         If a fit did not end or an answer of the Lasso could not be certified.
 
@@ -157,8 +161,8 @@ def l1_a_mtrl(
     :math:`n_m = \max(c\,|\hat\nu_m|, N_{\min})` with
     :math:`\hat\nu = \arg\min \frac12\|\hat W\nu - \hat w\|^2 + \lambda\|\nu\|_1`. Source: Wang, Chen, Jamieson, Du
     (2023), arXiv:2306.02556; budgets and a relative :math:`\lambda` in place of the paper's constants, which we have
-    not verified. With thin exploration or few target rows the estimate concentrates on wrong tasks and loses to
-    `a_mtrl`: see the simulation ``task-exploration``.
+    not verified. With thin exploration, or hardly more target rows than k, the estimate concentrates on wrong tasks
+    and loses to `a_mtrl`: see the simulation ``task-exploration``.
 
     Examples
     --------
@@ -170,10 +174,8 @@ def l1_a_mtrl(
     (True, 0)
     """
 
-    def estimate(heads: Floats, goal: Floats) -> Relevance:  # numpydoc ignore=GL08
-        return lasso(heads, goal, regularization=regularization)
-
-    return in_phases(source, target, k, budgets, floor, estimate, allocate, relevance, pooled, ridge, rng)
+    plan = phases(source, target, k=k, budgets=budgets, floor=floor, pooled=pooled, ridge=ridge)
+    return in_phases(source, target, plan, relevance, _lasso_at(regularization), allocate, rng)
 
 
 def top_s(
@@ -196,7 +198,7 @@ def top_s(
     source : Source
         The source tasks.
     target : TaskData
-        Rows of the target, one task with k rows at least; its batch is the batch of runs.
+        Rows of the target, one task, with k rows at least unless there is a ridge; its batch is the batch of runs.
     k : int
         Columns of the representation.
     budgets : sequence of int
@@ -222,13 +224,14 @@ def top_s(
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range, or a budget is below the floors.
+        If an argument is out of its range, k above the number of tasks, or a budget below the floors: before anything
+        is bought.
     ConvergenceError
         If a fit did not end or an answer of the Lasso could not be certified.
 
     Notes
     -----
-    The authors' experiments have this variant; `random_s` is its baseline of the same total.
+    The public experiment code of Wang et al. (2023) has this variant; `random_s` is its baseline of the same total.
 
     Examples
     --------
@@ -240,10 +243,15 @@ def top_s(
     [20, 20, 560]
     """
 
-    def estimate(heads: Floats, goal: Floats) -> Relevance:  # numpydoc ignore=GL08
-        return lasso(heads, goal, regularization=regularization)
+    plan = phases(source, target, k=k, budgets=budgets, floor=floor, pooled=pooled, ridge=ridge)
+    kept = _check.whole("s", s, low=1, high=source.n_tasks)
 
-    def divide(weights: Any, budget: int, **bounds: Any) -> Ints:  # numpydoc ignore=GL08
-        return allocate(keep_largest(weights, s), budget, **bounds)
+    def divide(weights: Relevance, budget: int, **bounds: Any) -> Ints:  # numpydoc ignore=GL08
+        return allocate(keep_largest(weights, kept), budget, **bounds)
 
-    return in_phases(source, target, k, budgets, floor, estimate, divide, None, pooled, ridge, rng)
+    return in_phases(source, target, plan, None, _lasso_at(regularization), divide, rng)
+
+
+def _lasso_at(regularization: float) -> Estimate:
+    part = _check.scalar("regularization", regularization, lambda x: 0.0 < x <= 1.0, "in (0, 1]")
+    return partial(lasso, regularization=part)

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._draw import Floats, Ints
+from pessimism.tasks import _shapes
 from pessimism.tasks.relevance import Relevance
 
 
@@ -107,7 +108,7 @@ def keep_largest(relevance: Relevance | ArrayLike, s: int) -> Floats:
     >>> keep_largest([0.5, -0.75, 0.25], 2).tolist()
     [0.5, -0.75, 0.0]
     """
-    weights = _weights(relevance)
+    weights = _shapes.weights("relevance", relevance)
     kept = _check.whole("s", s, low=1, high=weights.shape[-1])
     order = np.argsort(-np.abs(weights), axis=-1, kind="stable")
     result = weights.copy()
@@ -148,19 +149,11 @@ def phase_budgets(total: int, phases: int, *, growth: float = 2.0) -> list[int]:
     return [int(n) for n in allocate(shares, _check.whole("total", total))]
 
 
-def _weights(relevance: Relevance | ArrayLike) -> Floats:
-    value = relevance.weights if isinstance(relevance, Relevance) else relevance
-    weights = _check.real_array("relevance", value)
-    if weights.ndim < 1 or weights.shape[-1] == 0:
-        raise ValueError(f"relevance must have shape (..., tasks) with at least one task, got {weights.shape}")
-    return weights
-
-
 def _arguments(
     relevance: Relevance | ArrayLike, budget: ArrayLike, floor: ArrayLike, caps: ArrayLike | None
 ) -> tuple[Floats, Ints, Ints, Ints]:
     """Sizes, floors, caps (batch, M) and budgets (batch), checked against each other."""
-    weights = np.abs(_weights(relevance))
+    weights = np.abs(_shapes.weights("relevance", relevance))
     total = _check.whole_array("budget", budget)
     least = _check.whole_array("floor", floor)
     most = _check.whole_array("caps", _check.MAX_TOTAL if caps is None else caps)

@@ -11,12 +11,14 @@ function            what it buys and fits
 ==================  ==========================================================================
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._draw import Floats, Rng
-from pessimism.tasks._phases import check_dimension, check_target, finished
+from pessimism.tasks._phases import check_dimension, check_run, finished
 from pessimism.tasks.allocation import allocate
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.model import LinearTasks
@@ -60,7 +62,7 @@ def fixed(source: Source, target: TaskData, *, k: int, n: ArrayLike, ridge: floa
     >>> fixed(tasks, tasks.sample_target(50, rng=0), k=2, n=[900, 100], rng=1).allocations.tolist()
     [[900, 100]]
     """
-    check_target(target, k, ridge)
+    check_run(source, target, k, ridge)
     rows = _check.whole_array("n", n)
     if rows.ndim < 1 or rows.shape[-1] != source.n_tasks:
         raise ValueError(f"n must have shape (..., {source.n_tasks}), an entry for each task, got {rows.shape}")
@@ -112,6 +114,7 @@ def passive(source: Source, target: TaskData, *, k: int, budget: int, ridge: flo
     >>> passive(tasks, tasks.sample_target(50, rng=0), k=2, budget=1001, rng=1).allocations.tolist()
     [[501, 500]]
     """
+    check_run(source, target, k, ridge)
     capacity = getattr(source, "caps", None)
     n = allocate(np.ones(source.n_tasks), _check.whole("budget", budget, low=1), caps=capacity)
     return fixed(source, target, k=k, n=n, ridge=ridge, rng=rng)
@@ -164,10 +167,17 @@ def random_s(
     >>> sorted(run.allocations[0].tolist())
     [20, 20, 260]
     """
+    check_run(source, target, k, ridge)
     chosen = _check.whole("s", s, low=1, high=source.n_tasks)
     generator = np.random.default_rng(rng)
     order = generator.random((*target.shape, source.n_tasks)).argsort(axis=-1)
-    n = allocate((order < chosen).astype(float), budget, floor=floor, caps=getattr(source, "caps", None))
+    caps = getattr(source, "caps", None)
+    least = _check.whole("floor", floor)
+    bounds: dict[str, Any] = {
+        "floor": least if caps is None else np.minimum(least, caps),
+        "caps": caps,
+    }  # what is nearly sold out
+    n = allocate((order < chosen).astype(float), budget, **bounds)
     return fixed(source, target, k=k, n=n, ridge=ridge, rng=generator)
 
 
@@ -177,7 +187,7 @@ def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLik
     Parameters
     ----------
     source : LinearTasks
-        The source tasks, or anything whose `sample_rows` gives raw rows.
+        The source tasks, or anything with `n_tasks`, `sample` and the same `sample_rows`.
     target : TaskData
         Rows of the target, one task with k rows at least; its batch is the batch of runs.
     k : int
@@ -209,16 +219,17 @@ def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLik
     >>> run.representation is None, run.coefficients.shape
     (True, (9,))
     """
-    check_target(target, k)
-    check_dimension(target, source.dimension)
+    check_run(source, target, k)
+    if not hasattr(source, "sample_rows"):
+        raise TypeError(f"source must have sample_rows, as LinearTasks has, got {type(source)}")
     generator = np.random.default_rng(rng)
-    runs = max(1, int(np.prod(target.shape)))
-    bases = np.empty((runs, target.dimension, _check.whole("k", k, low=1, high=target.dimension)))
-    for i in range(runs):
+    bases = np.empty((*target.shape, target.dimension, int(k)))
+    for run in np.ndindex(target.shape):
         inputs, outputs, _ = source.sample_rows(n, rng=generator)
-        bases[i] = moment_representation(inputs, outputs, k)
+        check_dimension(target, inputs.shape[1])
+        bases[run] = moment_representation(inputs, outputs, k)
     rows = np.broadcast_to(_check.whole_array("n", n), (*target.shape, 1, source.n_tasks))
-    return finished(source, target, bases.reshape(*target.shape, *bases.shape[1:]), None, np.array(rows))
+    return finished(source, target, bases, None, np.array(rows))
 
 
 def target_only(source: Source, target: TaskData, *, ridge: float = 0.0) -> ActiveRun:
@@ -254,11 +265,10 @@ def target_only(source: Source, target: TaskData, *, ridge: float = 0.0) -> Acti
     >>> target_only(tasks, tasks.sample_target(9, rng=0)).coefficients.round(9).tolist()
     [1.0, 0.0, 0.0]
     """
-    check_target(target)
-    penalty = _check.scalar("ridge", ridge, lambda x: 0.0 <= x < np.inf, "at least 0 and finite")
+    check_run(source, target, ridge=ridge)
     gram, moment = target.grams[..., 0, :, :], target.moments[..., 0, :, None]
     # with a ridge nothing is cut off: its eigenvalues are at least the ridge
-    inverse = np.linalg.pinv(gram + penalty * np.eye(target.dimension), rcond=1e-12, hermitian=True)
+    inverse = np.linalg.pinv(gram + ridge * np.eye(target.dimension), rcond=1e-12, hermitian=True)
     coefficients: Floats = (inverse @ moment)[..., 0]
     allocations = np.zeros((*target.shape, 0, source.n_tasks), np.int64)
     risk = source.risk(coefficients) if hasattr(source, "risk") else None

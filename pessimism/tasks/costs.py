@@ -5,7 +5,8 @@ some weights :math:`\nu` with :math:`W\nu = w` have variance
 
 .. math:: \sum_m \nu_m^2 / n_m \le e .
 
-For given weights the best samples are closed forms, and what remains is a norm of the weights:
+Times :math:`\sigma^2 (d-k)` this is the leading order of the risk (`designs.variance`). All of what follows is derived
+by us. For given weights the best samples are closed forms, and what remains is a norm of the weights:
 
 .. math::
     \text{linear } \sum_m c_m n_m: &\quad n_m \propto |\nu_m| / \sqrt{c_m}, &
@@ -34,6 +35,7 @@ from pessimism._batch import CHUNK_BYTES
 from pessimism._draw import Floats
 from pessimism._status import ConvergenceError, Status
 from pessimism.tasks import _interior
+from pessimism.tasks._shapes import heads_and_target
 from pessimism.tasks.relevance import OUTSIDE, RANK, min_l1
 
 ENUMERATED = 200_000
@@ -41,9 +43,6 @@ ENUMERATED = 200_000
 
 NEGLIGIBLE = 1e-10
 """A task that contributes less than this part of the target's length to a basic solution is not bought."""
-
-TOLERANCE = 1e-6
-"""Largest relative gap of the power cost with exponent above 1; 1e-9 is usual."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,12 +259,7 @@ def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: flo
 
 
 def _problem(heads: ArrayLike, target: ArrayLike, variance: float) -> tuple[Floats, Floats, float]:
-    columns, goal = _check.real_array("heads", heads), _check.real_array("target", target)
-    if columns.ndim != 2 or 0 in columns.shape:
-        raise ValueError(f"heads must have shape (k, M) with k and M at least 1, got {columns.shape}")
-    if goal.shape != columns.shape[:1]:
-        raise ValueError(f"target must have shape {columns.shape[:1]}, got {goal.shape}")
-    return columns, goal, _check.positive("variance", variance)
+    return *heads_and_target(heads, target, single=True), _check.positive("variance", variance)
 
 
 def _nothing(columns: Floats) -> Purchase:
@@ -303,9 +297,10 @@ def _power(norm: float, error: float, alpha: float) -> float:
 
 def _convex(result: Purchase) -> Purchase:
     """The result, if its bound proves it."""
-    if not result.cost * (1.0 - TOLERANCE) <= result.lower_bound:
+    limit = _interior.TOLERANCE
+    if not result.cost * (1.0 - limit) <= result.lower_bound:
         raise ConvergenceError(
-            f"the relative gap of the cost is {1.0 - result.lower_bound / result.cost:.3g}, above {TOLERANCE:g}: "
+            f"the relative gap of the cost is {1.0 - result.lower_bound / result.cost:.3g}, above {limit:g}: "
             "directions of heads are nearly dependent, or exponent is too large for float64; the partial result is the "
             "attribute result",
             replace(result, status=Status.NOT_CONVERGED),

@@ -43,9 +43,9 @@ class TaskData:
     Raises
     ------
     ValueError, TypeError
-        If shapes do not fit together, an entry is not finite, or no rows could have these statistics: a Gram matrix
-        that is not symmetric or not positive semi-definite, moments that break Cauchy and Schwarz's inequality,
-        statistics of a task without rows.
+        If shapes do not fit together, an entry is not finite, or no rows could have these statistics: Gram matrices
+        that are not symmetric, :math:`[[A, b], [b^\top, c]]` not positive semi-definite, statistics of a task without
+        rows. Whether there are rows enough for the rank is not checked.
 
     Examples
     --------
@@ -339,6 +339,8 @@ def row_pairs(inputs: Any, outputs: Any) -> list[tuple[Floats, Floats]]:
     >>> [(x.shape, y.shape) for x, y in row_pairs([np.eye(2)], [[1.0, 2.0]])]
     [((2, 2), (2,))]
     """
+    if not (hasattr(inputs, "__len__") and hasattr(outputs, "__len__")):
+        raise TypeError(f"inputs and outputs must be sequences of arrays, got {type(inputs)} and {type(outputs)}")
     if len(inputs) == 0 or len(inputs) != len(outputs):
         raise ValueError(
             f"inputs and outputs must have an entry for every task and as many as each other, got {len(inputs)} and "
@@ -355,8 +357,17 @@ def row_pairs(inputs: Any, outputs: Any) -> list[tuple[Floats, Floats]]:
 
 def _by_label(inputs: Any, outputs: Any, tasks: ArrayLike, n_tasks: int | None) -> list[tuple[Floats, Floats]]:
     x, y = _rows("inputs", inputs, "outputs", outputs)
-    high = len(y) if n_tasks is None else _check.whole("n_tasks", n_tasks, low=1) - 1
-    label = _check.whole_array("tasks", tasks, high=max(high, 0))
+    if np.asarray(tasks).dtype.kind not in "biuf":
+        raise TypeError(
+            "tasks must be positions 0, 1, 2, ...; pessimism.interop.task_rows.task_data makes positions of any labels"
+        )
+    label = _check.whole_array("tasks", tasks)
+    if n_tasks is None:
+        fits = label <= len(y)
+        _check.require("tasks", label, fits, f"at most {len(y)}, the number of rows, or n_tasks given")
+    else:
+        high = _check.whole("n_tasks", n_tasks, low=1) - 1
+        _check.require("tasks", label, label <= high, f"below n_tasks = {high + 1}")
     if label.shape != y.shape:
         raise ValueError(f"tasks must have shape {y.shape}, a label for every row, got {label.shape}")
     m = int(label.max(initial=0)) + 1 if n_tasks is None else int(n_tasks)
@@ -368,7 +379,10 @@ def _by_label(inputs: Any, outputs: Any, tasks: ArrayLike, n_tasks: int | None) 
 def _rows(name: str, x: ArrayLike, output_name: str, y: ArrayLike) -> tuple[Floats, Floats]:
     table, column = _check.real_array(name, x), _check.real_array(output_name, y)
     if table.ndim != 2 or table.shape[1] == 0:
-        raise ValueError(f"{name} must have shape (rows, d), got {table.shape}")
+        raise ValueError(
+            f"{name} must have shape (rows, d), got {table.shape}; one table of all tasks goes with tasks=, whose "
+            "row it is"
+        )
     if column.shape != table.shape[:1]:
         raise ValueError(f"{output_name} must have shape {table.shape[:1]}, an entry for every row, got {column.shape}")
     return table, column
@@ -380,18 +394,18 @@ def _check_possible(counts: Ints, grams: Floats, moments: Floats, squares: Float
     limit = size[..., :, None] * size[..., None, :]
     _check.require("grams", diagonal, diagonal >= 0, "at least 0 on the diagonal")
     _check.require("grams", grams, np.abs(grams - transposed(grams)) <= ROUNDING * limit, "symmetric")
-    _check.require("grams", grams, np.abs(grams) <= (1 + ROUNDING) * limit, "at most sqrt(A_ii A_jj) in size")
     _check.require("squares", squares, squares >= 0, "at least 0")
-    limit = (1 + ROUNDING) * np.sqrt(squares)[..., None] * size
-    _check.require("moments", moments, np.abs(moments) <= limit, "at most sqrt(A_jj c) in size")
     empty = counts == 0
     _check.require("squares", squares, ~empty | (squares == 0), "0 where counts are 0")
     _check.require("grams", diagonal, ~empty[..., None] | (diagonal == 0), "0 where counts are 0")
+    joint = np.concatenate([grams, moments[..., None]], axis=-1)
+    joint = np.concatenate([joint, np.concatenate([moments, squares[..., None]], axis=-1)[..., None, :]], axis=-2)
+    size = np.concatenate([size, np.sqrt(squares)[..., None]], axis=-1)
     scale = np.where(size > 0, size, 1.0)
-    smallest = np.linalg.eigvalsh(grams / scale[..., :, None] / scale[..., None, :])[..., 0]
+    smallest = np.linalg.eigvalsh(joint / scale[..., :, None] / scale[..., None, :])[..., 0]
     if not np.all(smallest >= -ROUNDING):
         worst = tuple(int(i) for i in np.argwhere(smallest < -ROUNDING)[0])
         raise ValueError(
-            f"grams{list(worst)} must be positive semi-definite, scaled to a unit diagonal its smallest eigenvalue is "
-            f"{smallest[worst]:.3g}"
+            f"grams, moments and squares at {list(worst)} must be those of some rows: [[A, b], [b', c]], scaled to a "
+            f"unit diagonal, has the eigenvalue {smallest[worst]:.3g}, and no eigenvalue may be negative"
         )

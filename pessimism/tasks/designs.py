@@ -1,8 +1,9 @@
 r"""Optimal designs: the shares of the source tasks under which a target, or any target, is learned best.
 
-A head estimated from samples in shares :math:`x_m \ge 0`, :math:`\sum_m x_m = 1`, has covariance proportional to
-:math:`M(x)^{-1}` with :math:`M(x) = W \mathrm{diag}(x) W^\top`, W (k, M) the heads of the source tasks. With floors
-:math:`f_m \le x_m` and :math:`F = \sum_m f_m`, the largest information along a matrix N that shares can buy is
+With samples in shares :math:`x_m \ge 0`, :math:`\sum_m x_m = 1`, of source tasks with heads W (k, M), the risk on a
+target with head w is to leading order proportional to :math:`w^\top M(x)^{-1} w`, with :math:`M(x) = W \mathrm{diag}(x)
+W^\top` (derived by us: `variance`). With floors :math:`f_m \le x_m` and :math:`F = \sum_m f_m`, the largest information
+along a matrix N that shares can buy is
 
 .. math:: h(N) = \sum_m f_m\, w_m^\top N w_m + (1 - F) \max_m w_m^\top N w_m \ge \mathrm{tr}\, N M(x),
 
@@ -31,11 +32,8 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._draw import Floats
 from pessimism._status import ConvergenceError, Status
-from pessimism.tasks import _interior
+from pessimism.tasks import _interior, _shapes
 from pessimism.tasks.relevance import min_l1
-
-TOLERANCE = 1e-6
-"""Largest relative gap of a design; 1e-10 is usual."""
 
 _PROGRAM = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)  # at 1e-12 CLARABEL can panic
 
@@ -117,12 +115,9 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
     >>> c_optimal(heads, target, floor=0.1).shares.min().round(9).item()
     0.1
     """
-    columns = _single(heads)
+    columns, goal = _shapes.heads_and_target(heads, target, single=True)
     floors = _floors(floor, columns.shape[1])
-    found = min_l1(columns, target)
-    goal = np.asarray(target, dtype=np.float64)
-    if goal.ndim != 1:
-        raise ValueError(f"target must have shape ({columns.shape[0]},), got {goal.shape}")
+    found = min_l1(columns, goal)
     if not goal.any():
         return Design(_feasible(np.ones(len(floors)), floors), 0.0, 0.0, np.zeros(len(goal)), Status.EXACT)
     if not floors.any():
@@ -300,22 +295,10 @@ def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
     >>> float(variance([[1.0, 0.0], [0.0, 1.0]], [1.0, 2.0], [10, 0]))
     inf
     """
-    columns, goal = _check.real_array("heads", heads), _check.real_array("target", target)
-    counts = _check.real_array("samples", samples, low=0.0)
-    if columns.ndim < 2 or 0 in columns.shape[-2:]:
-        raise ValueError(f"heads must have shape (..., k, M) with k and M at least 1, got {columns.shape}")
-    for name, array, length in (("target", goal, columns.shape[-2]), ("samples", counts, columns.shape[-1])):
-        if array.shape[-1:] != (length,):
-            raise ValueError(f"{name} must have shape (..., {length}) to fit heads {columns.shape}, got {array.shape}")
+    columns, goal = _shapes.heads_and_target(heads, target)
+    counts = _shapes.vector("samples", samples, columns.shape[-1], "an entry for each task", low=0.0)
     _check.broadcast("heads, target and samples", columns.shape[:-2], goal.shape[:-1], counts.shape[:-1])
     return _interior.least_norm(columns, goal, counts)[0]
-
-
-def _single(heads: ArrayLike) -> Floats:
-    columns = _check.real_array("heads", heads)
-    if columns.ndim != 2 or 0 in columns.shape:
-        raise ValueError(f"heads must have shape (k, M) with k and M at least 1, got {columns.shape}")
-    return columns
 
 
 def _floors(floor: ArrayLike, n_tasks: int) -> Floats:
@@ -331,7 +314,7 @@ def _floors(floor: ArrayLike, n_tasks: int) -> Floats:
 
 def _problem(heads: ArrayLike, floor: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Whitened heads, the change of basis that whitens them, floors."""
-    columns = _single(heads)
+    columns = _shapes.matrix("heads", heads, "k, tasks", single=True)
     floors = _floors(floor, columns.shape[1])
     rows, change = _interior.whitened(columns)
     if len(rows) < len(columns):
@@ -407,12 +390,12 @@ def _c_design(heads: Floats, target: Floats, floors: Floats, shares: Floats, poi
 
 
 def _certified(shares: Floats, value: float, gap: float, dual: Floats, status: Status) -> Design:
-    good = abs(gap) <= TOLERANCE
+    good = abs(gap) <= _interior.TOLERANCE
     design = Design(shares, value, abs(gap), dual, status if good else Status.NOT_CONVERGED)
     if not good:
         raise ConvergenceError(
-            f"the relative gap is {gap:.3g}, above {TOLERANCE:g}: directions of heads are nearly dependent; drop them "
-            "from heads and target. The partial result is the attribute result",
+            f"the relative gap is {gap:.3g}, above {_interior.TOLERANCE:g}: directions of heads are nearly dependent; "
+            "drop them from heads and target. The partial result is the attribute result",
             design,
         )
     return design

@@ -308,8 +308,8 @@ def random_gaussian(k: int, tasks: int, *, dimension: int, noise: float = 1.0, r
 
     Notes
     -----
-    :math:`\nu^2 = W^+ w` and a vertex :math:`\nu^1` with k entries; no closed form. Serves as the control: in our
-    simulations the median of :math:`R_2/R_1` was between 1.2 (k = 4, M = 8) and 2.1 (k = 5, M = 500).
+    :math:`\nu^2 = W^+ w` and a vertex :math:`\nu^1` with k entries; no closed form. Serves as the control: no
+    structure to exploit, and modest gains (the simulation ``task-budget`` draws them).
 
     Examples
     --------

@@ -340,7 +340,8 @@ class LinearTasks:
         -------
         (...) float
             :math:`\rho = \sigma^2 (d-k)\, w^\top (W D W^\top)^{-1} w` with D = diag(n), and with target rows
-            :math:`\rho + (\sigma^2 + \rho)\,k/(n_T - k - 1)`; inf where the tasks sampled do not span the target.
+            :math:`\rho + (\sigma^2 + \rho)\,k/(n_T - k - 1)`; inf where the tasks sampled do not span the target,
+            unless d = k, where every representation spans all inputs and :math:`\rho = 0`.
 
         Raises
         ------
@@ -364,7 +365,8 @@ class LinearTasks:
         from pessimism.tasks.designs import variance
 
         factor, form = self.noise**2 * (self.dimension - self.rank), variance(self.heads, self.target, n)
-        rho = np.where(np.isinf(form), np.inf, factor * np.where(np.isinf(form), 0.0, form))  # 0 * inf is inf here
+        reached = np.isfinite(form)
+        rho = np.where(reached, factor * np.where(reached, form, 0.0), np.inf if self.dimension > self.rank else 0.0)
         return rho if n_target is None else self._with_target_rows(rho, self.rank, n_target)
 
     def _with_target_rows(self, rho: Floats, k: int, n_target: ArrayLike) -> Floats:

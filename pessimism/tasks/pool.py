@@ -95,6 +95,11 @@ class TaskPool:
         [[1.0, 2.0]]
         """
         counts = _check.whole_array("n", n)
+        if counts.ndim > 1:
+            raise ValueError(
+                f"n must have shape ({self.n_tasks},), got {counts.shape}: a pool serves one run, so pass a target of "
+                "batch shape (), and `restocked()` for every run"
+            )
         if counts.shape != (self.n_tasks,):
             raise ValueError(f"n must have shape ({self.n_tasks},), an entry for each task, got {counts.shape}")
         _check.require("n", counts, counts <= self.caps, "at most the rows left of the task")

@@ -28,6 +28,7 @@ from pessimism._draw import Floats, Ints
 from pessimism._status import ConvergenceError, Status
 from pessimism.tasks import _lasso
 from pessimism.tasks._lasso import length, times
+from pessimism.tasks._shapes import heads_and_target
 
 CERTIFICATE = 1e-8
 """Largest relative gap and residual of constrained relevance."""
@@ -101,7 +102,8 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
     Raises
     ------
     ValueError, TypeError
-        If an entry is not finite, shapes do not fit, or the target lies outside the span of the heads.
+        If an entry is not finite, shapes do not fit, or the target lies outside the span of the heads, where only
+        `lasso` is defined.
     ConvergenceError
         If gap or residual is above 1e-8, because the heads are nearly dependent.
 
@@ -145,7 +147,8 @@ def min_l1(heads: ArrayLike, target: ArrayLike) -> Relevance:
     Raises
     ------
     ValueError, TypeError
-        If an entry is not finite, shapes do not fit, or the target lies outside the span of the heads.
+        If an entry is not finite, shapes do not fit, or the target lies outside the span of the heads, where only
+        `lasso` is defined.
     ConvergenceError
         If gap or residual is above 1e-8, because the heads are nearly dependent.
 
@@ -192,8 +195,7 @@ def lasso(
     target : (..., k) array_like of float
         The target's head w. Leading axes broadcast, those of `regularization` too: a call draws a path.
     regularization : (...) array_like of float
-        :math:`\lambda` as a part, in (0, 1], of :math:`\|W^\top w\|_\infty`, from which on all weights are 0. In our
-        simulations parts between 1e-3 and 5e-2 did equally well.
+        :math:`\lambda` as a part, in (0, 1], of :math:`\|W^\top w\|_\infty`, from which on all weights are 0.
     tolerance : float
         Largest relative duality gap, positive.
 
@@ -215,8 +217,9 @@ def lasso(
     orthogonal Q only. scikit-learn's ``alpha`` is :math:`\lambda / k`. The path of solutions is followed down to
     :math:`\lambda`, and the weights are corrected by the original columns. Where a gap is above the tolerance, changes
     of the support that coincide are pulled apart, and after that a conic program (Clarabel) is solved. Cost about 2k
-    steps of O(kM) an item, items in parallel. Source: Wang et al. (2023) estimate relevance by this program; their
-    choice of :math:`\lambda` is not reproduced here. Invariance and certificate are derived by us.
+    steps of O(kM) an item, items in parallel. Source: Wang et al. (2023) estimate relevance by this program; the
+    penalty of their public experiment code is practically 0, which is basis pursuit, `min_l1`. Invariance and
+    certificate are derived by us.
 
     Examples
     --------
@@ -224,8 +227,8 @@ def lasso(
     >>> path.weights.round(3).tolist(), bool((path.gap < 1e-8).all())
     ([[0.0, 0.0], [0.5, 0.0], [0.806, 0.306]], True)
     """
-    part = _check.real_array("regularization", regularization, high=1.0)
-    _check.require("regularization", part, part > 0, "in (0, 1]")
+    part = _check.real_array("regularization", regularization)
+    _check.require("regularization", part, (part > 0) & (part <= 1), "in (0, 1]")
     limit = _check.positive("tolerance", tolerance)
     scaled, goal, batch, exponents = _problem(heads, target, part)
     found, points, gaps, steps = _lasso.solve(scaled, goal, part, batch, limit)
@@ -254,15 +257,9 @@ def _problem(
     heads: ArrayLike, target: ArrayLike, *more: Floats
 ) -> tuple[Floats, Floats, tuple[int, ...], tuple[Ints, Ints]]:
     """Heads and target with largest entries in [1/2, 1), their batch, and the powers of two that were divided out."""
-    columns, goal = _check.real_array("heads", heads), _check.real_array("target", target)
-    if columns.ndim < 2 or 0 in columns.shape[-2:]:
-        raise ValueError(f"heads must have shape (..., k, M) with k and M at least 1, got {columns.shape}")
-    if goal.shape[-1:] != columns.shape[-2:-1]:
-        raise ValueError(
-            f"target must have shape (..., {columns.shape[-2]}), a number for each row of heads, got {goal.shape}"
-        )
-    names = "heads, target and regularization" if more else "heads and target"
-    batch = _check.broadcast(names, columns.shape[:-2], goal.shape[:-1], *(array.shape for array in more))
+    columns, goal = heads_and_target(heads, target)
+    parts = columns.shape[:-2], goal.shape[:-1], *(array.shape for array in more)
+    batch = _check.broadcast("heads, target and regularization", *parts)
     sizes = np.frexp(np.abs(columns).max(axis=(-2, -1)))[1], np.frexp(np.abs(goal).max(axis=-1))[1]
     return np.ldexp(columns, -sizes[0][..., None, None]), np.ldexp(goal, -sizes[1][..., None]), batch, sizes
 
@@ -279,7 +276,7 @@ def _singular(heads: Floats, target: Floats) -> tuple[Floats, Floats, Floats]:
         where = f"target {worst} of the batch" if worst else "target"
         raise ValueError(
             f"{where} must lie in the span of heads, its distance is {distance[worst]:.3g} of its length: add source "
-            "tasks that reach it, project it on their span, or use lasso, which is defined for every target"
+            "tasks that reach it, or project it on their span"
         )
     return basis, sizes, tasks
 
@@ -341,7 +338,7 @@ def _constrained(
         raise ConvergenceError(
             f"the certificate of {np.count_nonzero(~good)} of {good.size} targets misses {CERTIFICATE:g}: largest gap "
             f"{gap.max():.3g}, largest residual {residual.max():.3g}. Directions of heads are nearly dependent: "
-            "drop them from heads and target, or use lasso; the partial result is the attribute result",
+            "drop them from heads and target; the partial result is the attribute result",
             result,
         )
     return result

@@ -54,7 +54,8 @@ class Representation:
         Sum of squared errors over all rows, plus the ridge.
     stationarity : (...) float
         Norm of the loss's gradient along the representations of that rank, relative to the size of the terms that
-        cancel in it; recomputed from the answer and the data, 0 at a stationary point.
+        cancel in it; recomputed from the answer and the data. At most 100 times the root of the tolerance, or it is an
+        error; the root itself is usual.
     status : Status or (...) array of Status
         How it ended.
     iterations : (...) int
@@ -119,10 +120,11 @@ def fit_representation(
 
     Notes
     -----
-    Both halves of an alternation are exact, so the loss never rises. With three d rows a task all starts have ended in
-    the same minimum in our trials; with fewer than two d they need not. An alternation costs
+    Both halves of an alternation are exact, so the loss never rises. Starts may end in different
+    minima: of 100 data sets of 5 tasks (d = 10, k = 2) the default start ended above another one in 12 with 2d rows a
+    task, in 4 with 3d, in none with 5d. With few rows compare the `loss` of several starts. An alternation costs
     O(M d^2 k^2 + (dk)^3), a gradient step O(M d^2 k). A batch runs on all cores. The first call compiles for some
-    seconds, once; later processes read the compiled loops from disk.
+    fifteen seconds, once; later processes read the compiled loops from disk.
 
     Examples
     --------

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pessimism._draw import Floats
 from pessimism._status import ConvergenceError
-from pessimism.bandits.data import Floats
 from pessimism.tasks.relevance import Relevance, lasso, min_l1, min_l2
 from pessimism.testing import _plans, _trial
 
@@ -92,13 +92,26 @@ class Subject:
         wrong = _malformed(weights, heads)
         if wrong is not None:
             raise self.error(promise, where + wrong, problem, weights)
-        proof = tuple(np.asarray(getattr(result, name, None), np.float64) for name in ("dual", "gap", "residual"))
-        shapes = ((*batch, heads.shape[-2]), batch, batch)
-        told = hasattr(result, "dual")
-        if told and tuple(x.shape for x in proof) != shapes:
-            wrong = f"dual, gap and residual must have shapes {shapes}, got {tuple(x.shape for x in proof)}"
-            raise self.error(promise, where + wrong, problem, weights)
-        return Answer(weights, (proof[0], proof[1], proof[2]) if told else None, problem)
+        return Answer(weights, self._proof(result, promise, where, problem, weights), problem)
+
+    def _proof(
+        self, result: Any, promise: str, where: str, problem: Problem, weights: NDArray[Any]
+    ) -> tuple[Floats, Floats, Floats] | None:
+        """Dual, gap and residual; None without a dual point, or where it is not held to be a proof."""
+        parts = [getattr(result, name, None) for name in ("dual", "gap", "residual")]
+        if parts[0] is None or "certificate" in self.waived:
+            return None
+        for name, part in zip(("gap", "residual"), parts[1:], strict=True):
+            if part is None:
+                raise self.error("certificate", f"it has a dual but no {name}", problem, weights)
+        dual, gap, residual = (np.asarray(part, np.float64) for part in parts)
+        batch = problem.heads.shape[:-2]
+        shapes, got = ((*batch, problem.heads.shape[-2]), batch, batch), (dual.shape, gap.shape, residual.shape)
+        if got != shapes:
+            raise self.error(
+                promise, f"{where}dual, gap and residual must have shapes {shapes}, got {got}", problem, weights
+            )
+        return dual, gap, residual
 
     def ask_and_solve(self, case: Case) -> Answer:
         answer = self.ask(case.heads, case.target)

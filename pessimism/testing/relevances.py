@@ -34,7 +34,7 @@ def check_relevance(
     rule : callable
         ``rule(heads, target) -> weights``: from W (..., k, M) and w (..., k) to (..., M) float, or to anything with
         ``.weights``, like `min_l1`. If there is a ``.dual`` too, the proof is checked with its ``.gap`` and
-        ``.residual``, which mean what they do in a `Relevance`.
+        ``.residual``, which must be there then, and mean what they do in a `Relevance`.
     norm : int, optional
         1 or 2: the rule claims the smallest :math:`\|\nu\|_1` or :math:`\|\nu\|_2` subject to :math:`W\nu = w`.
     regularization : float, optional
