@@ -121,7 +121,7 @@ def alternate(
 def descend(
     grams: Floats, moments: Floats, bases: Floats, heads: Floats, scales: Floats, tolerance: float, limit: int
 ) -> NDArray[np.int64]:
-    """As `alternate`, with a gradient step in the basis, halved until it lowers the loss, in place of the solution.
+    """As `alternate`, with a gradient step in the basis, halved until it pays (Armijo), in place of the solution.
 
     The step is preconditioned by P = sum_m (tr A_m / d) w_m w_m' on the side of the heads and by the mean Gram matrix,
     scaled to trace d, on that of the inputs: it would be the solution if all Gram matrices were multiples of one.
@@ -148,7 +148,7 @@ def descend(
             for _ in range(60):
                 trial = orthonormal(bases[i] - length * direction)
                 now = best_heads(grams[i], moments[i], trial, trial_heads)
-                if now < loss:
+                if loss - now >= 0.1 * length * fall:  # a step far too long may also lower the loss, a little
                     break
                 length *= 0.5
             if now < loss:

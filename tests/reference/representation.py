@@ -99,14 +99,18 @@ def alternate(grams, moments, basis, steps):
 
 
 def descend(grams, moments, basis, steps):
-    """The same with preconditioned gradient steps, halved until they lower the loss, then fitted to a parabola."""
+    """The same with preconditioned gradient steps, halved until they pay, then fitted to a parabola."""
     losses, length, d = [profile(grams, moments, basis)], 1.0, moments.shape[1]
     mean = grams.sum(axis=0) * d / np.einsum("mii->", grams)
     for _ in range(steps):
         heads = best_heads(grams, moments, basis)
         slope = gradient(grams, moments, heads, basis)
         direction = np.linalg.inv(mean) @ slope @ np.linalg.inv(np.einsum("mii,ma,mb->ab", grams, heads, heads) / d)
-        while profile(grams, moments, trial := np.linalg.qr(basis - length * direction).Q) >= losses[-1]:
+        fall = np.vdot(slope, direction)
+        while (
+            losses[-1] - profile(grams, moments, trial := np.linalg.qr(basis - length * direction).Q)
+            < 0.1 * length * fall
+        ):
             length /= 2
         losses.append(profile(grams, moments, trial))
         curvature = (losses[-1] - losses[-2]) / length**2 + 2.0 * np.vdot(slope, direction) / length
