@@ -184,9 +184,11 @@ def draw_differences(panel: Any, tables: dict[str, Any], measure: str, scale: fl
         apart = scale * np.array([row[measure] - base[key][measure] for key, row in tables[rule].items()])
         color = plotting.COLORS[plotting.RULES.get(rule, ("", "purple", ""))[1]]
         height = place + spread.uniform(-0.25, 0.25, len(apart))
-        panel.plot(apart, height, ".", color=color, alpha=0.35, markersize=4, markeredgewidth=0)
+        panel.plot(apart, height, ".", color=color, alpha=min(0.35, 40 / len(apart)), markersize=4, markeredgewidth=0)
         error = 2.0 * apart.std(ddof=1) / np.sqrt(len(apart))
-        panel.errorbar(apart.mean(), place, xerr=error, fmt="o", color=color, capsize=3, markersize=6, zorder=4)
+        panel.errorbar(
+            apart.mean(), place, xerr=error, fmt="o", color=color, mec="black", capsize=3, markersize=6, zorder=4
+        )
         panel.text(
             1.01, place, f"{(apart < 0).mean():.0%}", transform=panel.get_yaxis_transform(), va="center", fontsize=8
         )
