@@ -29,6 +29,9 @@ class Status(Enum):
         "a further step lowers the loss by less than the tolerance and the gradient is small: a stationary point, not "
         "certified to be the global minimum"
     )
+    BUDGET = "the budget of oracle calls is spent"
+    DIVERGED = "the iterates are no longer finite: smaller steps, or a normalised method"
+    STOPPED = "the callback asked to stop"
     NOT_CONVERGED = "the largest number of iterations was reached before the error bound met the tolerance"
 
 

@@ -46,6 +46,13 @@ RULES = {
     "optimal_design": ("optimal design", "sky", "v"),
     "uniform": ("uniform", "green", "^"),
     "target_only": ("target only", "black", "P"),
+    "bo-rep": ("BO-REP", "blue", "o"),
+    "slip": ("SLIP", "sky", "v"),
+    "soba": ("SOBA", "vermillion", "s"),
+    "ma-soba": ("MA-SOBA", "green", "^"),
+    "amigo": ("AmIGO", "purple", "D"),
+    "stocbio": ("StocBiO", "orange", "P"),
+    "ttsa": ("TTSA", "black", "X"),
 }
 THEOREM: dict[str, Any] = {"color": "0.35", "linestyle": (0, (5, 2.5)), "linewidth": 1.1, "zorder": 3}
 

@@ -55,6 +55,14 @@ def small(name, divisor=10, replicates=50):
         kept = [c | {"n": 2 * replicates} if c["kind"] == "exact" else c for c in kept]
     elif name == "bandit-composition":
         kept = [c for c in cells if c["cstar"] in (1.1, 1.5, 2.0, 6.0)]
+    elif name == "bilevel-robustness":
+        kept = [c for c in cells if c["step"] > 0.05 and c["distance"] in (1, 6)]
+    elif name == "bilevel-bias":
+        kept = [c for c in cells if c["terms"] in (0, 4)]
+    elif name == "bilevel-budget":
+        kept = [c | {"budget": 200, "tuning": 1} for c in cells if c["method"] in ("bo-rep", "stocbio")]
+    elif name == "pessimism-tuning":
+        kept = [c for c in cells if c["cstar"] in (1.1, 4)]
     elif name == "task-dominance":
         kept = [c for c in cells if c["pairs"] <= 3]
     elif name == "task-exploration":
@@ -79,11 +87,13 @@ def test_every_simulation_runs_and_draws(name, tmp_path, monkeypatch, sized):
     divisor = sized(*SHRUNK.get(name, (1, 1)))
     if name == "gambler":
         monkeypatch.setattr(simulation, "STEPS", sized(100, 20))
+    if name in ("bilevel-robustness", "bilevel-bias", "pessimism-tuning"):
+        monkeypatch.setattr(simulation, "BUDGET", sized(1000, 60))
     if name == "task-digits":
         monkeypatch.setattr(simulation, "COMPONENTS", 6)
         monkeypatch.setattr(simulation, "CORRUPTIONS", ("identity", "edges", "stripe"))
         monkeypatch.setattr(simulation, "RANK", 3)
-    learned = name.startswith(("mdp", "task")) or name == "frozen-lake"
+    learned = name.startswith(("mdp", "task", "bilevel", "pessimism")) or name == "frozen-lake"
     cells = small(name, divisor, sized(50, 4 if learned else 50))
     rows = sweep.run(simulation.run_cell, cells, seed=0, name=name, progress=False)
     with plotting.style():

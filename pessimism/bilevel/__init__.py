@@ -1,0 +1,19 @@
+"""Bilevel problems: data weights, penalties and representations learned by gradients through a lower level."""
+
+from pessimism.bilevel.check import ProblemError, ProblemReport, check_problem
+from pessimism.bilevel.hypergradient import Hypergradient, hypergradient
+from pessimism.bilevel.minimize import METHODS, BilevelResult, minimize_bilevel
+from pessimism.bilevel.problem import BilevelProblem, OracleError
+
+__all__ = [
+    "METHODS",
+    "BilevelProblem",
+    "BilevelResult",
+    "Hypergradient",
+    "OracleError",
+    "ProblemError",
+    "ProblemReport",
+    "check_problem",
+    "hypergradient",
+    "minimize_bilevel",
+]

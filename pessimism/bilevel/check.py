@@ -1,0 +1,474 @@
+r"""Are the oracles of a bilevel problem what they should be? Finite differences and adjoint tests name the wrong one.
+
+With :math:`D_h \phi(t) = (\phi(t + h) - \phi(t - h)) / 2h` and random directions u, v, w,
+
+.. math::
+
+   D_h f(x + t u, y) &\to \langle \nabla_x f, u \rangle, & D_h f(x, y + t v) &\to \langle \nabla_y f, v \rangle, \\
+   D_h g(x, y + t v) &\to \langle \nabla_y g, v \rangle, & D_h \nabla_y g(x, y + t v) &\to H v, \\
+   \langle D_h \nabla_y g(x + t u, y), v \rangle &\to \langle u, C v \rangle, & \langle w, H v \rangle &= \langle v, H w
+   \rangle.
+
+The error of a central difference is :math:`O(h^2)` and its rounding :math:`O(\epsilon / h)`; of four steps h the best
+one counts, and a difference within the rounding passes. A wrong derivative is wrong at every h.
+"""
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism._draw import Floats, Rng
+from pessimism.bilevel._differences import TOLERANCE, Comparison, Field, close, compare, extremes, length, mistake
+from pessimism.bilevel._plain_oracles import PlainOracles
+from pessimism.bilevel.hypergradient import SYMMETRY, ask, point
+from pessimism.bilevel.problem import BilevelProblem, OracleError, checked, require_oracles
+
+POINTS = 3
+DIRECTIONS = 2
+
+
+class ProblemError(AssertionError):
+    """An oracle is not what the others say it should be.
+
+    Examples
+    --------
+    >>> raise ProblemError("cvp has the wrong sign")
+    Traceback (most recent call last):
+    ...
+    pessimism.bilevel.check.ProblemError: cvp has the wrong sign
+    """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProblemReport:
+    r"""What was measured on a problem that passed; None for what it has no oracles for.
+
+    Attributes
+    ----------
+    grad_f_x : float or None
+        Relative error of the first half of `grad_f` as the gradient of f in x.
+    grad_f_y : float or None
+        The same of its second half, in y.
+    grad_g : float or None
+        Relative error of `grad_g` as the gradient of g in y.
+    grad_gx : float or None
+        Relative error of `grad_gx` as the gradient of g in x; without g, of C as its derivative in y.
+    hvp : float
+        Relative error of `hvp` as the derivative of `grad_g` in y.
+    cvp : float
+        Relative error of `cvp` as the derivative of `grad_g` in x.
+    symmetry : float
+        Largest :math:`|\langle w, H v \rangle - \langle v, H w \rangle|`, relative to the lengths.
+    solve_y : float or None
+        Size of `grad_g` at ``solve_y(x)``, relative to that at the points tried.
+    samples : float or None
+        Largest relative error of a derivative on one sample.
+    curvature : float
+        Smallest eigenvalue of H; for dy above 40 an estimate from above.
+    verdict : str
+        A sentence.
+
+    Notes
+    -----
+    Statement: every error is at most 1e-4, the symmetry 1e-6, and the curvature positive, at three points. That is
+    evidence, no proof. Source: textbook finite differences.
+
+    Examples
+    --------
+    >>> from pessimism.bilevel.problems import Quadratic
+    >>> check_problem(Quadratic.random(2, 3, rng=0), [0.0, 1.0], [0.0, 0.0, 1.0]).cvp < 1e-6
+    True
+    """
+
+    grad_f_x: float | None
+    grad_f_y: float | None
+    grad_g: float | None
+    grad_gx: float | None
+    hvp: float
+    cvp: float
+    symmetry: float
+    solve_y: float | None
+    samples: float | None
+    curvature: float
+    verdict: str
+
+
+def check_problem(problem: BilevelProblem, x: ArrayLike, y: ArrayLike, *, rng: Rng = 0) -> ProblemReport:
+    r"""Test every oracle of a problem against the others, and name the one that is wrong.
+
+    Parameters
+    ----------
+    problem : BilevelProblem
+        With its four oracles; `f`, `g`, `grad_gx`, `solve_y` and `sample` are tested if it has them. Give it `f` and
+        `g` if you can: without them nothing says that `grad_f` and `grad_g` are right.
+    x : (dx,) array_like of float
+        Upper-level point: three points around (x, y) are tried, each entry moved by a tenth of its size or of 1.
+    y : (dy,) array_like of float
+        Lower-level point.
+    rng : Generator, SeedSequence or int, optional
+        Source of the points and directions. Default 0: the same every time.
+
+    Returns
+    -------
+    ProblemReport
+        The errors measured, all small.
+
+    Raises
+    ------
+    ProblemError
+        Naming the first oracle that is wrong, and how: its sign, a factor, a transpose, an asymmetry, a kink, a shape,
+        a type, a NaN, memory it shares or writes to, a sample handle it does not respect.
+    ValueError, TypeError
+        If x or y does not fit the problem, or one of the four oracles is missing.
+
+    Notes
+    -----
+    Statement: that of the module. A derivative is wrong if its relative error is above 1e-4 at every step h of 1e-2 to
+    1e-5. Cost: some 500 calls, most of them of f, g and `grad_g`. Source: textbook. Use a problem in float64, and
+    numbers of ordinary size: what cannot be told from rounding passes.
+
+    Examples
+    --------
+    >>> from pessimism.bilevel.problems import Quadratic
+    >>> check_problem(Quadratic.random(2, 3, rng=0), [0.0, 1.0], [0.0, 0.0, 1.0]).verdict.partition(":")[0]
+    'every oracle passed'
+    """
+    require_oracles(problem, ("grad_f", "grad_g", "hvp", "cvp"), "check_problem")
+    start = point("x", x, problem.dim_x), point("y", y, problem.dim_y)
+    probe = _Probe(problem, start, np.random.default_rng(rng))
+    for name in ("grad_f", "grad_g", "hvp", "cvp", *(("grad_gx",) if probe.has("grad_gx") else ())):
+        _require_clean(probe, name)
+    errors: dict[str, Any] = {"grad_f_x": None, "grad_f_y": None, "grad_g": None, "grad_gx": None}
+    if probe.has("f"):
+        errors |= _grad_f(probe)
+    if probe.has("g"):
+        errors["grad_g"] = _grad_g(probe)
+    _require_increasing(probe)
+    _require_smooth(probe)
+    errors["symmetry"] = _require_symmetric(probe)
+    errors["hvp"] = _hvp(probe)
+    errors["curvature"] = _require_convex(probe)
+    errors["cvp"] = _cvp(probe)
+    if probe.has("grad_gx"):
+        errors["grad_gx"] = _grad_gx(probe)
+    errors["solve_y"] = _solve_y(probe) if probe.has("solve_y") else None
+    errors["samples"] = _samples(probe) if probe.has("sample") else None
+    return ProblemReport(**errors, verdict=_verdict(errors))
+
+
+def _verdict(errors: dict[str, Any]) -> str:
+    measured = {name: error for name, error in errors.items() if error is not None and name != "curvature"}
+    worst = max(measured, key=lambda name: float(measured[name]))
+    missing = [name for name, oracle in (("f", "grad_f_x"), ("g", "grad_g")) if errors[oracle] is None]
+    untested = "".join(f"; without {name}, grad_{name} is tested less" for name in missing)
+    return f"every oracle passed: the largest relative error is {measured[worst]:.1e} ({worst}){untested}"
+
+
+class _Probe:
+    """The problem, three points around the user's, and random directions."""
+
+    def __init__(self, problem: Any, start: tuple[Floats, Floats], rng: np.random.Generator) -> None:
+        self.problem, self.rng, self.oracles = problem, rng, PlainOracles(problem)
+        self.points = [(self._near(start[0]), self._near(start[1])) for _ in range(POINTS)]
+
+    def _near(self, centre: Floats) -> Floats:
+        # away from the user's own: at a stationary point there is nothing to compare a gradient with
+        return centre + 0.1 * np.maximum(1.0, np.abs(centre)) * self.rng.normal(size=len(centre))
+
+    def has(self, name: str) -> bool:
+        return callable(getattr(self.problem, name, None))
+
+    def direction(self, like: Floats) -> Floats:
+        v = self.rng.normal(size=len(like))
+        return np.asarray(v / np.linalg.norm(v))
+
+    def cases(self) -> Iterator[tuple[Floats, Floats, Floats, Floats]]:
+        """Points (x, y) with directions (u, v)."""
+        for x, y in self.points:
+            for _ in range(DIRECTIONS):
+                yield x, y, self.direction(x), self.direction(y)
+
+    def ask(self, name: str, x: Floats, y: Floats, v: Floats | None = None, rows: tuple[int, ...] = ()) -> Floats:
+        with _naming(name):
+            return ask(self.oracles, name, x, y, v, rows)
+
+    def of_x(self, name: str, y: Floats, rows: tuple[int, ...] = ()) -> Field:
+        """An oracle as a function of x alone."""
+        asked = self.value if name in ("f", "g") else self.ask
+        return lambda t: asked(name, t, y, rows=rows)
+
+    def of_y(self, name: str, x: Floats, rows: tuple[int, ...] = ()) -> Field:
+        """An oracle as a function of y alone."""
+        asked = self.value if name in ("f", "g") else self.ask
+        return lambda t: asked(name, x, t, rows=rows)
+
+    def value(self, name: str, x: Floats, y: Floats, rows: tuple[int, ...] = ()) -> Floats:
+        """The number f or g, as a vector of one entry."""
+        handle = (self.oracles.handle(rows, name),) if rows else ()
+        with _naming(name):
+            number = np.asarray(getattr(self.problem, name)(x.copy(), y.copy(), *handle))
+            if number.size != 1 or number.dtype.kind not in "biuf" or not np.isfinite(number).all():
+                raise OracleError(f"{name} must return one finite number, got {number!r}")
+        return number.reshape(1).astype(np.float64)
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OracleError as error:
+        raise ProblemError(str(error)) from error
+    except Exception as error:
+        raise ProblemError(f"{name} raised {type(error).__name__}: {error}") from error
+
+
+# What an oracle may do at all.
+
+
+def _require_clean(probe: _Probe, name: str) -> None:
+    """Shapes, types, numbers; nothing written into what it was given, nor later into what it returned."""
+    x, y = probe.points[0]
+    v = probe.direction(y)
+    arguments = (x, y, v) if name in ("hvp", "cvp") else (x, y)
+    given = [array.copy() for array in arguments]
+    try:
+        returned = getattr(probe.problem, name)(*given)
+    except Exception as error:
+        raise ProblemError(_hint(probe, name) or f"{name} raised {type(error).__name__}: {error}") from error
+    parts = list(returned) if name == "grad_f" and isinstance(returned, (tuple, list)) else [returned]
+    if not all(np.array_equal(array, before) for array, before in zip(given, arguments, strict=True)):
+        raise ProblemError(f"{name} writes into the arrays it is given: it must leave x, y and v as they are")
+    try:
+        ask(probe.oracles, name, x, y, v)
+    except OracleError as error:
+        raise ProblemError(_hint(probe, name) or str(error)) from error
+    for part in parts:
+        kind = np.asarray(part).dtype
+        if kind.kind == "f" and kind.itemsize < 8:
+            raise ProblemError(f"{name} computes in {kind}: float64 is needed, here and in every solver")
+    kept = [np.array(part) for part in parts]
+    probe.ask(name, *probe.points[1], v)
+    if not all(np.array_equal(part, before) for part, before in zip(parts, kept, strict=True)):
+        raise ProblemError(f"{name} returns the same memory at every call: it must return a new array, or a copy")
+
+
+def _hint(probe: _Probe, name: str) -> str | None:
+    """The mistake that wrong shapes betray."""
+    x, y = probe.points[0]
+    if len(x) == len(y):
+        return None
+    try:
+        if name == "grad_f":
+            first, second = probe.problem.grad_f(x.copy(), y.copy())
+            if np.shape(first) == y.shape and np.shape(second) == x.shape:
+                return f"grad_f returns its halves in the wrong order: the gradient in x ({len(x)}) comes first"
+        if name == "cvp" and np.shape(probe.problem.cvp(x.copy(), y.copy(), probe.direction(x))) == y.shape:
+            return f"cvp is transposed: it must take v with {len(y)} entries and return {len(x)}"
+    except Exception:
+        return None
+    return None
+
+
+def _blame(
+    name: str, of: str, found: Comparison, *known: tuple[list[Floats], list[Floats], str], more: str = ""
+) -> None:
+    if found.error > TOLERANCE:
+        raise ProblemError(f"{name} {mistake(of, found, *known)} (relative error {found.error:.1e}){more}")
+
+
+# The upper level.
+
+
+def _grad_f(probe: _Probe, rows: tuple[int, ...] = ()) -> dict[str, float]:
+    in_x, in_y, other_x, other_y = [], [], [], []
+    for x, y, u, v in probe.cases():
+        gradients = probe.ask("grad_f", x, y, rows=rows)
+        gx, gy = gradients[: len(x)], gradients[len(x) :]
+        in_x.append((probe.of_x("f", y, rows), x, u, np.atleast_1d(gx @ u)))
+        in_y.append((probe.of_y("f", x, rows), y, v, np.atleast_1d(gy @ v)))
+        if len(x) == len(y):
+            other_x.append(np.atleast_1d(gy @ u))
+            other_y.append(np.atleast_1d(gx @ v))
+    of_x, of_y = compare(in_x), compare(in_y)
+    wrong = other_x and max(of_x.error, of_y.error) > TOLERANCE
+    if wrong and close(other_x, of_x.measured) and close(other_y, of_y.measured):
+        raise ProblemError("grad_f returns its halves in the wrong order: the gradient in x comes first")
+    more = f" on one sample{_ON_A_SAMPLE}" if rows else ""
+    _blame("grad_f in x", "gradient of f in x", of_x, more=more)
+    _blame("grad_f in y", "gradient of f in y", of_y, more=more)
+    return {"grad_f_x": of_x.error, "grad_f_y": of_y.error}
+
+
+# The lower level.
+
+_ON_A_SAMPLE = ": with one handle all oracles of a level must be of the same rows, though the exact ones agree"
+
+
+def _grad_g(probe: _Probe, rows: tuple[int, ...] = ()) -> float:
+    found = compare(
+        (probe.of_y("g", x, rows), y, v, np.atleast_1d(probe.ask("grad_g", x, y, rows=rows) @ v))
+        for x, y, _, v in probe.cases()
+    )
+    _blame("grad_g", "gradient of g in y", found, more=f" on one sample{_ON_A_SAMPLE}" if rows else "")
+    return found.error
+
+
+def _require_increasing(probe: _Probe) -> None:
+    for x, y, _, v in probe.cases():
+        rise = float((probe.ask("grad_g", x, y + 1e-2 * v) - probe.ask("grad_g", x, y - 1e-2 * v)) @ v)
+        if rise <= 0.0:
+            sign = "" if probe.has("g") else ", unless grad_g has the wrong sign"
+            raise ProblemError(f"grad_g decreases along a direction: g is not strongly convex in y{sign}")
+
+
+def _require_smooth(probe: _Probe) -> None:
+    """A norm whose square was meant: its gradient jumps at y = 0, by as much at any distance."""
+    x, y = probe.points[0]
+    w = probe.direction(y)
+    try:
+        far, near = (length(probe.ask("grad_g", x, h * w) - probe.ask("grad_g", x, -h * w)) for h in (1e-3, 1e-6))
+        rounding = 1e3 * np.finfo(float).eps * length(probe.ask("grad_g", x, 1e-6 * w))
+    except ProblemError:
+        return  # y = 0 may lie outside the domain
+    if near > max(1e-2 * far, rounding):
+        raise ProblemError(
+            f"grad_g jumps by {near:.3g} at y = 0: g has a kink there, like a norm where its square is meant"
+        )
+
+
+def _products(probe: _Probe) -> Iterator[tuple[Floats, Floats, Floats]]:
+    for x, y, _, v in probe.cases():
+        yield x, y, v
+
+
+def _require_linear(probe: _Probe, name: str) -> None:
+    for x, y, v in _products(probe):
+        w = probe.direction(y)
+        one, other = probe.ask(name, x, y, v), probe.ask(name, x, y, w)
+        both = probe.ask(name, x, y, 2.0 * v - 3.0 * w)
+        gap, size = length(both - 2.0 * one + 3.0 * other), 2.0 * length(one) + 3.0 * length(other)
+        if gap > SYMMETRY * size:
+            raise ProblemError(f"{name} is not linear in v (relative error {gap / size:.1e})")
+
+
+def _along_y(probe: _Probe, rows: tuple[int, ...] = ()) -> tuple[Comparison, list[Floats]]:
+    """Products with H against the derivative of grad_g in y; and the directions."""
+    cases = [(probe.of_y("grad_g", x, rows), y, v, probe.ask("hvp", x, y, v, rows)) for x, y, v in _products(probe)]
+    return compare(cases), [case[2] for case in cases]
+
+
+def _require_symmetric(probe: _Probe) -> float:
+    _require_linear(probe, "hvp")
+    worst = 0.0
+    for x, y, v in _products(probe):
+        w = probe.direction(y)
+        hv, hw = probe.ask("hvp", x, y, v), probe.ask("hvp", x, y, w)
+        gap, size = abs(float(w @ hv - v @ hw)), length(hv) + length(hw)
+        worst = max(worst, gap / size if gap else 0.0)
+    if worst > SYMMETRY:
+        faithful = _along_y(probe)[0].error <= TOLERANCE
+        why = ", and yet it is the derivative of grad_g in y: grad_g is no gradient" if faithful else ""
+        raise ProblemError(f"hvp is not symmetric: <w, Hv> and <v, Hw> differ (relative error {worst:.1e}){why}")
+    return worst
+
+
+def _hvp(probe: _Probe, rows: tuple[int, ...] = ()) -> float:
+    found, directions = _along_y(probe, rows)
+    added = np.concatenate(found.claimed) - np.concatenate(found.measured)
+    damping = float(added @ np.concatenate(directions)) / len(directions)  # they have length 1
+    damped = [entry + damping * v for entry, v in zip(found.measured, directions, strict=True)]
+    known = (found.claimed, damped, f"adds {damping:.4g} v: damping is an option of hypergradient, no part of H")
+    more = _ON_A_SAMPLE if rows else "" if probe.has("g") else "; or grad_g is wrong, which g would tell"
+    _blame("hvp", f"derivative of grad_g in y{' on one sample' if rows else ''}", found, known, more=more)
+    return found.error
+
+
+def _require_convex(probe: _Probe) -> float:
+    ends = [extremes(partial(probe.ask, "hvp", x, y), probe.direction(y)) for x, y in probe.points]
+    low, high = min(ends)
+    if low <= len(probe.points[0][1]) * np.finfo(float).eps * high:
+        raise ProblemError(f"g is not strongly convex in y: hvp has the eigenvalue {low:.3g}")
+    return low
+
+
+def _inner(function: Field, v: Floats) -> Field:
+    return lambda t: np.atleast_1d(function(t) @ v)
+
+
+def _cvp(probe: _Probe, rows: tuple[int, ...] = ()) -> float:
+    if not rows:
+        _require_linear(probe, "cvp")
+    cases, others, transposed = [], [], []
+    for x, y, u, v in probe.cases():
+        claimed, along = probe.ask("cvp", x, y, v, rows), probe.of_x("grad_g", y, rows)
+        cases.append((_inner(along, v), x, u, np.atleast_1d(claimed @ u)))
+        if len(x) == len(y):
+            others.append(claimed)
+            transposed.append((along, x, v, claimed))
+    found = compare(cases)
+    known = [(others, compare(transposed).measured, _TRANSPOSED)] if others and found.error > TOLERANCE else []
+    more = _ON_A_SAMPLE if rows else ""
+    _blame("cvp", f"derivative of <grad_g, v> in x{' on one sample' if rows else ''}", found, *known, more=more)
+    return found.error
+
+
+_TRANSPOSED = "is transposed: it must be the gradient in x of <grad_g, v>, not the derivative of grad_g in x along v"
+
+
+def _grad_gx(probe: _Probe) -> float:
+    if probe.has("g"):
+        found = compare(
+            (probe.of_x("g", y), x, u, np.atleast_1d(probe.ask("grad_gx", x, y) @ u)) for x, y, u, _ in probe.cases()
+        )
+        _blame("grad_gx", "gradient of g in x", found)
+        return found.error
+    found = compare((probe.of_y("grad_gx", x), y, v, probe.ask("cvp", x, y, v)) for x, y, _, v in probe.cases())
+    if found.error > TOLERANCE:
+        raise ProblemError(f"grad_gx has another derivative in y than cvp says (relative error {found.error:.1e})")
+    return found.error
+
+
+def _solve_y(probe: _Probe) -> float:
+    worst = 0.0
+    for x, y in probe.points:
+        with _naming("solve_y"):
+            solved = checked("solve_y", probe.problem.solve_y(x.copy()), len(y))
+        rest, usual = length(probe.ask("grad_g", x, solved)), length(probe.ask("grad_g", x, y))
+        worst = max(worst, rest / usual if rest else 0.0)
+    if not worst <= SYMMETRY:
+        raise ProblemError(f"solve_y does not minimise g: grad_g there is {worst:.1e} times its usual size")
+    return worst
+
+
+# Samples.
+
+
+def _samples(probe: _Probe) -> float:
+    """The same identities with one handle, which solvers with memory rely on."""
+    x, y = probe.points[0]
+    rows = (int(probe.rng.integers(2**31)),)
+    for level, name in (("f", "grad_f"), ("g", "grad_g")):
+        with _naming("sample"):
+            handle = probe.oracles.handle(rows, level)
+        with _naming(name):
+            once, again = (np.hstack(getattr(probe.problem, name)(x.copy(), y.copy(), handle)) for _ in range(2))
+        if not np.array_equal(once, again):
+            raise ProblemError(f"{name} returns two values for one sample handle: all chance must be in the handle")
+        if not np.array_equal(probe.ask(name, x, y, rows=rows), probe.ask(name, x, y, rows=rows)):
+            raise ProblemError("sample draws two handles from one state of rng: all chance must come from rng")
+    errors = [_hvp(probe, rows), _cvp(probe, rows)]
+    if _takes_handle(probe, "f"):
+        errors += _grad_f(probe, rows).values()
+    if _takes_handle(probe, "g"):
+        errors.append(_grad_g(probe, rows))
+    return max(errors)
+
+
+def _takes_handle(probe: _Probe, name: str) -> bool:
+    return probe.has(name) and len(inspect.signature(getattr(probe.problem, name)).parameters) > 2

@@ -1,0 +1,233 @@
+r"""Bilevel problems: what a solver may ask of them, and what it costs.
+
+.. math:: \min_x F(x) = f(x, y^*(x)), \qquad y^*(x) = \arg\min_y g(x, y),
+
+with g strongly convex in y, x in :math:`R^{d_x}`, y in :math:`R^{d_y}`. With z solving
+:math:`\nabla^2_{yy} g\, z = \nabla_y f` the gradient of F is
+
+.. math::
+
+    \nabla F(x) = \nabla_x f - \nabla^2_{xy} g\, z, \qquad
+    \nabla^2_{xy} g\, v = \nabla_x \langle \nabla_y g, v\rangle.
+
+A problem is any object with the four oracles `grad_f`, `grad_g`, `hvp` and `cvp`; the others are optional. A sample
+handle `s`, opaque to the solvers, names the sample an oracle is evaluated on; None is exact. The same handle at two
+points is the same sample, which is what variance reduction needs.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from pessimism._draw import Floats
+
+KINDS = ("grad_f", "grad_g", "grad_gx", "hvp", "cvp")
+"""What is counted; `grad_f` gives both gradients of f in one call."""
+
+
+class BilevelProblem(Protocol):
+    r"""What a solver asks of a problem; plain functions of arrays.
+
+    Beyond these a problem may have ``f(x, y, s=None)`` and ``g(x, y, s=None)`` (values), ``grad_gx(x, y, s=None)``
+    (:math:`\nabla_x g`, for first-order methods), ``solve_y(x)`` (:math:`y^*(x)`), ``project_x(x)`` (the allowed x
+    nearest to x) and ``sample(rng, level)`` (a handle, for "f" or "g"; without it every call is exact).
+
+    Examples
+    --------
+    >>> from pessimism.bilevel.problems import Quadratic
+    >>> problem: BilevelProblem = Quadratic.random(2, 3, rng=0)
+    >>> problem.dim_x, problem.dim_y
+    (2, 3)
+    """
+
+    @property
+    def dim_x(self) -> int:
+        """Length of x."""
+        ...
+
+    @property
+    def dim_y(self) -> int:
+        """Length of y."""
+        ...
+
+    def grad_f(self, x: Floats, y: Floats, s: Any = None) -> tuple[Floats, Floats]:
+        r"""Compute the gradients of f in x and in y, in one call.
+
+        Parameters
+        ----------
+        x : (dx,) float
+            Upper variable.
+        y : (dy,) float
+            Lower variable.
+        s : object, optional
+            Handle of a sample; None is exact.
+
+        Returns
+        -------
+        (dx,) float, (dy,) float
+            Both gradients.
+
+        Examples
+        --------
+        >>> from pessimism.bilevel.problems import Quadratic
+        >>> len(Quadratic.random(2, 3, rng=0).grad_f([0.0, 0.0], [0.0, 0.0, 0.0]))
+        2
+        """
+        ...
+
+    def grad_g(self, x: Floats, y: Floats, s: Any = None) -> Floats:
+        r"""Gradient of g in y.
+
+        Parameters
+        ----------
+        x : (dx,) float
+            Upper variable.
+        y : (dy,) float
+            Lower variable.
+        s : object, optional
+            Handle of a sample; None is exact.
+
+        Returns
+        -------
+        (dy,) float
+            The gradient.
+
+        Examples
+        --------
+        >>> from pessimism.bilevel.problems import Quadratic
+        >>> Quadratic.random(2, 3, rng=0).grad_g([0.0, 0.0], [0.0, 0.0, 0.0]).shape
+        (3,)
+        """
+        ...
+
+    def hvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
+        r"""Multiply a vector by :math:`\nabla^2_{yy} g`.
+
+        Parameters
+        ----------
+        x : (dx,) float
+            Upper variable.
+        y : (dy,) float
+            Lower variable.
+        v : (dy,) float
+            The vector.
+        s : object, optional
+            Handle of a sample; None is exact.
+
+        Returns
+        -------
+        (dy,) float
+            The product.
+
+        Examples
+        --------
+        >>> from pessimism.bilevel.problems import Quadratic
+        >>> Quadratic.random(2, 3, rng=0).hvp([0.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]).shape
+        (3,)
+        """
+        ...
+
+    def cvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
+        r"""Compute the product :math:`\nabla_x \langle \nabla_y g, v \rangle` of the mixed derivative with a vector.
+
+        Parameters
+        ----------
+        x : (dx,) float
+            Upper variable.
+        y : (dy,) float
+            Lower variable.
+        v : (dy,) float
+            The vector.
+        s : object, optional
+            Handle of a sample; None is exact.
+
+        Returns
+        -------
+        (dx,) float
+            The product.
+
+        Examples
+        --------
+        >>> from pessimism.bilevel.problems import Quadratic
+        >>> Quadratic.random(2, 3, rng=0).cvp([0.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]).shape
+        (2,)
+        """
+        ...
+
+
+class OracleError(ValueError):
+    """An oracle returned something that is not what it should be.
+
+    Examples
+    --------
+    >>> raise OracleError("hvp must return 3 numbers, got shape (2,)")
+    Traceback (most recent call last):
+    ...
+    pessimism.bilevel.problem.OracleError: hvp must return 3 numbers, got shape (2,)
+    """
+
+
+def require_oracles(problem: Any, names: tuple[str, ...], method: str) -> None:
+    """Raise unless a problem has the oracles that a method needs.
+
+    Parameters
+    ----------
+    problem : BilevelProblem
+        The problem.
+    names : tuple of str
+        Oracles.
+    method : str
+        For the message.
+
+    Raises
+    ------
+    TypeError
+        Naming the first oracle that is missing.
+
+    Examples
+    --------
+    >>> require_oracles(object(), ("hvp",), "soba")
+    Traceback (most recent call last):
+    ...
+    TypeError: problem must have the oracle hvp, which soba needs, and object has none
+    """
+    for name in names:
+        if not callable(getattr(problem, name, None)):
+            raise TypeError(
+                f"problem must have the oracle {name}, which {method} needs, and {type(problem).__name__} has none"
+            )
+
+
+def checked(name: str, value: Any, length: int) -> Floats:
+    """What an oracle returned, as a vector of numbers; infinities and NaN pass: a run may diverge.
+
+    Parameters
+    ----------
+    name : str
+        Oracle.
+    value : array_like
+        What it returned.
+    length : int
+        Entries it should have.
+
+    Returns
+    -------
+    (length,) float
+        The vector.
+
+    Raises
+    ------
+    OracleError
+        If it is no vector of that length.
+
+    Examples
+    --------
+    >>> checked("hvp", [1.0, 2.0], 2).tolist()
+    [1.0, 2.0]
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise OracleError(f"{name} must return numbers, got dtype {array.dtype}")
+    if array.shape != (length,):
+        raise OracleError(f"{name} must return {length} numbers, got shape {array.shape}")
+    return array.astype(np.float64)

@@ -1,0 +1,222 @@
+r"""Hyper-cleaning: weights of training rows, some of whose labels are wrong, from clean validation rows.
+
+.. math::
+
+   g(x, y) = \tfrac1n \sum_i \sigma(x_i) \ell(b_i a_i^\top y) + \tfrac\mu2 \|y\|^2, \qquad
+   f(x, y) = \tfrac1m \sum_i \ell(b^v_i\, {a^v_i}^\top y) + \tfrac\rho2 \|x\|^2,
+
+with :math:`\ell(t) = \log(1 + e^{-t})`, :math:`\sigma(t) = 1/(1 + e^{-t})`, labels b in {-1, 1} and one x for each of n
+training rows. With :math:`r_i = -b_i \sigma(-b_i a_i^\top y)` and the rows :math:`a_i` in A,
+:math:`C v = \sigma'(x) \odot r \odot (A v)/n` and :math:`\nabla F = \rho x - C z`, :math:`H z = \nabla_y f`.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._draw import Floats, Ints, Rng
+from pessimism._status import ConvergenceError
+from pessimism.bilevel.problems._closed_form import (
+    ClosedForm,
+    Kernels,
+    matrix,
+    not_negative,
+    pack,
+    sigmoid,
+    solve,
+    vector,
+)
+
+STEPS = 100
+"""Newton steps at most; ten are usual."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class HyperCleaning(ClosedForm):
+    r"""Weigh training rows so that the logistic regression fitted to them predicts clean rows.
+
+    Parameters
+    ----------
+    inputs : (n, p) array_like of float
+        Training rows; dim_x = n and dim_y = p.
+    labels : (n,) array_like of int
+        Their labels, -1 or 1; some may be wrong.
+    validation_inputs : (m, p) array_like of float
+        Clean validation rows.
+    validation_labels : (m,) array_like of int
+        Their labels, -1 or 1.
+    damping : float, optional
+        :math:`\mu > 0`, the ridge of the regression. Default 0.01.
+    rho : float, optional
+        :math:`\rho \ge 0`. Default 0.001.
+    batch : int, optional
+        Rows in a handle. Default 32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, its first bad entry and what was expected.
+
+    Notes
+    -----
+    y* has no formula: damped Newton steps to rounding. Cost O(n p^2) each.
+
+    Assumptions of the kind "f relaxed smooth, f_y bounded at y*(x), g strongly convex with Lipschitz derivatives" hold
+    globally: losses and weights have bounded derivatives, and y*(x) stays in a ball, since
+    :math:`\mu\|y^*\| \le \max_i \|a_i\|`. Scales: the lower level has curvature between mu and
+    mu + eig_max(A' diag(sigma(x)) A)/(4n) (`curvature`); the upper gradient is of size 1/n an entry. Derived by us.
+
+    At minimisers the rows with wrong labels tend to have the lowest x: an observation on our instances, not a theorem.
+
+    Examples
+    --------
+    >>> problem = HyperCleaning([[1.0], [1.0]], [1, -1], [[1.0]], [1], rho=0.0)
+    >>> problem.solve_y([0.0, 0.0]), bool(problem.gradient([0.0, 0.0]) @ [1.0, -1.0] < 0)
+    (array([0.]), True)
+    """
+
+    inputs: Floats
+    labels: Floats
+    validation_inputs: Floats
+    validation_labels: Floats
+    damping: float
+    rho: float
+    rows: Floats
+    validation_rows: Floats
+
+    def __init__(
+        self,
+        inputs: ArrayLike,
+        labels: ArrayLike,
+        validation_inputs: ArrayLike,
+        validation_labels: ArrayLike,
+        *,
+        damping: float = 0.01,
+        rho: float = 0.001,
+        batch: int = 32,
+    ) -> None:
+        a = matrix("inputs", inputs, (None, None), "a row for each sample")
+        b = _labels("labels", labels, len(a), "an entry for each row of inputs")
+        av = matrix("validation_inputs", validation_inputs, (None, a.shape[1]), "columns as inputs")
+        bv = _labels("validation_labels", validation_labels, len(av), "an entry for each row of validation_inputs")
+        mu, ridge = _check.positive("damping", damping), not_negative("rho", rho)
+        rows, validation_rows = b[:, None] * a, bv[:, None] * av
+        fields = {"inputs": a, "labels": b, "validation_inputs": av, "validation_labels": bv, "damping": mu}
+        fields |= {"rho": ridge, "rows": rows, "validation_rows": validation_rows, "dim_x": len(a)}
+        counts = {"n_samples": len(a), "n_samples_f": len(av), "batch": _check.whole("batch", batch, low=1)}
+        sizes = [len(a), a.shape[1], len(av)]
+        pack(self, [mu, ridge, rows, validation_rows], sizes, dim_y=a.shape[1], **fields, **counts)
+
+    @property
+    def kernels(self) -> Kernels:
+        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+        from pessimism.bilevel.problems import _cleaning_kernels as loops
+
+        return loops.grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+
+    def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
+        z = self.validation_rows if rows is None else self.validation_rows[rows]
+        return float(np.logaddexp(0.0, -(z @ y)).mean() + 0.5 * self.rho * x @ x)
+
+    def _g(self, x: Floats, y: Floats, rows: Ints | None) -> float:
+        z, weights = (self.rows, x) if rows is None else (self.rows[rows], x[rows])
+        return float((sigmoid(weights) * np.logaddexp(0.0, -(z @ y))).mean() + 0.5 * self.damping * y @ y)
+
+    def _derivatives(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        weights, wrong = sigmoid(x) / len(x), sigmoid(-(self.rows @ y))
+        gradient = self.damping * y - (weights * wrong) @ self.rows
+        hessian = (self.rows.T * (weights * wrong * (1.0 - wrong))) @ self.rows
+        return gradient, hessian + self.damping * np.eye(self.dim_y)
+
+    def _solve(self, x: Floats) -> Floats:
+        y, value = np.zeros(self.dim_y), self._g(x, np.zeros(self.dim_y), None)
+        polish = 0
+        for _ in range(STEPS):
+            gradient, hessian = self._derivatives(x, y)
+            step = solve(hessian, gradient)
+            fall, length = float(gradient @ step), 1.0
+            if fall <= 1e-10 * value:  # quadratic convergence from here on: two more steps reach rounding
+                y, polish = y - step, polish + 1
+                if polish == 3:
+                    return y
+                continue
+            while self._g(x, y - length * step, None) > value - 0.25 * length * fall and length > 1e-10:
+                length *= 0.5
+            y = y - length * step
+            value = self._g(x, y, None)
+        raise ConvergenceError(f"the lower level was not solved in {STEPS} Newton steps", y)
+
+    def _gradient(self, x: Floats, y: Floats) -> Floats:
+        wrong = sigmoid(-(self.validation_rows @ y))
+        z = solve(self._derivatives(x, y)[1], -(wrong @ self.validation_rows) / len(wrong))
+        through = sigmoid(x) * sigmoid(-x) * -sigmoid(-(self.rows @ y)) * (self.rows @ z) / len(x)
+        return np.asarray(self.rho * x - through)
+
+    def _curvature(self, x: Floats) -> tuple[float, float]:
+        steepest = np.linalg.eigvalsh((self.rows.T * (0.25 * sigmoid(x) / len(x))) @ self.rows)[-1]
+        return self.damping, self.damping + steepest
+
+    @classmethod
+    def random(
+        cls,
+        n: int = 100,
+        m: int = 50,
+        *,
+        dim: int = 5,
+        flipped: float = 0.2,
+        damping: float = 0.01,
+        rho: float = 0.001,
+        batch: int = 32,
+        rng: Rng = None,
+    ) -> Self:
+        r"""Draw a standard instance: standard normal inputs, labels their signs along the diagonal.
+
+        Parameters
+        ----------
+        n, m : int, optional
+            Training and validation rows. Default 100 and 50.
+        dim : int, optional
+            Inputs p. Default 5.
+        flipped : float, optional
+            Share in [0, 1] of training rows with the wrong label: the first ``round(flipped * n)``. Default 0.2.
+        damping, rho : float, optional
+            As for the constructor. Default 0.01 and 0.001.
+        batch : int, optional
+            As for the constructor.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        HyperCleaning
+            Validation labels are right.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is out of its range.
+
+        Examples
+        --------
+        The wrong rows lose weight on the first step, the others gain.
+
+        >>> slope = HyperCleaning.random(rng=0).gradient(np.zeros(100))
+        >>> bool(slope[:20].mean() > 0 > slope[20:].mean())
+        True
+        """
+        generator = np.random.default_rng(rng)
+        share = _check.scalar("flipped", flipped, lambda number: 0.0 <= number <= 1.0, "in [0, 1]")
+        p = _check.whole("dim", dim, low=1)
+        sets = [generator.standard_normal((_check.whole(*size, low=1), p)) for size in (("n", n), ("m", m))]
+        labels = [np.where(rows.sum(axis=1) >= 0, 1, -1) for rows in sets]
+        labels[0][: round(share * n)] *= -1
+        return cls(sets[0], labels[0], sets[1], labels[1], damping=damping, rho=rho, batch=batch)
+
+
+def _labels(name: str, value: ArrayLike, size: int, what: str) -> Floats:
+    labels = vector(name, value, size, what)
+    _check.require(name, labels, np.abs(labels) == 1.0, "-1 or 1")
+    return labels

@@ -1,0 +1,178 @@
+r"""A linear representation learned above, its ridge head below.
+
+.. math::
+
+   g(W, y) = \tfrac1{2n} \|X W^\top y - b\|^2 + \tfrac\lambda2 \|y\|^2, \qquad
+   f(W, y) = \tfrac1{2m} \|X_v W^\top y - b_v\|^2 + \tfrac\rho2 \|W\|^2,
+
+where x is W (k x p) row by row. With :math:`S = X^\top X/n`, :math:`\theta = W^\top y`,
+:math:`s = S\theta - X^\top b/n` and :math:`q = X_v^\top (X_v \theta - b_v)/m`: :math:`H = W S W^\top + \lambda I`,
+:math:`C v = v s^\top + y (S W^\top v)^\top` and :math:`\nabla F = \rho W + y q^\top - C z` with :math:`H z = W q`.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._draw import Floats, Ints, Rng
+from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix, not_negative, solve
+from pessimism.bilevel.problems._least_squares import LeastSquares, regression
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class HyperRepresentation(LeastSquares):
+    r"""Learn W (k x p) such that the ridge head fitted to training rows predicts validation rows.
+
+    Parameters
+    ----------
+    inputs : (n, p) array_like of float
+        Training rows X.
+    outputs : (n,) array_like of float
+        Their outputs b.
+    validation_inputs : (m, p) array_like of float
+        Validation rows.
+    validation_outputs : (m,) array_like of float
+        Their outputs.
+    width : int
+        Rows k of W: dim_y = k and dim_x = k p.
+    damping : float, optional
+        :math:`\lambda > 0`, the ridge of the head. Default 0.1.
+    rho : float, optional
+        :math:`\rho \ge 0`. Default 0.
+    batch : int, optional
+        Rows in a handle. Default 32.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, its first bad entry and what was expected.
+
+    Notes
+    -----
+    F is not convex, grows polynomially, and does not change when W becomes Q W for a rotation Q: minimisers come in
+    orbits, so compare F and the length of the gradient, never W. At W = 0 the gradient is 0.
+
+    Scales: the lower level has curvature between lambda and lambda + eig_max(W S W'), which grows with the square of W
+    (`curvature`). It is strongly convex everywhere, but Lipschitz and bounded-gradient assumptions hold on bounded sets
+    of W only. Derived by us.
+
+    Examples
+    --------
+    >>> problem = HyperRepresentation([[1.0], [1.0]], [2.0, 4.0], [[1.0]], [1.0], width=1, damping=1.0)
+    >>> problem.solve_y([1.0]), problem.gradient([0.0])
+    (array([1.5]), array([0.]))
+    """
+
+    width: int
+    damping: float
+
+    def __init__(
+        self,
+        inputs: ArrayLike,
+        outputs: ArrayLike,
+        validation_inputs: ArrayLike,
+        validation_outputs: ArrayLike,
+        width: int,
+        *,
+        damping: float = 0.1,
+        rho: float = 0.0,
+        batch: int = 32,
+    ) -> None:
+        x = matrix("inputs", inputs, (None, None), "a row for each sample")
+        k, ridge = _check.whole("width", width, low=1), _check.positive("damping", damping)
+        object.__setattr__(self, "width", k)
+        object.__setattr__(self, "damping", ridge)
+        data = (x, outputs, validation_inputs, validation_outputs)
+        self._build(data, rho, ridge, batch, k * x.shape[1], k)
+
+    @property
+    def kernels(self) -> Kernels:
+        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+        from pessimism.bilevel.problems import _least_squares_kernels as loops
+
+        grad_f, grad_g = loops.representation_grad_f, loops.representation_grad_g
+        return grad_f, grad_g, loops.representation_hvp, loops.representation_cvp, loops.representation_grad_gx
+
+    def _w(self, x: Floats) -> Floats:
+        return x.reshape(self.width, -1)
+
+    def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
+        return self._loss(y @ self._w(x), True, rows) + float(0.5 * self.rho * x @ x)
+
+    def _g(self, x: Floats, y: Floats, rows: Ints | None) -> float:
+        return self._loss(y @ self._w(x), False, rows) + float(0.5 * self.damping * y @ y)
+
+    def _hessian(self, x: Floats) -> Floats:
+        w = self._w(x)
+        return np.asarray(w @ self.grams[0] @ w.T + self.damping * np.eye(self.width))
+
+    def _solve(self, x: Floats) -> Floats:
+        return solve(self._hessian(x), self._w(x) @ self.moments[0])
+
+    def _gradient(self, x: Floats, y: Floats) -> Floats:
+        w, theta = self._w(x), y @ self._w(x)
+        s, q = self._slope(theta, False), self._slope(theta, True)
+        z = solve(self._hessian(x), w @ q)
+        through = np.outer(z, s) + np.outer(y, self.grams[0] @ (z @ w))
+        return np.asarray((self.rho * w + np.outer(y, q) - through).ravel())
+
+    def _curvature(self, x: Floats) -> tuple[float, float]:
+        return extremes(self._hessian(x))
+
+    @classmethod
+    def random(
+        cls,
+        n: int = 200,
+        m: int = 100,
+        *,
+        dim: int = 10,
+        width: int = 3,
+        noise: float = 0.5,
+        damping: float = 0.1,
+        rho: float = 0.01,
+        batch: int = 32,
+        rng: Rng = None,
+    ) -> Self:
+        r"""Draw a standard instance: standard normal inputs and coefficients.
+
+        Parameters
+        ----------
+        n, m : int, optional
+            Training and validation rows. Default 200 and 100.
+        dim : int, optional
+            Inputs p. Default 10.
+        width : int, optional
+            Rows k of W. Default 3.
+        noise : float, optional
+            Standard deviation of the outputs. Default 0.5.
+        damping, rho : float, optional
+            As for the constructor. Default 0.1 and 0.01.
+        batch : int, optional
+            As for the constructor.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        HyperRepresentation
+            With one task, so that k = 1 would do; more rows of W make the flat directions.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is out of its range.
+
+        Examples
+        --------
+        >>> problem = HyperRepresentation.random(dim=4, width=2, rng=0)
+        >>> problem.dim_x, problem.dim_y
+        (8, 2)
+        """
+        generator = np.random.default_rng(rng)
+        rows, scale = (_check.whole("n", n, low=1), _check.whole("m", m, low=1)), not_negative("noise", noise)
+        theta = generator.standard_normal(_check.whole("dim", dim, low=1))
+        train, validation = (regression(generator, count, theta, scale) for count in rows)
+        return cls(*train, *validation, width, damping=damping, rho=rho, batch=batch)

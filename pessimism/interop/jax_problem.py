@@ -1,0 +1,257 @@
+r"""Two JAX functions become a bilevel problem: its oracles are their derivatives.
+
+=============  ======================================================================
+oracle         in JAX
+=============  ======================================================================
+``grad_f``     ``grad(f, argnums=(0, 1))``
+``grad_g``     ``grad(g, argnums=1)``
+``grad_gx``    ``grad(g, argnums=0)``
+``hvp``        ``jvp`` of ``grad_g`` in y along v
+``cvp``        ``grad`` in x of ``vdot(grad_g, v)``
+=============  ======================================================================
+
+Every oracle is compiled at its first call, and takes and returns NumPy arrays in float64, also where JAX computes in
+float32 elsewhere: float64 is switched on for the duration of a call, and for no other. Arrays that f and g hold should
+be NumPy arrays, or JAX arrays made in float64: one made in float32 keeps its seven digits.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from pessimism import _check
+from pessimism._draw import Floats
+from pessimism.bilevel.problem import BilevelProblem
+
+
+def from_jax(
+    f: Callable[..., Any],
+    g: Callable[..., Any],
+    dim_x: int,
+    dim_y: int,
+    *,
+    sample: Callable[[np.random.Generator, str], Any] | None = None,
+    solve_y: Callable[[Floats], Floats] | None = None,
+    project_x: Callable[[Floats], Floats] | None = None,
+) -> BilevelProblem:
+    r"""A bilevel problem from its two functions.
+
+    Parameters
+    ----------
+    f : callable
+        Upper level: ``f(x, y)`` or ``f(x, y, sample)``, one number, made of JAX operations.
+    g : callable
+        Lower level, the same; strongly convex in y.
+    dim_x : int
+        Entries of x.
+    dim_y : int
+        Entries of y.
+    sample : callable, optional
+        ``sample(rng, level)``, with level "f" or "g": a handle, such as an array of row indices, always of one shape
+        (another shape is compiled anew). Functions of three arguments get it as the third, and None for exact.
+    solve_y : callable, optional
+        ``solve_y(x)``, the minimiser of g.
+    project_x : callable, optional
+        ``project_x(x)``, the allowed x nearest to x.
+
+    Returns
+    -------
+    BilevelProblem
+        With `f`, `g`, `grad_f`, `grad_g`, `grad_gx`, `hvp`, `cvp`, and those of the optional oracles that were given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a dimension is below 1, f or g does not return one number in float64, or neither takes the sample.
+    ImportError
+        If JAX is not installed.
+
+    Notes
+    -----
+    Statement: the derivatives are those of the functions, up to rounding, by the rules of JAX; `check_problem` compares
+    them with finite differences. Cost: a product with H or C is a small multiple of one evaluation of g, plus some
+    twenty microseconds for the call.
+
+    Examples
+    --------
+    >>> import jax.numpy as jnp
+    >>> problem = from_jax(
+    ...     lambda x, y: jnp.sum((y - 1.0) ** 2), lambda x, y: jnp.sum((y - x[0]) ** 2), dim_x=1, dim_y=2
+    ... )
+    >>> problem.cvp(np.ones(1), np.zeros(2), np.array([1.0, 2.0])).tolist()
+    [-6.0]
+    """
+    dim_x, dim_y = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
+    upper, lower = of_three(f, g, sample)
+    jax = autodiff_package("jax", "jax")
+    _require_numbers(jax, {"f": upper, "g": lower}, dim_x, dim_y)
+    f_value, g_value, grad_f, grad_g, grad_gx, hvp, cvp = (
+        _compiled(jax, function) for function in _derivatives(jax, upper, lower)
+    )
+    problem: BilevelProblem = namespace(
+        dim_x=dim_x,
+        dim_y=dim_y,
+        f=lambda x, y, s=None: float(f_value(x, y, s)),
+        g=lambda x, y, s=None: float(g_value(x, y, s)),
+        grad_f=lambda x, y, s=None: grad_f(x, y, s),
+        grad_g=lambda x, y, s=None: grad_g(x, y, s),
+        grad_gx=lambda x, y, s=None: grad_gx(x, y, s),
+        hvp=lambda x, y, v, s=None: hvp(x, y, v, s),
+        cvp=lambda x, y, v, s=None: cvp(x, y, v, s),
+        sample=sample,
+        solve_y=solve_y,
+        project_x=project_x,
+    )
+    return problem
+
+
+def _derivatives(jax: Any, upper: Callable[..., Any], lower: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
+    """f, g, grad_f, grad_g, grad_gx, hvp and cvp, of JAX arrays."""
+    slope = jax.grad(lower, argnums=1)
+
+    def _hvp(x: Any, y: Any, v: Any, s: Any) -> Any:
+        return jax.jvp(lambda t: slope(x, t, s), (y,), (v,))[1]
+
+    def _cvp(x: Any, y: Any, v: Any, s: Any) -> Any:
+        return jax.grad(lambda t: jax.numpy.vdot(slope(t, y, s), v))(x)
+
+    return upper, lower, jax.grad(upper, argnums=(0, 1)), slope, jax.grad(lower, argnums=0), _hvp, _cvp
+
+
+def _compiled(jax: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    fast = jax.jit(function)
+
+    def call(*arguments: Any) -> Any:
+        with _float64(jax):
+            returned = fast(*(np.asarray(t, dtype=np.float64) for t in arguments[:-1]), arguments[-1])
+            return jax.tree.map(np.array, returned)  # copies: what JAX returns is read-only
+
+    return call
+
+
+def _float64(jax: Any) -> Any:
+    """A context in which JAX computes in float64."""
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(True)
+    return importlib.import_module("jax.experimental").enable_x64()
+
+
+def _require_numbers(jax: Any, functions: dict[str, Callable[..., Any]], dim_x: int, dim_y: int) -> None:
+    """f and g return one number in float64, for what they do without a sample."""
+    for name, function in functions.items():
+        with _float64(jax):
+            made = jax.eval_shape(
+                lambda x, y, function=function: function(x, y, None), np.zeros(dim_x), np.zeros(dim_y)
+            )
+        if getattr(made, "shape", None) != () or made.dtype != np.float64:
+            raise TypeError(
+                f"{name} must return one number in float64, got {made}: reduce it to a scalar, and cast nothing to "
+                "float32"
+            )
+
+
+def of_three(
+    f: Callable[..., Any], g: Callable[..., Any], sample: Any
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Both functions as functions of (x, y, sample).
+
+    Parameters
+    ----------
+    f : callable
+        Of two or three arguments.
+    g : callable
+        Of two or three arguments.
+    sample : callable or None
+        What draws the third.
+
+    Returns
+    -------
+    (callable, callable)
+        Those of two arguments leave the sample unused.
+
+    Raises
+    ------
+    TypeError
+        If there is a sample and neither takes it, or one takes neither two nor three arguments.
+
+    Examples
+    --------
+    >>> of_three(lambda x, y: x + y, lambda x, y, s: s, None)[0](1, 2, None)
+    3
+    """
+    taken = []
+    for name, function in (("f", f), ("g", g)):
+        if not callable(function):
+            raise TypeError(f"{name} must be a function, got {type(function).__name__}")
+        kinds = [p.kind for p in inspect.signature(function).parameters.values()]
+        count = sum(
+            kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds
+        )
+        if count not in (2, 3):
+            raise TypeError(f"{name} must take (x, y) or (x, y, sample), got {count} arguments")
+        taken.append(count == 3)
+    if sample is not None and not any(taken):
+        raise TypeError("sample must come with an f or g that takes (x, y, sample), and neither does")
+    upper, lower = (
+        function if three else lambda x, y, s, function=function: function(x, y)
+        for function, three in zip((f, g), taken, strict=True)
+    )
+    return upper, lower
+
+
+def namespace(**oracles: Any) -> Any:
+    """A problem with the oracles that are not None.
+
+    Parameters
+    ----------
+    **oracles : object
+        By name.
+
+    Returns
+    -------
+    SimpleNamespace
+        So that asking whether it has an oracle gives the right answer.
+
+    Examples
+    --------
+    >>> hasattr(namespace(dim_x=1, sample=None), "sample")
+    False
+    """
+    return SimpleNamespace(**{name: oracle for name, oracle in oracles.items() if oracle is not None})
+
+
+def autodiff_package(module: str, extra: str) -> Any:
+    """An optional package, imported when it is first needed.
+
+    Parameters
+    ----------
+    module : str
+        Its import name.
+    extra : str
+        The extra that brings it.
+
+    Returns
+    -------
+    module
+        Untyped.
+
+    Raises
+    ------
+    ImportError
+        Saying what to install.
+
+    Examples
+    --------
+    >>> autodiff_package("no_such_gradients", "jax")
+    Traceback (most recent call last):
+    ...
+    ImportError: this needs no_such_gradients: pip install 'pessimism[jax]'
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(f"this needs {module}: pip install 'pessimism[{extra}]'") from error

@@ -1,0 +1,158 @@
+r"""Two PyTorch functions become a bilevel problem: its oracles are their derivatives.
+
+=============  ==========================================================================================
+oracle         in PyTorch
+=============  ==========================================================================================
+``grad_f``     ``autograd.grad(f, (x, y))``
+``grad_g``     ``autograd.grad(g, y)``
+``grad_gx``    ``autograd.grad(g, x)``
+``hvp``        ``autograd.grad`` in y of ``dot(grad_g, v)``: H is symmetric
+``cvp``        ``autograd.grad`` in x of ``dot(grad_g, v)``
+=============  ==========================================================================================
+
+Every call makes new tensors in float64 on the CPU, without touching the `.grad` of anything, and returns NumPy arrays
+of its own; tensors that f and g hold should be in float64 too. Derivatives of what a function does not depend on are 0.
+
+The derivatives are not among what the tests of this package run: compare them with finite differences by
+`check_problem`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pessimism import _check
+from pessimism._draw import Floats
+from pessimism.bilevel.problem import BilevelProblem
+from pessimism.interop.jax_problem import autodiff_package, namespace, of_three
+
+
+def from_torch(
+    f: Callable[..., Any],
+    g: Callable[..., Any],
+    dim_x: int,
+    dim_y: int,
+    *,
+    sample: Callable[[np.random.Generator, str], Any] | None = None,
+    solve_y: Callable[[Floats], Floats] | None = None,
+    project_x: Callable[[Floats], Floats] | None = None,
+) -> BilevelProblem:
+    r"""A bilevel problem from its two functions.
+
+    Parameters
+    ----------
+    f : callable
+        Upper level: ``f(x, y)`` or ``f(x, y, sample)`` of float64 tensors, a tensor of one number.
+    g : callable
+        Lower level, the same; strongly convex in y and twice differentiable.
+    dim_x : int
+        Entries of x.
+    dim_y : int
+        Entries of y.
+    sample : callable, optional
+        ``sample(rng, level)``, with level "f" or "g": a handle, such as an array of row indices. Functions of three
+        arguments get it as the third, and None for exact.
+    solve_y : callable, optional
+        ``solve_y(x)``, the minimiser of g, of NumPy arrays.
+    project_x : callable, optional
+        ``project_x(x)``, the allowed x nearest to x, of NumPy arrays.
+
+    Returns
+    -------
+    BilevelProblem
+        With `f`, `g`, `grad_f`, `grad_g`, `grad_gx`, `hvp`, `cvp`, and those of the optional oracles that were given.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a dimension is below 1, a function takes other arguments, or neither takes the sample. At a call: if f or g
+        does not return one number in float64.
+    ImportError
+        If PyTorch is not installed.
+
+    Notes
+    -----
+    Statement: the derivatives are those of the functions, up to rounding, by the rules of PyTorch. Cost: a product
+    with H or C is a small multiple of one evaluation of g.
+
+    Examples
+    --------
+    >>> from_torch(lambda x, y: (y**2).sum(), lambda x, y: ((y - x) ** 2).sum(), 0, 1)
+    Traceback (most recent call last):
+    ...
+    ValueError: dim_x must be a whole number in [1, 2**53], got 0
+    """
+    dim_x, dim_y = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
+    upper, lower = of_three(f, g, sample)
+    torch = autodiff_package("torch", "torch")
+    autodiff = _Autodiff(torch, upper, lower)
+    oracles = {name: getattr(autodiff, name) for name in ("f", "g", "grad_f", "grad_g", "grad_gx", "hvp", "cvp")}
+    optional = {"sample": sample, "solve_y": solve_y, "project_x": project_x}
+    problem: BilevelProblem = namespace(dim_x=dim_x, dim_y=dim_y, **oracles, **optional)
+    return problem
+
+
+class _Autodiff:
+    """The oracles, each in float64 on tensors of its own."""
+
+    def __init__(self, torch: Any, upper: Callable[..., Any], lower: Callable[..., Any]) -> None:
+        self.torch, self.upper, self.lower = torch, upper, lower
+
+    def f(self, x: Floats, y: Floats, s: Any = None) -> float:
+        return float(self._value("f", self.upper, *self._variables(x, y), s).detach())
+
+    def g(self, x: Floats, y: Floats, s: Any = None) -> float:
+        return float(self._value("g", self.lower, *self._variables(x, y), s).detach())
+
+    def grad_f(self, x: Floats, y: Floats, s: Any = None) -> tuple[Floats, Floats]:
+        at = self._variables(x, y)
+        gx, gy = self._derivative(self._value("f", self.upper, *at, s), at)
+        return self._array(gx), self._array(gy)
+
+    def grad_g(self, x: Floats, y: Floats, s: Any = None) -> Floats:
+        at = self._variables(x, y)
+        return self._array(self._derivative(self._value("g", self.lower, *at, s), at[1:])[0])
+
+    def grad_gx(self, x: Floats, y: Floats, s: Any = None) -> Floats:
+        at = self._variables(x, y)
+        return self._array(self._derivative(self._value("g", self.lower, *at, s), at[:1])[0])
+
+    def hvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
+        at = self._variables(x, y)
+        return self._array(self._derivative(self._along(at, v, s), at[1:])[0])
+
+    def cvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
+        at = self._variables(x, y)
+        return self._array(self._derivative(self._along(at, v, s), at[:1])[0])
+
+    def _along(self, at: tuple[Any, Any], v: Floats, s: Any) -> Any:
+        """The slope of g in y along v, still differentiable."""
+        with self.torch.enable_grad():
+            slope = self._derivative(self._value("g", self.lower, *at, s), at[1:], again=True)[0]
+            return self.torch.dot(slope, self.torch.tensor(v, dtype=self.torch.float64))
+
+    def _variables(self, x: Floats, y: Floats) -> tuple[Any, Any]:
+        double = self.torch.float64
+        return (
+            self.torch.tensor(x, dtype=double, requires_grad=True),
+            self.torch.tensor(y, dtype=double, requires_grad=True),
+        )
+
+    def _value(self, name: str, function: Callable[..., Any], x: Any, y: Any, s: Any) -> Any:
+        with self.torch.enable_grad():
+            value = function(x, y, s)
+        if not isinstance(value, self.torch.Tensor) or value.numel() != 1 or value.dtype != self.torch.float64:
+            got = f"{value.dtype} of shape {tuple(value.shape)}" if hasattr(value, "dtype") else type(value).__name__
+            raise TypeError(f"{name} must return a tensor of one number in float64, got {got}")
+        return value.reshape(())
+
+    def _derivative(self, value: Any, variables: tuple[Any, ...], again: bool = False) -> list[Any]:
+        """Gradients; zeros for what the value does not depend on, of which PyTorch keeps no trace at all."""
+        if not value.requires_grad:
+            return [self.torch.zeros_like(t) for t in variables]
+        found = self.torch.autograd.grad(value, variables, create_graph=again, allow_unused=True)
+        return [self.torch.zeros_like(t) if d is None else d for t, d in zip(variables, found, strict=True)]
+
+    def _array(self, tensor: Any) -> Floats:
+        return np.array(tensor.detach().cpu().numpy(), dtype=np.float64)

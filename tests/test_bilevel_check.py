@@ -1,0 +1,494 @@
+"""`check_problem`: a correct problem passes, and every planted fault is named by a sentence of its own."""
+
+import numpy as np
+import pytest
+
+from pessimism.bilevel._differences import compare
+from pessimism.bilevel.check import ProblemError, check_problem
+from pessimism.bilevel.problem import OracleError
+
+
+class Model:
+    """Nonlinear in both levels, with samples: every derivative changes with x and y.
+
+    g = mean_i (a_i.y - b_i.x)^2 / 2 + e^{x_0} |y|^2 / 2 + sum y^4 / 4,
+    f = mean_i (a_i.y - 1)^2 / 2 + sum cosh x + x_0 y_0.
+    """
+
+    def __init__(self, dim_x=2, dim_y=3, n=20):
+        rng = np.random.default_rng(0)
+        self.dim_x, self.dim_y, self.n = dim_x, dim_y, n
+        self.a, self.b = rng.normal(size=(n, dim_y)), rng.normal(size=(n, dim_x))
+
+    def rows(self, s):
+        s = np.arange(self.n) if s is None else s
+        return self.a[s], self.b[s]
+
+    def sample(self, rng, level):
+        return rng.integers(self.n, size=5)
+
+    def f(self, x, y, s=None):
+        a, _ = self.rows(s)
+        return ((a @ y - 1) ** 2).mean() / 2 + np.cosh(x).sum() + x[0] * y[0]
+
+    def g(self, x, y, s=None):
+        a, b = self.rows(s)
+        return ((a @ y - b @ x) ** 2).mean() / 2 + np.exp(x[0]) * y @ y / 2 + (y**4).sum() / 4
+
+    def grad_f(self, x, y, s=None):
+        a, _ = self.rows(s)
+        gx, gy = np.sinh(x), a.T @ (a @ y - 1) / len(a)
+        gx[0] += y[0]
+        gy[0] += x[0]
+        return gx, gy
+
+    def grad_g(self, x, y, s=None):
+        a, b = self.rows(s)
+        return a.T @ (a @ y - b @ x) / len(a) + np.exp(x[0]) * y + y**3
+
+    def grad_gx(self, x, y, s=None):
+        a, b = self.rows(s)
+        gx = -b.T @ (a @ y - b @ x) / len(a)
+        gx[0] += np.exp(x[0]) * y @ y / 2
+        return gx
+
+    def hvp(self, x, y, v, s=None):
+        a, _ = self.rows(s)
+        return a.T @ (a @ v) / len(a) + np.exp(x[0]) * v + 3 * y**2 * v
+
+    def cvp(self, x, y, v, s=None):
+        a, b = self.rows(s)
+        out = -b.T @ (a @ v) / len(a)
+        out[0] += np.exp(x[0]) * y @ v
+        return out
+
+    def cross(self, x, y):
+        return np.array([self.cvp(x, y, v) for v in np.eye(self.dim_y)]).T
+
+    def solve_y(self, x):
+        y = np.zeros(self.dim_y)
+        for _ in range(40):
+            y = y - np.linalg.solve([self.hvp(x, y, v) for v in np.eye(self.dim_y)], self.grad_g(x, y))
+        return y
+
+
+def at(problem):
+    return np.full(problem.dim_x, 0.4), np.full(problem.dim_y, -0.3)
+
+
+@pytest.mark.parametrize(("dim_x", "dim_y"), [(1, 1), (2, 3), (4, 2), (3, 3), (1, 60)])
+def test_a_correct_problem_passes(dim_x, dim_y):
+    problem = Model(dim_x, dim_y)
+    x, y = at(problem)
+    report = check_problem(problem, x, y)
+    errors = (report.grad_f_x, report.grad_f_y, report.grad_g, report.grad_gx, report.hvp, report.cvp, report.samples)
+    assert all(0 < error < 1e-6 for error in errors)  # truncation and rounding leave 1e-8 or so
+    assert report.symmetry < 1e-12
+    assert report.solve_y < 1e-12
+    assert report.verdict.startswith("every oracle passed: the largest relative error is ")
+
+
+@pytest.mark.parametrize("start", [0.0, 3.0, -5.0])
+def test_it_passes_wherever_it_stands(start):
+    problem = Model(2, 3)
+    x = np.full(2, start)
+    check_problem(problem, x, problem.solve_y(x))
+    check_problem(problem, x, np.zeros(3), rng=1)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_it_passes_in_other_units(scale):
+    class Scaled(Model):
+        def f(self, *a):
+            return scale * super().f(*a)
+
+        def g(self, *a):
+            return scale * super().g(*a)
+
+        def grad_f(self, *a):
+            return tuple(scale * part for part in super().grad_f(*a))
+
+        def grad_g(self, *a):
+            return scale * super().grad_g(*a)
+
+        def grad_gx(self, *a):
+            return scale * super().grad_gx(*a)
+
+        def hvp(self, *a):
+            return scale * super().hvp(*a)
+
+        def cvp(self, *a):
+            return scale * super().cvp(*a)
+
+    check_problem(Scaled(), *at(Scaled()))
+
+
+def test_the_curvature_is_the_smallest_eigenvalue():
+    class Constant(Model):  # no y^4, no e^x
+        def __init__(self, dim_y):
+            super().__init__(2, dim_y, n=200)
+
+        sample = solve_y = f = g = grad_gx = None
+
+        def grad_g(self, x, y, s=None):
+            return self.a.T @ (self.a @ y - self.b @ x)
+
+        def hvp(self, x, y, v, s=None):
+            return self.a.T @ (self.a @ v)
+
+        def cvp(self, x, y, v, s=None):
+            return -self.b.T @ (self.a @ v)
+
+    for dim_y, slack in ((3, 1e-10), (40, 1e-10), (90, 0.05)):  # beyond 40 an estimate from above
+        problem = Constant(dim_y)
+        smallest = np.linalg.eigvalsh(problem.a.T @ problem.a)[0]
+        found = check_problem(problem, *at(problem)).curvature
+        assert smallest * (1 - 1e-10) <= found <= smallest * (1 + slack)
+
+
+def test_without_values_the_verdict_says_what_was_not_tested():
+    problem = Model()
+    problem.f = problem.g = problem.solve_y = problem.sample = None
+    report = check_problem(problem, *at(problem))
+    assert (report.grad_f_x, report.grad_f_y, report.grad_g, report.solve_y, report.samples) == (None,) * 5
+    assert report.grad_gx < 1e-6
+    assert report.verdict.endswith("without f, grad_f is tested less; without g, grad_g is tested less")
+
+
+def test_no_coupling_is_no_fault():
+    class Uncoupled(Model):
+        sample = None
+
+        def g(self, x, y, s=None):
+            return y @ y / 2
+
+        def grad_g(self, x, y, s=None):
+            return 1.0 * y
+
+        def grad_gx(self, x, y, s=None):
+            return np.zeros(2)
+
+        def hvp(self, x, y, v, s=None):
+            return 1.0 * v
+
+        def cvp(self, x, y, v, s=None):
+            return np.zeros(2)
+
+        def solve_y(self, x):
+            return np.zeros(3)
+
+    check_problem(Uncoupled(), *at(Uncoupled()))
+
+
+# Planted faults. Each is (name of the oracle, what replaces it, sentence); `m` is the correct problem.
+
+
+def sample_less(m, **oracles):
+    return {"sample": None, **oracles}
+
+
+def kinked(m):
+    """The norm of y where its square is meant, derived without a mistake."""
+
+    def g(x, y, s=None):
+        return m.g(x, y, s) + 0.1 * np.linalg.norm(y)
+
+    def grad_g(x, y, s=None):
+        return m.grad_g(x, y, s) + 0.1 * y / np.linalg.norm(y)
+
+    def hvp(x, y, v, s=None):
+        r = np.linalg.norm(y)
+        return m.hvp(x, y, v, s) + 0.1 * (v / r - y * (y @ v) / r**3)
+
+    return {"g": g, "grad_g": grad_g, "hvp": hvp, "solve_y": None}
+
+
+def concave(m):
+    """g - 20 |y|^2 / 2, derived without a mistake."""
+    return {
+        "g": lambda x, y, s=None: m.g(x, y, s) - 10 * y @ y,
+        "grad_g": lambda x, y, s=None: m.grad_g(x, y, s) - 20 * y,
+        "hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s) - 20 * v,
+    }
+
+
+def saddle(m):
+    """g - 5 y_0^2, derived without a mistake: it increases along most directions."""
+    e = np.eye(m.dim_y)[0]
+    return {
+        "g": lambda x, y, s=None: m.g(x, y, s) + 20 * (y @ y - y[0] ** 2) - 2.5 * y[0] ** 2,
+        "grad_g": lambda x, y, s=None: m.grad_g(x, y, s) + 40 * (y - e * y[0]) - 5 * e * y[0],
+        "hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s) + 40 * (v - e * v[0]) - 5 * e * v[0],
+    }
+
+
+def flat(m):
+    """g that ignores the sum of y, derived without a mistake: convex, but not strongly."""
+    p = np.eye(m.dim_y) - 1 / m.dim_y
+    return {
+        "g": lambda x, y, s=None: m.g(x, p @ y, s),
+        "grad_g": lambda x, y, s=None: p @ m.grad_g(x, p @ y, s),
+        "hvp": lambda x, y, v, s=None: p @ m.hvp(x, p @ y, p @ v, s),
+    }
+
+
+def rotated(m):
+    """A field that is no gradient, with its true derivative."""
+    turn = np.diag(np.ones(m.dim_y - 1), 1) - np.diag(np.ones(m.dim_y - 1), -1)
+    return {
+        "g": None,
+        "grad_g": lambda x, y, s=None: m.grad_g(x, y, s) + turn @ y,
+        "hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s) + turn @ v,
+    }
+
+
+def buffered(m):
+    out = np.empty(m.dim_y)
+
+    def grad_g(x, y, s=None):
+        out[:] = m.grad_g(x, y, s)
+        return out
+
+    return {"grad_g": grad_g}
+
+
+def overwriting(m):
+    def grad_g(x, y, s=None):
+        value = m.grad_g(x, y, s)
+        y -= 0.1 * value
+        return value
+
+    return {"grad_g": grad_g}
+
+
+def noisy(m):
+    rng = np.random.default_rng(0)
+
+    def grad_g(x, y, s=None):
+        return m.grad_g(x, y, s) + (0.0 if s is None else 1e-3 * rng.normal(size=m.dim_y))
+
+    return {"grad_g": grad_g}
+
+
+def forgetful(m):
+    rng = np.random.default_rng(0)
+    return {"sample": lambda _, level: rng.integers(m.n, size=5)}
+
+
+def raising(m):
+    def hvp(x, y, v, s=None):
+        raise RuntimeError("out of memory")
+
+    return {"hvp": hvp}
+
+
+def broken(m, oracle, bad):
+    good = getattr(m, oracle)
+
+    def call(*arguments):
+        result = np.array(good(*arguments), dtype=float)
+        result[-1] = bad
+        return result
+
+    return {oracle: call}
+
+
+def swapped(m):
+    return {"grad_f": lambda x, y, s=None: m.grad_f(x, y, s)[::-1]}
+
+
+def other_rows(m, oracle):
+    """Right when exact, but a sample of its own."""
+    good = getattr(m, oracle)
+
+    def call(*arguments):
+        *point, s = (*arguments, None)[: 4 if oracle in ("hvp", "cvp") else 3]
+        return good(*point, None if s is None else (s + 1) % m.n)
+
+    return {oracle: call}
+
+
+FAULTS = {
+    "sign of grad_f in x": (
+        lambda m: {"grad_f": lambda x, y, s=None: (-m.grad_f(x, y, s)[0], m.grad_f(x, y, s)[1])},
+        "grad_f in x has the wrong sign: it is minus the gradient of f in x",
+    ),
+    "sign of grad_f in y": (
+        lambda m: {"grad_f": lambda x, y, s=None: (m.grad_f(x, y, s)[0], -m.grad_f(x, y, s)[1])},
+        "grad_f in y has the wrong sign: it is minus the gradient of f in y",
+    ),
+    "grad_f in x dropped": (
+        lambda m: {"grad_f": lambda x, y, s=None: (0 * x, m.grad_f(x, y, s)[1])},
+        "grad_f in x is 0, but the gradient of f in x is not",
+    ),
+    "grad_f in y wrong": (
+        lambda m: {"grad_f": lambda x, y, s=None: (m.grad_f(x, y, s)[0], m.grad_f(x, y, s)[1] + y**2)},
+        "grad_f in y is not the gradient of f in y",
+    ),
+    "halves of grad_f swapped": (swapped, "grad_f returns its halves in the wrong order: the gradient in x"),
+    "grad_f without a pair": (
+        lambda m: {"grad_f": lambda x, y, s=None: m.grad_f(x, y, s)[0]},
+        "grad_f must return a pair of gradients",
+    ),
+    "sign of grad_g": (
+        lambda m: {"grad_g": lambda x, y, s=None: -m.grad_g(x, y, s)},
+        "grad_g has the wrong sign: it is minus the gradient of g in y",
+    ),
+    "sign of grad_g without g": (
+        lambda m: {"g": None, "grad_g": lambda x, y, s=None: -m.grad_g(x, y, s)},
+        "grad_g decreases along a direction: g is not strongly convex in y, unless grad_g has the wrong sign",
+    ),
+    "factor of grad_g": (
+        lambda m: {"grad_g": lambda x, y, s=None: 2 * m.grad_g(x, y, s)},
+        r"grad_g is 2 times the gradient of g in y",
+    ),
+    "grad_g without a term": (
+        lambda m: {"grad_g": lambda x, y, s=None: m.grad_g(x, y, s) - y**3},
+        "grad_g is not the gradient of g in y",
+    ),
+    "grad_g no gradient": (
+        rotated,
+        "hvp is not symmetric.*, and yet it is the derivative of grad_g in y: grad_g is no",
+    ),
+    "kink": (kinked, "grad_g jumps by 0.2 at y = 0: g has a kink there, like a norm where its square is meant"),
+    "concave": (concave, r"grad_g decreases along a direction: g is not strongly convex in y$"),
+    "saddle": (saddle, "g is not strongly convex in y: hvp has the eigenvalue -[1-9]"),
+    "flat": (flat, r"g is not strongly convex in y: hvp has the eigenvalue -?[0-9.]+e-[0-9]+$"),
+    "sign of hvp": (
+        lambda m: {"hvp": lambda x, y, v, s=None: -m.hvp(x, y, v, s)},
+        "hvp has the wrong sign: it is minus the derivative of grad_g in y",
+    ),
+    "factor of hvp": (
+        lambda m: {"hvp": lambda x, y, v, s=None: 0.5 * m.hvp(x, y, v, s)},
+        "hvp is 0.5 times the derivative of grad_g in y",
+    ),
+    "damped hvp": (
+        lambda m: {"hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s) + 0.25 * v},
+        "hvp adds 0.25 v: damping is an option of hypergradient",
+    ),
+    "hvp without a term": (
+        lambda m: {"hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s) - 3 * y**2 * v},
+        "hvp is not the derivative of grad_g in y",
+    ),
+    "asymmetric hvp": (
+        lambda m: {"hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s) + 0.1 * np.roll(v, 1)},
+        r"hvp is not symmetric: <w, Hv> and <v, Hw> differ \(relative error [0-9.e-]+\)$",
+    ),
+    "nonlinear hvp": (
+        lambda m: {"hvp": lambda x, y, v, s=None: m.hvp(x, y, v / np.linalg.norm(v), s)},
+        "hvp is not linear in v",
+    ),
+    "sign of cvp": (
+        lambda m: {"cvp": lambda x, y, v, s=None: -m.cvp(x, y, v, s)},
+        "cvp has the wrong sign: it is minus the derivative of <grad_g, v> in x",
+    ),
+    "factor of cvp": (
+        lambda m: {"cvp": lambda x, y, v, s=None: m.cvp(x, y, v, s) / m.n},
+        "cvp is 0.05 times the derivative of <grad_g, v> in x",
+    ),
+    "transposed cvp": (
+        lambda m: {"cvp": lambda x, y, v, s=None: m.cross(x, y).T @ v},
+        "cvp is transposed: it must",
+    ),
+    "affine cvp": (
+        lambda m: {"cvp": lambda x, y, v, s=None: m.cvp(x, y, v, s) + 1.0},
+        "cvp is not linear in v",
+    ),
+    "cvp without a term": (
+        lambda m: {"cvp": lambda x, y, v, s=None: m.cvp(x, y, v, s) - np.exp(x[0]) * np.eye(m.dim_x)[0] * (y @ v)},
+        "cvp is not the derivative of <grad_g, v> in x",
+    ),
+    "sign of grad_gx": (
+        lambda m: {"grad_gx": lambda x, y, s=None: -m.grad_gx(x, y, s)},
+        "grad_gx has the wrong sign: it is minus the gradient of g in x",
+    ),
+    "grad_gx without g": (
+        lambda m: {"g": None, "grad_gx": lambda x, y, s=None: -m.grad_gx(x, y, s)},
+        "grad_gx has another derivative in y than cvp says",
+    ),
+    "solve_y": (
+        lambda m: {"solve_y": lambda x: m.solve_y(x) + 1e-4},
+        "solve_y does not minimise g",
+    ),
+    "nan": (lambda m: broken(m, "hvp", np.nan), "hvp must return finite numbers, got nan"),
+    "infinity": (lambda m: broken(m, "cvp", np.inf), "cvp must return finite numbers, got inf"),
+    "shape": (
+        lambda m: {"grad_g": lambda x, y, s=None: m.grad_g(x, y, s)[:, None]},
+        r"grad_g must return . numbers, got shape \(., 1\)",
+    ),
+    "value": (lambda m: {"g": lambda x, y, s=None: m.grad_g(x, y)}, "g must return one finite number"),
+    "float32": (
+        lambda m: {"hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s).astype(np.float32)},
+        "hvp computes in float32: float64 is needed",
+    ),
+    "exception": (raising, "hvp raised RuntimeError: out of memory"),
+    "buffer": (buffered, "grad_g returns the same memory at every call"),
+    "mutation": (overwriting, "grad_g writes into the arrays it is given"),
+    "chance outside the handle": (noisy, "grad_g returns two values for one sample handle"),
+    "chance outside rng": (forgetful, "sample draws two handles from one state of rng"),
+    "rows of hvp": (
+        lambda m: other_rows(m, "hvp"),
+        "hvp is not the derivative of grad_g in y on one sample .*: with one handle all oracles of a level",
+    ),
+    "rows of cvp": (
+        lambda m: other_rows(m, "cvp"),
+        "cvp is not the derivative of <grad_g, v> in x on one sample .*: with one handle",
+    ),
+    "rows of grad_f": (lambda m: other_rows(m, "grad_f"), "grad_f in y is not the gradient of f in y .* on one sample"),
+}
+
+
+@pytest.mark.parametrize("dims", [(2, 3), (3, 3)], ids=["dx < dy", "dx = dy"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_named(fault, dims):
+    plant, sentence = FAULTS[fault]
+    wrong = Model(*dims)
+    for name, oracle in plant(Model(*dims)).items():
+        setattr(wrong, name, oracle)
+    with pytest.raises(ProblemError, match=f"^{sentence}"):
+        check_problem(wrong, *at(wrong))
+
+
+@pytest.mark.parametrize("fault", ["sign of hvp", "factor of grad_g", "sign of cvp", "kink", "damped hvp"])
+def test_faults_are_named_in_one_dimension(fault):
+    plant, sentence = FAULTS[fault]
+    wrong = Model(1, 1)
+    for name, oracle in plant(Model(1, 1)).items():
+        setattr(wrong, name, oracle)
+    if fault == "damped hvp":  # where everything is a multiple of everything
+        sentence = "hvp (adds|is)"
+    with pytest.raises(ProblemError, match=f"^{sentence}"):
+        check_problem(wrong, *at(wrong))
+
+
+def test_every_fault_has_a_sentence_of_its_own():
+    sentences = [sentence for _, sentence in FAULTS.values()]
+    assert len(set(sentences)) == len(sentences) >= 12
+
+
+def test_a_wrong_problem_is_an_assertion_that_failed_and_keeps_its_cause():
+    wrong = Model()
+    wrong.hvp = lambda x, y, v, s=None: v[:2]
+    with pytest.raises(AssertionError, match=r"hvp must return 3 numbers, got shape \(2,\)") as caught:
+        check_problem(wrong, *at(wrong))
+    assert isinstance(caught.value.__cause__, OracleError)
+
+
+def test_one_wrong_case_is_enough():
+    x, u = np.ones(2), np.array([0.6, 0.8])
+    right, wrong = (lambda t: t**2, x, u, 2 * u), (lambda t: t**2, x, u, 3 * u)
+    assert compare([right, right]).error < 1e-9
+    for cases in ([wrong, right], [right, wrong]):
+        # the allowance for rounding, 32 eps |f| / h over the tolerance of 1e-4, takes off some 1e-5 at h = 1e-5
+        assert compare(cases).error == pytest.approx(1 / 3, rel=1e-5)
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match=r"x must have shape \(2,\), got \(3,\)"):
+        check_problem(Model(), np.zeros(3), np.zeros(3))
+    with pytest.raises(ValueError, match=r"y\[1\] must be finite"):
+        check_problem(Model(), np.zeros(2), [0.0, np.nan, 0.0])
+    bare = Model()
+    bare.hvp = None
+    with pytest.raises(TypeError, match="must have the oracle hvp, which check_problem needs"):
+        check_problem(bare, np.zeros(2), np.zeros(3))

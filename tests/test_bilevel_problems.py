@@ -1,0 +1,515 @@
+"""Built-in bilevel problems: oracles against the plain formulas, closed forms, invariances, bad input."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from pessimism.bilevel.problems import (
+    Cosh,
+    HyperCleaning,
+    HyperRepresentation,
+    PessimismTuning,
+    Quadratic,
+    Quartic,
+    Ridge,
+    _cleaning_kernels,
+    _least_squares_kernels,
+    _quadratic_kernels,
+    _tuning_kernels,
+    cleaning,
+)
+from pessimism.bilevel.problems._signature import ORACLE
+from tests.reference import bilevel as plain
+
+SMALL = {"n_samples": 6, "batch": 3}
+NOISY = {"noise": 0.3, "curvature_noise": 0.4, **SMALL}
+PROBLEMS = {
+    "quadratic": lambda: Quadratic.random(3, 2, **NOISY, rng=1),
+    "quadratic, one by one": lambda: Quadratic.random(1, 1, **NOISY, rng=2),
+    "cosh": lambda: Cosh.random(2, 3, **NOISY, rng=3),
+    "cosh, one by one": lambda: Cosh.random(1, 1, **NOISY, rng=4),
+    "quartic": lambda: Quartic.random(2, 4, **NOISY, rng=5),
+    "ridge": lambda: Ridge.random(7, 5, dim=3, rho=0.2, batch=3, rng=6),
+    "ridge, one penalty": lambda: Ridge.random(7, 5, dim=3, rho=0.2, per_coordinate=False, batch=3, rng=7),
+    "ridge, one by one": lambda: Ridge.random(4, 1, dim=1, batch=2, rng=8),
+    "representation": lambda: HyperRepresentation.random(7, 5, dim=3, width=2, batch=3, rng=9),
+    "representation, one by one": lambda: HyperRepresentation.random(4, 3, dim=1, width=1, batch=2, rng=10),
+    "cleaning": lambda: HyperCleaning.random(6, 4, dim=2, damping=0.1, rho=0.2, batch=3, rng=11),
+    "cleaning, one by one": lambda: HyperCleaning.random(1, 1, dim=1, flipped=0.0, rng=12),
+    "tuning": lambda: PessimismTuning.random(4, 40, rho=0.1, rng=13),
+    "tuning, one arm": lambda: PessimismTuning.random(1, 5, rho=0.1, rng=14),
+}
+every_problem = pytest.mark.parametrize("make", PROBLEMS.values(), ids=PROBLEMS)
+
+
+def points(problem, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=problem.dim_x), rng.normal(size=problem.dim_y), rng.normal(size=problem.dim_y)
+
+
+def near(expected, rel=1e-12):
+    return pytest.approx(expected, rel=rel, abs=rel * (1 + np.abs(expected).max()))
+
+
+# Oracles
+
+
+@every_problem
+@pytest.mark.parametrize("sampled", [False, True])
+def test_oracles_are_derivatives_of_the_plain_formulas(make, sampled):
+    """Also of every sample: its four oracles belong to one function."""
+    problem = make()
+    x, y, v = points(problem)
+    s_f, s_g = (problem.sample(5, level) if sampled else None for level in ("f", "g"))
+    gx, gy, lower_x, lower_y, hessian, mixed = plain.derivatives(problem, x, y, s_f, s_g)
+    found_x, found_y = problem.grad_f(x, y, s_f)
+    assert found_x == near(gx)
+    assert found_y == near(gy)
+    assert problem.grad_gx(x, y, s_g) == near(lower_x)
+    assert problem.grad_g(x, y, s_g) == near(lower_y)
+    assert problem.hvp(x, y, v, s_g) == near(hessian @ v, rel=1e-8)
+    assert problem.cvp(x, y, v, s_g) == near(mixed @ v, rel=1e-8)
+    f, g = plain.levels(problem)
+    assert problem.f(x, y, s_f) == near(f(x, y, s_f))
+    assert problem.g(x, y, s_g) == near(g(x, y, s_g))
+
+
+@every_problem
+def test_the_hessian_is_symmetric_and_within_its_curvature(make):
+    problem = make()
+    x, y, _ = points(problem, 1)
+    hessian = np.array([problem.hvp(x, y, e) for e in np.eye(problem.dim_y)])
+    assert hessian == near(hessian.T, rel=1e-14)
+    eigenvalues, (low, high) = np.linalg.eigvalsh(hessian), problem.curvature(x)
+    assert low * (1 - 1e-12) <= eigenvalues[0] <= eigenvalues[-1] <= high * (1 + 1e-12)
+
+
+@every_problem
+def test_the_mean_over_all_samples_is_the_exact_problem(make):
+    problem = make()
+    x, y, v = points(problem, 2)
+    for level, n, oracles in (
+        ("f", problem.n_samples_f, [lambda s: np.concatenate(problem.grad_f(x, y, s)), lambda s: problem.f(x, y, s)]),
+        (
+            "g",
+            problem.n_samples,
+            [
+                lambda s: problem.grad_g(x, y, s),
+                lambda s: problem.grad_gx(x, y, s),
+                lambda s: problem.hvp(x, y, v, s),
+                lambda s: problem.cvp(x, y, v, s),
+                lambda s: problem.g(x, y, s),
+            ],
+        ),
+    ):
+        assert problem.sample(0, level).max() < n
+        for oracle in oracles:
+            assert np.mean([oracle([i]) for i in range(n)], axis=0) == near(oracle(None))
+            assert oracle(np.arange(n)) == near(oracle([]))
+
+
+@pytest.mark.parametrize("make", [Quadratic, Cosh, Quartic])
+def test_noise_cancels_to_the_last_bit(make):
+    problem = make.random(3, 4, noise=2.0, curvature_noise=0.9, rng=0)
+    x, y, v = points(problem)
+    every = np.arange(problem.n_samples)
+    for found, exact in (
+        (problem.grad_g(x, y, every), problem.grad_g(x, y)),
+        (problem.hvp(x, y, v, every), problem.hvp(x, y, v)),
+        (np.concatenate(problem.grad_f(x, y, every)), np.concatenate(problem.grad_f(x, y))),
+    ):
+        assert np.array_equal(found, exact)
+    assert np.all(problem.table[:, 0] > -1)  # every sample is strongly convex
+    assert np.std(problem.table[:, 1:]) == pytest.approx(2.0, rel=0.1)
+    silent = make.random(3, 4, noise=0.0, curvature_noise=0.0, rng=0)
+    assert np.array_equal(silent.grad_g(x, y, [7]), silent.grad_g(x, y))
+
+
+def test_a_handle_has_the_law_it_claims():
+    """Levels of different size; one uniform a row, as the compiled loops spend."""
+    problem = Ridge.random(7, 5, dim=3, batch=2000, rng=0)
+    for level, n in (("f", 5), ("g", 7)):
+        rows = problem.sample(3, level)
+        assert (rows.dtype, rows.shape) == (np.int64, (2000,))
+        assert np.array_equal(rows, np.floor(np.random.default_rng(3).random(2000) * n))
+        assert set(rows) == set(range(n))
+
+
+EXACT = {  # only + - * / and square roots: the compiler may change nothing
+    _quadratic_kernels: ("noise", "grad_g", "hvp", "cvp", "grad_gx", "bounded_grad_f", "quadratic_grad_f",
+                         "quartic_grad_f"),
+    _least_squares_kernels: ("slope", "ridge_grad_f", "lower", "head_slope", "representation_grad_f",
+                             "representation_grad_g", "representation_hvp", "representation_cvp",
+                             "representation_grad_gx"),
+    _cleaning_kernels: ("product",),
+    _tuning_kernels: ("hvp",),
+}  # fmt: skip
+
+
+@every_problem
+@pytest.mark.parametrize("sampled", [False, True])
+def test_kernels_compiled_and_not_agree(make, sampled, monkeypatch):
+    """Bit for bit, but for exponentials, which NumPy and the compiler take from different libraries."""
+    problem = make()
+    point = points(problem, 3)
+    modules = (_quadratic_kernels, _least_squares_kernels, _cleaning_kernels, _tuning_kernels)
+    module = next(module for module in modules if problem.kernels[1] in vars(module).values())
+    handles = [problem.sample(1, level) if sampled else np.empty(0, np.int64) for level in ("f", "g")]
+
+    def run(kernels):
+        out = [np.full(problem.dim_x + problem.dim_y, 7.0) for _ in kernels]
+        for position, (kernel, written) in enumerate(zip(kernels, out, strict=True)):
+            size = (problem.dim_x + problem.dim_y, problem.dim_y, problem.dim_y, problem.dim_x, problem.dim_x)[position]
+            kernel(problem.reals, problem.sizes, *point, handles[min(position, 1)], written[:size])
+        return out
+
+    names = [next(key for key, value in vars(module).items() if value is kernel) for kernel in problem.kernels]
+    compiled = run(problem.kernels)
+    for name, value in list(vars(module).items()):
+        if hasattr(value, "py_func"):
+            assert value.nopython_signatures[0].return_type is not None
+            monkeypatch.setattr(module, name, value.py_func)  # those it calls as well
+    uncompiled = run([getattr(module, name) for name in names])
+    for name, fast, slow in zip(names, compiled, uncompiled, strict=True):
+        if name in EXACT[module]:
+            assert np.array_equal(fast, slow), name
+        else:
+            assert fast == near(slow), name
+
+
+@every_problem
+def test_oracles_are_of_one_type(make):
+    for kernel in make().kernels:
+        assert getattr(kernel, "nopython_signatures", [ORACLE]) == [ORACLE]
+
+
+# Closed forms
+
+
+@every_problem
+def test_y_star_minimises_the_lower_level(make):
+    problem = make()
+    x, y, _ = points(problem, 4)
+    best = problem.solve_y(x)
+    assert np.abs(problem.grad_g(x, best)).max() <= 1e-13 * problem.curvature(x)[1] * (1 + np.abs(best).max())
+    assert problem.g(x, best) < problem.g(x, best + 1e-3 * y)
+    assert problem.value(x) == problem.f(x, best)
+
+
+@every_problem
+def test_the_gradient_is_the_implicit_one(make):
+    """f_x - C z with H z = f_y by a dense solve of the oracles; and the slope of F by central differences."""
+    problem = make()
+    x, _, _ = points(problem, 5)
+    y = problem.solve_y(x)
+    hessian = np.array([problem.hvp(x, y, e) for e in np.eye(problem.dim_y)]).T
+    gx, gy = problem.grad_f(x, y)
+    found = problem.gradient(x)
+    assert found == near(gx - problem.cvp(x, y, np.linalg.solve(hessian, gy)), rel=1e-11)
+    assert found == near(plain.central(problem.value, x), rel=1e-8)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.5])
+@pytest.mark.parametrize(("dim_x", "dim_y"), [(1, 1), (3, 5), (4, 2)])
+def test_the_minimiser_has_no_gradient(rho, dim_x, dim_y):
+    problem = Quadratic.random(dim_x, dim_y, rho=rho, rng=dim_x)
+    best = problem.minimiser()
+    assert np.abs(problem.gradient(best)).max() <= 1e-11
+    for step in np.random.default_rng(0).normal(size=(5, dim_x)):
+        assert problem.value(best + step) >= problem.value(best) - 1e-12
+
+
+@pytest.mark.parametrize("make", [Cosh, Quartic])
+def test_zero_is_the_minimiser_when_the_target_is_what_y_does_there(make):
+    drawn = make.random(3, 4, rng=0)
+    target = np.linalg.solve(drawn.hessian, drawn.offset)
+    problem = make(drawn.hessian, drawn.coupling, drawn.offset, target)
+    assert np.abs(problem.gradient(np.zeros(3))).max() <= 1e-14
+    assert all(problem.value(x) > 0 for x in np.random.default_rng(1).normal(size=(5, 3)))
+
+
+@pytest.mark.parametrize("make", [Quadratic, Cosh, Quartic])
+@pytest.mark.parametrize("factor", [2.0, 0.37, 1e6])
+def test_the_scale_of_the_lower_level_does_not_matter(make, factor):
+    problem = make.random(3, 4, rng=2)
+    rest = (problem.rho,) if make is Quadratic else ()
+    lower = (problem.hessian, problem.coupling, problem.offset)
+    scaled = make(*(factor * part for part in lower), problem.target, *rest)
+    x, _, _ = points(problem)
+    assert scaled.solve_y(x) == near(problem.solve_y(x))
+    assert scaled.value(x) == near(problem.value(x))
+    assert scaled.gradient(x) == near(problem.gradient(x))
+
+
+def test_rotations_of_the_representation_change_nothing():
+    problem = HyperRepresentation.random(20, 10, dim=4, width=3, rng=0)
+    rng = np.random.default_rng(1)
+    w, q = rng.normal(size=(3, 4)), np.linalg.qr(rng.normal(size=(3, 3))).Q
+    turned = (q @ w).ravel()
+    assert problem.value(turned) == near(problem.value(w.ravel()))
+    assert problem.solve_y(turned) == near(q @ problem.solve_y(w.ravel()))
+    assert problem.gradient(turned).reshape(3, 4) == near(q @ problem.gradient(w.ravel()).reshape(3, 4))
+    skew = rng.normal(size=(3, 3))
+    orbit = ((skew - skew.T) @ w).ravel()  # along which F is flat
+    assert problem.gradient(w.ravel()) @ orbit == pytest.approx(0.0, abs=1e-12)
+    assert not problem.gradient(np.zeros(12)).any()
+
+
+@pytest.mark.parametrize("per_coordinate", [False, True])
+def test_ridge_solves_its_normal_equations_and_one_penalty_is_many_equal_ones(per_coordinate):
+    problem = Ridge.random(30, 10, dim=4, rho=0.0, per_coordinate=per_coordinate, rng=0)
+    x = np.full(problem.dim_x, 0.3)
+    rows = np.concatenate([problem.inputs / np.sqrt(30), np.exp(0.15) * np.eye(4)])
+    expected = np.linalg.lstsq(rows, np.concatenate([problem.outputs / np.sqrt(30), np.zeros(4)]))[0]
+    assert problem.solve_y(x) == near(expected)
+    each = Ridge(problem.inputs, problem.outputs, problem.validation_inputs, problem.validation_outputs)
+    assert problem.gradient(x).sum() == near(each.gradient(np.full(4, 0.3)).sum())
+
+
+@pytest.mark.parametrize("make", [lambda: Ridge.random(30, 10, dim=4, rng=0), PROBLEMS["representation"]])
+def test_exact_least_squares_never_touch_the_rows(make):
+    problem, spoilt = make(), make()
+    _, _, p, n, m = problem.sizes
+    first, second = 2 + p * p + p, 2 + 2 * (p * p + p) + n * p + n
+    spoilt.reals[first : first + n * p + n] = np.nan
+    spoilt.reals[second : second + m * p + m] = np.nan
+    for name in ("inputs", "outputs", "validation_inputs", "validation_outputs"):
+        object.__setattr__(spoilt, name, None)
+    x, y, v = points(problem)
+    assert np.array_equal(spoilt.gradient(x), problem.gradient(x))
+    assert spoilt.value(x) == problem.value(x)
+    assert np.array_equal(spoilt.grad_f(x, y)[1], problem.grad_f(x, y)[1])
+    assert np.array_equal(spoilt.grad_g(x, y), problem.grad_g(x, y))
+    assert np.array_equal(spoilt.hvp(x, y, v), problem.hvp(x, y, v))
+    assert np.array_equal(spoilt.cvp(x, y, v), problem.cvp(x, y, v))
+    assert np.isnan(spoilt.grad_g(x, y, [0])).all()
+
+
+def test_wrong_labels_lose_weight():
+    """Gradient descent on F to stationarity: on this instance every wrong row falls below every right one's median."""
+    problem = HyperCleaning.random(30, 60, dim=2, flipped=0.2, rho=0.01, rng=1)
+    x = np.zeros(30)
+    for _ in range(60):
+        x -= 20.0 * problem.gradient(x)
+    assert np.abs(problem.gradient(x)).max() < 1e-3
+    assert x[:6].max() < np.median(x[6:])
+    assert np.argsort(x)[:4].max() < 6
+
+
+def test_newton_solves_hard_lower_levels_to_rounding():
+    """Rows and weights of very different sizes, hardly any damping: full steps cycle on one instance in twenty."""
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        n, p = rng.integers(2, 8), rng.integers(2, 4)
+        rows = rng.normal(size=(n, p)) * np.exp(rng.uniform(-4, 4, (n, 1)))
+        problem = HyperCleaning(rows, np.ones(n), rows, np.ones(n), damping=10.0 ** rng.uniform(-7, -2))
+        x = rng.uniform(-12, 6, n)
+        y = problem.solve_y(x)
+        size = (np.abs(rows).sum(axis=1) / (1 + np.exp(-x))).mean() + problem.damping * np.abs(y).max()
+        assert np.abs(problem.grad_g(x, y)).max() <= 1e-14 * size, seed
+
+
+def test_a_lower_level_that_is_not_solved_is_not_returned(monkeypatch):
+    monkeypatch.setattr(cleaning, "STEPS", 2)
+    with pytest.raises(cleaning.ConvergenceError, match="in 2 Newton steps"):
+        HyperCleaning.random(rng=0).solve_y(np.zeros(100))
+
+
+# Pessimism tuning
+
+
+def test_the_lower_solution_is_the_shrunken_confidence_bound():
+    problem = PessimismTuning([4, 100], [0.9, 0.5], [0.2, 0.5], damping=0.25)
+    assert problem.solve_y([np.log(2.0)]) == pytest.approx([(0.9 - 1.0) / 1.25, (0.5 - 0.2) / 1.25])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_gradient_is_a_covariance_of_bonus_and_held_out_reward(seed):
+    problem = PessimismTuning.random(6, 60, temperature=0.3, damping=0.2, rho=0.4, rng=seed)
+    x = np.array([0.7])
+    policy = problem.policy(x)
+    bonus = 1 / np.sqrt(problem.counts)
+    covariance = np.cov(bonus, problem.held_out, aweights=policy, ddof=0)[0, 1]
+    assert problem.gradient(x)[0] == near(0.4 * 0.7 + np.exp(0.7) / (0.3 * 1.2) * covariance)
+    assert policy.sum() == near(1.0)
+
+
+def test_pessimism_rises_while_the_held_out_rewards_find_little_known_arms_bad():
+    counts, lucky = [100, 1], [0.5, 0.9]
+    assert PessimismTuning(counts, lucky, held_out=[0.5, 0.1]).gradient([0.0])[0] < 0
+    assert PessimismTuning(counts, lucky, held_out=[0.5, 0.9]).gradient([0.0])[0] > 0  # the same noise: de-pessimised
+    equal = PessimismTuning([5, 5], lucky, held_out=[0.5, 0.1])  # equal bonuses say nothing
+    assert abs(equal.gradient([0.0])[0]) < 1e-15
+
+
+# What is claimed about growth and step sizes
+
+
+@pytest.mark.parametrize(("step", "threshold"), [(0.5, 3.264), (0.1, 5.370), (0.02, 7.284)])
+def test_where_gradient_descent_on_cosh_diverges(step, threshold):
+    problem = Cosh([[1.0]], [[0.0]], [0.0], [0.0])
+    assert np.sinh(threshold) / threshold == pytest.approx(2 / step, rel=1e-3)
+    assert np.arccosh(2 / step) < threshold
+    for start, diverges in ((threshold - 1e-3, False), (-threshold - 1e-3, True)):
+        x = np.array([start])
+        for _ in range(60):
+            if not np.isfinite(x).all():
+                break
+            x = x - step * problem.gradient(x)
+        assert bool(np.abs(x[0]) < abs(start)) is not diverges
+
+
+def test_where_gradient_descent_on_the_quartic_diverges():
+    problem = Quartic([[1.0]], [[0.0]], [0.0], [0.0])
+    for start, diverges in ((np.sqrt(2 / 0.1) - 1e-3, False), (np.sqrt(2 / 0.1) + 1e-3, True)):
+        after = np.array([start]) - 0.1 * problem.gradient([start])
+        assert bool(np.abs(after[0]) > start) is diverges
+
+
+def test_growth_is_bounded_by_the_gradient():
+    """Second derivatives of f in x: at most 1 + |f_x| for cosh, 4 / L^2 + L |f_x| for the quartic and every L."""
+    x = np.linspace(-8, 8, 161)
+    assert np.all(np.cosh(x) <= 1 + np.abs(np.sinh(x)))
+    for slope in (0.1, 1.0, 5.0):
+        assert np.all(3 * x**2 <= 4 / slope**2 + slope * np.abs(x) ** 3 + 1e-12)  # equal at 2 / L
+    problem = Cosh.random(2, 3, rng=0)
+    for y in 1e3 * np.random.default_rng(0).normal(size=(10, 3)):
+        assert np.linalg.norm(problem.grad_f([0.0, 0.0], y)[1]) <= np.sqrt(3)
+
+
+def test_x_and_y_relaxed_smoothness_of_cosh_in_the_form_of_gradients():
+    """|sinh u - sinh v| <= (L0 + L1 |sinh u|) |u - v| within 1 / L1: (1.5, 1.5) works, (1, 1) does not."""
+    u, share = np.meshgrid(np.linspace(-6, 6, 241), np.linspace(-1, 1, 100))
+
+    def worst(constant):
+        v = u + share / constant
+        return (np.abs(np.sinh(u) - np.sinh(v)) / (constant * (1 + np.abs(np.sinh(u))) * np.abs(u - v))).max()
+
+    assert worst(1.5) <= 1
+    assert worst(1.0) > 1
+
+
+# Infinities, packing, bad input
+
+
+@every_problem
+def test_a_diverged_point_gives_no_warning_and_no_error(make):
+    problem = make()
+    y, v = np.ones(problem.dim_y), np.ones(problem.dim_y)
+    for entry in (np.nan, np.inf, -np.inf, 1e5, -1e5, 1e300):
+        x = np.full(problem.dim_x, entry)
+        problem.value(x), problem.curvature(x), problem.f(x, y), problem.g(x, y), problem.grad_f(x, y)
+        (
+            problem.grad_g(x, y),
+            problem.hvp(x, y, v),
+            problem.cvp(x, y, v),
+            problem.grad_gx(x, y),
+            problem.grad_g(x, x[:1] * y),
+        )
+        if not np.isfinite(entry):
+            assert np.isnan(problem.solve_y(x)).all()
+            assert np.isnan(problem.gradient(x)).all()
+        assert problem.gradient(x).shape == x.shape
+
+
+def test_overflow_is_infinite_and_a_singular_lower_level_nan():
+    assert Cosh([[1.0]], [[0.0]], [0.0], [0.0]).gradient([1e4])[0] == np.inf
+    wide = Ridge([[1.0, 1.0]], [1.0], [[1.0, 0.0]], [1.0])  # one row for two coefficients
+    assert np.isnan(wide.solve_y([-800.0, -800.0])).all()
+    assert np.isnan(wide.gradient([-800.0, -800.0])).all()
+
+
+@every_problem
+def test_a_pickled_problem_is_the_same_problem(make):
+    problem = make()
+    again = pickle.loads(pickle.dumps(problem))
+    x, y, _ = points(problem)
+    s = problem.sample(0, "g")
+    assert np.array_equal(again.gradient(x), problem.gradient(x))
+    assert np.array_equal(again.grad_g(x, y, s), problem.grad_g(x, y, s))
+
+
+def test_a_problem_is_frozen_and_its_own():
+    rows, outputs = np.eye(2), np.ones(2)
+    problem = Ridge(rows, outputs, rows, outputs)
+    before = problem.gradient([0.0, 0.0])
+    rows[:] = 5.0
+    assert np.array_equal(problem.gradient([0.0, 0.0]), before)
+    with pytest.raises(AttributeError):
+        problem.rho = 3.0
+    with pytest.raises(ValueError, match="read-only"):
+        problem.inputs[0, 0] = 1.0
+    frozen = np.ones(2)
+    frozen.setflags(write=False)
+    assert problem.grad_g(frozen, frozen, np.array([0])) == pytest.approx([np.e, np.e + 1 - 1])
+
+
+ONE = ([[1.0]], [[1.0]], [0.0], [0.0])
+ROWS = (np.eye(2), [1.0, 2.0], np.eye(2), [1.0, 2.0])
+SIGNS = (np.eye(2), [1, -1], np.eye(2), [1, -1])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: Quadratic([[1.0, 2.0], [0.0, 1.0]], np.eye(2), [0, 0], [0, 0]),
+            r"hessian\[0, 1\] must be the entry ac",
+        ),
+        (lambda: Quadratic([[1.0, 2.0], [2.0, 1.0]], np.eye(2), [0, 0], [0, 0]), "hessian must be positive definite"),
+        (lambda: Quadratic([[1.0, 0.0]], np.eye(2), [0], [0]), r"hessian must be square, got shape \(1, 2\)"),
+        (lambda: Quadratic([1.0], np.eye(2), [0], [0]), r"hessian must have shape \(n, n\)"),
+        (lambda: Quadratic([[np.nan]], *ONE[1:]), r"hessian\[0, 0\] must be finite"),
+        (lambda: Cosh(np.eye(2), np.ones((1, 2)), [0, 0], [0, 0]), r"coupling must have shape \(2, n\)"),
+        (lambda: Cosh(np.eye(2), np.ones((2, 1)), [0], [0, 0]), r"offset must have shape \(2,\)"),
+        (lambda: Quartic(np.eye(2), np.ones((2, 1)), [0, 0], [0]), r"target must have shape \(2,\)"),
+        (lambda: Quadratic(*ONE, rho=-1.0), "rho must be at least 0"),
+        (lambda: Quadratic(*ONE, noise=-1.0), "noise must be at least 0"),
+        (lambda: Quadratic(*ONE, noise=np.nan), "noise must be at least 0"),
+        (lambda: Quadratic(*ONE, curvature_noise=1.0), r"curvature_noise must be in \[0, 1\)"),
+        (lambda: Quadratic(*ONE, n_samples=7), "n_samples must be even"),
+        (lambda: Quadratic(*ONE, n_samples=0), "n_samples must be a whole number"),
+        (lambda: Quadratic(*ONE, batch=0), "batch must be a whole number"),
+        (lambda: Cosh.random(0, 3), "dim_x must be a whole number"),
+        (lambda: Cosh.random(condition=0.5), "condition must be at least 1"),
+        (lambda: Ridge(np.eye(2), [1.0], np.eye(2), [1, 2]), r"outputs must have shape \(2,\)"),
+        (lambda: Ridge(np.eye(2), [1, 2], np.eye(3), [1, 2]), r"validation_inputs must have shape \(n, 2\)"),
+        (lambda: Ridge(*ROWS[:3], [1.0]), r"validation_outputs must have shape \(2,\)"),
+        (lambda: Ridge(*ROWS, rho=np.inf), "rho must be at least 0 and finite"),
+        (lambda: Ridge(*ROWS, batch=0), "batch must be a whole number"),
+        (lambda: Ridge(np.empty((0, 2)), [], np.eye(2), [1, 2]), r"inputs must have shape \(n, n\)"),
+        (lambda: HyperRepresentation(*ROWS, width=0), "width must be a whole number"),
+        (lambda: HyperRepresentation(*ROWS, width=1, damping=0.0), "damping must be positive"),
+        (lambda: HyperCleaning(np.eye(2), [0, 1], *SIGNS[2:]), r"labels\[0\] must be -1 or 1, got 0"),
+        (lambda: HyperCleaning(*SIGNS[:3], [1, 2]), r"validation_labels\[1\] must be -1 or 1"),
+        (lambda: HyperCleaning(*SIGNS, damping=0.0), "damping must be positive"),
+        (lambda: HyperCleaning.random(flipped=1.5), r"flipped must be in \[0, 1\]"),
+        (lambda: PessimismTuning([3, 0], [1, 1], [1, 1]), r"counts\[1\] must be a whole number in \[1"),
+        (lambda: PessimismTuning([], [], []), r"counts must have shape \(n,\)"),
+        (lambda: PessimismTuning([3, 1], [1], [1, 1]), r"means must have shape \(2,\)"),
+        (lambda: PessimismTuning([3, 1], [1, 1], [1, np.inf]), r"held_out\[1\] must be finite"),
+        (lambda: PessimismTuning([3], [1], [1], temperature=0.0), "temperature must be positive"),
+        (lambda: PessimismTuning([3], [1], [1], damping=-1.0), "damping must be at least 0"),
+        (lambda: Quadratic(*ONE).grad_f([1.0, 2.0], [1.0]), r"x must have shape \(1,\), got \(2,\)"),
+        (lambda: Quadratic(*ONE).grad_g([1.0], 1.0), r"y must have shape \(1,\), got \(\)"),
+        (lambda: Quadratic(*ONE).hvp([1.0], [1.0], [1.0, 2.0]), r"v must have shape \(1,\)"),
+        (
+            lambda: Quadratic(*ONE, n_samples=4).cvp([1.0], [1.0], [1.0], [0, 4]),
+            r"s\[1\] must be a whole number in \[0, 3",
+        ),
+        (lambda: Quadratic(*ONE).f([1.0], [1.0], [-1]), r"s\[0\] must be a whole number"),
+        (lambda: Ridge.random(7, 5, rng=0).grad_f(np.zeros(20), np.zeros(20), [6]), r"s\[0\] must be .* in \[0, 4\]"),
+        (lambda: Quadratic(*ONE).sample(0, "upper"), "level must be one of 'f', 'g'"),
+        (lambda: Quadratic(*ONE).value([[1.0]]), r"x must have shape \(1,\)"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("handle", [[0.5], [[0]], 0, "all"])
+def test_a_handle_is_a_row_of_positions(handle):
+    with pytest.raises(TypeError, match="s must be a handle from sample"):
+        Quadratic(*ONE).grad_g([1.0], [1.0], handle)

@@ -1,0 +1,220 @@
+"""Right solvers pass, wrong ones fail with the message meant for them; what the strategy draws."""
+
+import re
+from functools import partial
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import Phase, find, given, settings
+
+from pessimism.bilevel import minimize_bilevel
+from pessimism.bilevel.problems import Cosh, Quadratic, Ridge
+from pessimism.testing import SolverError, _search, bilevel_problems, check_solver
+from pessimism.testing._solver_promises import PROMISES, WAIVABLE, turned
+from tests import wrong_solvers as wrong
+
+RATES = {"lower_step": 0.2, "z_step": 0.2}
+DOUBLE = {"step": 0.1, "inner_steps": 2, "terms": 3, **RATES}
+SHIPPED = {
+    "bo-rep": {"step": 0.1, "epochs": 1, "epoch_length": 3, "epoch_step": 0.2, "period": 2, "inner_steps": 2, **RATES},
+    "slip": {"step": 0.1, "warm_steps": 2, "warm_step": 0.2, **RATES},
+    "soba": {"step": 0.1, "lower_step": 0.2},
+    "ma-soba": {"step": 0.1, "lower_step": 0.2},
+    "amigo": DOUBLE,
+    "stocbio": DOUBLE,
+    "bsa": DOUBLE,
+    "ttsa": {**DOUBLE, "step": 0.05},
+    "f2sa": {"step": 0.05, "inner_steps": 2, "lower_step": 0.1, "w_step": 0.2},
+}
+
+
+def shipped(method, record=200):
+    def solve(problem, x0, y0, *, budget, rng):
+        return minimize_bilevel(
+            problem, x0, y0, method=method, budget=budget, rng=rng, record=record, **SHIPPED[method]
+        )
+
+    return solve
+
+
+@pytest.fixture
+def hardly_shrunk(monkeypatch):
+    """What a message says about the mistake does not depend on how small its example is."""
+    monkeypatch.setattr(_search, "SHRINKS", 10)
+
+
+@pytest.mark.parametrize("method", SHIPPED)
+def test_every_shipped_solver_keeps_its_promises(method, sized):
+    claims = {}
+    if method in ("bo-rep", "slip"):
+        claims = {"normalised": True, "step": lambda t: 0.1 / (1 + t) ** 0.5}
+    check_solver(shipped(method, record=1), resumable=True, examples=sized(3, 2), **claims)
+
+
+def test_steps_left_open_make_runs_that_are_not_resumed():
+    """Their estimate is bought again, so the claim would be broken; without it all is well."""
+
+    def slip(problem, x0, y0, *, budget, rng):
+        return minimize_bilevel(problem, x0, y0, method="slip", budget=budget, rng=rng, step=0.1)
+
+    check_solver(slip, normalised=True, examples=3)
+    with pytest.raises(SolverError, match='slip breaks "resume"'):
+        check_solver(slip, normalised=True, resumable=True, examples=3)
+
+
+def test_right_solvers_pass(sized):
+    check_solver(wrong.Right(), normalised=True, step=0.1, resumable=True, examples=sized(15, 5))
+    check_solver(wrong.Unnormalised(), resumable=True, examples=sized(15, 5))
+
+
+@pytest.mark.usefixtures("hardly_shrunk")
+@pytest.mark.parametrize("kind", wrong.WRONG, ids=lambda kind: kind.__name__)
+def test_a_wrong_solver_is_told_what_it_does_wrong(kind):
+    claims, message = wrong.WRONG[kind]
+    with pytest.raises(SolverError) as error:
+        check_solver(kind(), examples=5, **claims)
+    assert re.match(f"{kind.__name__} breaks {message}", str(error.value).split("\n")[0])
+
+
+@pytest.mark.usefixtures("hardly_shrunk")
+def test_examples_can_be_pasted():
+    """From a fixed and from a drawn run; the first problem of one by one hides this mistake."""
+
+    class WrongInTwo(wrong.Right):
+        def direction(self, m):
+            return super().direction(m) * (1.0 if len(m) != 2 else 2.0)
+
+    for solver in (wrong.CountsSteps(), WrongInTwo()):
+        with pytest.raises(SolverError) as error:
+            check_solver(solver, step=0.1)
+        lines = [line.strip() for line in str(error.value).split("\n") if re.match("  [a-z0-9]+ = ", line)]
+        space = {"Quadratic": Quadratic, "Cosh": Cosh, "Ridge": Ridge}
+        exec("\n".join(lines), space)
+        result = solver(*(space[name] for name in ("problem",)), np.array(space["x0"]), np.array(space["y0"]),
+                        budget=space["budget"], rng=space["rng"])  # fmt: skip
+        assert result.x.shape == (space["problem"].dim_x,)
+    assert len(space["x0"]) == 2
+    assert "fixed example" not in str(error.value)
+
+
+@pytest.mark.usefixtures("hardly_shrunk")
+def test_what_is_waived_is_not_held_against_a_solver():
+    for kind, name in ((wrong.DividesByZero, "zero"), (wrong.Ascends, "descends"), (wrong.DrawsItsOwn, "repeat")):
+        with pytest.raises(SolverError, match=rf'check_solver\(..., waive=\["{name}"\]\)'):
+            check_solver(kind(), examples=1)
+    check_solver(wrong.DividesByZero(), waive=["zero"], examples=5)
+    check_solver(wrong.Ascends(), waive=["descends"], examples=5)
+    check_solver(wrong.TakesSigns(), waive=["rotation"], examples=5)
+
+
+def test_a_solver_that_never_stops_is_stopped():
+    def endless(problem, x0, y0, *, budget, rng):
+        while True:
+            try:
+                problem.grad_f(x0, y0)
+            except Exception:
+                continue
+
+    with pytest.raises(SolverError, match='endless breaks "budget"'):
+        check_solver(endless)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "text"),
+    [
+        ((3,), TypeError, "method must be a function of problem, x0 and y0, got 3"),
+        ((wrong.Right(), {"step": 0.0}), ValueError, "step must be"),
+        ((wrong.Right(), {"step": np.nan}), ValueError, "step must be"),
+        ((wrong.Right(), {"waive": "zero"}), TypeError, "waive must be a collection"),
+        ((wrong.Right(), {"waive": ["scale"]}), ValueError, "waive must be one of"),
+        ((wrong.Right(), {"examples": 0}), ValueError, "examples must be"),
+    ],
+)
+def test_arguments_of_the_check_are_checked(arguments, kind, text):
+    with pytest.raises(kind, match=text):
+        check_solver(arguments[0], **(arguments[1] if len(arguments) > 1 else {}))
+
+
+def test_what_can_be_waived_is_promised():
+    assert set(WAIVABLE) <= set(PROMISES)
+
+
+# the strategy
+
+OPTIONS = {"database": None, "deadline": None}
+
+
+@given(bilevel_problems())
+@settings(max_examples=30)
+def test_drawn_problems_are_what_they_claim(problem):
+    assert 1 <= problem.dim_x <= 3
+    assert 1 <= problem.dim_y <= 3
+    low, high = problem.curvature(np.zeros(problem.dim_x))
+    if isinstance(problem, Ridge):
+        assert 1 <= low <= high < 4  # e^0 and the rows
+        assert problem.dim_x in (1, problem.dim_y)
+    else:
+        assert 1 <= low <= high <= 4
+    assert np.isfinite(problem.gradient(np.ones(problem.dim_x))).all()
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        lambda p: p.dim_x > p.dim_y,
+        lambda p: p.dim_x < p.dim_y,
+        lambda p: (p.dim_x, p.dim_y) == (1, 1),
+        lambda p: isinstance(p, Cosh) and np.any(p.table),
+        lambda p: isinstance(p, Quadratic) and not np.any(p.table),
+        lambda p: isinstance(p, Ridge) and p.dim_x > 1,
+        lambda p: isinstance(p, Ridge) and p.dim_x == 1 < p.dim_y,
+    ],
+)
+def test_sizes_and_kinds_of_every_sort_are_drawn(wanted):
+    find(bilevel_problems(), wanted, settings=settings(max_examples=200, phases=[Phase.generate], **OPTIONS),
+         random=Random(0))  # fmt: skip
+
+
+def test_the_curvature_is_bounded_in_any_size():
+    @given(bilevel_problems(kinds=("quadratic",), max_dim_y=9))
+    @settings(max_examples=10, **OPTIONS)
+    def bounded(problem):
+        low, high = problem.curvature(np.zeros(problem.dim_x))
+        assert 1 <= low <= high * (1 + 1e-12) <= 4
+
+    bounded()
+
+
+def test_problems_shrink_to_one_by_one():
+    least = find(bilevel_problems(), lambda p: True, settings=settings(max_examples=50, **OPTIONS), random=Random(0))
+    assert isinstance(least, Quadratic)
+    assert (least.dim_x, least.dim_y) == (1, 1)
+
+
+def test_sizes_and_kinds_are_chosen():
+    draw = partial(find, condition=lambda p: True, settings=settings(max_examples=20, **OPTIONS), random=Random(1))
+    assert isinstance(draw(bilevel_problems(kinds=("cosh",))), Cosh)
+    with pytest.raises(ValueError, match="kinds must be one of"):
+        bilevel_problems(kinds=("cubic",))
+    with pytest.raises(ValueError, match="max_dim_x must be"):
+        bilevel_problems(max_dim_x=0)
+    silent = bilevel_problems(kinds=("cosh", "quadratic"), noisy=False, max_dim_y=1)
+
+    @given(silent)
+    @settings(max_examples=10, **OPTIONS)
+    def exact(problem):
+        assert not np.any(problem.table)
+        assert problem.dim_y == 1
+
+    exact()
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_turns_are_orthogonal_and_mix(n):
+    problem = Quadratic.random(n, 2, rng=0)
+    for angle in (1, 2, 3):
+        case = type("Any", (), {"made": type("Any", (), {"problem": problem}), "angle": angle})
+        turn = turned(case)
+        assert turn @ turn.T == pytest.approx(np.eye(n), abs=1e-15)
+        assert np.count_nonzero(turn) == n * n

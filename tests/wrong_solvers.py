@@ -1,0 +1,323 @@
+"""Bilevel solvers a person would write: a right one, and others with one mistake each."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from pessimism.bilevel.problem import KINDS
+
+
+class SpentError(Exception):
+    """No further call."""
+
+
+class Right:
+    """A single loop with normalised momentum, constant steps, and three warm steps on y."""
+
+    step, momentum, rate, level = 0.1, 0.5, 0.2, "g"
+
+    @property
+    def __name__(self):
+        return type(self).__name__
+
+    def __call__(self, problem, x0, y0, *, budget, rng):
+        self.problem, self.budget = problem, budget
+        self.rng = self.generator(rng)
+        self.ncalls = dict.fromkeys(KINDS, 0)
+        self.path = []
+        self.begin(x0, y0)
+        try:
+            self.warm()
+            while True:
+                self.one_step()
+                self.t += 1
+        except SpentError:
+            pass
+        return self.result()
+
+    def generator(self, seed):
+        return np.random.default_rng(seed)
+
+    def begin(self, x0, y0):
+        if isinstance(x0, SimpleNamespace):
+            self.x, self.y, self.z, self.m, self.t = x0.x, x0.y, x0.z, x0.m, x0.t
+        else:
+            self.x, self.y, self.t = np.array(x0), np.array(y0), 0
+            self.z, self.m = self.first_z(), np.zeros(len(x0))
+
+    def first_z(self):
+        return np.zeros(self.problem.dim_y)
+
+    def warm(self):
+        if self.t == 0:
+            for _ in range(3):
+                self.y = self.y - self.rate * self.call("grad_g", self.x, self.y)
+
+    def call(self, kind, *where):
+        self.guard()
+        self.ncalls[kind] += 1
+        return getattr(self.problem, kind)(*where, self.handle(kind))
+
+    def guard(self):
+        if sum(self.ncalls.values()) + 1 > self.budget:
+            raise SpentError
+
+    def handle(self, kind):
+        if not hasattr(self.problem, "sample"):
+            return None
+        return self.problem.sample(self.rng, "f" if kind == "grad_f" else self.level)
+
+    def one_step(self):
+        fx, fy = self.call("grad_f", self.x, self.y)
+        below = self.call("grad_g", self.x, self.y)
+        residual = self.call("hvp", self.x, self.y, self.z) - fy
+        u = fx - self.cross()
+        self.y, self.z = self.y - self.rate * below, self.z - self.rate * residual
+        self.m = self.momentum * self.m + (1 - self.momentum) * u
+        self.path.append((self.t, self.x))
+        self.x = self.x - self.eta() * self.direction(self.m)
+
+    def cross(self):
+        return self.call("cvp", self.x, self.y, self.z)
+
+    def eta(self):
+        return self.step
+
+    def direction(self, m):
+        size = np.linalg.norm(m)
+        return m / size if size > 0 else np.zeros(len(m))
+
+    def result(self):
+        numbers, path = zip(*[*self.path, (self.t, self.x)], strict=True)
+        history = {"nit": np.array(numbers), "x": np.array(path)}
+        state = {"x": self.x, "y": self.y, "z": self.z, "m": self.m, "t": self.t}
+        return SimpleNamespace(**state, ncalls=self.ncalls, cost=self.cost(), history=history)
+
+    def cost(self):
+        return float(sum(self.ncalls.values()))
+
+
+class Unnormalised(Right):
+    def direction(self, m):
+        return 0.2 * m
+
+
+class LooksAtTheBudgetOnceAStep(Right):
+    def guard(self):
+        pass
+
+    def one_step(self):
+        super().guard()
+        super().one_step()
+
+
+class OneCallTooMany(Right):
+    def guard(self):
+        if sum(self.ncalls.values()) > self.budget:
+            raise SpentError
+
+
+class ForgetsItsWarmStart(Right):
+    def warm(self):
+        super().warm()
+        if self.t == 0:
+            self.ncalls["grad_g"] = 0
+            self.budget -= 3
+
+    def result(self):
+        self.budget += 3
+        return super().result()
+
+
+class CountsSteps(Right):
+    def cost(self):
+        return float(self.t)
+
+
+class AddsASmallNumber(Right):
+    def direction(self, m):
+        return m / (np.linalg.norm(m) + 1e-10)
+
+
+class BeginsAnywhere(Right):
+    def first_z(self):
+        return np.random.default_rng(0).normal(size=self.problem.dim_y)
+
+
+class NeverNormalises(Right):
+    def direction(self, m):
+        return 0.2 * m
+
+
+class DividesByZero(Right):
+    def direction(self, m):
+        return m / np.linalg.norm(m)
+
+
+class DividesByZeroInSilence(Right):
+    def direction(self, m):
+        with np.errstate(all="ignore"):
+            return m / np.linalg.norm(m)
+
+
+class TakesSigns(Right):
+    def direction(self, m):
+        return np.sign(m)
+
+
+class TakesSignsOfTheRightLength(Right):
+    def direction(self, m):
+        return np.sign(m) / max(np.sqrt(np.count_nonzero(m)), 1.0)
+
+
+class ConfusesSizes(Right):
+    def first_z(self):
+        return np.zeros(self.problem.dim_x)
+
+
+class TakesOneSampleForAll(Right):
+    level = "f"
+
+
+class NamesALevel(Right):
+    level = "hessian"
+
+
+class PassesItsGenerator(Right):
+    def handle(self, kind):
+        return self.rng
+
+
+class WritesInPlace(Right):
+    def begin(self, x0, y0):
+        super().begin(x0, y0)
+        if not isinstance(x0, SimpleNamespace):
+            self.y = y0
+            self.y *= 0.5
+
+
+class DrawsItsOwn(Right):
+    def generator(self, seed):
+        return np.random.default_rng()
+
+    def first_z(self):
+        return self.rng.normal(size=self.problem.dim_y)
+
+
+class ForgetsMomentum(Right):
+    def begin(self, x0, y0):
+        super().begin(x0, y0)
+        self.m = np.zeros(len(self.x))
+
+
+class WarmsAgain(Right):
+    def warm(self):
+        for _ in range(3):
+            self.y = self.y - self.rate * self.call("grad_g", self.x, self.y)
+
+
+class RestartsItsSchedule(Right):
+    def begin(self, x0, y0):
+        super().begin(x0, y0)
+        self.resumed, self.t = self.t > 0, 0
+
+    def warm(self):
+        if not self.resumed:
+            super().warm()
+
+    def eta(self):
+        return self.step / (1 + self.t)
+
+
+class AddsTheCrossTerm(Right):
+    def cross(self):
+        return -super().cross()
+
+
+class Ascends(Right):
+    def direction(self, m):
+        return -super().direction(m)
+
+
+class FallsTooFast(Right):
+    def eta(self):
+        return self.step / (1 + self.t)
+
+
+class NoHistory(Right):
+    def result(self):
+        found = super().result()
+        del found.history
+        return found
+
+
+class MovesFirst(Right):
+    def begin(self, x0, y0):
+        super().begin(x0, y0)
+        if not isinstance(x0, SimpleNamespace):
+            self.x = self.x - self.step
+
+
+class StepsTooLong(Right):
+    rate = 5.0
+
+
+class Squeezes(Right):
+    def result(self):
+        found = super().result()
+        found.x = np.squeeze(found.x)
+        return found
+
+
+class HasNoY(Right):
+    def result(self):
+        found = super().result()
+        del found.y
+        return found
+
+
+class InventsAKind(Right):
+    def result(self):
+        found = super().result()
+        found.ncalls = {**found.ncalls, "hessian": 0}
+        return found
+
+
+class IndexesTheSecond(Right):
+    def direction(self, m):
+        return super().direction(m) + 0.0 * m[1]
+
+
+BUDGET = '"budget": it calls'
+WRONG = {  # claims and the message that must come
+    LooksAtTheBudgetOnceAStep: ({}, BUDGET),
+    OneCallTooMany: ({}, BUDGET),
+    ForgetsItsWarmStart: ({}, r'"counts": it made \d+ calls of grad_g and reports \d+'),
+    CountsSteps: ({}, r'"counts": it made \d+ calls and reports a cost of'),
+    AddsASmallNumber: ({"normalised": True}, '"scale": with f times .* is a constant added'),
+    BeginsAnywhere: ({"normalised": True}, '"scale": with f times .* z not begun at 0'),
+    NeverNormalises: ({"normalised": True}, '"scale"'),
+    DividesByZero: ({}, '"zero": where every direction is 0, it warned of RuntimeWarning: invalid value'),
+    DividesByZeroInSilence: ({}, r'"zero": where every direction is 0, its x is \[nan'),
+    TakesSigns: ({"normalised": True, "step": 0.1}, r'"length": step \d+ is .* long, and 0.1.* was claimed'),
+    TakesSignsOfTheRightLength: ({"normalised": True, "step": 0.1}, '"rotation": .* is each coordinate normalised'),
+    ConfusesSizes: ({}, r'"oracles": it called hvp with v of shape \(3,\), which must be \(2,\)'),
+    TakesOneSampleForAll: ({}, r'"oracles": it called grad_g on a sample .* got one of level \'f\''),
+    NamesALevel: ({}, "\"oracles\": it drew a sample of level 'hessian'"),
+    PassesItsGenerator: ({}, r'"oracles": it called grad_g on a sample .* got Generator'),
+    WritesInPlace: ({}, '"mutation": it wrote into x0 or y0'),
+    DrawsItsOwn: ({}, '"repeat": .* draw from rng alone'),
+    ForgetsMomentum: ({"resumable": True}, '"resume": .* are momentum'),
+    WarmsAgain: ({"resumable": True}, '"resume": .* warm starts not made again'),
+    RestartsItsSchedule: ({"resumable": True, "waive": ["descends"]}, '"resume": .* number of the step'),
+    AddsTheCrossTerm: ({}, '"descends": .* is a sign or a transpose wrong'),
+    Ascends: ({}, '"descends"'),
+    FallsTooFast: ({"step": lambda t: 0.1 / (1 + t) ** 0.5}, r'"length": step 1 is 0.05\d* long'),
+    NoHistory: ({"step": 0.1}, '"length": a claimed step needs history'),
+    MovesFirst: ({}, '"idle": without a single call it moved'),
+    StepsTooLong: ({}, '"descends": with 2000 exact calls, (it warned of|its )'),
+    Squeezes: ({}, r'"contract": its x must hold 1 numbers, got shape \(\)'),
+    HasNoY: ({}, r'"contract": its result must have .* got SimpleNamespace without \.y'),
+    InventsAKind: ({}, '"contract": ncalls must map kinds of calls'),
+    IndexesTheSecond: ({}, '"contract": it raised IndexError'),
+}
