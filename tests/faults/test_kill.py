@@ -129,6 +129,15 @@ def test_ctrl_c_says_how_to_resume(tmp_path, undisturbed):
     assert rows_in(store) == undisturbed[1]
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as in a terminal; a shell that starts the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_cancels_what_waits_and_leaves_the_executor_alive(tmp_path):
     def interrupts_the_parent(cell, rng):
         if cell == {"n": 10, "c": 0.5, "block": 2}:
