@@ -44,6 +44,14 @@ def client():
         yield client
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as in a terminal; a shell that starts the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_killed_parents_resume_to_the_same_bytes(tmp_path, undisturbed):
     """Kills uniform over the length of a sweep; the first waits for a row, so that one at least is in mid-grid."""
     moments = np.random.default_rng().uniform(size=KILLS)
@@ -113,6 +121,7 @@ def notes(store, done):
     }
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_says_how_to_resume(tmp_path, undisturbed):
     store = tmp_path / "store"
     victim = cells.start(store, cells.slow)
@@ -127,14 +136,6 @@ def test_ctrl_c_says_how_to_resume(tmp_path, undisturbed):
     assert not list(store.glob("*.tmp"))
     assert cells.run(store) == undisturbed[0]
     assert rows_in(store) == undisturbed[1]
-
-
-@pytest.fixture
-def interruptible():
-    """Ctrl-C as in a terminal; a shell that starts the tests in the background has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")
