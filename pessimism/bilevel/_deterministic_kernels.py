@@ -10,14 +10,15 @@ import math
 import numpy as np
 from numba import njit
 
-from pessimism.bilevel._kernels import LOOP
+from pessimism.bilevel._kernels import LOOP, Floats, Oracle, World
 
+# this and the small loops below stand in every file of loops: a cached loop does not see changes in other files
 BUDGET, SPENT, COSTS = 0, 1, 2
 GF, GY, GX, H, C = 0, 1, 2, 3, 4  # the order of problem.KINDS
 
 
 @njit(cache=True, nogil=True)
-def ask(oracle, kind, world, x, y, v, out):  # type: ignore[no-untyped-def]
+def ask(oracle: Oracle, kind: int, world: World, x: Floats, y: Floats, v: Floats, out: Floats) -> bool:
     """Call an exact oracle and count the call; False, and no call, if the budget does not hold it."""
     reals, sizes, _, meter, calls, _ = world
     if meter[SPENT] + meter[COSTS + kind] > meter[BUDGET]:
@@ -29,7 +30,7 @@ def ask(oracle, kind, world, x, y, v, out):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def dot(a, b):  # type: ignore[no-untyped-def]
+def dot(a: Floats, b: Floats) -> float:
     """Inner product, summed from the first entry to the last."""
     total = 0.0
     for i in range(len(a)):
@@ -38,7 +39,7 @@ def dot(a, b):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def move(project, world, x, y, direction, rate):  # type: ignore[no-untyped-def]
+def move(project: Oracle, world: World, x: Floats, y: Floats, direction: Floats, rate: float) -> None:
     """x less a multiple of a direction, projected."""
     wanted = np.empty(len(x))
     for i in range(len(x)):
@@ -47,7 +48,7 @@ def move(project, world, x, y, direction, rate):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def descend(grad_g, world, x, path, rate):  # type: ignore[no-untyped-def]
+def descend(grad_g: Oracle, world: World, x: Floats, path: Floats, rate: float) -> bool:
     """Gradient steps on y from the first row of `path`, a row each; False if the budget ended them."""
     slope = np.empty(path.shape[1])
     for d in range(path.shape[0] - 1):
@@ -59,7 +60,7 @@ def descend(grad_g, world, x, path, rate):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def conjugate(hvp, world, x, y, right, z, steps):  # type: ignore[no-untyped-def]
+def conjugate(hvp: Oracle, world: World, x: Floats, y: Floats, right: Floats, z: Floats, steps: int) -> bool:
     """Conjugate gradient steps on H z = right from the z given, with one product for its residual.
 
     They end early where the residual is 0 or the curvature not positive. False if the budget ended them.
@@ -89,7 +90,10 @@ def conjugate(hvp, world, x, y, right, z, steps):  # type: ignore[no-untyped-def
 
 
 @njit(LOOP, cache=True, nogil=True)
-def aid_cg(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, options, start, steps):  # type: ignore[no-untyped-def]
+def aid_cg(
+    grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
+    x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
+) -> int:  # fmt: skip
     """Gradient steps on y, conjugate gradient steps on z, a gradient step on x.
 
     Options: eta, steps on y, rate on y, steps on z, decay. Memory: the last direction.
@@ -122,7 +126,10 @@ def aid_cg(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, o
 
 
 @njit(LOOP, cache=True, nogil=True)
-def itd(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, options, start, steps):  # type: ignore[no-untyped-def]
+def itd(
+    grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
+    x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
+) -> int:  # fmt: skip
     """Gradient steps on y, the derivative of f at their end back through them, a step on x.
 
     Options: eta, steps on y, rate on y, decay. Memory: the last direction. z is what the steps take for H^-1 f_y.

@@ -15,6 +15,7 @@ is drawn anew for every call unless a formula wants the same one twice; it spend
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Oracle = Callable[[Floats, Ints, Floats, Floats, Floats, Ints, Floats], None]
+World = tuple[Floats, Ints, Ints, Floats, Ints, np.random.Generator]
 
 REALS, WHOLE = types.float64[::1], types.int64[::1]
 ORACLE = types.FunctionType(types.void(REALS, WHOLE, REALS, REALS, REALS, WHOLE, REALS))
@@ -35,7 +38,7 @@ GF, GY, GX, H, C = 0, 1, 2, 3, 4  # the order of problem.KINDS
 
 
 @njit(cache=True, nogil=True)
-def ask(oracle, kind, world, x, y, v, out):  # type: ignore[no-untyped-def]
+def ask(oracle: Oracle, kind: int, world: World, x: Floats, y: Floats, v: Floats, out: Floats) -> bool:
     """Call an oracle on a fresh sample and count the call; False, and no call, if the budget does not hold it."""
     reals, sizes, levels, meter, calls, rng = world
     if meter[SPENT] + meter[COSTS + kind] > meter[BUDGET]:
@@ -56,7 +59,7 @@ def draw(rng: np.random.Generator, levels: Ints, level: int) -> Ints:
 
 
 @njit(cache=True, nogil=True)
-def norm(vector):  # type: ignore[no-untyped-def]
+def norm(vector: Floats) -> float:
     """Euclidean length, summed from the first entry to the last."""
     total = 0.0
     for i in range(len(vector)):
@@ -65,7 +68,7 @@ def norm(vector):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def descend_y(grad_g, world, x, y, rate, steps):  # type: ignore[no-untyped-def]
+def descend_y(grad_g: Oracle, world: World, x: Floats, y: Floats, rate: float, steps: int) -> bool:
     """Gradient steps on y; False if the budget ended them."""
     slope = np.empty(len(y))
     for _ in range(steps):
@@ -76,7 +79,7 @@ def descend_y(grad_g, world, x, y, rate, steps):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def average_in_ball(grad_g, world, x, y, rate, radius, steps):  # type: ignore[no-untyped-def]
+def average_in_ball(grad_g: Oracle, world: World, x: Floats, y: Floats, rate: float, radius: float, steps: int) -> bool:
     """Projected gradient steps in a ball around y, which ends at their mean; False if the budget ended them."""
     center, total, slope = y.copy(), np.zeros(len(y)), np.empty(len(y))
     for _ in range(steps):
@@ -93,7 +96,7 @@ def average_in_ball(grad_g, world, x, y, rate, radius, steps):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True)
-def apply_inverse(hvp, world, x, y, v, rate, terms):  # type: ignore[no-untyped-def]
+def apply_inverse(hvp: Oracle, world: World, x: Floats, y: Floats, v: Floats, rate: float, terms: int) -> bool:
     """(I - rate H)^terms v, in place, a fresh sample each; False if the budget ended it."""
     product = np.empty(len(y))
     for _ in range(terms):
@@ -104,20 +107,23 @@ def apply_inverse(hvp, world, x, y, v, rate, terms):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def move(project, world, x, y, step):  # type: ignore[no-untyped-def]
+def move(project: Oracle, world: World, x: Floats, y: Floats, step: Floats) -> None:
     """x less a step, projected."""
     wanted = x - step
     project(world[0], world[1], x, y, wanted, np.empty(0, np.int64), x)
 
 
 @njit(types.void(REALS, WHOLE, REALS, REALS, REALS, WHOLE, REALS), cache=True, nogil=True)
-def stay(reals, sizes, x, y, v, rows, out):  # type: ignore[no-untyped-def]
+def stay(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """The projection of a problem without constraints."""
     out[:] = v
 
 
 @njit(LOOP, cache=True, nogil=True)
-def bo_rep(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, options, start, steps):  # type: ignore[no-untyped-def]
+def bo_rep(
+    grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
+    x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
+) -> int:  # fmt: skip
     """Initialisation refinement, periodic averaged updates of y, one step on z, a normalised momentum step on x.
 
     Options: eta, beta, gamma, nu, period, inner steps, radius, decay; epochs, length, rate, radius of the refinement.
@@ -152,7 +158,10 @@ def bo_rep(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, o
 
 
 @njit(LOOP, cache=True, nogil=True)
-def slip(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, options, start, steps):  # type: ignore[no-untyped-def]
+def slip(
+    grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
+    x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
+) -> int:  # fmt: skip
     """Warm start of y, then one step on y, one on z and a normalised momentum step on x, all from the old iterate.
 
     Options: eta, beta, alpha, nu, decay, warm-start steps, warm-start rate.
@@ -184,7 +193,10 @@ def slip(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, opt
 
 
 @njit(LOOP, cache=True, nogil=True)
-def soba(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, options, start, steps):  # type: ignore[no-untyped-def]
+def soba(
+    grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
+    x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
+) -> int:  # fmt: skip
     """One step on y, z and x from the old iterate; with theta < 1 the x-direction is averaged, and clipped.
 
     Options: gamma, rho, theta, clip, decay.
@@ -215,7 +227,10 @@ def soba(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, opt
 
 
 @njit(LOOP, cache=True, nogil=True)
-def double_loop(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, options, start, steps):  # type: ignore[no-untyped-def]
+def double_loop(
+    grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
+    x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
+) -> int:  # fmt: skip
     """Several steps on y, an estimate of z, a step on x: AmIGO, StocBiO, BSA and TTSA.
 
     Options: eta, steps on y, rate on y, terms Q, rate on z, kind of z (0: steps on the old z; 1: a Neumann sum of Q + 1
@@ -259,7 +274,10 @@ def double_loop(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memo
 
 
 @njit(LOOP, cache=True, nogil=True)
-def f2sa(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, options, start, steps):  # type: ignore[no-untyped-def]
+def f2sa(
+    grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
+    x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
+) -> int:  # fmt: skip
     """First-order penalty method: y near argmin f + lambda g, w near argmin g, and the difference of their slopes.
 
     Options: eta, inner steps, rate on y, rate on w, first lambda, growth of lambda, decay of x. Memory: w, lambda.

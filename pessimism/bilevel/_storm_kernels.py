@@ -10,14 +10,15 @@ import math
 import numpy as np
 from numba import njit
 
-from pessimism.bilevel._kernels import LOOP
+from pessimism.bilevel._kernels import LOOP, Floats, Ints, Oracle, World
 
+# this and the small loops below stand in every file of loops: a cached loop does not see changes in other files
 BUDGET, SPENT, COSTS = 0, 1, 2
 GF, GY, GX, H, C = 0, 1, 2, 3, 4  # the order of problem.KINDS
 
 
 @njit(cache=True, nogil=True)
-def ask(oracle, kind, world, x, y, v, rows, out):  # type: ignore[no-untyped-def]
+def ask(oracle: Oracle, kind: int, world: World, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> bool:
     """Call an oracle on given rows and count the call; False, and no call, if the budget does not hold it."""
     reals, sizes, _, meter, calls, _ = world
     if meter[SPENT] + meter[COSTS + kind] > meter[BUDGET]:
@@ -29,7 +30,7 @@ def ask(oracle, kind, world, x, y, v, rows, out):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True, nogil=True)
-def draw(world, level, calls):  # type: ignore[no-untyped-def]
+def draw(world: World, level: int, calls: int) -> Ints:
     """Rows of as many samples of f (level 0) or g (1), with replacement; rows of length 0 for exact oracles."""
     levels, rng = world[2], world[5]
     rows = np.empty((calls, levels[2 * level + 1]), np.int64)
@@ -40,7 +41,7 @@ def draw(world, level, calls):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def norm(vector):  # type: ignore[no-untyped-def]
+def norm(vector: Floats) -> float:
     """Euclidean length, summed from the first entry to the last."""
     total = 0.0
     for i in range(len(vector)):
@@ -49,7 +50,7 @@ def norm(vector):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def move(project, world, x, y, direction, rate):  # type: ignore[no-untyped-def]
+def move(project: Oracle, world: World, x: Floats, y: Floats, direction: Floats, rate: float) -> None:
     """x less a multiple of a direction, projected."""
     wanted = np.empty(len(x))
     for i in range(len(x)):
@@ -58,7 +59,9 @@ def move(project, world, x, y, direction, rate):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def accelerate(grad_g, world, x, y, before, rate, momentum, steps):  # type: ignore[no-untyped-def]
+def accelerate(
+    grad_g: Oracle, world: World, x: Floats, y: Floats, before: Floats, rate: float, momentum: float, steps: int
+) -> bool:
     """Nesterov steps on y, with `before` the iterate in front of it; False if the budget ended them."""
     slope, ahead = np.empty(len(y)), np.empty(len(y))
     for _ in range(steps):
@@ -73,7 +76,21 @@ def accelerate(grad_g, world, x, y, before, rate, momentum, steps):  # type: ign
 
 
 @njit(cache=True, nogil=True)
-def estimate(grad_f, hvp, cvp, world, x, y, upper, lower, rate, scale, whole, z, out):  # type: ignore[no-untyped-def]
+def estimate(
+    grad_f: Oracle,
+    hvp: Oracle,
+    cvp: Oracle,
+    world: World,
+    x: Floats,
+    y: Floats,
+    upper: Ints,
+    lower: Ints,
+    rate: float,
+    scale: float,
+    whole: bool,
+    z: Floats,
+    out: Floats,
+) -> bool:
     """Hypergradient at a point on given samples: f_x - C z, z = scale times a Neumann sum or its last term.
 
     `lower` has a row for every factor I - rate H and one for C. False if the budget ended it.
@@ -101,14 +118,17 @@ def estimate(grad_f, hvp, cvp, world, x, y, upper, lower, rate, scale, whole, z,
 
 
 @njit(cache=True, nogil=True)
-def recur(direction, new, old, weight):  # type: ignore[no-untyped-def]
+def recur(direction: Floats, new: Floats, old: Floats, weight: float) -> None:
     """STORM: new + (1 - weight) (direction - old), in place."""
     for i in range(len(new)):
         direction[i] = weight * new[i] + (1.0 - weight) * (direction[i] + new[i] - old[i])
 
 
 @njit(LOOP, cache=True, nogil=True)
-def accbo(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, options, start, steps):  # type: ignore[no-untyped-def]
+def accbo(
+    grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
+    x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
+) -> int:  # fmt: skip
     """Nesterov steps on y, their running average, a normalised recursive-momentum step on x.
 
     Options: eta, beta, alpha, gamma, tau, period, inner steps, terms Q, Neumann rate, decay, warm-start steps, rate.
@@ -158,7 +178,10 @@ def accbo(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, op
 
 
 @njit(LOOP, cache=True, nogil=True)
-def storm(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, options, start, steps):  # type: ignore[no-untyped-def]
+def storm(
+    grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
+    x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
+) -> int:  # fmt: skip
     """Recursive momentum on the directions of y and of x, both from the old iterate: SUSTAIN and MRBO.
 
     Options: eta, rate on y, terms Q, Neumann rate, kind of z (0: one random term of Q; 1: the sum of Q + 1), weight of
@@ -207,7 +230,22 @@ def storm(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, op
 
 
 @njit(cache=True, nogil=True)
-def terms_of(grad_f, grad_g, hvp, cvp, world, x, y, z, upper, lower, both, three, of_f, of_g):  # type: ignore[no-untyped-def]
+def terms_of(
+    grad_f: Oracle,
+    grad_g: Oracle,
+    hvp: Oracle,
+    cvp: Oracle,
+    world: World,
+    x: Floats,
+    y: Floats,
+    z: Floats,
+    upper: Ints,
+    lower: Ints,
+    both: Floats,
+    three: Floats,
+    of_f: bool,
+    of_g: bool,
+) -> bool:
     """Gradients of f on a row; slope, Hessian and mixed product of g on a row; False if the budget ended it."""
     dy = len(y)
     if of_f and not ask(grad_f, GF, world, x, y, y, upper, both):
@@ -222,7 +260,7 @@ def terms_of(grad_f, grad_g, hvp, cvp, world, x, y, z, upper, lower, both, three
 
 
 @njit(cache=True, nogil=True)
-def exchange(memory, mean, at, count, new, direction):  # type: ignore[no-untyped-def]
+def exchange(memory: Floats, mean: int, at: int, count: int, new: Floats, direction: Floats) -> None:
     """SAGA: new - old + mean of the table; the new term takes the old one's place in table and mean."""
     for i in range(len(new)):
         change = new[i] - memory[at, i]
@@ -232,7 +270,10 @@ def exchange(memory, mean, at, count, new, direction):  # type: ignore[no-untype
 
 
 @njit(LOOP, cache=True, nogil=True)
-def saba(grad_f, grad_g, hvp, cvp, grad_gx, project, world, x, y, z, memory, options, start, steps):  # type: ignore[no-untyped-def]
+def saba(
+    grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
+    x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
+) -> int:  # fmt: skip
     """SOBA's three steps with SAGA directions, one row of f and one of g a step; the first step fills the tables.
 
     Options: gamma, rho. Memory: means of the tables of f and of g, then their rows: both gradients of f; slope,
