@@ -1,6 +1,7 @@
 """Bilevel solvers: plain twins, counted calls, invariances, fixed points, who diverges where, bad input."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from scipy.optimize import brentq
 
 from pessimism._status import Status
 from pessimism.bilevel import METHODS, minimize_bilevel
-from pessimism.bilevel._loops import Machine
+from pessimism.bilevel._loops import LoopRun
 from pessimism.bilevel.problem import KINDS, OracleError
 from pessimism.bilevel.problems import Cosh, HyperCleaning, PessimismTuning, Quadratic, Quartic, Ridge
 from tests.reference import bilevel_solvers as twins
@@ -62,7 +63,7 @@ def uncompiled(monkeypatch):
 
     def run(*args, **options):
         with monkeypatch.context() as patch:
-            patch.setattr(Machine, "_compiled", staticmethod(Machine._plain))
+            patch.setattr(LoopRun, "_compiled", staticmethod(LoopRun._plain))
             return minimize_bilevel(*args, **options)
 
     return run
@@ -484,6 +485,8 @@ def test_infinite_gradients_are_told(method):
     problem = Cosh.random(2, 3, rng=0)
     result = minimize_bilevel(problem, [800.0, -800.0], method=method, budget=500, rng=1, **OPTIONS[method])
     assert result.status is Status.DIVERGED
+    last = minimize_bilevel(problem, [800.0, -800.0], method=method, budget=result.cost, rng=1, **OPTIONS[method])
+    assert (last.cost, last.status) == (result.cost, Status.DIVERGED)  # not BUDGET: no call was refused
 
 
 # History, callback, resume
@@ -698,3 +701,5 @@ def test_oracles_that_return_nan_end_the_run(method, bad):
     problem.grad_f = lambda x, y, s=None: (np.full(3, bad), np.full(2, bad))
     result = minimize_bilevel(problem, np.ones(3), method=method, budget=500, **OPTIONS[method])
     assert result.status is Status.DIVERGED
+    first = rf"; the first number that is not came from grad_f in x, entry 0: {bad}$"
+    assert re.search(first, result.message)

@@ -5,7 +5,7 @@ import pytest
 
 from pessimism._status import Status
 from pessimism.bilevel import METHODS, minimize_bilevel
-from pessimism.bilevel._loops import Machine
+from pessimism.bilevel._loops import LoopRun
 from pessimism.bilevel.problems import Cosh, HyperCleaning, Quadratic, Quartic, Ridge
 
 LEVELS = {"lower_step": 0.05, "z_step": 0.07}
@@ -230,7 +230,7 @@ def test_compiled_and_plain_loops_agree_to_the_last_bit(method, name, exact, mon
     problem = PROBLEMS[name]()
     given = {"method": method, "budget": 800, "rng": 5, "exact": exact, **OPTIONS[method]}
     compiled = minimize_bilevel(problem, start(problem), **given)
-    monkeypatch.setattr(Machine, "_compiled", staticmethod(Machine._plain))
+    monkeypatch.setattr(LoopRun, "_compiled", staticmethod(LoopRun._plain))
     uncompiled = minimize_bilevel(problem, start(problem), **given)
     assert same(compiled, uncompiled)
     assert compiled.ncalls == uncompiled.ncalls

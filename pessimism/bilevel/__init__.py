@@ -4,6 +4,7 @@ from pessimism.bilevel.check import ProblemError, ProblemReport, check_problem
 from pessimism.bilevel.hypergradient import Hypergradient, hypergradient
 from pessimism.bilevel.minimize import METHODS, BilevelResult, minimize_bilevel
 from pessimism.bilevel.problem import BilevelProblem, OracleError
+from pessimism.bilevel.state import SolverState
 
 __all__ = [
     "METHODS",
@@ -13,6 +14,7 @@ __all__ = [
     "OracleError",
     "ProblemError",
     "ProblemReport",
+    "SolverState",
     "check_problem",
     "hypergradient",
     "minimize_bilevel",

@@ -5,8 +5,8 @@ Every loop has the same arguments, so that it compiles once and is read from dis
 - six oracles of one type, ``oracle(reals, sizes, x, y, v, rows, out)``: `grad_f` writes both gradients of f one after
   the other, `grad_g`, `hvp`, `cvp` and `grad_gx` what their names say, `project` the allowed x nearest to v;
 - the `world`: `reals` and `sizes`, what the oracles know; `levels`, how many samples of f there are and how many a call
-  draws, and the same of g; `meter`, budget, spent, and the cost of a call of each kind; `calls`, how many of each there
-  were; the Generator;
+  draws, and the same of g; `meter`, budget, spent, whether a call was refused, and the cost of a call of each kind;
+  `calls`, how many of each there were; the Generator;
 - the state x, y, z and `memory`, rows of a method's own vectors, all written over; `options`, its numbers;
 - `start`: outer steps made so far; `steps`: how many to make now.
 
@@ -33,7 +33,7 @@ TYPES: Any = types  # half of its names are untyped
 WORLD = TYPES.Tuple((REALS, WHOLE, WHOLE, REALS, WHOLE, types.npy_rng))
 LOOP = types.int64(*[ORACLE] * 6, WORLD, REALS, REALS, REALS, types.float64[:, ::1], REALS, types.int64, types.int64)
 
-BUDGET, SPENT, COSTS = 0, 1, 2
+BUDGET, SPENT, REFUSED, COSTS = 0, 1, 2, 3
 GF, GY, GX, H, C = 0, 1, 2, 3, 4  # the order of problem.KINDS
 
 
@@ -42,6 +42,7 @@ def ask(oracle: Oracle, kind: int, world: World, x: Floats, y: Floats, v: Floats
     """Call an oracle on a fresh sample and count the call; False, and no call, if the budget does not hold it."""
     reals, sizes, levels, meter, calls, rng = world
     if meter[SPENT] + meter[COSTS + kind] > meter[BUDGET]:
+        meter[REFUSED] = 1.0
         return False
     meter[SPENT] += meter[COSTS + kind]
     calls[kind] += 1

@@ -1,7 +1,8 @@
 """The solvers' loops, compiled for built-in problems and as plain Python for users' own; one source for both."""
 
 import importlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from functools import cache
 from types import FunctionType
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from pessimism._draw import Floats
+from pessimism.bilevel._method import CURVATURE, Method
 from pessimism.bilevel._plain_oracles import PlainOracles
-from pessimism.bilevel.problem import KINDS
+from pessimism.bilevel.problem import KINDS, OracleError
+from pessimism.bilevel.state import SolverState
 
 TICKETS = 2**53
 """Samples of a user's problem are named by a whole number below this."""
@@ -29,26 +32,31 @@ def plain(module: str = "_kernels") -> dict[str, Any]:
     return space
 
 
-class Machine:
-    """Oracles, counters and stream of one run: what a loop needs besides its state."""
+class LoopRun:
+    """A built-in method under way: oracles, counters, stream and state of one run."""
 
-    def __init__(self, problem: Any, budget: float, costs: Floats, rng: np.random.Generator, exact: bool) -> None:
-        self.meter = np.array([budget, 0.0, *costs])
-        self.calls = np.zeros(len(KINDS), np.int64)
+    def __init__(
+        self, method: Method, problem: Any, state: SolverState, budget: float, costs: Floats, rng: np.random.Generator,
+        *, exact: bool,
+    ) -> None:  # fmt: skip
+        self.method, self.state = method, state
+        self.meter = np.array([budget, 0.0, 0.0, *costs])
+        self.tally = np.zeros(len(KINDS), np.int64)
         compiled = hasattr(problem, "kernels") and not hasattr(problem, "project_x")
         self.functions: Callable[..., Any] = self._compiled if compiled else self._plain
-        if compiled:
+        self.own = None if compiled else PlainOracles(problem)
+        if self.own is None:
             self.oracles = (*problem.kernels, self._compiled("stay"))
             levels = [problem.n_samples_f, problem.batch, problem.n_samples, problem.batch]
             reals, sizes = problem.reals, problem.sizes
         else:
-            own = PlainOracles(problem)
-            self.oracles = (*(getattr(own, name) for name in ORACLES), own.project)
+            self.oracles = (*(getattr(self.own, name) for name in ORACLES), self.own.project)
             levels = [TICKETS, 1, TICKETS, 1]
             reals, sizes = np.empty(0), np.empty(0, np.int64)
         if exact or not hasattr(problem, "sample"):
             levels = [0, 0, 0, 0]
-        self.world = (reals, sizes, np.array(levels, np.int64), self.meter, self.calls, rng)
+        self.world = (reals, sizes, np.array(levels, np.int64), self.meter, self.tally, rng)
+        self.numbers = np.empty(0)
 
     @staticmethod
     def _compiled(name: str, file: str = "_kernels") -> Any:
@@ -58,19 +66,53 @@ class Machine:
     def _plain(name: str, file: str = "_kernels") -> Any:
         return plain(file)[name]
 
-    def run(self, loop: str, file: str, state: tuple[Any, ...], options: Floats, start: int, steps: int) -> int:
-        """Outer steps of a loop; how many were completed."""
+    @property
+    def calls(self) -> dict[str, int]:
+        return dict(zip(KINDS, self.tally.tolist(), strict=True))
+
+    @property
+    def cost(self) -> float:
+        return float(self.meter[1])
+
+    @property
+    def refused(self) -> bool:
+        """Whether the budget did not hold a call."""
+        return bool(self.meter[2])
+
+    @property
+    def fault(self) -> str:
+        """Where a number that is not finite was first seen, if the oracles are a user's."""
+        return self.own.fault if self.own is not None else ""
+
+    def vectors(self) -> tuple[Floats, ...]:
+        return (*self.state[:3], self.state.memory)
+
+    def settle(self, settings: Mapping[str, float | str]) -> dict[str, float]:
+        """Settings with the steps left open set to one over the estimated curvature."""
+        curvature = 1.0
+        if CURVATURE in settings.values():
+            curvature = self._curvature()
+            if not 0.0 < curvature < math.inf and not self.refused:
+                raise OracleError(
+                    f"hvp must come from a positive definite Hessian, its products have length {curvature}"
+                )
+        settled = self.method.settled(settings, curvature or 1.0)
+        self.numbers = self.method.packed(settled)
+        return settled
+
+    def advance(self, steps: int) -> int:
+        """Make steps; how many were completed: fewer at the end of the budget and after a divergence."""
+        x, y, z, nit, memory = self.state
+        loop = self.functions(self.method.loop, self.method.file)
         with np.errstate(all="ignore"):  # a diverging run ends with a status
-            return int(self.functions(loop, file)(*self.oracles, self.world, *state, options, start, steps))
+            done = int(loop(*self.oracles, self.world, x, y, z, memory, self.numbers, nit, steps))
+        self.state = SolverState(x, y, z, nit + done, memory)
+        return done
 
-    def spent(self, needs: tuple[str, ...]) -> bool:
-        """Whether the budget may have refused a call of one of these kinds."""
-        dearest = max(self.meter[2 + KINDS.index(kind)] for kind in needs)
-        return bool(self.meter[1] + dearest > self.meter[0])
-
-    def curvature(self, x: Floats, y: Floats, iterations: int = 10) -> float:
+    def _curvature(self, iterations: int = 10) -> float:
         """Largest eigenvalue of the Hessian of g in y, from below, by power iterations that are counted."""
         ask, kind = plain()["ask"], plain()["H"]  # compiled for oracles of their own types, it is not read from disk
+        x, y = self.state.x, self.state.y
         v, product = np.ones(len(y)) / np.sqrt(len(y)), np.empty(len(y))
         largest = 0.0
         for _ in range(iterations):

@@ -68,7 +68,10 @@ class Method:
                 raise TypeError(f"{self.name} needs the option {name}: its scale is that of the problem")
         return chosen
 
-    def packed(self, settings: Mapping[str, float | str], curvature: float) -> Floats:
-        """Numbers in the order of the loop; steps left open are one over the curvature."""
-        values = [settings[entry] if isinstance(entry, str) else entry for entry in self.order]
-        return np.array([1.0 / curvature if value == CURVATURE else value for value in values], np.float64)
+    def settled(self, settings: Mapping[str, float | str], curvature: float) -> dict[str, float]:
+        """Settings as numbers; steps left open are one over the curvature."""
+        return {name: 1.0 / curvature if isinstance(value, str) else float(value) for name, value in settings.items()}
+
+    def packed(self, settled: Mapping[str, float]) -> Floats:
+        """Numbers in the order of the loop."""
+        return np.array([settled[entry] if isinstance(entry, str) else entry for entry in self.order], np.float64)

@@ -13,7 +13,7 @@ from numba import njit
 from pessimism.bilevel._kernels import LOOP, Floats, Ints, Oracle, World
 
 # this and the small loops below stand in every file of loops: a cached loop does not see changes in other files
-BUDGET, SPENT, COSTS = 0, 1, 2
+BUDGET, SPENT, REFUSED, COSTS = 0, 1, 2, 3
 GF, GY, GX, H, C = 0, 1, 2, 3, 4  # the order of problem.KINDS
 
 
@@ -22,6 +22,7 @@ def ask(oracle: Oracle, kind: int, world: World, x: Floats, y: Floats, v: Floats
     """Call an oracle on given rows and count the call; False, and no call, if the budget does not hold it."""
     reals, sizes, _, meter, calls, _ = world
     if meter[SPENT] + meter[COSTS + kind] > meter[BUDGET]:
+        meter[REFUSED] = 1.0
         return False
     meter[SPENT] += meter[COSTS + kind]
     calls[kind] += 1

@@ -5,6 +5,8 @@ The cost of a call is 1 for each kind unless told otherwise: `grad_f` (both grad
 `cvp`. Work that sets a run up (curvature estimates, refinement, warm starts) is counted like any other.
 """
 
+import copy
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,31 +17,35 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._draw import Floats, Rng
 from pessimism._status import Status
-from pessimism.bilevel import accbo, aid_cg, bo_rep, double_loops, f2sa, itd, mrbo, saba, slip, soba, sustain
-from pessimism.bilevel._loops import Machine
+from pessimism.bilevel import (
+    accbo,
+    aid_cg,
+    amigo,
+    bo_rep,
+    bsa,
+    f2sa,
+    itd,
+    ma_soba,
+    mrbo,
+    saba,
+    slip,
+    soba,
+    stocbio,
+    sustain,
+    ttsa,
+)
+from pessimism.bilevel._loops import LoopRun
 from pessimism.bilevel._method import CURVATURE, Method
-from pessimism.bilevel.problem import KINDS, OracleError, checked, require_oracles
+from pessimism.bilevel._own_run import CountedProblem, OwnRun, Step
+from pessimism.bilevel.problem import KINDS, checked, require_oracles
+from pessimism.bilevel.state import SolverState
 
 METHODS: dict[str, Method] = {
-    method.name: method
-    for method in (
-        bo_rep.METHOD,
-        slip.METHOD,
-        soba.SOBA,
-        soba.MA_SOBA,
-        double_loops.AMIGO,
-        double_loops.STOCBIO,
-        double_loops.BSA,
-        double_loops.TTSA,
-        f2sa.METHOD,
-        accbo.METHOD,
-        sustain.METHOD,
-        mrbo.METHOD,
-        saba.METHOD,
-        aid_cg.METHOD,
-        itd.METHOD,
+    solver.METHOD.name: solver.METHOD
+    for solver in (
+        bo_rep, slip, soba, ma_soba, amigo, stocbio, bsa, ttsa, f2sa, accbo, sustain, mrbo, saba, aid_cg, itd
     )
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,8 +71,12 @@ class BilevelResult:
     history : dict of arrays
         ``nit``, ``cost``, ``x`` at the records, and ``gradient_norm``, the norm of the exact gradient of F there, if
         the problem knows it; evaluated outside the count.
+    method : str
+        Name of the method.
+    options : dict
+        Its options, with the steps that were estimated.
     memory : (rows, n) float
-        The method's own vectors, from which a run is continued.
+        The method's own vectors, from which a run is continued; of a user's step, what it last returned.
 
     Examples
     --------
@@ -85,7 +95,9 @@ class BilevelResult:
     status: Status
     message: str
     history: dict[str, Floats]
-    memory: Floats
+    method: str
+    options: dict[str, Any]
+    memory: Any
 
 
 def minimize_bilevel(
@@ -93,14 +105,14 @@ def minimize_bilevel(
     x0: ArrayLike | BilevelResult,
     y0: ArrayLike | None = None,
     *,
-    method: str = "bo-rep",
+    method: str | Step = "bo-rep",
     budget: float = 10_000,
     rng: Rng = None,
     callback: Callable[[BilevelResult], bool | None] | None = None,
     record: int = 200,
     exact: bool = False,
     costs: Mapping[str, float] | None = None,
-    **options: float,
+    **options: Any,
 ) -> BilevelResult:
     r"""Minimise :math:`f(x, y^*(x))` until a budget of oracle calls is spent.
 
@@ -112,9 +124,11 @@ def minimize_bilevel(
         Start; a result continues its run, with its y, z and memory.
     y0 : (dy,) array_like of float, optional
         Start of y. Default: zeros.
-    method : str
+    method : str or callable
         One of "bo-rep", "slip", "soba", "ma-soba", "amigo", "stocbio", "bsa", "ttsa", "f2sa", "accbo", "sustain",
-        "mrbo", "saba", "aid-cg", "itd".
+        "mrbo", "saba", "aid-cg", "itd"; or a step of your own, ``step(problem, state, rng, **options) -> state``, with
+        a `SolverState`, and a problem that has the same oracles and counts their calls. A step that the budget ends is
+        not made; what it returns as memory must be new, not the old one written over.
     budget : float
         Cost of all oracle calls together.
     rng : Generator, SeedSequence or int, optional
@@ -128,7 +142,8 @@ def minimize_bilevel(
     costs : mapping of str to float, optional
         Cost of a call of some kinds, in place of 1.
     **options : float
-        Of the method: the module that bears its name lists them. ``step`` has no default.
+        Of the method: the module that bears its name lists them. ``step`` has no default. For a step of your own,
+        whatever it takes.
 
     Returns
     -------
@@ -141,14 +156,16 @@ def minimize_bilevel(
         If an argument is out of its range, the method or an option is unknown, or an oracle that the method needs is
         missing; before anything is called.
     OracleError
-        If an oracle returns something of the wrong shape.
+        If an oracle returns something of the wrong shape. Numbers that are not finite end a run as DIVERGED, and the
+        message says where they were first seen.
 
     Notes
     -----
-    Steps left open are estimated when a run begins, and again when it is continued. Normalised methods move by the step
-    in every iteration and end in a cycle whose radius is a multiple of it, which
-    is why their step falls by default. Cost: that of the oracle calls. The first run compiles for some twenty seconds,
-    once.
+    Steps left open are estimated when a run begins. A continued run draws what one run would have drawn if it is given
+    the same Generator. Normalised methods move by the step in every iteration and end in a cycle whose radius is a
+    multiple of it, which is why their step falls by default. Where the budget ends within a step, x is that of the last
+    whole step; y may already be ahead of it. Cost: that of the oracle calls. The first run compiles for some twenty
+    seconds, once.
 
     Examples
     --------
@@ -157,60 +174,80 @@ def minimize_bilevel(
     >>> result = minimize_bilevel(problem, [9.0, -9.0], step=1.0, budget=20_000, rng=1)
     >>> bool(np.linalg.norm(problem.gradient(result.x)) < 1.0)
     True
+
+    A step of your own, gradient descent that solves the lower level by five steps and ignores the implicit part:
+
+    >>> def ignorant(problem, state, rng, *, step):
+    ...     y = state.y
+    ...     for _ in range(5):
+    ...         y = y - 0.1 * problem.grad_g(state.x, y, problem.sample(rng, "g"))
+    ...     gx, _ = problem.grad_f(state.x, y, problem.sample(rng, "f"))
+    ...     return state._replace(x=state.x - step * gx, y=y)
+    >>> minimize_bilevel(problem, [1.0, 1.0], method=ignorant, step=0.1, budget=60, rng=1).ncalls["grad_g"]
+    50
     """
-    if not isinstance(method, str) or method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}")
-    chosen = METHODS[method]
-    require_oracles(problem, chosen.needs, chosen.name)
-    settings = chosen.settings(options)
-    x, y, z, memory, start = _start(problem, x0, y0, chosen)
-    limit = _check.scalar("budget", budget, lambda v: 0.0 <= v < np.inf, "at least 0 and finite")
-    every = _check.whole("record", record, low=1)
-    machine = Machine(problem, limit, _costs(costs), np.random.default_rng(rng), bool(exact))
-    curvature = machine.curvature(x, y) if CURVATURE in settings.values() else 1.0
-    if not 0.0 < curvature < np.inf and machine.meter[1] < limit:
-        raise OracleError(f"hvp must come from a positive definite Hessian, its products have length {curvature}")
-    numbers = chosen.packed(settings, curvature or 1.0)
+    generator, limit = np.random.default_rng(rng), _check.scalar("budget", budget, _affordable, "at least 0 and finite")
+    every, prices = _check.whole("record", record, low=1), _costs(costs)
+    run: LoopRun | OwnRun
+    if callable(method):
+        name = getattr(method, "__name__", type(method).__name__)
+        counted = CountedProblem(problem, limit, prices, exact=bool(exact))
+        run = OwnRun(method, counted, _start(problem, x0, y0, name, None), generator, options)
+        settled = dict(options)
+    else:
+        chosen = METHODS[_check.choice("method", method, tuple(METHODS))]
+        name, settings = chosen.name, chosen.settings(options)
+        require_oracles(problem, chosen.needs, name)
+        state = _start(problem, x0, y0, name, chosen.memory(problem))
+        run = LoopRun(chosen, problem, state, limit, prices, generator, exact=bool(exact))
+        settled = run.settle(_continued(settings, x0))
 
-    history: list[tuple[Any, ...]] = []
-    status, nit = Status.BUDGET, start
+    history = [_record(problem, run)]
     while True:
-        history.append(_record(problem, nit, float(machine.meter[1]), x))
-        if (
-            callback is not None
-            and len(history) > 1
-            and callback(_result(x, y, z, nit, machine, status, history, memory))
-        ):
-            return _result(x, y, z, nit, machine, Status.STOPPED, history, memory)
-        done = machine.run(chosen.loop, chosen.file, (x, y, z, memory), numbers, nit, every)
-        nit += done
-        finite = all(np.isfinite(array).all() for array in (x, y, z, memory))
-        if not finite or (done < every and not machine.spent(chosen.needs)):  # a loop also ends on a step not finite
-            status = Status.DIVERGED
-        if done < every or status is Status.DIVERGED:
-            if done > 0 or status is Status.DIVERGED:
-                history.append(_record(problem, nit, float(machine.meter[1]), x))
-            return _result(x, y, z, nit, machine, status, history, memory)
+        done = run.advance(every)
+        diverged = not all(np.isfinite(vector).all() for vector in run.vectors())
+        ended = diverged or done < every  # a loop also ends on a step that is not finite
+        if done > 0 or diverged:
+            history.append(_record(problem, run))
+        status = Status.BUDGET if not ended or (run.refused and not diverged) else Status.DIVERGED
+        if ended or (callback is not None and callback(_result(run, name, settled, status, history))):
+            return _result(run, name, settled, status if ended else Status.STOPPED, history)
 
 
-def _start(problem: Any, x0: ArrayLike | BilevelResult, y0: ArrayLike | None, method: Method) -> tuple[Any, ...]:
-    """Writable state: x, y, z, memory, outer steps made."""
-    shape = method.memory(problem)
+def _affordable(budget: float) -> bool:
+    return 0.0 <= budget < math.inf
+
+
+def _continued(settings: dict[str, float | str], x0: Any) -> dict[str, float | str]:
+    """Steps left open are those of the run that is continued; one that made no step is begun anew."""
+    if not isinstance(x0, BilevelResult) or x0.nit == 0:
+        return settings
+    return {name: x0.options[name] if value == CURVATURE else value for name, value in settings.items()}
+
+
+def _start(
+    problem: Any, x0: ArrayLike | BilevelResult, y0: ArrayLike | None, name: str, shape: tuple[int, int] | None
+) -> SolverState:
+    """State of its own before the first step; `shape` is that of a built-in method's memory."""
+    dx, dy = problem.dim_x, problem.dim_y
     if isinstance(x0, BilevelResult):
         if y0 is not None:
             raise ValueError("y0 must be left out when x0 is a result: it has its own y")
-        if (x0.x.shape, x0.y.shape, x0.memory.shape) != ((problem.dim_x,), (problem.dim_y,), shape):
-            raise ValueError(f"x0 must be a result of {method.name} on this problem, its memory has other shapes")
-        return x0.x.copy(), x0.y.copy(), x0.z.copy(), x0.memory.copy(), x0.nit
+        if (x0.method, x0.x.shape, x0.y.shape) != (name, (dx,), (dy,)) or shape not in (None, np.shape(x0.memory)):
+            raise ValueError(
+                f"x0 must be a result of {name} on this problem, got one of {x0.method} with x of shape {x0.x.shape}: "
+                "to change the method, begin at its x and y"
+            )
+        return SolverState(x0.x.copy(), x0.y.copy(), x0.z.copy(), x0.nit, copy.deepcopy(x0.memory))
     x = np.array(_check.real_array("x0", x0))
-    if x.shape != (problem.dim_x,):
-        raise ValueError(f"x0 must have shape ({problem.dim_x},), got {x.shape}")
-    y = np.zeros(problem.dim_y) if y0 is None else np.array(_check.real_array("y0", y0))
-    if y.shape != (problem.dim_y,):
-        raise ValueError(f"y0 must have shape ({problem.dim_y},), got {y.shape}")
+    if x.shape != (dx,):
+        raise ValueError(f"x0 must have shape ({dx},), got {x.shape}")
+    y = np.zeros(dy) if y0 is None else np.array(_check.real_array("y0", y0))
+    if y.shape != (dy,):
+        raise ValueError(f"y0 must have shape ({dy},), got {y.shape}")
     if hasattr(problem, "project_x"):
-        x = checked("project_x", problem.project_x(x), len(x))
-    return x, y, np.zeros(len(y)), np.zeros(shape), 0
+        x = checked("project_x", problem.project_x(x), dx)
+    return SolverState(x, y, np.zeros(dy), 0, None if shape is None else np.zeros(shape))
 
 
 def _costs(costs: Mapping[str, float] | None) -> Floats:
@@ -221,21 +258,21 @@ def _costs(costs: Mapping[str, float] | None) -> Floats:
     return np.array(list(values.values()))
 
 
-def _record(problem: Any, nit: int, cost: float, x: Floats) -> tuple[Any, ...]:
+def _record(problem: Any, run: LoopRun | OwnRun) -> tuple[Any, ...]:
+    x = run.state.x
     gradient = problem.gradient(x) if hasattr(problem, "gradient") else np.nan
     with np.errstate(all="ignore"):
-        return nit, cost, x.copy(), float(np.sqrt(np.sum(np.square(gradient))))
+        return run.state.nit, run.cost, x.copy(), float(np.sqrt(np.sum(np.square(gradient))))
 
 
 def _result(
-    x: Floats, y: Floats, z: Floats, nit: int, machine: Machine, status: Status, history: list[Any], memory: Floats
+    run: LoopRun | OwnRun, name: str, options: Mapping[str, Any], status: Status, history: list[Any]
 ) -> BilevelResult:
     columns = {
         name: np.array([entry[i] for entry in history]) for i, name in enumerate(("nit", "cost", "x", "gradient_norm"))
     }
     if np.isnan(columns["gradient_norm"]).all():
         del columns["gradient_norm"]
-    calls = dict(zip(KINDS, machine.calls.tolist(), strict=True))
-    cost = float(machine.meter[1])
-    state = x.copy(), y.copy(), z.copy()
-    return BilevelResult(*state, nit, calls, cost, status, status.value, columns, memory.copy())
+    x, y, z, nit, memory = copy.deepcopy(run.state)
+    message = status.value + (run.fault if status is Status.DIVERGED else "")
+    return BilevelResult(x, y, z, nit, run.calls, run.cost, status, message, columns, name, dict(options), memory)

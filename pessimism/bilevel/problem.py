@@ -231,3 +231,31 @@ def checked(name: str, value: Any, length: int) -> Floats:
     if array.shape != (length,):
         raise OracleError(f"{name} must return {length} numbers, got shape {array.shape}")
     return array.astype(np.float64)
+
+
+def pair(value: Any) -> tuple[Any, Any]:
+    """What `grad_f` returned, both gradients.
+
+    Parameters
+    ----------
+    value : object
+        What it returned.
+
+    Returns
+    -------
+    tuple
+        The gradient in x and the gradient in y.
+
+    Raises
+    ------
+    OracleError
+        If it is no pair.
+
+    Examples
+    --------
+    >>> pair(([1.0], [2.0]))
+    ([1.0], [2.0])
+    """
+    if not isinstance(value, tuple) or len(value) != 2:
+        raise OracleError(f"grad_f must return a pair of gradients, in x and in y, got {type(value).__name__}")
+    return value

@@ -1,0 +1,138 @@
+r"""A step of the user's own in place of a built-in method.
+
+.. math:: (x, y, z)_{t+1} = \text{step}(\text{problem}, (x, y, z)_t, \text{rng}),
+
+made again and again until a call would exceed the budget: that call ends the step, and the state before it stays.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pessimism._draw import Floats
+from pessimism.bilevel.problem import KINDS, checked, pair, require_oracles
+from pessimism.bilevel.state import SolverState
+
+Step = Callable[..., SolverState]
+
+
+class Spent(BaseException):
+    """A call beyond the budget. No Exception, so that a step that catches those does not go on for ever."""
+
+
+class CountedProblem:
+    """The oracles of a problem, each call counted before it is made.
+
+    Samples come from `sample`, None where oracles are exact; `project_x` is that of the problem, or the identity.
+    """
+
+    def __init__(self, problem: Any, budget: float, costs: Floats, *, exact: bool) -> None:
+        self.dim_x, self.dim_y = int(problem.dim_x), int(problem.dim_y)
+        self.problem, self.budget, self.cost, self.refused = problem, budget, 0.0, False
+        self.calls = dict.fromkeys(KINDS, 0)
+        self._costs = dict(zip(KINDS, costs.tolist(), strict=True))
+        self._sampled = not exact and hasattr(problem, "sample")
+
+    def sample(self, rng: np.random.Generator, level: str) -> Any:
+        """Draw a handle for oracles of f ("f") or of g ("g"); not for a call that the budget does not hold."""
+        self._afford(min(self._costs.values()))
+        return self.problem.sample(rng, level) if self._sampled else None
+
+    def project_x(self, x: Floats) -> Floats:
+        """Give the allowed x nearest to x."""
+        if not hasattr(self.problem, "project_x"):
+            return x
+        return checked("project_x", self.problem.project_x(x), self.dim_x)
+
+    def grad_f(self, x: Floats, y: Floats, s: Any = None) -> tuple[Floats, Floats]:
+        """Both gradients of f."""
+        gx, gy = pair(self._oracle("grad_f")(x, y, s))
+        return checked("grad_f in x", gx, self.dim_x), checked("grad_f in y", gy, self.dim_y)
+
+    def grad_g(self, x: Floats, y: Floats, s: Any = None) -> Floats:
+        """Gradient of g in y."""
+        return checked("grad_g", self._oracle("grad_g")(x, y, s), self.dim_y)
+
+    def grad_gx(self, x: Floats, y: Floats, s: Any = None) -> Floats:
+        """Gradient of g in x."""
+        return checked("grad_gx", self._oracle("grad_gx")(x, y, s), self.dim_x)
+
+    def hvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
+        """Product with the Hessian of g in y."""
+        return checked("hvp", self._oracle("hvp")(x, y, v, s), self.dim_y)
+
+    def cvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
+        """Product with the mixed derivative of g."""
+        return checked("cvp", self._oracle("cvp")(x, y, v, s), self.dim_x)
+
+    def _oracle(self, kind: str) -> Callable[..., Any]:
+        """Count a call that is about to be made."""
+        require_oracles(self.problem, (kind,), "method")
+        self._afford(self._costs[kind])
+        self.cost += self._costs[kind]
+        self.calls[kind] += 1
+        oracle: Callable[..., Any] = getattr(self.problem, kind)
+        return oracle
+
+    def _afford(self, cost: float) -> None:
+        if self.cost + cost > self.budget:
+            self.refused = True
+            raise Spent
+
+
+class OwnRun:
+    """A user's step, repeated."""
+
+    def __init__(
+        self, step: Step, problem: CountedProblem, state: SolverState, rng: np.random.Generator, options: dict[str, Any]
+    ) -> None:
+        self.step, self.problem, self.state, self.rng, self.options = step, problem, state, rng, options
+
+    @property
+    def calls(self) -> dict[str, int]:
+        return dict(self.problem.calls)
+
+    @property
+    def cost(self) -> float:
+        return self.problem.cost
+
+    @property
+    def refused(self) -> bool:
+        return self.problem.refused
+
+    @property
+    def fault(self) -> str:
+        return ""
+
+    def vectors(self) -> tuple[Floats, ...]:
+        return self.state[:3]
+
+    def advance(self, steps: int) -> int:
+        """Make steps; how many were completed: fewer at the end of the budget and after a divergence."""
+        for done in range(steps):
+            before = self.problem.cost
+            try:
+                with np.errstate(all="ignore"):  # a diverging run ends with a status
+                    found = self.step(self.problem, self._copied(), self.rng, **self.options)
+            except Spent:
+                return done
+            if self.refused:  # and the step caught it
+                return done
+            if self.problem.cost == before:
+                raise ValueError("method must call an oracle in every step, or no budget ends it; it called none")
+            self.state = self._read(found)
+            if not all(np.isfinite(vector).all() for vector in self.state[:3]):
+                return done + 1
+        return steps
+
+    def _copied(self) -> SolverState:
+        x, y, z, nit, memory = self.state
+        return SolverState(x.copy(), y.copy(), z.copy(), nit, memory)
+
+    def _read(self, found: Any) -> SolverState:
+        if not isinstance(found, SolverState):
+            raise TypeError(f"method must return a SolverState, got {type(found).__name__}: state._replace makes one")
+        vectors = zip(("x", "y", "z"), found[:3], self.state[:3], strict=True)
+        x, y, z = (checked(f"method in {name}", vector, len(old)) for name, vector, old in vectors)
+        return SolverState(x, y, z, self.state.nit + 1, found.memory)
