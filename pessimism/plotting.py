@@ -29,6 +29,9 @@ COLORS = {
     "sky": "#56B4E9",
     "orange": "#E69F00",
     "black": "#000000",
+    "wine": "#882255",
+    "olive": "#999933",
+    "grey": "#999999",
 }
 RULES = {
     "lcb": ("LCB", "blue", "o"),
@@ -52,7 +55,16 @@ RULES = {
     "ma-soba": ("MA-SOBA", "green", "^"),
     "amigo": ("AmIGO", "purple", "D"),
     "stocbio": ("StocBiO", "orange", "P"),
-    "ttsa": ("TTSA", "black", "X"),
+    "accbo": ("AccBO", "wine", "<"),
+    "clipped-ma-soba": ("clipped MA-SOBA", "olive", "p"),
+    "saba": ("SABA", "black", "*"),
+    "ttsa": ("TTSA", "grey", "X"),  # grey: in the background of every figure
+    "bsa": ("BSA", "grey", ">"),
+    "sustain": ("SUSTAIN", "grey", "h"),
+    "mrbo": ("MRBO", "grey", "d"),
+    "f2sa": ("F2SA", "grey", "8"),
+    "aid-cg": ("AID-CG", "grey", "H"),
+    "itd": ("ITD", "grey", "1"),
 }
 THEOREM: dict[str, Any] = {"color": "0.35", "linestyle": (0, (5, 2.5)), "linewidth": 1.1, "zorder": 3}
 

@@ -1,15 +1,26 @@
 """Gradient norm against oracle calls for every method on every built-in problem, steps tuned on seeds of their own.
 
-Each method gets one tuned number, its step on x; steps on y and z are one over the curvature of the lower level at the
-start. The metric is the norm of the exact gradient of F, evaluated outside the count.
+Each method gets one tuned number, its step on x; the rest are the library's defaults, with steps on y and z of one over
+the curvature of the lower level at the start, which is given. Every step of the grid is tried on one tuning seed and
+the best two on the others. The metric is the norm of the exact gradient of F, evaluated outside the count; a method
+is judged by its mean over the last tenth of the budget, the rows also have that over the whole run.
+
+Every problem is a finite sum, and the unit of cost is a call on one batch. A call on the whole sum, as AID-CG and ITD
+make them, costs its length over the batch. SABA's calls look at one term and cost one over the batch, those that fill
+its tables too; its steps on y and z are a third of one over the steepest term's curvature. Tuning is a sum of one term.
 """
 
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from pessimism import plotting, rates
-from pessimism.bilevel import minimize_bilevel
+from pessimism.bilevel import BilevelResult, minimize_bilevel
+from pessimism.bilevel.minimize import METHODS
+from pessimism.bilevel.problem import KINDS
 from pessimism.bilevel.problems import (
     Cosh,
     HyperCleaning,
@@ -20,102 +31,208 @@ from pessimism.bilevel.problems import (
     Ridge,
 )
 
-VERSION = 1
-RECORDS = 20
-PROBLEMS: dict[str, tuple[Any, float]] = {  # an instance, and the entries of the start
-    "quadratic": (lambda: Quadratic.random(5, 8, rng=0), 2.0),
-    "cosh": (lambda: Cosh.random(5, 8, rng=0), 5.0),
-    "quartic": (lambda: Quartic.random(5, 8, rng=0), 3.0),
-    "ridge": (lambda: Ridge.random(rng=0), 0.0),
-    "cleaning": (lambda: HyperCleaning.random(rng=0), 0.0),
-    "representation": (lambda: HyperRepresentation.random(rng=0), 0.3),
-    "tuning": (lambda: PessimismTuning.random(rho=0.01, rng=0), 0.0),
+VERSION = 2
+SUM: dict[str, int] = {"n_samples": 256, "batch": 16}
+PROBLEMS: dict[str, tuple[Callable[[], Any], float, float]] = {  # an instance, the entries of the start, unit of steps
+    "quadratic": (lambda: Quadratic.random(5, 8, **SUM, rng=0), 2.0, 1.0),
+    "cosh": (lambda: Cosh.random(5, 8, **SUM, rng=0), 5.0, 1.0),
+    "quartic": (lambda: Quartic.random(5, 8, **SUM, rng=0), 3.0, 1.0),
+    "ridge": (lambda: Ridge.random(batch=16, rng=0), 0.0, 1.0),
+    "cleaning": (lambda: HyperCleaning.random(batch=16, rng=0), 0.0, 10.0**1.5),  # a weight's slope is one of 100 terms
+    "representation": (lambda: HyperRepresentation.random(batch=16, rng=0), 0.3, 1.0),
+    "tuning": (lambda: PessimismTuning.random(rho=0.01, rng=0), 0.0, 1.0),
 }
-METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    "bo-rep": ("bo-rep", {}),
-    "slip": ("slip", {}),
-    "soba": ("soba", {}),
-    "ma-soba": ("ma-soba", {}),
-    "amigo": ("amigo", {"inner_steps": 5, "terms": 5}),
-    "stocbio": ("stocbio", {"inner_steps": 5, "terms": 5}),
-    "ttsa": ("ttsa", {}),
-}
-STEPS = [10.0 ** (k / 2) for k in range(-6, 3, 2)]
+GROUPS = (  # normalised; single loops; double loops; recursive momentum; first order; calls on the whole sum
+    ("bo-rep", "slip", "accbo"),
+    ("soba", "saba", "ma-soba", "clipped-ma-soba"),
+    ("amigo", "stocbio", "bsa", "ttsa"),
+    ("sustain", "mrbo"),
+    ("f2sa",),
+    ("aid-cg", "itd"),
+)
+SHOWN = ("bo-rep", "slip", "accbo", "soba", "clipped-ma-soba", "stocbio", "saba")
+LOW, HIGH = -2.5, 1.0  # exponents of the first and the last step, in the problem's unit
+FINALISTS = 2  # steps that are tried on all tuning seeds; the others on the first
+BLOWN_UP = 1e3  # a gradient so many times that at the start is a divergence too
 GRID = {
     profile: [
-        {"problem": problem, "method": method, "budget": budget, "tuning": tuning, "replicates_per_block": runs}
-        for problem in PROBLEMS
-        for method in METHODS
+        {"problem": problem, "method": method, **sizes} for problem in PROBLEMS for group in GROUPS for method in group
     ]
-    for profile, budget, tuning, runs in (("quick", 5_000, 2, 5), ("full", 100_000, 5, 50))
+    for profile, sizes in {
+        "quick": {"budget": 4_000, "per_decade": 2, "tuning": 3, "replicates_per_block": 5, "records": 10},
+        "full": {"budget": 50_000, "per_decade": 4, "tuning": 5, "replicates_per_block": 30, "records": 40},
+    }.items()
 }
 
 
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     """Best step on the tuning seeds, then quantiles of the gradient's norm along the runs on other seeds."""
-    make, entry = PROBLEMS[cell["problem"]]
+    make, entry, unit = PROBLEMS[cell["problem"]]
     problem = make()
     start = np.where(np.arange(problem.dim_x) % 2, -entry, entry)
-    scores = []
-    for step in STEPS:
-        ends = [curve(problem, start, cell, step, rng)[-2:].mean() for _ in range(cell["tuning"])]
-        scores.append(float(np.median(ends)))
-    best = STEPS[int(np.argmin(scores))]
-    runs = np.array([curve(problem, start, cell, best, rng) for _ in range(cell["replicates_per_block"])])
+    begin, budget = float(np.linalg.norm(problem.gradient(start))), cell["budget"]
+    solve = partial(
+        minimize_bilevel, problem, start, budget=budget, rng=rng, **arguments(problem, start, cell["method"])
+    )
+    steps = unit * 10.0 ** np.linspace(LOW, HIGH, round((HIGH - LOW) * cell["per_decade"]) + 1)
+    outer = solve(step=0.0, record=10**9).nit  # so many outer steps are in the budget
+
+    def norms(step: float, records: float, grid: Any) -> Any:
+        return curve(solve(step=step, record=max(math.ceil(outer / records), 1)), grid, BLOWN_UP * begin)
+
+    end = budget * np.array([0.9, 1.0])
+    place, scores = tune(lambda step: float(norms(step, 1 / 0.9, end).mean()), steps, cell["tuning"])
+    best = float(steps[place])
+    grid = budget * np.arange(cell["records"] + 1) / cell["records"]
+    runs = np.array([norms(best, cell["records"], grid) for _ in range(cell["replicates_per_block"])])
     low, middle, high = (np.quantile(runs, q, axis=0, method="nearest") for q in (0.1, 0.5, 0.9))
+    last = runs[:, grid >= end[0]].mean(axis=1)
     return {
         "step": best,
-        "risk": finite(middle),
-        "low": finite(low),
-        "high": finite(high),
-        "cost": (np.arange(1, RECORDS + 1) * cell["budget"] / RECORDS).tolist(),
-        "diverged": float(np.isinf(runs[:, -1]).mean()),
+        "steps": len(steps),
+        "at_edge": int(place in (0, len(steps) - 1)),
+        "diverged": float(np.isinf(last).mean()),
         "diverged_steps": int(np.isinf(scores).sum()),
+        "cost": grid.tolist(),
+        "risk": middle.tolist(),
+        "low": low.tolist(),
+        "high": high.tolist(),
+        "risk_start": begin,
+        "risk_end": float(np.quantile(last, 0.5, method="nearest")),
+        "risk_average": float(np.quantile(runs.mean(axis=1), 0.5, method="nearest")),
     }
 
 
-def curve(problem: Any, start: Any, cell: dict[str, Any], step: float, rng: np.random.Generator) -> Any:
-    """Exact gradient norms at equal distances of the budget; inf after a divergence."""
-    method, options = METHODS[cell["method"]]
-    every = max(cell["budget"] // (RECORDS * (25 if "terms" in options else 8)), 1)  # outer steps: finer than the curve
-    result = minimize_bilevel(
-        problem, start, method=method, budget=cell["budget"], rng=rng, step=step, record=every, **options
-    )
-    cost, norms = result.history["cost"], result.history["gradient_norm"]
+def tune(score: Callable[[float], float], steps: Any, seeds: int) -> tuple[int, Any]:
+    """Place of the best step, and all scores: every step on one seed, the best few on the others too."""
+    scores = np.array([score(step) for step in steps])
+    finalists = np.argsort(scores, kind="stable")[:FINALISTS]
+    for i in finalists:
+        scores[i] = np.mean([scores[i], *(score(steps[i]) for _ in range(seeds - 1))])
+    return int(finalists[np.argmin(scores[finalists])]), scores
+
+
+def arguments(problem: Any, start: Any, name: str) -> dict[str, Any]:
+    """Method, prices of its calls and steps on y and z."""
+    method = name.removeprefix("clipped-")
+    lower, costs = 1.0 / problem.curvature(start)[1], dict.fromkeys(KINDS, 1.0)
+    if method in ("aid-cg", "itd"):
+        costs = dict.fromkeys(KINDS, problem.n_samples / problem.batch)
+        costs["grad_f"] = problem.n_samples_f / problem.batch
+    if method == "saba":
+        lower, costs = 1.0 / (3.0 * steepest(problem, start)), dict.fromkeys(KINDS, 1.0 / problem.batch)
+    named = ("lower_step", "z_step", "w_step", "epoch_step", "warm_step")
+    options = {option: lower for option in named if option in METHODS[method].options}
+    return {"method": method, "costs": costs, **options} | ({"clip": 1.0} if method != name else {})
+
+
+def steepest(problem: Any, x: Any) -> float:
+    """Largest curvature in y, at y = 0, of a single term of g."""
+    y, basis = np.zeros(problem.dim_y), np.eye(problem.dim_y)
+    handles = (np.full(problem.batch, i) for i in range(problem.n_samples))
+    return max(float(np.linalg.eigvalsh([problem.hvp(x, y, v, s) for v in basis])[-1]) for s in handles)
+
+
+def curve(result: BilevelResult, grid: Any, limit: float) -> Any:
+    """Exact gradient norms over a grid of costs, interpolated on a log scale; infinite from a divergence on."""
+    cost, norm = result.history["cost"], result.history["gradient_norm"].copy()
     if result.status.name == "DIVERGED":
-        norms = np.where(np.arange(len(norms)) == len(norms) - 1, np.inf, norms)
-    places = np.searchsorted(cost, np.arange(1, RECORDS + 1) * cell["budget"] / RECORDS, side="right") - 1
-    return np.where(np.isfinite(norms), norms, np.inf)[places]
-
-
-def finite(values: Any) -> list[Any]:
-    return [float(value) if np.isfinite(value) else None for value in values]
+        norm[-1] = np.inf
+    bad = ~(norm <= limit)
+    gone = cost[bad.argmax()] if bad.any() else np.inf
+    exponents = np.interp(grid, cost[~bad], np.log(np.maximum(norm[~bad], 1e-300)))
+    return np.where(grid < gone, np.exp(exponents), np.inf)
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(2, 4, width=12.0, height=2.9)
-    for panel, (problem, here) in zip(axes, rates.group(rows, "problem").items(), strict=False):
-        for row in here:
-            name, color, _ = plotting.RULES[row["method"]]
-            cost, middle, low, high = (
-                np.array([np.nan if v is None else v for v in row[key]], float)
-                for key in ("cost", "risk", "low", "high")
-            )
-            panel.plot(cost, middle, color=plotting.COLORS[color], linewidth=1.3, label=name)
-            panel.fill_between(cost, low, high, color=plotting.COLORS[color], alpha=0.12, linewidth=0)
-        panel.set_yscale("log")
-        panel.set_ylim(bottom=max(panel.get_ylim()[0], 1e-8))
+    figure, axes = plotting.panels(4, 4, width=13.0, height=2.0)
+    places: Any = axes[0].get_gridspec()
+    panels = [axes[i] for i in range(16) if i % 4 >= 2]
+    for panel in (axes[i] for i in range(16) if i % 4 < 2):  # the left half is one panel
+        panel.remove()
+    heat_map(figure, figure.add_subplot(places[:, :2]), rows)
+    for panel, (problem, here) in zip(panels, rates.group(rows, "problem").items(), strict=False):
+        curves(panel, here)
         panel.set_title(problem, loc="left")
-        panel.set_xlabel("oracle calls")
-    for panel in (axes[0], axes[4]):
-        panel.set_ylabel("norm of the exact gradient")
-    axes[7].axis("off")
-    axes[7].legend(*axes[0].get_legend_handles_labels(), loc="upper left", fontsize=8)
-    runs = rows[0]["replicates_per_block"]
+    for panel in panels[::2]:
+        panel.set_ylabel("gradient norm")
+    for panel in panels[5:7]:
+        panel.set_xlabel("cost, in calls on one batch")
+    for panel in panels[:5]:
+        panel.tick_params(labelbottom=False)
+    panels[7].axis("off")
+    panels[7].legend(*panels[0].get_legend_handles_labels(), loc="center", ncols=2, fontsize=9)
+    runs, steps, edge = rows[0]["replicates_per_block"], rows[0]["steps"], sum(row["at_edge"] for row in rows)
     plotting.caption(
         figure,
-        f"Medians and 10 to 90 % of {runs} runs, sampled oracles; the step on x is the best of {len(STEPS)} on seeds "
-        "of its own. Missing ends: more than half of the runs diverged.",
-        "Normalised methods with a step that falls as 1/sqrt(t), which is ours. Tuning: exact, our own problem.",
+        f"Medians of {runs} runs on sampled oracles, curves with 10 to 90 % (grey: other methods). Step on x: best of "
+        f"{steps}, each {10 ** ((HIGH - LOW) / (steps - 1)):.1f} times the last, on other seeds; {edge} of {len(rows)} "
+        "lie at an end of the grid.",
+        f"Diverged: not finite, or {BLOWN_UP:,.0f} times the start. A call on a whole sum (AID-CG, ITD) costs its "
+        "length over the batch, on a single term (SABA, for finite sums; it leaves the panels) one over the batch.",
+        "BO-REP, SLIP and AccBO have a step that falls as 1/sqrt(t), which is ours. Tuning, our own problem, is one "
+        "term without noise.",
     )
     return figure
+
+
+def heat_map(figure: Any, panel: Any, rows: list[dict[str, Any]]) -> None:
+    """Where every method ends on every problem, relative to its start, and how many steps diverged."""
+    at = {(row["method"], row["problem"]): row for row in rows}
+    groups = [[name for name in group if (name, "cosh") in at] for group in GROUPS]
+    methods = [name for group in groups for name in group]
+    values = np.array([[exponent(at[name, problem]) for problem in PROBLEMS] for name in methods])
+    places = range(len(PROBLEMS)), range(len(methods))
+    image = plotting.heatmap(panel, *places, values, cmap=plotting.sequential(), vmin=-4, vmax=0)
+    panel.set_xticks(places[0], PROBLEMS)
+    panel.set_yticks(places[1], [plotting.RULES[name][0] for name in methods])
+    panel.invert_yaxis()
+    panel.tick_params(length=0)
+    best = np.nanmin(values, axis=0)
+    for (i, j), value in np.ndenumerate(values):
+        row = at[methods[i], list(PROBLEMS)[j]]
+        look = {"ha": "center", "va": "center", "color": "white" if value < -2.2 else "black", "in_layout": False}
+        text = "diverged" if np.isnan(value) else f"{round(value, 1) + 0.0:.1f}".replace("-", "−")
+        panel.text(j, i - 0.14, text, fontsize=8.5, weight="bold" if value == best[j] else "normal", **look)
+        panel.text(j, i + 0.27, notes(row), fontsize=6.3, **look)
+    for edge in np.cumsum([len(group) for group in groups])[:-1]:
+        panel.axhline(edge - 0.5, color="white", linewidth=2.5)
+    panel.set_title("where each method ends (small: steps of the grid, and reported runs, that diverged)", loc="left")
+    bar = figure.colorbar(image, ax=panel, location="bottom", shrink=0.6, aspect=45, pad=0.01, ticks=range(-4, 1))
+    bar.set_label("log10 of the gradient norm, mean of the last tenth of the budget over the start", fontsize=8)
+
+
+def notes(row: dict[str, Any]) -> str:
+    steps = f"{row['diverged_steps']} of {row['steps']}" if row["diverged_steps"] else ""
+    runs = f"{100 * row['diverged']:.0f} %" if row["diverged"] else ""
+    return ", ".join(filter(None, (steps, runs)))
+
+
+def exponent(row: dict[str, Any]) -> float:
+    """log10 of the last gradients over the first; NaN if the median run diverged."""
+    ratio = float(row["risk_end"]) / float(row["risk_start"])
+    return float(np.log10(max(ratio, 1e-99))) if np.isfinite(ratio) else float("nan")
+
+
+def curves(panel: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Median and band of the methods shown in colour, medians of the others in grey."""
+    lowest = [np.nanmin(finite(row["risk"])) for row in rows if row["method"] in SHOWN and row["method"] != "saba"]
+    for row in sorted(rows, key=lambda row: row["method"] in SHOWN):
+        name, color, _ = plotting.RULES[row["method"]]
+        cost, middle, low, high = (finite(row[key]) for key in ("cost", "risk", "low", "high"))
+        if row["method"] in SHOWN:
+            high = np.where(np.isnan(high), BLOWN_UP * row["risk_start"], high)
+            panel.plot(cost, middle, color=plotting.COLORS[color], linewidth=1.5, label=name)
+            panel.fill_between(cost, low, high, color=plotting.COLORS[color], alpha=0.15, linewidth=0)
+        else:
+            panel.plot(cost, middle, color="0.75", linewidth=0.8, zorder=1.5)
+    panel.set_yscale("log")
+    panel.minorticks_off()
+    panel.set_xticks(np.linspace(0, rows[0]["budget"], 5))
+    panel.set_ylim(bottom=max(0.4 * min(lowest), 1e-6 * rows[0]["risk_start"]))
+    panel.margins(x=0.01)
+
+
+def finite(values: Any) -> Any:
+    numbers = np.array(values, float)  # a row spells its infinities
+    return np.where(np.isfinite(numbers), numbers, np.nan)

@@ -5,19 +5,22 @@ import pickle
 import numpy as np
 import pytest
 
+from pessimism.bilevel import check_problem
 from pessimism.bilevel.problems import (
     Cosh,
     HyperCleaning,
     HyperRepresentation,
+    LogisticRidge,
     PessimismTuning,
     Quadratic,
     Quartic,
     Ridge,
     _cleaning_kernels,
     _least_squares_kernels,
+    _logistic,
+    _logistic_kernels,
     _quadratic_kernels,
     _tuning_kernels,
-    cleaning,
 )
 from pessimism.bilevel.problems._signature import ORACLE
 from tests.reference import bilevel as plain
@@ -37,6 +40,10 @@ PROBLEMS = {
     "representation, one by one": lambda: HyperRepresentation.random(4, 3, dim=1, width=1, batch=2, rng=10),
     "cleaning": lambda: HyperCleaning.random(6, 4, dim=2, damping=0.1, rho=0.2, batch=3, rng=11),
     "cleaning, one by one": lambda: HyperCleaning.random(1, 1, dim=1, flipped=0.0, rng=12),
+    "logistic": lambda: LogisticRidge.random(7, 66, dim=3, rho=0.2, batch=6, rng=15),
+    "logistic, one penalty": lambda: LogisticRidge.random(67, 5, dim=3, rho=0.2, per_coordinate=False, rng=16),
+    "logistic, terms of rows": lambda: LogisticRidge.random(9, 6, dim=3, batch=2, block=3, rng=18),
+    "logistic, one by one": lambda: LogisticRidge.random(4, 1, dim=1, batch=2, rng=17),
     "tuning": lambda: PessimismTuning.random(4, 40, rho=0.1, rng=13),
     "tuning, one arm": lambda: PessimismTuning.random(1, 5, rho=0.1, rng=14),
 }
@@ -143,6 +150,7 @@ EXACT = {  # only + - * / and square roots: the compiler may change nothing
                              "representation_grad_g", "representation_hvp", "representation_cvp",
                              "representation_grad_gx"),
     _cleaning_kernels: ("product",),
+    _logistic_kernels: (),
     _tuning_kernels: ("hvp",),
 }  # fmt: skip
 
@@ -153,8 +161,7 @@ def test_kernels_compiled_and_not_agree(make, sampled, monkeypatch):
     """Bit for bit, but for exponentials, which NumPy and the compiler take from different libraries."""
     problem = make()
     point = points(problem, 3)
-    modules = (_quadratic_kernels, _least_squares_kernels, _cleaning_kernels, _tuning_kernels)
-    module = next(module for module in modules if problem.kernels[1] in vars(module).values())
+    module = next(module for module in EXACT if problem.kernels[1] in vars(module).values())
     handles = [problem.sample(1, level) if sampled else np.empty(0, np.int64) for level in ("f", "g")]
 
     def run(kernels):
@@ -311,9 +318,65 @@ def test_newton_solves_hard_lower_levels_to_rounding():
 
 
 def test_a_lower_level_that_is_not_solved_is_not_returned(monkeypatch):
-    monkeypatch.setattr(cleaning, "STEPS", 2)
-    with pytest.raises(cleaning.ConvergenceError, match="in 2 Newton steps"):
+    monkeypatch.setattr(_logistic, "STEPS", 2)
+    with pytest.raises(_logistic.ConvergenceError, match="in 2 Newton steps"):
         HyperCleaning.random(rng=0).solve_y(np.zeros(100))
+
+
+@pytest.mark.parametrize("per_coordinate", [False, True])
+def test_penalised_logistic_regression_is_that_of_scipy(per_coordinate):
+    from scipy.optimize import root
+    from scipy.special import expit
+
+    problem = LogisticRidge.random(60, 10, dim=4, per_coordinate=per_coordinate, rng=0)
+    x = np.random.default_rng(1).normal(-2.0, 1.0, problem.dim_x)
+    a, b = problem.inputs, problem.labels
+    peer = root(lambda y: np.exp(x) * y - a.T @ (b * expit(-b * (a @ y))) / 60, np.zeros(4), tol=1e-14)
+    assert problem.solve_y(x) == near(peer.x, rel=1e-10)
+
+
+@pytest.mark.parametrize("name", [name for name in PROBLEMS if name.startswith("logistic")])
+def test_check_problem_accepts_penalised_logistic_regression(name):
+    problem = PROBLEMS[name]()
+    x, y, _ = points(problem, 6)
+    check_problem(problem, x, y, rng=0)
+
+
+def test_one_logistic_penalty_is_many_equal_ones():
+    one = LogisticRidge.random(30, 10, dim=4, per_coordinate=False, rho=0.0, rng=0)
+    many = LogisticRidge(one.inputs, one.labels, one.validation_inputs, one.validation_labels)
+    assert one.value([0.3]) == near(many.value(np.full(4, 0.3)))
+    assert one.gradient([0.3]) == near(many.gradient(np.full(4, 0.3)).sum())
+
+
+def test_separable_rows_are_solved_as_far_as_numbers_go():
+    """The margin t of one row solves sigma(-t) = e^x t: about -x for the lowest x."""
+    problem = LogisticRidge([[1.0]], [1], [[1.0]], [1])
+    for x in (5.0, -1.0, -30.0, -300.0, -700.0):
+        (margin,) = problem.solve_y([x])
+        assert margin + np.logaddexp(0, -margin) == near(-x - np.log(margin))  # its logarithm
+    assert np.isnan(problem.solve_y([-1e4])).all()
+    assert np.isnan(problem.gradient([-1e4])).all()
+
+
+@pytest.mark.parametrize(("count", "width"), [(1, 1), (4, 1), (6, 1), (64, 1), (131, 1), (2, 3), (50, 3), (1, 9)])
+def test_rows_four_at_a_time_are_rows_one_by_one(count, width):
+    """Blocks of 64 and what is left of them, terms across their ends, a term twice; compiled and not bit for bit."""
+    rng = np.random.default_rng(count)
+    table, y = rng.normal(size=(9, 3)), rng.normal(size=3)
+    terms = rng.integers(0, 9 // width, count)
+    rows = (terms[:, None] * width + np.arange(width)).ravel()
+    slope, products, total = np.empty(3), np.empty(len(rows)), np.zeros(3)
+    _logistic_kernels.slope(table, terms, width, y, slope)
+    assert slope == near(-(table[rows].T / (1 + np.exp(table[rows] @ y))).mean(axis=1))
+    _logistic_kernels.products(table, rows, y, products)
+    assert products == near(table[rows] @ y)
+    _logistic_kernels.add(table, rows, products, total)
+    plainly, summed = np.empty(len(rows)), np.zeros(3)
+    getattr(_logistic_kernels.products, "py_func", _logistic_kernels.products)(table, rows, y, plainly)
+    getattr(_logistic_kernels.add, "py_func", _logistic_kernels.add)(table, rows, plainly, summed)
+    assert np.array_equal(plainly, products)
+    assert np.array_equal(summed, total)
 
 
 # Pessimism tuning
@@ -485,6 +548,13 @@ SIGNS = (np.eye(2), [1, -1], np.eye(2), [1, -1])
         (lambda: HyperCleaning(*SIGNS[:3], [1, 2]), r"validation_labels\[1\] must be -1 or 1"),
         (lambda: HyperCleaning(*SIGNS, damping=0.0), "damping must be positive"),
         (lambda: HyperCleaning.random(flipped=1.5), r"flipped must be in \[0, 1\]"),
+        (lambda: LogisticRidge(np.eye(2), [1, 3], *SIGNS[2:]), r"labels\[1\] must be -1 or 1, got 3"),
+        (lambda: LogisticRidge(*SIGNS[:2], np.eye(3), [1, 1, 1]), r"validation_inputs must have shape \(n, 2\)"),
+        (lambda: LogisticRidge(*SIGNS[:3], [1]), r"validation_labels must have shape \(2,\)"),
+        (lambda: LogisticRidge(*SIGNS, rho=-1.0), "rho must be at least 0"),
+        (lambda: LogisticRidge(*SIGNS, batch=0), "batch must be a whole number"),
+        (lambda: LogisticRidge(*SIGNS, block=3), "block must divide the numbers of rows, 2 and 2, got 3"),
+        (lambda: LogisticRidge.random(dim=0), "dim must be a whole number"),
         (lambda: PessimismTuning([3, 0], [1, 1], [1, 1]), r"counts\[1\] must be a whole number in \[1"),
         (lambda: PessimismTuning([], [], []), r"counts must have shape \(n,\)"),
         (lambda: PessimismTuning([3, 1], [1], [1, 1]), r"means must have shape \(2,\)"),

@@ -148,6 +148,9 @@ KERNEL_TWINS |= {
     "pessimism/bilevel/problems/_cleaning_kernels.py": dict.fromkeys(
         ("grad_f", "grad_g", "hvp", "cvp", "grad_gx"), "tests/test_bilevel_problems.py"
     ),
+    "pessimism/bilevel/problems/_logistic_kernels.py": dict.fromkeys(
+        ("grad_f", "grad_g", "hvp", "cvp", "grad_gx"), "tests/test_bilevel_problems.py"
+    ),
     "pessimism/bilevel/problems/_tuning_kernels.py": dict.fromkeys(
         ("grad_f", "grad_g", "hvp", "cvp", "grad_gx"), "tests/test_bilevel_problems.py"
     ),
@@ -164,6 +167,7 @@ HELPERS = {  # file of kernels: those reached through the kernels above
     "pessimism/bilevel/problems/_quadratic_kernels.py": {"noise", "bounded_grad_f"},
     "pessimism/bilevel/problems/_least_squares_kernels.py": {"slope", "lower", "head_slope"},
     "pessimism/bilevel/problems/_cleaning_kernels.py": {"sigmoid", "product"},
+    "pessimism/bilevel/problems/_logistic_kernels.py": {"spread", "touch", "products", "add", "slope"},
 }  # fmt: skip
 
 

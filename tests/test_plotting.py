@@ -68,8 +68,11 @@ def test_every_rule_of_a_wing_has_its_own_colour_and_marker():
     mdps = ("vi_lcb", "plug_in", "behavior_cloning", "vi_lcb_bernstein", "vi_lcb_split")
     looks = {rule: look[1:] for rule, look in plotting.RULES.items()}
     tasks = ("l1", "l2", "l2_not_squared", "optimal_design", "uniform", "target_only")
-    bilevel = ("bo-rep", "slip", "soba", "ma-soba", "amigo", "stocbio", "ttsa")
-    assert set(looks) == {*bandits, *mdps, *tasks, *bilevel}
+    bilevel = ("bo-rep", "slip", "soba", "ma-soba", "amigo", "stocbio", "accbo", "clipped-ma-soba", "saba")
+    grey = ("ttsa", "bsa", "sustain", "mrbo", "f2sa", "aid-cg", "itd")  # in the background, told apart by the marker
+    assert set(looks) == {*bandits, *mdps, *tasks, *bilevel, *grey}
+    assert {looks[rule][0] for rule in grey} == {"grey"}
+    assert len({looks[rule][1] for rule in (*bilevel, *grey)}) == len(bilevel + grey)
     for wing in (bandits, mdps, tasks, bilevel):
         assert len({looks[rule][0] for rule in wing}) == len({looks[rule][1] for rule in wing}) == len(wing)
     assert [looks[rule] for rule in bandits] == [looks[rule] for rule in mdps[:4]]

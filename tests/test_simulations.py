@@ -60,9 +60,16 @@ def small(name, divisor=10, replicates=50):
     elif name == "bilevel-bias":
         kept = [c for c in cells if c["terms"] in (0, 4)]
     elif name == "bilevel-budget":
-        kept = [c | {"budget": 200, "tuning": 1} for c in cells if c["method"] in ("bo-rep", "stocbio")]
+        small_run = {"budget": 160, "per_decade": 1, "tuning": 2, "records": 3}
+        kept, replicates = [c | small_run for c in cells if c["method"] in ("bo-rep", "aid-cg")], 2
+    elif name == "bilevel-rate":
+        small_run = {"levels": 1, "ratio": 8, "ratios": 2, "weights": 1, "tuning": 1, "budget": 2000}
+        kept, replicates = [c | small_run for c in cells], 2
     elif name == "pessimism-tuning":
         kept = [c for c in cells if c["cstar"] in (1.1, 4)]
+    elif name == "data-cleaning":
+        small_run = {"n": 60, "budget": 4 * replicates, "tuning": 1}
+        kept, replicates = [c | small_run for c in cells if c["share"] == 0.3], 2
     elif name == "task-dominance":
         kept = [c for c in cells if c["pairs"] <= 3]
     elif name == "task-exploration":
@@ -93,7 +100,7 @@ def test_every_simulation_runs_and_draws(name, tmp_path, monkeypatch, sized):
         monkeypatch.setattr(simulation, "COMPONENTS", 6)
         monkeypatch.setattr(simulation, "CORRUPTIONS", ("identity", "edges", "stripe"))
         monkeypatch.setattr(simulation, "RANK", 3)
-    learned = name.startswith(("mdp", "task", "bilevel", "pessimism")) or name == "frozen-lake"
+    learned = name.startswith(("mdp", "task", "bilevel", "pessimism", "data")) or name == "frozen-lake"
     cells = small(name, divisor, sized(50, 4 if learned else 50))
     rows = sweep.run(simulation.run_cell, cells, seed=0, name=name, progress=False)
     with plotting.style():

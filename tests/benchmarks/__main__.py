@@ -9,7 +9,7 @@ from functools import partial
 from itertools import product
 
 from pessimism.bandits import lcb
-from tests.benchmarks import mdp, tasks
+from tests.benchmarks import bilevel, mdp, tasks
 from tests.benchmarks.workloads import RULES, SIZES, WORKLOADS, ours, plain_numpy, problem, trajectories
 
 RUNS = 5
@@ -106,8 +106,38 @@ def selection() -> None:
     print(f"200 data sets of d = 50, k = 5, M = 50, drawn, fitted and valued: {tasks.risk_sweep():.1f} s")
 
 
+def learning() -> None:
+    """Bilevel problems: steps of SOBA, hypergradients, counting, the first run of a process."""
+    for name, (make, levels, batches) in bilevel.CASES.items():
+        made, each = make(), bilevel.STEPS / 1e6
+        mine = partial(bilevel.ours, made, exact=not batches)
+        for dtype in ("float64", "float32"):
+            try:
+                theirs = bilevel.in_jax(levels, (made.dim_x, made.dim_y), batches, dtype)
+            except ImportError as error:
+                print(f"{name}, JAX: {error}")
+                continue
+            ours, peer, ratio = beside(mine, theirs)
+            print(f"SOBA, {name}: {ours / each:.2f} us a step; JAX {dtype} {peer / each:.2f} us; ratio {ratio:.2f}; "
+                  f"x differs by at most {abs(mine() - theirs()).max():.0e}")  # fmt: skip
+    for name, closed in (("gradient", bilevel.by_grams), ("hypergradient(...)", bilevel.by_products_of_grams)):
+        ours, peer, ratio = beside(closed, bilevel.by_cg)
+        print(f"ridge, n = {bilevel.N}, p = {bilevel.P}, {name}: {ours * 1e3:.3f} ms from Gram matrices; "
+              f"matrix-free CG {peer * 1e3:.2f} ms; ratio {ratio:.0f}; they differ by "
+              f"{abs(closed() - bilevel.by_cg()).max():.0e}")  # fmt: skip
+    for python, times in ((False, 100_000), (True, 2000)):
+        ours, bare, _ = beside(*bilevel.asked(times, python=python))
+        print(f"{'Python' if python else 'compiled'} oracle: {bare / times * 1e6:.3f} us bare, "
+              f"{ours / times * 1e6:.3f} us asked and counted, {(ours - bare) / times * 1e6:.3f} us more")  # fmt: skip
+    for hidden, where in (("", "here"), (bilevel.HIDDEN, "without coverage and cffi, which Numba imports")):
+        spent, empty, _ = beside(bilevel.fresh(hidden + bilevel.FIRST_RUN), bilevel.fresh("pass"))
+        print(f"import to the end of a first run, compiled before, {where}: {spent - empty:.2f} s beyond the "
+              "interpreter's own")  # fmt: skip
+
+
 def imports() -> None:
-    for module in ("pessimism", "numpy", "pessimism.bandits", "pessimism.mdp", "pessimism.tasks"):
+    modules = ("pessimism", "numpy", *(f"pessimism.{wing}" for wing in ("bandits", "mdp", "tasks", "bilevel")))
+    for module in modules:
         command = [sys.executable, "-c", f"import {module}"]
         bare = [sys.executable, "-c", "pass"]
         spent, empty, _ = beside(
@@ -120,4 +150,5 @@ if __name__ == "__main__":
     bandits()
     reinforcement()
     selection()
+    learning()
     imports()

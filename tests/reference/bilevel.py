@@ -18,6 +18,7 @@ def levels(problem):
         "Quartic": lower_quadratic,
         "Ridge": ridge,
         "HyperCleaning": cleaning,
+        "LogisticRidge": logistic_ridge,
         "HyperRepresentation": representation,
         "PessimismTuning": tuning,
     }[name](problem)
@@ -78,21 +79,42 @@ def representation(problem):
     return f, g
 
 
-def cleaning(problem):
-    def loss(label, row, y):
-        return np.log(1 + np.exp(-label * (row @ y)))
+def logistic(label, row, y):
+    return np.log(1 + np.exp(-label * (row @ y)))
 
+
+def rows_of(problem, terms, count):
+    """Rows of a sample, of which a term may have several."""
+    block = getattr(problem, "block", 1)
+    return range(count) if terms is None else [int(term) * block + k for term in terms for k in range(block)]
+
+
+def logistic_upper(problem):
     def f(x, y, rows=None):
-        every = range(problem.n_samples_f) if rows is None else rows
-        losses = [loss(problem.validation_labels[i], problem.validation_inputs[i], y) for i in every]
+        every = rows_of(problem, rows, len(problem.validation_labels))
+        losses = [logistic(problem.validation_labels[i], problem.validation_inputs[i], y) for i in every]
         return sum(losses) / len(every) + problem.rho / 2 * sum(x**2)
 
+    return f
+
+
+def cleaning(problem):
     def g(x, y, rows=None):
         every = range(problem.n_samples) if rows is None else rows
-        losses = [loss(problem.labels[i], problem.inputs[i], y) / (1 + np.exp(-x[i])) for i in every]
+        losses = [logistic(problem.labels[i], problem.inputs[i], y) / (1 + np.exp(-x[i])) for i in every]
         return sum(losses) / len(every) + problem.damping / 2 * sum(y**2)
 
-    return f, g
+    return logistic_upper(problem), g
+
+
+def logistic_ridge(problem):
+    def g(x, y, rows=None):
+        every = rows_of(problem, rows, len(problem.labels))
+        losses = [logistic(problem.labels[i], problem.inputs[i], y) for i in every]
+        penalties = np.exp(x) if len(x) == len(y) else np.exp(x[0]) * np.ones(len(y))
+        return sum(losses) / len(every) + sum(penalties * y**2) / 2
+
+    return logistic_upper(problem), g
 
 
 def tuning(problem):

@@ -1,6 +1,7 @@
 """Bilevel problems whose lower solution, value and gradient are known in closed form."""
 
 from pessimism.bilevel.problems.cleaning import HyperCleaning
+from pessimism.bilevel.problems.logistic import LogisticRidge
 from pessimism.bilevel.problems.quadratic import Cosh, Quadratic, Quartic
 from pessimism.bilevel.problems.representation import HyperRepresentation
 from pessimism.bilevel.problems.ridge import Ridge
@@ -10,6 +11,7 @@ __all__ = [
     "Cosh",
     "HyperCleaning",
     "HyperRepresentation",
+    "LogisticRidge",
     "PessimismTuning",
     "Quadratic",
     "Quartic",

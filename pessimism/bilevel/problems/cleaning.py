@@ -18,24 +18,12 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._draw import Floats, Ints, Rng
-from pessimism._status import ConvergenceError
-from pessimism.bilevel.problems._closed_form import (
-    ClosedForm,
-    Kernels,
-    matrix,
-    not_negative,
-    pack,
-    sigmoid,
-    solve,
-    vector,
-)
-
-STEPS = 100
-"""Newton steps at most; ten are usual."""
+from pessimism.bilevel.problems._closed_form import Kernels, not_negative, sigmoid
+from pessimism.bilevel.problems._logistic import Logistic, checked
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
-class HyperCleaning(ClosedForm):
+class HyperCleaning(Logistic):
     r"""Weigh training rows so that the logistic regression fitted to them predicts clean rows.
 
     Parameters
@@ -78,14 +66,7 @@ class HyperCleaning(ClosedForm):
     (array([0.]), True)
     """
 
-    inputs: Floats
-    labels: Floats
-    validation_inputs: Floats
-    validation_labels: Floats
     damping: float
-    rho: float
-    rows: Floats
-    validation_rows: Floats
 
     def __init__(
         self,
@@ -98,17 +79,11 @@ class HyperCleaning(ClosedForm):
         rho: float = 0.001,
         batch: int = 32,
     ) -> None:
-        a = matrix("inputs", inputs, (None, None), "a row for each sample")
-        b = _labels("labels", labels, len(a), "an entry for each row of inputs")
-        av = matrix("validation_inputs", validation_inputs, (None, a.shape[1]), "columns as inputs")
-        bv = _labels("validation_labels", validation_labels, len(av), "an entry for each row of validation_inputs")
-        mu, ridge = _check.positive("damping", damping), not_negative("rho", rho)
-        rows, validation_rows = b[:, None] * a, bv[:, None] * av
-        fields = {"inputs": a, "labels": b, "validation_inputs": av, "validation_labels": bv, "damping": mu}
-        fields |= {"rho": ridge, "rows": rows, "validation_rows": validation_rows, "dim_x": len(a)}
-        counts = {"n_samples": len(a), "n_samples_f": len(av), "batch": _check.whole("batch", batch, low=1)}
-        sizes = [len(a), a.shape[1], len(av)]
-        pack(self, [mu, ridge, rows, validation_rows], sizes, dim_y=a.shape[1], **fields, **counts)
+        data = checked((inputs, labels, validation_inputs, validation_labels))
+        (n, p), m = data[0].shape, len(data[2])
+        mu = _check.positive("damping", damping)
+        self._build(data, n, [mu, not_negative("rho", rho)], [n, p, m], batch)
+        object.__setattr__(self, "damping", mu)
 
     @property
     def kernels(self) -> Kernels:
@@ -116,10 +91,6 @@ class HyperCleaning(ClosedForm):
         from pessimism.bilevel.problems import _cleaning_kernels as loops
 
         return loops.grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
-
-    def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
-        z = self.validation_rows if rows is None else self.validation_rows[rows]
-        return float(np.logaddexp(0.0, -(z @ y)).mean() + 0.5 * self.rho * x @ x)
 
     def _g(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         z, weights = (self.rows, x) if rows is None else (self.rows[rows], x[rows])
@@ -131,28 +102,9 @@ class HyperCleaning(ClosedForm):
         hessian = (self.rows.T * (weights * wrong * (1.0 - wrong))) @ self.rows
         return gradient, hessian + self.damping * np.eye(self.dim_y)
 
-    def _solve(self, x: Floats) -> Floats:
-        y, value = np.zeros(self.dim_y), self._g(x, np.zeros(self.dim_y), None)
-        polish = 0
-        for _ in range(STEPS):
-            gradient, hessian = self._derivatives(x, y)
-            step = solve(hessian, gradient)
-            fall, length = float(gradient @ step), 1.0
-            if fall <= 1e-10 * value:  # quadratic convergence from here on: two more steps reach rounding
-                y, polish = y - step, polish + 1
-                if polish == 3:
-                    return y
-                continue
-            while self._g(x, y - length * step, None) > value - 0.25 * length * fall and length > 1e-10:
-                length *= 0.5
-            y = y - length * step
-            value = self._g(x, y, None)
-        raise ConvergenceError(f"the lower level was not solved in {STEPS} Newton steps", y)
-
     def _gradient(self, x: Floats, y: Floats) -> Floats:
-        wrong = sigmoid(-(self.validation_rows @ y))
-        z = solve(self._derivatives(x, y)[1], -(wrong @ self.validation_rows) / len(wrong))
-        through = sigmoid(x) * sigmoid(-x) * -sigmoid(-(self.rows @ y)) * (self.rows @ z) / len(x)
+        slopes = -sigmoid(-(self.rows @ y)) * (self.rows @ self._system(x, y))
+        through = sigmoid(x) * sigmoid(-x) * slopes / len(x)
         return np.asarray(self.rho * x - through)
 
     def _curvature(self, x: Floats) -> tuple[float, float]:
@@ -214,9 +166,3 @@ class HyperCleaning(ClosedForm):
         labels = [np.where(rows.sum(axis=1) >= 0, 1, -1) for rows in sets]
         labels[0][: round(share * n)] *= -1
         return cls(sets[0], labels[0], sets[1], labels[1], damping=damping, rho=rho, batch=batch)
-
-
-def _labels(name: str, value: ArrayLike, size: int, what: str) -> Floats:
-    labels = vector(name, value, size, what)
-    _check.require(name, labels, np.abs(labels) == 1.0, "-1 or 1")
-    return labels

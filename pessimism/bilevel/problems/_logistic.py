@@ -1,0 +1,88 @@
+"""Training and validation rows with logistic losses, and damped Newton steps on the lower level: what two share."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._draw import Floats, Ints
+from pessimism._status import ConvergenceError
+from pessimism.bilevel.problems._closed_form import ClosedForm, matrix, pack, sigmoid, solve, vector
+
+Data = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
+
+STEPS = 1000
+"""Newton steps at most; ten are usual, one for each unit of the margin where rows are separable, hardly penalised."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class Logistic(ClosedForm):
+    """Labelled rows of both levels, `rows` and `validation_rows` times their labels, and the mean upper loss."""
+
+    inputs: Floats
+    labels: Floats
+    validation_inputs: Floats
+    validation_labels: Floats
+    rho: float
+    rows: Floats
+    validation_rows: Floats
+
+    def _build(self, data: tuple[Floats, ...], dim_x: int, numbers: list[float], sizes: list[int], batch: int) -> None:
+        """Pack `numbers`, of which rho is the last, and both tables of rows."""
+        a, b, av, bv = data
+        rows, validation_rows = b[:, None] * a, bv[:, None] * av
+        names = ("inputs", "labels", "validation_inputs", "validation_labels", "rows", "validation_rows")
+        fields = dict(zip(names, (*data, rows, validation_rows), strict=True))
+        counts = {"n_samples": len(a), "n_samples_f": len(av), "batch": _check.whole("batch", batch, low=1)}
+        parts: list[Floats | float] = [*numbers, rows, validation_rows]
+        pack(self, parts, sizes, dim_x=dim_x, dim_y=a.shape[1], rho=numbers[-1], **fields, **counts)
+
+    @abstractmethod
+    def _derivatives(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Gradient and Hessian of the lower level in y."""
+
+    def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
+        z = self.validation_rows if rows is None else self.validation_rows[rows]
+        return float(np.logaddexp(0.0, -(z @ y)).mean() + 0.5 * self.rho * x @ x)
+
+    def _system(self, x: Floats, y: Floats) -> Floats:
+        """Solution z of H z = f_y."""
+        wrong = sigmoid(-(self.validation_rows @ y))
+        return solve(self._derivatives(x, y)[1], -(wrong @ self.validation_rows) / len(wrong))
+
+    def _solve(self, x: Floats) -> Floats:
+        y, value = np.zeros(self.dim_y), self._g(x, np.zeros(self.dim_y), None)
+        polish = 0
+        for _ in range(STEPS):
+            gradient, hessian = self._derivatives(x, y)
+            step = solve(hessian, gradient)
+            fall, length = float(gradient @ step), 1.0
+            if not np.isfinite(value + fall):
+                return np.full(self.dim_y, np.nan)
+            if fall <= 1e-10 * value:  # quadratic convergence from here on: two more steps reach rounding
+                y, polish = y - step, polish + 1
+                if polish == 3:
+                    return y
+                continue
+            while self._g(x, y - length * step, None) > value - 0.25 * length * fall and length > 1e-10:
+                length *= 0.5
+            y = y - length * step
+            value = self._g(x, y, None)
+        raise ConvergenceError(f"the lower level was not solved in {STEPS} Newton steps", y)
+
+
+def checked(data: Data) -> tuple[Floats, Floats, Floats, Floats]:
+    """Clean rows and labels whose shapes fit together."""
+    a = matrix("inputs", data[0], (None, None), "a row for each sample")
+    b = _labels("labels", data[1], len(a), "an entry for each row of inputs")
+    av = matrix("validation_inputs", data[2], (None, a.shape[1]), "columns as inputs")
+    bv = _labels("validation_labels", data[3], len(av), "an entry for each row of validation_inputs")
+    return a, b, av, bv
+
+
+def _labels(name: str, value: ArrayLike, size: int, what: str) -> Floats:
+    labels = vector(name, value, size, what)
+    _check.require(name, labels, np.abs(labels) == 1.0, "-1 or 1")
+    return labels

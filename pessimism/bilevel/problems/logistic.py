@@ -1,0 +1,182 @@
+r"""Ridge penalties of a logistic regression from validation rows: one for all coefficients, or one for each.
+
+.. math::
+
+   g(x, y) = \tfrac1n \sum_i \ell(b_i a_i^\top y) + \tfrac12 \sum_j e^{x_j} y_j^2, \qquad
+   f(x, y) = \tfrac1m \sum_i \ell(b^v_i\, {a^v_i}^\top y) + \tfrac\rho2 \|x\|^2,
+
+with :math:`\ell(t) = \log(1 + e^{-t})`, labels b in {-1, 1}, and one x for all j or one for each. With the rows
+:math:`a_i` in A and :math:`\sigma(t) = 1/(1 + e^{-t})`, :math:`H = A^\top \mathrm{diag}(\sigma'(A y)) A/n +
+\mathrm{diag}(e^x)`, :math:`C v = e^x \odot y \odot v` (summed for one x), and
+:math:`\nabla F = \rho x - e^x \odot y^* \odot z` with :math:`H z = \nabla_y f`.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._draw import Floats, Ints, Rng
+from pessimism.bilevel.problems._closed_form import Kernels, extremes, not_negative, sigmoid
+from pessimism.bilevel.problems._logistic import Logistic, checked
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class LogisticRidge(Logistic):
+    r"""Choose the logarithms x of ridge penalties so that a logistic regression predicts validation rows.
+
+    Parameters
+    ----------
+    inputs : (n, p) array_like of float
+        Training rows; dim_y = p.
+    labels : (n,) array_like of int
+        Their labels, -1 or 1.
+    validation_inputs : (m, p) array_like of float
+        Validation rows.
+    validation_labels : (m,) array_like of int
+        Their labels, -1 or 1.
+    rho : float, optional
+        :math:`\rho \ge 0`, which keeps x from running off. Default 0.
+    per_coordinate : bool, optional
+        One x for each coefficient, dim_x = p (default), or one for all, dim_x = 1.
+    batch : int, optional
+        Terms of the finite sums in a handle. Default 32.
+    block : int, optional
+        Rows in a term, one behind the other; it divides n and m. Default 1. Where rows are in random order, a term of
+        64 rows is as good a sample as 64 terms of one row, and faster to read.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Naming the argument, its first bad entry and what was expected.
+
+    Notes
+    -----
+    y* has no formula: damped Newton steps to rounding. Cost O(n p^2) each.
+
+    Scales: the lower level has curvature between min e^x and eig_max(A'A/(4n) + diag(e^x)) (`curvature`), so a step on
+    y that is stable at x = 0 explodes at larger x: recompute it, or keep x in a box. The gradient of f in y is bounded,
+    by the longest validation row, but strong convexity has no lower limit: assumptions of the kind "g strongly convex
+    with Lipschitz derivatives" hold on bounded sets of x only. Where the training rows are separable, y* runs off as x
+    goes to minus infinity. Derived by us.
+
+    Examples
+    --------
+    >>> problem = LogisticRidge([[1.0]], [1], [[1.0]], [-1])
+    >>> problem.solve_y([0.0]).round(3), problem.gradient([0.0]).round(3)
+    (array([0.401]), array([-0.194]))
+    """
+
+    block: int
+
+    def __init__(
+        self,
+        inputs: ArrayLike,
+        labels: ArrayLike,
+        validation_inputs: ArrayLike,
+        validation_labels: ArrayLike,
+        rho: float = 0.0,
+        *,
+        per_coordinate: bool = True,
+        batch: int = 32,
+        block: int = 1,
+    ) -> None:
+        data = checked((inputs, labels, validation_inputs, validation_labels))
+        (n, p), m = data[0].shape, len(data[2])
+        dim_x, width = p if per_coordinate else 1, _check.whole("block", block, low=1)
+        if n % width or m % width:
+            raise ValueError(f"block must divide the numbers of rows, {n} and {m}, got {width}")
+        self._build(data, dim_x, [not_negative("rho", rho)], [dim_x, p, n, m, width], batch)
+        for name, value in {"block": width, "n_samples": n // width, "n_samples_f": m // width}.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def kernels(self) -> Kernels:
+        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+        from pessimism.bilevel.problems import _logistic_kernels as loops
+
+        return loops.grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+
+    def _rows(self, terms: Ints | None) -> Ints | None:
+        return None if terms is None else (terms[:, None] * self.block + np.arange(self.block)).ravel()
+
+    def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
+        return Logistic._f(self, x, y, self._rows(rows))  # super() does not know a class with slots
+
+    def _g(self, x: Floats, y: Floats, rows: Ints | None) -> float:
+        z = self.rows if rows is None else self.rows[self._rows(rows)]
+        return float(np.logaddexp(0.0, -(z @ y)).mean() + 0.5 * (np.exp(x) * y**2).sum())
+
+    def _derivatives(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        wrong, penalties = sigmoid(-(self.rows @ y)), np.exp(x) * np.ones(self.dim_y)
+        hessian = (self.rows.T * (wrong * (1.0 - wrong))) @ self.rows / len(self.rows)
+        return penalties * y - wrong @ self.rows / len(self.rows), hessian + np.diag(penalties)
+
+    def _gradient(self, x: Floats, y: Floats) -> Floats:
+        through = np.exp(x) * y * self._system(x, y)
+        return np.asarray(self.rho * x - (through if self.dim_x > 1 else through.sum()))
+
+    def _curvature(self, x: Floats) -> tuple[float, float]:
+        penalties = np.exp(x) * np.ones(self.dim_y)
+        steepest = self.rows.T @ self.rows / (4.0 * len(self.rows)) + np.diag(penalties)
+        return float(penalties.min()), extremes(steepest)[1]
+
+    @classmethod
+    def random(
+        cls,
+        n: int = 200,
+        m: int = 100,
+        *,
+        dim: int = 20,
+        relevant: int = 5,
+        rho: float = 0.01,
+        per_coordinate: bool = True,
+        batch: int = 32,
+        block: int = 1,
+        rng: Rng = None,
+    ) -> Self:
+        r"""Draw a standard instance: few coefficients matter, and only penalties of their own can tell.
+
+        Parameters
+        ----------
+        n, m : int, optional
+            Training and validation rows. Default 200 and 100.
+        dim : int, optional
+            Coefficients p. Default 20.
+        relevant : int, optional
+            How many of them, the first, are not 0 but 1. Default 5.
+        rho : float, optional
+            :math:`\rho \ge 0`. Default 0.01.
+        per_coordinate : bool, optional
+            As for the constructor.
+        batch, block : int, optional
+            As for the constructor.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        LogisticRidge
+            Its inputs are standard normal, a label is 1 with probability :math:`\sigma(a^\top \theta)`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is out of its range.
+
+        Examples
+        --------
+        >>> problem = LogisticRidge.random(per_coordinate=False, rng=0)
+        >>> problem.dim_x, problem.dim_y
+        (1, 20)
+        """
+        generator = np.random.default_rng(rng)
+        counts = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
+        p = _check.whole("dim", dim, low=1)
+        theta = (np.arange(p) < _check.whole("relevant", relevant)).astype(float)
+        sets = [generator.standard_normal((count, p)) for count in counts]
+        labels = [np.where(generator.random(len(rows)) < sigmoid(rows @ theta), 1, -1) for rows in sets]
+        options = {"batch": batch, "block": block}
+        return cls(sets[0], labels[0], sets[1], labels[1], rho, per_coordinate=per_coordinate, **options)
