@@ -30,7 +30,8 @@ class Status(Enum):
         "certified to be the global minimum"
     )
     BUDGET = "the budget of oracle calls is spent"
-    DIVERGED = "the iterates are no longer finite: smaller steps, or a normalised method"
+    DIVERGED = "an iterate or a direction is not finite: are the steps too long for this start?"
+    RUNNING = "the run goes on"
     STOPPED = "the callback asked to stop"
     NOT_CONVERGED = "the largest number of iterations was reached before the error bound met the tolerance"
 

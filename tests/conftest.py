@@ -1,6 +1,7 @@
 """Hypothesis profiles, sizes without the compiler, and the list of allowed skips."""
 
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,3 +43,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if entry not in allowed:
             reporter.write_line(f"not in tests/skips.txt: {entry}", red=True)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as in a terminal; a shell that starts the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

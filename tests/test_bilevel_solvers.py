@@ -1,7 +1,9 @@
 """Bilevel solvers: plain twins, counted calls, invariances, fixed points, who diverges where, bad input."""
 
+import _thread
 import math
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -181,9 +183,10 @@ def test_a_users_samples_are_drawn_from_tickets(method):
 
 @pytest.mark.parametrize("exact", [False, True])
 def test_steps_left_open_are_one_over_an_estimate_that_is_counted(exact):
-    """Ten power iterations from the vector of ones, on samples of their own."""
+    """Ten power iterations from one normal vector, always the same, on samples of their own."""
     problem = PROBLEMS["quadratic"]()
-    rng, v = np.random.default_rng(3), np.ones(problem.dim_y) / math.sqrt(problem.dim_y)
+    rng, v = np.random.default_rng(3), np.random.default_rng(0).standard_normal(problem.dim_y)
+    v /= np.linalg.norm(v)
     x0, y0 = start(problem), np.zeros(problem.dim_y)
     for _ in range(10):
         product = problem.hvp(x0, y0, v, None if exact else problem.sample(rng, "g"))
@@ -199,6 +202,17 @@ def test_steps_left_open_are_one_over_an_estimate_that_is_counted(exact):
         assert 1 / rate <= problem.curvature(x0)[1] * (1 + 1e-12)  # from below
     bought = minimize_bilevel(problem, x0, method="slip", step=0.3, budget=7, rng=3)
     assert (bought.nit, bought.ncalls["hvp"], bought.cost) == (0, 7, 7.0)
+    dear = minimize_bilevel(problem, x0, method="slip", step=0.3, budget=100, costs={"hvp": 1000.0})
+    assert (dear.cost, dear.status, dear.options) == (0.0, Status.BUDGET, {})  # no estimate, no steps
+
+
+def test_the_estimate_sees_a_structured_hessian():
+    """The vector of ones is an eigenvector of mu I + a graph's Laplacian, to its smallest eigenvalue."""
+    n = 6
+    ring = 2 * np.eye(n) - np.roll(np.eye(n), 1, 0) - np.roll(np.eye(n), -1, 0)
+    problem = Quadratic(0.1 * np.eye(n) + 5 * ring, np.ones((n, 2)), np.arange(6.0), np.zeros(n), 1.0)
+    rate = minimize_bilevel(problem, [1, 1], method="slip", step=0.01, budget=50, exact=True).options["lower_step"]
+    assert 1 / 20.1 <= rate <= 1.5 / 20.1
 
 
 # Calls
@@ -248,7 +262,10 @@ def test_the_budget_ends_a_run_anywhere(method):
     """Every budget: each run is the beginning of the longer ones, and no call is made beyond."""
     problem = PROBLEMS["one by one"]()
     x0 = start(problem)
-    longest = minimize_bilevel(problem, x0, method=method, budget=61, rng=2, record=1, **OPTIONS[method])
+    whole = [minimize_bilevel(problem, x0, method=method, budget=0, **OPTIONS[method])]
+    longest = minimize_bilevel(
+        problem, x0, method=method, budget=61, rng=2, record=1, callback=whole.append, **OPTIONS[method]
+    )
     costs, path = longest.history["cost"][: longest.nit + 1], longest.history["x"]
     for budget in range(61):
         result = minimize_bilevel(problem, x0, method=method, budget=budget, rng=2, **OPTIONS[method])
@@ -256,6 +273,7 @@ def test_the_budget_ends_a_run_anywhere(method):
         assert result.status is Status.BUDGET
         assert result.nit == np.searchsorted(costs, budget, side="right") - 1
         assert np.array_equal(result.x, path[result.nit])
+        assert same(result, whole[result.nit])
 
 
 @every_method
@@ -301,7 +319,7 @@ class Scaled(Own):
         return tuple(self.factor * part for part in super().grad_f(x, y, s))
 
 
-@pytest.mark.parametrize("factor", [2.0**40, 2.0**-40, 3.0, 1e-6])
+@pytest.mark.parametrize("factor", [2.0**40, 2.0**-40, 3.0, 1e-6, 1e160, 1e-165])
 def test_a_multiple_of_f_changes_no_normalised_iterate(factor):
     """z and m are linear in f as they begin at 0. To the last bit for powers of 2; an unnormalised method moves."""
     problem = PROBLEMS["cosh"]()
@@ -474,10 +492,14 @@ def test_a_diverging_run_ends_with_its_history(method):
 
 @every_method
 def test_gradients_whose_squares_overflow_are_no_silent_stop(method):
-    """sinh 400 is a number and its square is not: either the run goes on, or it says that it diverged."""
+    """sinh 400 is a number and its square is not: normalised runs go on, others go on or say that they diverged."""
     problem = Cosh.random(2, 3, rng=0)
     result = minimize_bilevel(problem, [400.0, -400.0], method=method, budget=500, rng=1, **OPTIONS[method])
-    assert result.status is Status.DIVERGED or result.cost > 490
+    if method in NORMALISED:
+        assert (result.status, result.cost) == (Status.BUDGET, 500)
+        assert np.abs(result.x).max() < 400
+    else:
+        assert result.status is Status.DIVERGED or result.cost == 500
 
 
 @every_method
@@ -529,6 +551,39 @@ def test_a_callback_sees_records_and_may_stop():
     assert np.array_equal(seen[-1][1], full.x)
 
 
+def test_a_callback_sees_the_last_record_and_how_the_run_stands():
+    seen = []
+    problem = PROBLEMS["quadratic"]()
+    result = minimize_bilevel(problem, start(problem), method="soba", budget=90, record=10, callback=seen.append,
+                              rng=1, **OPTIONS["soba"])  # fmt: skip
+    assert [r.nit for r in seen] == result.history["nit"][1:].tolist() == [10, 20, 22]
+    assert [r.status for r in seen] == [Status.RUNNING, Status.RUNNING, Status.BUDGET]
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_run_between_records_can_be_interrupted():
+    problem = PROBLEMS["quadratic"]()
+    threading.Timer(0.3, _thread.interrupt_main).start()
+    with pytest.raises(KeyboardInterrupt):
+        minimize_bilevel(problem, start(problem), method="soba", budget=1e15, record=10**9, **OPTIONS["soba"])
+
+
+def test_a_gradient_is_a_stranger():
+    """It may write into what it is given, and it is not asked where x is not finite."""
+
+    class Rude(Own):
+        def gradient(self, x):
+            assert np.isfinite(x).all()
+            x[:] = 0.0
+            return x
+
+    given = {"method": "soba", "budget": 40, "record": 1, **OPTIONS["soba"]}
+    polite, rude = (minimize_bilevel(kind(PROBLEMS["quadratic"]()), np.ones(3), **given) for kind in (Own, Rude))
+    assert np.array_equal(polite.x, rude.x)
+    far = Rude(Cosh.random(3, 2, rng=0))
+    assert minimize_bilevel(far, [9.0, -9.0, 9.0], **given | {"step": 1e9}).status is Status.DIVERGED
+
+
 @every_method
 @pytest.mark.parametrize("exact", [False, True])
 def test_a_run_in_pieces_is_one_run(method, exact):
@@ -558,7 +613,7 @@ def test_arguments_are_left_as_they_were():
     assert np.array_equal(problem.reals, given[1])
 
 
-@every_method
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"saba"}))
 def test_x_stays_where_the_problem_allows_it(method):
     """A box, for a user's problem; every iterate is the projection of the step."""
 
@@ -568,22 +623,30 @@ def test_x_stays_where_the_problem_allows_it(method):
 
     problem = Boxed(Quadratic.random(3, 2, rng=1))
     x0 = np.array([4.0, -4.0, 0.2])
-    result = minimize_bilevel(problem, x0, method=method, budget=300, record=1, **OPTIONS[method])
+    options = OPTIONS.get(method, {"step": 0.3, "lower_step": 0.05})
+    result = minimize_bilevel(problem, x0, method=method, budget=300, record=1, **options)
     assert np.array_equal(result.history["x"][0], [0.5, -0.5, 0.2])
     assert np.abs(result.history["x"]).max() <= 0.5
     assert np.abs(np.diff(result.history["x"], axis=0)).max() > 0
 
 
-def test_a_box_on_a_built_in_problem_is_respected():
+@pytest.mark.parametrize("method", ["soba", "saba"])
+def test_a_box_on_a_built_in_problem_is_respected(method):
+    """Its own rows are drawn, and a box that is never reached changes nothing."""
+
     class Boxed(Ridge):
-        __slots__ = ()
+        __slots__ = ("wide",)
 
         def project_x(self, x):
-            return np.clip(x, -0.01, 0.01)
+            return np.clip(x, -self.wide, self.wide)
 
-    problem = Boxed.random(7, 5, dim=3, rng=0)
-    result = minimize_bilevel(problem, np.zeros(3), method="soba", step=5.0, lower_step=0.05, budget=100, rng=0)
-    assert np.abs(result.x).max() <= 0.01
+    problem, free = Boxed.random(7, 5, dim=3, rng=0), Ridge.random(7, 5, dim=3, rng=0)
+    for wide in (0.01, 1e9):
+        object.__setattr__(problem, "wide", wide)
+        given = {"method": method, "step": 0.5, "lower_step": 0.01, "budget": 100, "rng": 0}
+        result = minimize_bilevel(problem, np.zeros(3), **given)
+        assert np.abs(result.x).max() <= wide
+    assert result.x == near(minimize_bilevel(free, np.zeros(3), **given).x)
 
 
 # Bad input
@@ -629,6 +692,9 @@ BAD = {
     "record 0": ({"record": 0}, ValueError, "record"),
     "record a fraction": ({"record": 1.5}, ValueError, "record"),
     "cost of nothing known": ({"costs": {"hessian": 1.0}}, ValueError, "costs"),
+    "costs a list": ({"costs": [1, 2]}, TypeError, "costs must map kinds of calls to their costs, got list"),
+    "callback a number": ({"callback": 3}, TypeError, "callback must be a function of a result, got 3"),
+    "step infinite": ({"step": np.inf}, ValueError, "step must be at least 0 and finite"),
     "cost negative": ({"costs": {"hvp": -1.0}}, ValueError, r"costs\['hvp'\]"),
     "cost NaN": ({"costs": {"hvp": np.nan}}, ValueError, r"costs\['hvp'\]"),
     "cost 0, which ends no run": ({"costs": {"hvp": 0.0}}, ValueError, r"costs\['hvp'\]"),
@@ -687,11 +753,43 @@ def test_an_oracle_of_the_wrong_shape_is_named(case):
 
 
 def test_a_lower_level_without_curvature_is_told():
-    for scale in (0.0, np.nan, np.inf):
+    for scale in (0.0, -1.0):
         problem = Own(PROBLEMS["quadratic"]())
         problem.hvp = lambda x, y, v, s=None, scale=scale: scale * v
         with pytest.raises(OracleError, match="hvp must come from a positive definite Hessian"):
             minimize_bilevel(problem, np.ones(3), method="slip", step=0.1)
+    for bad in (np.nan, np.inf):
+        problem.hvp = lambda x, y, v, s=None, bad=bad: bad * np.ones(2)
+        result = minimize_bilevel(problem, np.ones(3), method="slip", step=0.1)
+        assert (result.status, result.nit, result.options) == (Status.DIVERGED, 0, {})
+        assert result.message.endswith(f"came from hvp, entry 0: {bad}")
+
+
+def test_an_oracle_that_is_none_is_absent():
+    problem = Own(PROBLEMS["quadratic"]())
+    problem.sample = problem.project_x = problem.gradient = None
+    result = minimize_bilevel(problem, np.ones(3), method="soba", budget=40, **OPTIONS["soba"])
+    assert "gradient_norm" not in result.history
+    assert np.array_equal(
+        result.x,
+        minimize_bilevel(Own(PROBLEMS["quadratic"]()), np.ones(3), method="soba", budget=40, **OPTIONS["soba"]).x,
+    )
+
+
+def test_a_problem_without_sizes_is_told():
+    problem = Own(PROBLEMS["quadratic"]())
+    for size, kind, text in (("2", TypeError, "dim_x"), (0, ValueError, "dim_x"), (2.5, ValueError, "dim_x")):
+        problem.dim_x = size
+        with pytest.raises(kind, match=text):
+            minimize_bilevel(problem, np.ones(3), method="soba", **OPTIONS["soba"])
+    with pytest.raises(TypeError, match="problem must have dim_x, the length of x, and object has none"):
+        minimize_bilevel(object(), np.ones(3), method=lambda *_: None)
+    with pytest.raises(TypeError, match="problem must be an object, got the class Uncalled"):
+        minimize_bilevel(Uncalled, np.ones(3), method=lambda *_: None)
+
+
+class Uncalled:
+    dim_x, dim_y = 3, 2
 
 
 @every_method

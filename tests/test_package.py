@@ -159,7 +159,7 @@ HELPERS = {  # file of kernels: those reached through the kernels above
     "pessimism/bandits/_kernels.py": {
         "signed_width", "arm_row", "normal_above", "tabulate", "log_minority", "log_majority_error",
     },
-    "pessimism/bilevel/_kernels.py": {"ask", "draw", "norm", "descend_y", "apply_inverse", "stay"},
+    "pessimism/bilevel/_kernels.py": {"afford", "ask", "draw", "norm", "descend_y", "apply_inverse", "stay", "undone"},
     "pessimism/bilevel/_storm_kernels.py": {
         "ask", "draw", "norm", "move", "accelerate", "estimate", "recur", "terms_of", "exchange",
     },

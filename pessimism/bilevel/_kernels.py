@@ -10,8 +10,9 @@ Every loop has the same arguments, so that it compiles once and is read from dis
 - the state x, y, z and `memory`, rows of a method's own vectors, all written over; `options`, its numbers;
 - `start`: outer steps made so far; `steps`: how many to make now.
 
-A loop returns how many outer steps it completed: fewer than asked for when the budget ended one in the middle. A sample
-is drawn anew for every call unless a formula wants the same one twice; it spends one uniform a row.
+A loop returns how many outer steps it completed: fewer than asked for when the budget ended one in the middle or a
+direction was not finite; x, y and z are then those of the last whole step. A sample is drawn anew for every call unless
+a formula wants the same one twice; it spends one uniform a row.
 """
 
 import math
@@ -35,18 +36,27 @@ LOOP = types.int64(*[ORACLE] * 6, WORLD, REALS, REALS, REALS, types.float64[:, :
 
 BUDGET, SPENT, REFUSED, COSTS = 0, 1, 2, 3
 GF, GY, GX, H, C = 0, 1, 2, 3, 4  # the order of problem.KINDS
+SMALLEST = 1e-290
 
 
 @njit(cache=True, nogil=True)
 def ask(oracle: Oracle, kind: int, world: World, x: Floats, y: Floats, v: Floats, out: Floats) -> bool:
     """Call an oracle on a fresh sample and count the call; False, and no call, if the budget does not hold it."""
-    reals, sizes, levels, meter, calls, rng = world
+    if not afford(kind, world):
+        return False
+    oracle(world[0], world[1], x, y, v, draw(world[5], world[2], 0 if kind == GF else 1), out)
+    return True
+
+
+@njit(cache=True, nogil=True)
+def afford(kind: int, world: World) -> bool:
+    """Count a call that is about to be made; False, and no count, if the budget does not hold it."""
+    meter, calls = world[3], world[4]
     if meter[SPENT] + meter[COSTS + kind] > meter[BUDGET]:
         meter[REFUSED] = 1.0
         return False
     meter[SPENT] += meter[COSTS + kind]
     calls[kind] += 1
-    oracle(reals, sizes, x, y, v, draw(rng, levels, 0 if kind == GF else 1), out)
     return True
 
 
@@ -61,11 +71,21 @@ def draw(rng: np.random.Generator, levels: Ints, level: int) -> Ints:
 
 @njit(cache=True, nogil=True)
 def norm(vector: Floats) -> float:
-    """Euclidean length, summed from the first entry to the last."""
+    """Euclidean length, summed from the first entry on; 0 below 1e-290, so that a step divided by it is finite."""
     total = 0.0
     for i in range(len(vector)):
         total += vector[i] * vector[i]
-    return math.sqrt(total)
+    if not (total < SMALLEST or total == math.inf):
+        return math.sqrt(total)
+    largest = 0.0  # the squares are too large or too small for float64, the length need not be
+    for i in range(len(vector)):
+        largest = max(largest, abs(vector[i]))
+    if largest < SMALLEST or largest == math.inf:
+        return 0.0 if largest < SMALLEST else largest
+    total = 0.0
+    for i in range(len(vector)):
+        total += (vector[i] / largest) ** 2
+    return largest * math.sqrt(total)
 
 
 @njit(cache=True, nogil=True)
@@ -108,6 +128,14 @@ def apply_inverse(hvp: Oracle, world: World, x: Floats, y: Floats, v: Floats, ra
 
 
 @njit(cache=True, nogil=True)
+def undone(y: Floats, z: Floats, y_before: Floats, z_before: Floats, done: int) -> int:
+    """y and z back where a step began that was not completed; returns the steps that were."""
+    y[:] = y_before
+    z[:] = z_before
+    return done
+
+
+@njit(cache=True, nogil=True)
 def move(project: Oracle, world: World, x: Floats, y: Floats, step: Floats) -> None:
     """x less a step, projected."""
     wanted = x - step
@@ -132,27 +160,30 @@ def bo_rep(
     eta, beta, gamma, nu, radius, decay = options[0], options[1], options[2], options[3], options[6], options[7]
     period, inner = int(options[4]), int(options[5])
     both, product, cross, momentum = np.empty(len(x) + len(y)), np.empty(len(y)), np.empty(len(x)), memory[0, : len(x)]
+    y_old, z_old = y.copy(), z.copy()
     for t in range(start, start + steps):
+        y_old[:] = y
+        z_old[:] = z
         if t == 0:
             for epoch in range(int(options[8])):
                 n, rate = int(options[9]) * 2**epoch, options[10] / 2.0**epoch
                 ball = options[11] / math.sqrt(2.0**epoch)
                 if not average_in_ball(grad_g, world, x, y, rate, ball, n):
-                    return 0
+                    return undone(y, z, y_old, z_old, 0)
         elif t % period == 0 and not average_in_ball(grad_g, world, x, y, gamma, radius, inner):
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         if not ask(grad_f, GF, world, x, y, y, both):
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         if not ask(cvp, C, world, x, y, z, cross):
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         if not ask(hvp, H, world, x, y, z, product):
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         momentum *= beta
         momentum += (1.0 - beta) * (both[: len(x)] - cross)
         z -= nu * (product - both[len(x) :])
         length = norm(momentum)
         if not length < math.inf:
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         if length > 0.0:
             move(project, world, x, y, (eta / (1.0 + t) ** decay / length) * momentum)
     return steps
@@ -170,24 +201,27 @@ def slip(
     eta, beta, alpha, nu, decay = options[0], options[1], options[2], options[3], options[4]
     both, slope, product = np.empty(len(x) + len(y)), np.empty(len(y)), np.empty(len(y))
     cross, momentum = np.empty(len(x)), memory[0, : len(x)]
+    y_old, z_old = y.copy(), z.copy()
     for t in range(start, start + steps):
+        y_old[:] = y
+        z_old[:] = z
         if t == 0 and not descend_y(grad_g, world, x, y, options[6], int(options[5])):
-            return 0
+            return undone(y, z, y_old, z_old, 0)
         if not ask(grad_f, GF, world, x, y, y, both):
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         if not ask(cvp, C, world, x, y, z, cross):
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         if not ask(grad_g, GY, world, x, y, y, slope):
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         if not ask(hvp, H, world, x, y, z, product):
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         momentum *= beta
         momentum += (1.0 - beta) * (both[: len(x)] - cross)
         y -= alpha * slope
         z -= nu * (product - both[len(x) :])
         length = norm(momentum)
         if not length < math.inf:
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         if length > 0.0:
             move(project, world, x, y, (eta / (1.0 + t) ** decay / length) * momentum)
     return steps
@@ -200,6 +234,8 @@ def soba(
 ) -> int:  # fmt: skip
     """One step on y, z and x from the old iterate; with theta < 1 the x-direction is averaged, and clipped.
 
+    A step has one sample of f and one of g, which all three quantities of g share.
+
     Options: gamma, rho, theta, clip, decay.
     """
     gamma, rho, theta, clip, decay = options[0], options[1], options[2], options[3], options[4]
@@ -208,20 +244,25 @@ def soba(
     for t in range(start, start + steps):
         if not ask(grad_f, GF, world, x, y, y, both):
             return t - start
-        if not ask(grad_g, GY, world, x, y, y, slope):
+        if not afford(GY, world):
             return t - start
-        if not ask(hvp, H, world, x, y, z, product):
+        rows = draw(world[5], world[2], 1)
+        grad_g(world[0], world[1], x, y, y, rows, slope)
+        if not afford(H, world):
             return t - start
-        if not ask(cvp, C, world, x, y, z, cross):
+        hvp(world[0], world[1], x, y, z, rows, product)
+        if not afford(C, world):
             return t - start
+        cvp(world[0], world[1], x, y, z, rows, cross)
         rate = 1.0 / (1.0 + t) ** decay
-        average *= 1.0 - theta
-        average += theta * (both[: len(x)] - cross)
-        y -= rho * rate * slope
-        z -= rho * rate * (product - both[len(x) :])
+        for i in range(len(x)):
+            average[i] = (1.0 - theta) * average[i] + theta * (both[i] - cross[i])
         length = norm(average)
         if not length < math.inf:
             return t - start
+        for i in range(len(y)):
+            y[i] -= rho * rate * slope[i]
+            z[i] -= rho * rate * (product[i] - both[len(x) + i])
         shrink = 1.0 if length <= clip else clip / length
         move(project, world, x, y, (gamma * rate * shrink) * average)
     return steps
@@ -240,36 +281,39 @@ def double_loop(
     eta, inner, alpha, terms, a = options[0], int(options[1]), options[2], int(options[3]), options[4]
     kind, decay, decay_y = int(options[5]), options[6], options[7]
     both, product, cross = np.empty(len(x) + len(y)), np.empty(len(y)), np.empty(len(x))
+    y_old, z_old = y.copy(), z.copy()
     for t in range(start, start + steps):
+        y_old[:] = y
+        z_old[:] = z
         rate = alpha / (1.0 + t) ** decay_y
         if not descend_y(grad_g, world, x, y, rate, inner):
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         if not ask(grad_f, GF, world, x, y, y, both):
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         if kind == 0:
             for _ in range(terms):
                 if not ask(hvp, H, world, x, y, z, product):
-                    return t - start
+                    return undone(y, z, y_old, z_old, t - start)
                 z -= a * (product - both[len(x) :])
         elif kind == 1:
             term = both[len(x) :].copy()
             total = term.copy()
             for _ in range(terms):
                 if not apply_inverse(hvp, world, x, y, term, a, 1):
-                    return t - start
+                    return undone(y, z, y_old, z_old, t - start)
                 total += term
             z[:] = a * total
         else:
             term = both[len(x) :].copy()
             factors = int(world[5].random() * terms)
             if not apply_inverse(hvp, world, x, y, term, a, factors):
-                return t - start
+                return undone(y, z, y_old, z_old, t - start)
             z[:] = (terms * a) * term
         if not ask(cvp, C, world, x, y, z, cross):
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         step = both[: len(x)] - cross
         if not norm(step) < math.inf:
-            return t - start
+            return undone(y, z, y_old, z_old, t - start)
         move(project, world, x, y, (eta / (1.0 + t) ** decay) * step)
     return steps
 
@@ -286,31 +330,33 @@ def f2sa(
     eta, inner, rate_y, rate_w, decay = options[0], int(options[1]), options[2], options[3], options[6]
     both, slope = np.empty(len(x) + len(y)), np.empty(len(y))
     here, there, w = np.empty(len(x)), np.empty(len(x)), np.empty(len(y))
+    y_old = y.copy()
     for t in range(start, start + steps):
-        if t == 0:
-            memory[0, : len(y)] = y
-            memory[1, 0] = options[4]
-        w[:] = memory[0, : len(y)]
-        penalty = memory[1, 0]
+        y_old[:] = y
+        w[:] = y
+        penalty = options[4]
+        if t > 0:
+            w[:] = memory[0, : len(y)]
+            penalty = memory[1, 0]
         for _ in range(inner):
             if not ask(grad_f, GF, world, x, y, y, both):
-                return t - start
+                return undone(y, z, y_old, z, t - start)
             if not ask(grad_g, GY, world, x, y, y, slope):
-                return t - start
+                return undone(y, z, y_old, z, t - start)
             y -= rate_y * (both[len(x) :] / penalty + slope)
             if not ask(grad_g, GY, world, x, w, w, slope):
-                return t - start
+                return undone(y, z, y_old, z, t - start)
             w -= rate_w * slope
-            memory[0, : len(y)] = w
         if not ask(grad_f, GF, world, x, y, y, both):
-            return t - start
+            return undone(y, z, y_old, z, t - start)
         if not ask(grad_gx, GX, world, x, y, y, here):
-            return t - start
+            return undone(y, z, y_old, z, t - start)
         if not ask(grad_gx, GX, world, x, w, w, there):
-            return t - start
+            return undone(y, z, y_old, z, t - start)
         step = both[: len(x)] + penalty * (here - there)
         if not norm(step) < math.inf:
-            return t - start
+            return undone(y, z, y_old, z, t - start)
+        memory[0, : len(y)] = w
         memory[1, 0] = penalty + options[5]
         move(project, world, x, y, (eta / (1.0 + t) ** decay) * step)
     return steps

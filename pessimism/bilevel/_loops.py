@@ -12,11 +12,17 @@ import numpy as np
 from pessimism._draw import Floats
 from pessimism.bilevel._method import CURVATURE, Method
 from pessimism.bilevel._plain_oracles import PlainOracles
-from pessimism.bilevel.problem import KINDS, OracleError
+from pessimism.bilevel.problem import KINDS, OracleError, has
 from pessimism.bilevel.state import SolverState
 
 TICKETS = 2**53
 """Samples of a user's problem are named by a whole number below this."""
+
+BUDGET, SPENT, REFUSED = 0, 1, 2
+"""Places of the meter, as the loops know them; costs follow."""
+
+PIECE = 1000
+"""Outer steps between two moments at which an interrupt is heard."""
 
 ORACLES = ("grad_f", "grad_g", "hvp", "cvp", "grad_gx")
 
@@ -42,18 +48,21 @@ class LoopRun:
         self.method, self.state = method, state
         self.meter = np.array([budget, 0.0, 0.0, *costs])
         self.tally = np.zeros(len(KINDS), np.int64)
-        compiled = hasattr(problem, "kernels") and not hasattr(problem, "project_x")
-        self.functions: Callable[..., Any] = self._compiled if compiled else self._plain
-        self.own = None if compiled else PlainOracles(problem)
-        if self.own is None:
-            self.oracles = (*problem.kernels, self._compiled("stay"))
+        self.own = None
+        self.functions: Callable[..., Any] = self._plain
+        levels = [TICKETS, 1, TICKETS, 1]
+        reals, sizes = np.empty(0), np.empty(0, np.int64)
+        if hasattr(problem, "compiled_oracles"):
             levels = [problem.n_samples_f, problem.batch, problem.n_samples, problem.batch]
             reals, sizes = problem.reals, problem.sizes
+        if hasattr(problem, "compiled_oracles") and not has(problem, "project_x"):
+            self.functions = self._compiled
+            self.oracles = (*problem.compiled_oracles, self._compiled("stay"))
         else:
-            self.oracles = (*(getattr(self.own, name) for name in ORACLES), self.own.project)
-            levels = [TICKETS, 1, TICKETS, 1]
-            reals, sizes = np.empty(0), np.empty(0, np.int64)
-        if exact or not hasattr(problem, "sample"):
+            self.own = PlainOracles(problem)
+            five = getattr(problem, "compiled_oracles", None) or [getattr(self.own, name) for name in ORACLES]
+            self.oracles = (*five, self.own.project)
+        if exact or not has(problem, "sample"):
             levels = [0, 0, 0, 0]
         self.world = (reals, sizes, np.array(levels, np.int64), self.meter, self.tally, rng)
         self.numbers = np.empty(0)
@@ -72,12 +81,12 @@ class LoopRun:
 
     @property
     def cost(self) -> float:
-        return float(self.meter[1])
+        return float(self.meter[SPENT])
 
     @property
     def refused(self) -> bool:
         """Whether the budget did not hold a call."""
-        return bool(self.meter[2])
+        return bool(self.meter[REFUSED])
 
     @property
     def fault(self) -> str:
@@ -88,15 +97,13 @@ class LoopRun:
         return (*self.state[:3], self.state.memory)
 
     def settle(self, settings: Mapping[str, float | str]) -> dict[str, float]:
-        """Settings with the steps left open set to one over the estimated curvature."""
-        curvature = 1.0
-        if CURVATURE in settings.values():
-            curvature = self._curvature()
-            if not 0.0 < curvature < math.inf and not self.refused:
-                raise OracleError(
-                    f"hvp must come from a positive definite Hessian, its products have length {curvature}"
-                )
-        settled = self.method.settled(settings, curvature or 1.0)
+        """Settings with the steps left open set to one over the estimated curvature; no steps where there is none."""
+        curvature = self._curvature() if CURVATURE in settings.values() else 1.0
+        if self.refused or not curvature < math.inf:
+            return {}
+        if not curvature > 0.0:
+            raise OracleError(f"hvp must come from a positive definite Hessian, <v, Hv> of a unit v is {curvature}")
+        settled = self.method.settled(settings, curvature)
         self.numbers = self.method.packed(settled)
         return settled
 
@@ -104,22 +111,33 @@ class LoopRun:
         """Make steps; how many were completed: fewer at the end of the budget and after a divergence."""
         x, y, z, nit, memory = self.state
         loop = self.functions(self.method.loop, self.method.file)
-        with np.errstate(all="ignore"):  # a diverging run ends with a status
-            done = int(loop(*self.oracles, self.world, x, y, z, memory, self.numbers, nit, steps))
+        done = made = 0
+        while done == made and done < steps and not self.refused and len(self.numbers):
+            made = min(steps, done + PIECE)
+            with np.errstate(all="ignore"):  # a diverging run ends with a status
+                done += int(loop(*self.oracles, self.world, x, y, z, memory, self.numbers, nit + done, made - done))
         self.state = SolverState(x, y, z, nit + done, memory)
         return done
 
     def _curvature(self, iterations: int = 10) -> float:
-        """Largest eigenvalue of the Hessian of g in y, from below, by power iterations that are counted."""
+        """Largest eigenvalue of the Hessian of g in y, from below, by power iterations that are counted.
+
+        An exact product that is no ascent, <v, Hv> <= 0, is returned instead; so is what is not finite.
+        """
         ask, kind = plain()["ask"], plain()["H"]  # compiled for oracles of their own types, it is not read from disk
         x, y = self.state.x, self.state.y
-        v, product = np.ones(len(y)) / np.sqrt(len(y)), np.empty(len(y))
+        v, product = np.random.default_rng(0).standard_normal(len(y)), np.empty(len(y))  # a structured v may miss it
+        v /= np.linalg.norm(v)
         largest = 0.0
         for _ in range(iterations):
             if not ask(self.oracles[2], kind, self.world, x, y, v, product):
                 break
-            largest = float(np.linalg.norm(product))
-            if not 0.0 < largest < np.inf:
-                break
+            if not np.isfinite(product).all():
+                return math.inf
+            largest, along = float(np.linalg.norm(product)), float(v @ product)
+            if largest == 0.0 or largest == math.inf:
+                return largest
+            if along <= 0.0 and not self.world[2].any():  # exact: samples need not be definite
+                return along
             v = product / largest
         return largest

@@ -19,6 +19,7 @@ WHOLE = {"period": 1, "inner_steps": 0, "terms": 0, "epochs": 0, "epoch_length":
 BELOW_ONE = ("momentum", "nesterov")
 UP_TO_ONE = ("averaging", "weight")
 POSITIVE = ("penalty",)
+UNBOUNDED = ("radius", "epoch_radius", "clip")
 
 
 def vectors(rows: int) -> Callable[[Any], tuple[int, int]]:
@@ -61,8 +62,10 @@ class Method:
                 chosen[name] = _check.scalar(name, value, lambda v: 0.0 <= v <= 1.0, "in [0, 1]")
             elif name in POSITIVE:
                 chosen[name] = _check.positive(name, value)
-            else:
+            elif name in UNBOUNDED:
                 chosen[name] = _check.scalar(name, value, lambda v: 0.0 <= v <= math.inf, "at least 0")
+            else:
+                chosen[name] = _check.scalar(name, value, lambda v: 0.0 <= v < math.inf, "at least 0 and finite")
         for name, value in chosen.items():
             if value == REQUIRED:
                 raise TypeError(f"{self.name} needs the option {name}: its scale is that of the problem")
@@ -70,7 +73,7 @@ class Method:
 
     def settled(self, settings: Mapping[str, float | str], curvature: float) -> dict[str, float]:
         """Settings as numbers; steps left open are one over the curvature."""
-        return {name: 1.0 / curvature if isinstance(value, str) else float(value) for name, value in settings.items()}
+        return {name: 1.0 / curvature if isinstance(value, str) else value for name, value in settings.items()}
 
     def packed(self, settled: Mapping[str, float]) -> Floats:
         """Numbers in the order of the loop."""

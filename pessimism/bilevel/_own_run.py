@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pessimism._draw import Floats
-from pessimism.bilevel.problem import KINDS, checked, pair, require_oracles
+from pessimism.bilevel._plain_oracles import Reader
+from pessimism.bilevel.problem import KINDS, checked, has, pair, require_oracles, sizes
 from pessimism.bilevel.state import SolverState
 
 Step = Callable[..., SolverState]
@@ -21,18 +22,19 @@ class Spent(BaseException):
     """A call beyond the budget. No Exception, so that a step that catches those does not go on for ever."""
 
 
-class CountedProblem:
+class CountedProblem(Reader):
     """The oracles of a problem, each call counted before it is made.
 
     Samples come from `sample`, None where oracles are exact; `project_x` is that of the problem, or the identity.
     """
 
     def __init__(self, problem: Any, budget: float, costs: Floats, *, exact: bool) -> None:
-        self.dim_x, self.dim_y = int(problem.dim_x), int(problem.dim_y)
+        super().__init__()
+        self.dim_x, self.dim_y = sizes(problem)
         self.problem, self.budget, self.cost, self.refused = problem, budget, 0.0, False
         self.calls = dict.fromkeys(KINDS, 0)
         self._costs = dict(zip(KINDS, costs.tolist(), strict=True))
-        self._sampled = not exact and hasattr(problem, "sample")
+        self._sampled = not exact and has(problem, "sample")
 
     def sample(self, rng: np.random.Generator, level: str) -> Any:
         """Draw a handle for oracles of f ("f") or of g ("g"); not for a call that the budget does not hold."""
@@ -41,30 +43,30 @@ class CountedProblem:
 
     def project_x(self, x: Floats) -> Floats:
         """Give the allowed x nearest to x."""
-        if not hasattr(self.problem, "project_x"):
+        if not has(self.problem, "project_x"):
             return x
-        return checked("project_x", self.problem.project_x(x), self.dim_x)
+        return self.read("project_x", self.problem.project_x(x), self.dim_x)
 
     def grad_f(self, x: Floats, y: Floats, s: Any = None) -> tuple[Floats, Floats]:
         """Both gradients of f."""
         gx, gy = pair(self._oracle("grad_f")(x, y, s))
-        return checked("grad_f in x", gx, self.dim_x), checked("grad_f in y", gy, self.dim_y)
+        return self.read("grad_f in x", gx, self.dim_x), self.read("grad_f in y", gy, self.dim_y)
 
     def grad_g(self, x: Floats, y: Floats, s: Any = None) -> Floats:
         """Gradient of g in y."""
-        return checked("grad_g", self._oracle("grad_g")(x, y, s), self.dim_y)
+        return self.read("grad_g", self._oracle("grad_g")(x, y, s), self.dim_y)
 
     def grad_gx(self, x: Floats, y: Floats, s: Any = None) -> Floats:
         """Gradient of g in x."""
-        return checked("grad_gx", self._oracle("grad_gx")(x, y, s), self.dim_x)
+        return self.read("grad_gx", self._oracle("grad_gx")(x, y, s), self.dim_x)
 
     def hvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
         """Product with the Hessian of g in y."""
-        return checked("hvp", self._oracle("hvp")(x, y, v, s), self.dim_y)
+        return self.read("hvp", self._oracle("hvp")(x, y, v, s), self.dim_y)
 
     def cvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
         """Product with the mixed derivative of g."""
-        return checked("cvp", self._oracle("cvp")(x, y, v, s), self.dim_x)
+        return self.read("cvp", self._oracle("cvp")(x, y, v, s), self.dim_x)
 
     def _oracle(self, kind: str) -> Callable[..., Any]:
         """Count a call that is about to be made."""
@@ -103,7 +105,7 @@ class OwnRun:
 
     @property
     def fault(self) -> str:
-        return ""
+        return self.problem.fault
 
     def vectors(self) -> tuple[Floats, ...]:
         return self.state[:3]

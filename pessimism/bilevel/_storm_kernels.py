@@ -15,6 +15,7 @@ from pessimism.bilevel._kernels import LOOP, Floats, Ints, Oracle, World
 # this and the small loops below stand in every file of loops: a cached loop does not see changes in other files
 BUDGET, SPENT, REFUSED, COSTS = 0, 1, 2, 3
 GF, GY, GX, H, C = 0, 1, 2, 3, 4  # the order of problem.KINDS
+SMALLEST = 1e-290
 
 
 @njit(cache=True, nogil=True)
@@ -43,11 +44,21 @@ def draw(world: World, level: int, calls: int) -> Ints:
 
 @njit(cache=True, nogil=True)
 def norm(vector: Floats) -> float:
-    """Euclidean length, summed from the first entry to the last."""
+    """Euclidean length, summed from the first entry on; 0 below 1e-290, so that a step divided by it is finite."""
     total = 0.0
     for i in range(len(vector)):
         total += vector[i] * vector[i]
-    return math.sqrt(total)
+    if not (total < SMALLEST or total == math.inf):
+        return math.sqrt(total)
+    largest = 0.0  # the squares are too large or too small for float64, the length need not be
+    for i in range(len(vector)):
+        largest = max(largest, abs(vector[i]))
+    if largest < SMALLEST or largest == math.inf:
+        return 0.0 if largest < SMALLEST else largest
+    total = 0.0
+    for i in range(len(vector)):
+        total += (vector[i] / largest) ** 2
+    return largest * math.sqrt(total)
 
 
 @njit(cache=True, nogil=True)

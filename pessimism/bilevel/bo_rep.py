@@ -9,8 +9,9 @@ r"""BO-REP: normalised momentum over a lower level that is refined first and upd
 Before the first step y is refined by epochs of projected gradient steps in shrinking balls (lengths doubled, steps
 halved, radii divided by :math:`\sqrt 2`), each ending at the mean of its iterates; then every `period` outer steps, but
 not at the first, `inner_steps` such steps are made in a ball of `radius`. m uses the old z. Source: Hao, Gong, Liu
-(2024), arXiv:2401.09587, for the structure; averaging in the periodic update and the order of m and z are unverified.
-The step :math:`\eta_t = \eta (1+t)^{-1/2}` is ours; ``decay=0`` is the constant step of the paper.
+(2024), arXiv:2401.09587, for the structure; the schedule of the epochs is that of later code by the same group, and
+averaging in the periodic update and the order of m and z are unverified. The step :math:`\eta_t = \eta (1+t)^{-1/2}`
+is ours; ``decay=0`` is the constant step of the paper.
 """
 
 from pessimism.bilevel._method import CURVATURE, REQUIRED, Method

@@ -7,7 +7,9 @@ r"""F2SA: first-order only, by a penalty.
     \lambda \leftarrow \lambda + \delta.
 
 Needs `grad_gx` and no products with second derivatives. Its bias falls with :math:`\lambda`. The steps on y are those
-of :math:`g + f/\lambda`, so that `lower_step` keeps its scale as :math:`\lambda` grows.
+of :math:`g + f/\lambda`, so that `lower_step` keeps its scale as :math:`\lambda` grows. Source: Kwon, Kwon, Wright,
+Nowak (2023). Constant steps on y and w and a penalty that grows by the same amount every step are our simplification;
+the method is analysed with schedules for all of them.
 """
 
 from pessimism.bilevel._method import REQUIRED, Method

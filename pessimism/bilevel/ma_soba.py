@@ -6,7 +6,8 @@ r"""MA-SOBA: SOBA along an average of its directions, and clipped if asked.
     x \leftarrow x - \gamma h \min(1, \text{clip}/\|h\|),
 
 y and z as in SOBA, all from the old iterate but for h, which is the new one, with constant steps unless told otherwise.
-:math:`\theta` is `weight`. A finite `clip` makes it a rival of the normalised methods; that variant is ours.
+:math:`\theta` is `weight`. Source: Chen, Xiao, Balasubramanian (2023). A finite `clip` makes it a rival of the
+normalised methods; that is ours.
 """
 
 from pessimism.bilevel._method import CURVATURE, REQUIRED, Method

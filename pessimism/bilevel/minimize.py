@@ -37,7 +37,7 @@ from pessimism.bilevel import (
 from pessimism.bilevel._loops import LoopRun
 from pessimism.bilevel._method import CURVATURE, Method
 from pessimism.bilevel._own_run import CountedProblem, OwnRun, Step
-from pessimism.bilevel.problem import KINDS, checked, require_oracles
+from pessimism.bilevel.problem import KINDS, checked, has, require_oracles, sizes
 from pessimism.bilevel.state import SolverState
 
 METHODS: dict[str, Method] = {
@@ -134,7 +134,8 @@ def minimize_bilevel(
     rng : Generator, SeedSequence or int, optional
         Source of the samples (SPEC 7).
     callback : callable, optional
-        Called with the result so far at every record; a true answer ends the run.
+        Called with the result so far at every record after the start, the last one included; a true answer ends the
+        run.
     record : int
         Outer steps between records.
     exact : bool
@@ -142,8 +143,8 @@ def minimize_bilevel(
     costs : mapping of str to float, optional
         Cost of a call of some kinds, in place of 1.
     **options : float
-        Of the method: the module that bears its name lists them. ``step`` has no default. For a step of your own,
-        whatever it takes.
+        Of the method: the module that bears its name lists them. ``step`` has no default (in f2sa nor have the steps
+        on y). For a step of your own, whatever it takes.
 
     Returns
     -------
@@ -163,9 +164,8 @@ def minimize_bilevel(
     -----
     Steps left open are estimated when a run begins. A continued run draws what one run would have drawn if it is given
     the same Generator. Normalised methods move by the step in every iteration and end in a cycle whose radius is a
-    multiple of it, which is why their step falls by default. Where the budget ends within a step, x is that of the last
-    whole step; y may already be ahead of it. Cost: that of the oracle calls. The first run compiles for some twenty
-    seconds, once.
+    multiple of it, which is why their step falls by default. Where the budget ends within a step, x, y and z are those
+    of the last whole step. Cost: that of the oracle calls. The first run compiles for some twenty seconds, once.
 
     Examples
     --------
@@ -186,6 +186,9 @@ def minimize_bilevel(
     >>> minimize_bilevel(problem, [1.0, 1.0], method=ignorant, step=0.1, budget=60, rng=1).ncalls["grad_g"]
     50
     """
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be a function of a result, got {callback!r}")
+    sizes(problem)
     generator, limit = np.random.default_rng(rng), _check.scalar("budget", budget, _affordable, "at least 0 and finite")
     every, prices = _check.whole("record", record, low=1), _costs(costs)
     run: LoopRun | OwnRun
@@ -206,11 +209,15 @@ def minimize_bilevel(
     while True:
         done = run.advance(every)
         diverged = not all(np.isfinite(vector).all() for vector in run.vectors())
-        ended = diverged or done < every  # a loop also ends on a step that is not finite
+        ended = diverged or done < every  # a loop also ends on a direction that is not finite
+        status = Status.RUNNING
+        if ended:
+            status = Status.BUDGET if run.refused and not diverged else Status.DIVERGED
+        stop = False
         if done > 0 or diverged:
             history.append(_record(problem, run))
-        status = Status.BUDGET if not ended or (run.refused and not diverged) else Status.DIVERGED
-        if ended or (callback is not None and callback(_result(run, name, settled, status, history))):
+            stop = callback is not None and bool(callback(_result(run, name, settled, status, history)))
+        if ended or stop:
             return _result(run, name, settled, status if ended else Status.STOPPED, history)
 
 
@@ -229,7 +236,7 @@ def _start(
     problem: Any, x0: ArrayLike | BilevelResult, y0: ArrayLike | None, name: str, shape: tuple[int, int] | None
 ) -> SolverState:
     """State of its own before the first step; `shape` is that of a built-in method's memory."""
-    dx, dy = problem.dim_x, problem.dim_y
+    dx, dy = sizes(problem)
     if isinstance(x0, BilevelResult):
         if y0 is not None:
             raise ValueError("y0 must be left out when x0 is a result: it has its own y")
@@ -245,13 +252,15 @@ def _start(
     y = np.zeros(dy) if y0 is None else np.array(_check.real_array("y0", y0))
     if y.shape != (dy,):
         raise ValueError(f"y0 must have shape ({dy},), got {y.shape}")
-    if hasattr(problem, "project_x"):
+    if has(problem, "project_x"):
         x = checked("project_x", problem.project_x(x), dx)
     return SolverState(x, y, np.zeros(dy), 0, None if shape is None else np.zeros(shape))
 
 
 def _costs(costs: Mapping[str, float] | None) -> Floats:
     values = dict.fromkeys(KINDS, 1.0)
+    if costs is not None and not isinstance(costs, Mapping):
+        raise TypeError(f"costs must map kinds of calls to their costs, got {type(costs).__name__}")
     for kind, cost in (costs or {}).items():
         _check.choice("costs", kind, KINDS)
         values[kind] = _check.positive(f"costs[{kind!r}]", cost)
@@ -259,10 +268,11 @@ def _costs(costs: Mapping[str, float] | None) -> Floats:
 
 
 def _record(problem: Any, run: LoopRun | OwnRun) -> tuple[Any, ...]:
-    x = run.state.x
-    gradient = problem.gradient(x) if hasattr(problem, "gradient") else np.nan
-    with np.errstate(all="ignore"):
-        return run.state.nit, run.cost, x.copy(), float(np.sqrt(np.sum(np.square(gradient))))
+    x, length = run.state.x.copy(), np.nan
+    if has(problem, "gradient") and np.isfinite(x).all():
+        with np.errstate(all="ignore"):
+            length = float(np.linalg.norm(problem.gradient(x.copy())))
+    return run.state.nit, run.cost, x, length
 
 
 def _result(

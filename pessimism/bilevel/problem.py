@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pessimism import _check
 from pessimism._draw import Floats
 
 KINDS = ("grad_f", "grad_g", "grad_gx", "hvp", "cvp")
@@ -29,8 +30,9 @@ class BilevelProblem(Protocol):
     r"""What a solver asks of a problem; plain functions of arrays.
 
     Beyond these a problem may have ``f(x, y, s=None)`` and ``g(x, y, s=None)`` (values), ``grad_gx(x, y, s=None)``
-    (:math:`\nabla_x g`, for first-order methods), ``solve_y(x)`` (:math:`y^*(x)`), ``project_x(x)`` (the allowed x
-    nearest to x) and ``sample(rng, level)`` (a handle, for "f" or "g"; without it every call is exact).
+    (:math:`\nabla_x g`, for first-order methods), ``solve_y(x)`` (:math:`y^*(x)`), ``gradient(x)`` (of F, exact: a
+    run's history then holds its norm), ``project_x(x)`` (the allowed x nearest to x) and ``sample(rng, level)`` (a
+    handle, for "f" or "g"; without it every call is exact). One that is None is as good as absent.
 
     Examples
     --------
@@ -192,10 +194,67 @@ def require_oracles(problem: Any, names: tuple[str, ...], method: str) -> None:
     TypeError: problem must have the oracle hvp, which soba needs, and object has none
     """
     for name in names:
-        if not callable(getattr(problem, name, None)):
+        if not has(problem, name):
             raise TypeError(
                 f"problem must have the oracle {name}, which {method} needs, and {type(problem).__name__} has none"
             )
+
+
+def has(problem: Any, name: str) -> bool:
+    """Whether a problem offers an optional oracle.
+
+    Parameters
+    ----------
+    problem : BilevelProblem
+        The problem.
+    name : str
+        Oracle.
+
+    Returns
+    -------
+    bool
+        Whether it can be called.
+
+    Examples
+    --------
+    >>> has(object(), "project_x")
+    False
+    """
+    return callable(getattr(problem, name, None))
+
+
+def sizes(problem: Any) -> tuple[int, int]:
+    """Lengths of x and of y.
+
+    Parameters
+    ----------
+    problem : BilevelProblem
+        The problem.
+
+    Returns
+    -------
+    int, int
+        Its `dim_x` and `dim_y`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one is missing, or no whole number from 1 on.
+
+    Examples
+    --------
+    >>> sizes(object())
+    Traceback (most recent call last):
+    ...
+    TypeError: problem must have dim_x, the length of x, and object has none
+    """
+    for name in ("x", "y"):
+        if not hasattr(problem, f"dim_{name}"):
+            kind = problem.__name__ if isinstance(problem, type) else type(problem).__name__
+            raise TypeError(f"problem must have dim_{name}, the length of {name}, and {kind} has none")
+    if isinstance(problem, type):
+        raise TypeError(f"problem must be an object, got the class {problem.__name__}: make one of it")
+    return _check.whole("problem.dim_x", problem.dim_x, low=1), _check.whole("problem.dim_y", problem.dim_y, low=1)
 
 
 def checked(name: str, value: Any, length: int) -> Floats:
@@ -225,7 +284,12 @@ def checked(name: str, value: Any, length: int) -> Floats:
     >>> checked("hvp", [1.0, 2.0], 2).tolist()
     [1.0, 2.0]
     """
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # ragged
+        raise OracleError(
+            f"{name} must return {length} numbers, got a {type(value).__name__} of unlike parts"
+        ) from None
     if array.dtype.kind not in "biuf":
         raise OracleError(f"{name} must return numbers, got dtype {array.dtype}")
     if array.shape != (length,):

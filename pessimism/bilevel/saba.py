@@ -19,7 +19,7 @@ from pessimism.bilevel._method import CURVATURE, REQUIRED, Method
 
 def _tables(problem: Any) -> tuple[int, int]:
     """Two rows of means, then one for each term of f and of g."""
-    if not hasattr(problem, "kernels"):
+    if not hasattr(problem, "compiled_oracles"):
         raise TypeError(f"problem must be a built-in finite sum for saba, got {type(problem).__name__}")
     return 2 + problem.n_samples_f + problem.n_samples, 2 * problem.dim_y + problem.dim_x
 

@@ -6,7 +6,7 @@ r"""SLIP: the single loop, one step on y, one on z and a normalised momentum ste
     z \leftarrow z - \nu(\nabla^2_{yy} g\, z - \nabla_y f), \quad x \leftarrow x - \eta_t\, m/\|m\|,
 
 all from the old iterate, after `warm_steps` gradient steps on y. Source: Gong, Hao, Liu (2024, ICML). The decaying step
-is ours; ``decay=0`` is the constant one.
+is ours, ``decay=0`` is the constant one; so is the default number of warm steps.
 """
 
 from pessimism.bilevel._method import CURVATURE, REQUIRED, Method

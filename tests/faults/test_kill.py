@@ -44,14 +44,6 @@ def client():
         yield client
 
 
-@pytest.fixture
-def interruptible():
-    """Ctrl-C as in a terminal; a shell that starts the tests in the background has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_killed_parents_resume_to_the_same_bytes(tmp_path, undisturbed):
     """Kills uniform over the length of a sweep; the first waits for a row, so that one at least is in mid-grid."""
     moments = np.random.default_rng().uniform(size=KILLS)

@@ -21,15 +21,19 @@ class Oracles:
         self.problem, self.budget, self.exact = problem, budget, exact
         self.rng = np.random.default_rng(rng)
         self.costs = dict.fromkeys(KINDS, 1.0) | (costs or {})
+        self.last = {}
         self.calls, self.cost = dict.fromkeys(KINDS, 0), 0.0
 
-    def ask(self, kind, *where):
+    def ask(self, kind, *where, again=False):
+        """On a fresh handle, or on the last one of this level again."""
         if self.cost + self.costs[kind] > self.budget:
             raise SpentError
         self.cost += self.costs[kind]
         self.calls[kind] += 1
-        handle = None if self.exact else self.problem.sample(self.rng, "f" if kind == "grad_f" else "g")
-        return getattr(self.problem, kind)(*where, handle)
+        level = "f" if kind == "grad_f" else "g"
+        if not again:
+            self.last[level] = None if self.exact else self.problem.sample(self.rng, level)
+        return getattr(self.problem, kind)(*where, self.last[level])
 
 
 def run(method, problem, x0, y0=None, *, budget, rng=None, exact=False, costs=None, options):
@@ -38,12 +42,14 @@ def run(method, problem, x0, y0=None, *, budget, rng=None, exact=False, costs=No
     s = SimpleNamespace(x=np.array(x0, float), y=y, z=np.zeros(problem.dim_y), nit=0)
     s.path = [s.x]
     oracles = Oracles(problem, budget, rng, exact, costs)
+    whole = s.y, s.z
     try:
         for _ in METHODS[method](oracles.ask, s, oracles.rng, **options):
             s.nit += 1
             s.path.append(s.x)
+            whole = s.y, s.z
     except SpentError:
-        pass
+        s.y, s.z = whole
     s.calls, s.cost = oracles.calls, oracles.cost
     return s
 
@@ -105,8 +111,8 @@ def soba(ask, s, rng, *, step, lower_step, decay, weight=1.0, clip=np.inf):
     while True:
         fx, fy = ask("grad_f", s.x, s.y)
         below = ask("grad_g", s.x, s.y)
-        residual = ask("hvp", s.x, s.y, s.z) - fy
-        h = (1 - weight) * h + weight * (fx - ask("cvp", s.x, s.y, s.z))
+        residual = ask("hvp", s.x, s.y, s.z, again=True) - fy
+        h = (1 - weight) * h + weight * (fx - ask("cvp", s.x, s.y, s.z, again=True))
         falling = (1 + t) ** -decay
         s.y, s.z = s.y - lower_step * falling * below, s.z - lower_step * falling * residual
         s.x = s.x - step * falling * h * min(1.0, clip / length(h))
