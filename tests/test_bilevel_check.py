@@ -6,6 +6,7 @@ import pytest
 from pessimism.bilevel._differences import compare
 from pessimism.bilevel.check import ProblemError, check_problem
 from pessimism.bilevel.problem import OracleError
+from pessimism.bilevel.problems import PessimismTuning, Ridge
 
 
 class Model:
@@ -308,7 +309,34 @@ def other_rows(m, oracle):
     return {oracle: call}
 
 
+def times(m, oracle, factor, **others):
+    good = getattr(m, oracle)
+    return {oracle: lambda *a: factor * good(*a), **others}
+
+
 FAULTS = {
+    "factor of f": (lambda m: times(m, "f", 2.0), "grad_f is 0.5 times the gradient of f .*; or f is wrong, for both"),
+    "sign of f": (lambda m: times(m, "f", -1.0), "grad_f has the wrong sign: .*; or f is wrong, for both"),
+    "factor of g": (
+        lambda m: times(m, "g", 2.0),
+        "g is wrong, or all of grad_g, hvp and cvp are: grad_g is 0.5 times the gradient of g in y",
+    ),
+    "sign of g": (
+        lambda m: times(m, "g", -1.0),
+        "g is wrong, or all of grad_g, hvp and cvp are: grad_g has the wrong sign",
+    ),
+    "constant in grad_g": (
+        lambda m: {"grad_g": lambda x, y, s=None: m.grad_g(x, y, s) + 1.0},
+        "g is wrong, or grad_g is, by a term that hvp and cvp lack too: grad_g is not the gradient of g in y",
+    ),
+    "factor of grad_g without g": (
+        lambda m: times(m, "grad_g", 2.0, g=None),
+        "grad_g is 2 times what hvp and cvp say, or both of these are wrong$",
+    ),
+    "factor of hvp without g": (
+        lambda m: times(m, "hvp", 0.5, g=None),
+        "hvp is 0.5 times the derivative of grad_g in y .*; or grad_g is wrong, which g would tell",
+    ),
     "sign of grad_f in x": (
         lambda m: {"grad_f": lambda x, y, s=None: (-m.grad_f(x, y, s)[0], m.grad_f(x, y, s)[1])},
         "grad_f in x has the wrong sign: it is minus the gradient of f in x",
@@ -351,9 +379,9 @@ FAULTS = {
         "hvp is not symmetric.*, and yet it is the derivative of grad_g in y: grad_g is no",
     ),
     "kink": (kinked, "grad_g jumps by 0.2 at y = 0: g has a kink there, like a norm where its square is meant"),
-    "concave": (concave, r"grad_g decreases along a direction: g is not strongly convex in y$"),
+    "concave": (concave, r"grad_g decreases along a direction: g is not strongly convex in y \(at x"),
     "saddle": (saddle, "g is not strongly convex in y: hvp has the eigenvalue -[1-9]"),
-    "flat": (flat, r"g is not strongly convex in y: hvp has the eigenvalue -?[0-9.]+e-[0-9]+$"),
+    "flat": (flat, r"g is not strongly convex in y: hvp has the eigenvalue -?[0-9.]+e-[0-9]+ \(at x"),
     "sign of hvp": (
         lambda m: {"hvp": lambda x, y, v, s=None: -m.hvp(x, y, v, s)},
         "hvp has the wrong sign: it is minus the derivative of grad_g in y",
@@ -481,6 +509,99 @@ def test_one_wrong_case_is_enough():
     for cases in ([wrong, right], [right, wrong]):
         # the allowance for rounding, 32 eps |f| / h over the tolerance of 1e-4, takes off some 1e-5 at h = 1e-5
         assert compare(cases).error == pytest.approx(1 / 3, rel=1e-5)
+
+
+# Right problems at the edge of what float64 can tell.
+
+
+class Spread(Model):
+    """g = sum sqrt(y^2 + width^2) + |y|^2 / 2 - (sum x)(sum y), f = sum sin(pace x) + sum sin(pace y)."""
+
+    sample = solve_y = grad_gx = None
+
+    def __init__(self, dim_x=2, dim_y=3, pace=1.0, width=1.0):
+        super().__init__(dim_x, dim_y)
+        self.pace, self.width = pace, width
+
+    def f(self, x, y):
+        return np.sin(self.pace * x).sum() + np.sin(self.pace * y).sum()
+
+    def g(self, x, y):
+        return np.sqrt(y**2 + self.width**2).sum() + y @ y / 2 - x.sum() * y.sum()
+
+    def grad_f(self, x, y, s=None):
+        return self.pace * np.cos(self.pace * x), self.pace * np.cos(self.pace * y)
+
+    def grad_g(self, x, y, s=None):
+        return y / np.sqrt(y**2 + self.width**2) + y - x.sum()
+
+    def hvp(self, x, y, v, s=None):
+        return self.width**2 / (y**2 + self.width**2) ** 1.5 * v + v
+
+    def cvp(self, x, y, v, s=None):
+        return np.full(self.dim_x, -v.sum())
+
+
+@pytest.mark.parametrize("width", [1e-2, 1e-4, 1e-5, 1e-8])
+def test_a_rounded_corner_is_no_kink(width):
+    check_problem(Spread(width=width), *at(Spread()))
+
+
+@pytest.mark.parametrize("pace", [1e3, 1e4, 1e5])
+def test_fast_functions_need_short_steps(pace):
+    problem = Spread(pace=pace)
+    check_problem(problem, *at(problem))
+    problem.grad_f = lambda x, y, s=None: tuple(2 * part for part in Spread.grad_f(problem, x, y))
+    with pytest.raises(ProblemError, match=r"^grad_f is 2 times the gradient of f "):
+        check_problem(problem, *at(problem))
+
+
+@pytest.mark.parametrize("scale", [30.0, 35.0, 40.0])
+def test_exponents_of_many_sizes_are_convex(scale):
+    tuning = PessimismTuning.random(4, 40, rho=0.1, rng=13)
+    check_problem(tuning, np.full(tuning.dim_x, scale), np.zeros(tuning.dim_y))
+    ridge, draw = Ridge.random(20, 20, dim=8, relevant=2, rng=0), np.random.default_rng(0)
+    report = check_problem(ridge, scale * draw.normal(size=8), scale * draw.normal(size=8))
+    assert report.curvature > 0
+
+
+@pytest.mark.parametrize("dim_y", [8, 60])
+def test_many_sizes_hide_no_singular_matrix(dim_y):
+    class Fewer(Model):  # rows than columns
+        sample = solve_y = f = g = grad_gx = None
+        weights = np.geomspace(1e-9, 1.0, dim_y)
+
+        def grad_g(self, x, y, s=None):
+            return self.weights * (self.a.T @ (self.a @ (self.weights * y) - self.b @ x))
+
+        def hvp(self, x, y, v, s=None):
+            return self.weights * (self.a.T @ (self.a @ (self.weights * v)))
+
+        def cvp(self, x, y, v, s=None):
+            return -self.b.T @ (self.a @ (self.weights * v))
+
+    problem = Fewer(2, dim_y, n=dim_y // 3)
+    with pytest.raises(ProblemError, match=r"^g is not strongly convex in y: hvp has the eigenvalue"):
+        check_problem(problem, *at(problem))
+
+
+@pytest.mark.parametrize("start", [1.0, 0.1, 0.01, 1e-6])
+def test_it_stays_among_the_allowed_points(start):
+    class Positive(Spread):
+        def f(self, x, y):
+            return -np.log(x).sum() + y @ y / 2
+
+        def grad_f(self, x, y, s=None):
+            return -1 / x, 1.0 * y
+
+    problem = Positive()
+    with (
+        np.errstate(invalid="ignore"),
+        pytest.raises(ProblemError, match=r"^f must .*nan.* \(at x = \[.*, y = \[.*, moved from the"),
+    ):
+        check_problem(problem, np.full(2, 0.01), np.zeros(3))
+    problem.project_x = lambda x: np.maximum(x, 1e-6)
+    check_problem(problem, np.full(2, start), np.zeros(3))
 
 
 def test_bad_input():

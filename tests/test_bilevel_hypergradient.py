@@ -217,10 +217,78 @@ def test_what_is_not_known_is_infinite():
     y = problem.solve_y(x)
     assert hypergradient(problem, x).error_bound < 1e-5
     assert hypergradient(problem, x, y + 1.0).error_bound == np.inf
-    assert hypergradient(problem, x, y + 1.0, slope=problem.slope()).error_bound < np.inf
+    assert hypergradient(problem, x, y + 1.0, slope=problem.slope()).error_bound == np.inf
+    assert hypergradient(problem, x, y + 1.0, slope=problem.slope(), mu=problem.mu()).error_bound < np.inf
     semi = Dense()
     semi.a = np.diag([0.0, 1.0, 2.0])
     assert hypergradient(semi, x, np.zeros(3), damping=0.1, slope=1.0, solver="direct").error_bound == np.inf
+
+
+class Steep:
+    """g = cosh(y - x), f = y + y^2 / 20: F(x) = x + x^2 / 20, and H is 1 at y* = x but 74 at x + 5."""
+
+    dim_x = dim_y = 1
+
+    def grad_f(self, x, y, s=None):
+        return np.zeros(1), 1 + y / 10
+
+    def grad_g(self, x, y, s=None):
+        return np.sinh(y - x)
+
+    def hvp(self, x, y, v, s=None):
+        return np.cosh(y - x) * v
+
+    def cvp(self, x, y, v, s=None):
+        return -np.cosh(y - x) * v
+
+
+def test_the_curvature_at_y_bounds_no_distance_to_the_solution():
+    far = hypergradient(Steep(), [0.0], [5.0], slope=0.1, solver="direct")
+    assert far.value[0] - 1.0 == pytest.approx(0.5)
+    assert far.error_bound == np.inf
+    known = hypergradient(Steep(), [0.0], [5.0], slope=0.1, mu=1.0, solver="direct")
+    assert known.error_bound == pytest.approx(0.1 * np.sinh(5.0))
+
+
+@pytest.mark.parametrize("solver", ["cg", "neumann", "direct"])
+def test_solve_y_is_believed_only_where_grad_g_is_rounding(solver):
+    problem, x = Dense(), np.ones(2)
+    exact, off = problem.solve_y, 1e-3
+    problem.solve_y = lambda x: exact(x) + off
+    assert hypergradient(problem, x, solver=solver).error_bound == np.inf
+    found = hypergradient(problem, x, solver=solver, mu=problem.mu(), slope=problem.slope())
+    problem.solve_y = exact
+    true = hypergradient(problem, x, solver="direct")
+    assert 1e-4 < np.linalg.norm(found.value - true.value) <= found.error_bound < np.inf
+    problem.solve_y = lambda x: exact(x) * (1 + 1e-15)
+    assert hypergradient(problem, x, solver="direct").error_bound < 1e-12
+    assert hypergradient(problem, x, exact(x), solver="direct").error_bound < 1e-12
+
+
+@pytest.mark.parametrize("solver", ["cg", "neumann", "direct"])
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e-160, 1e160, 1e200, 1e300])
+def test_units_whose_squares_are_zero_or_infinite(solver, unit):
+    class Scaled(Dense):
+        def grad_f(self, x, y, s=None):
+            return tuple(unit * part for part in super().grad_f(x, y))
+
+        def grad_g(self, x, y, s=None):
+            return unit * super().grad_g(x, y)
+
+        def hvp(self, x, y, v, s=None):
+            return unit * super().hvp(x, y, v)
+
+        def cvp(self, x, y, v, s=None):
+            return unit * super().cvp(x, y, v)
+
+    x, start = np.ones(2), np.full(3, 0.1)
+    scaled, plain = (hypergradient(problem, x, solver=solver, z=start) for problem in (Scaled(), Dense()))
+    np.testing.assert_allclose(scaled.value / unit, plain.value, rtol=1e-7)
+    np.testing.assert_allclose(scaled.z, plain.z, rtol=1e-7)
+    assert scaled.iterations == plain.iterations
+    error = np.linalg.norm(scaled.value / unit - Dense().gradient(x))
+    assert error <= scaled.error_bound / unit + 1e-12
+    assert scaled.error_bound / unit == pytest.approx(plain.error_bound, rel=1e-3, abs=1e-12)
 
 
 def test_an_upper_level_that_ignores_y():
@@ -237,7 +305,7 @@ def test_the_calls_are_those_documented():
         problem = Dense()
         found = hypergradient(problem, np.ones(2), solver=solver, z=np.full(3, 0.1))
         assert problem.calls["f"] == 1
-        assert problem.calls["g"] == 0
+        assert problem.calls["g"] == 1
         assert extra_h[0] <= problem.calls["h"] - found.iterations <= extra_h[1]
         assert problem.calls["c"] == cvps
     problem = Dense()
@@ -257,9 +325,13 @@ def test_too_few_iterations():
     with pytest.raises(ConvergenceError):
         hypergradient(problem, np.ones(2), solver=lambda operator, b, z0, rtol: z0)
     stiff = Dense(6, 2, 30, condition=1e4)
-    with pytest.raises(ConvergenceError) as caught:
+    with pytest.raises(ConvergenceError, match=r"with H: allow a larger rtol, or some damping$") as caught:
         hypergradient(stiff, np.ones(2), solver="direct", rtol=1e-17)
     assert caught.value.result.status is Status.ROUNDING
+    # from so far away the recursive residual drifts: conjugate gradients start again, 19 products if they may
+    with pytest.raises(ConvergenceError) as caught:
+        hypergradient(Dense(1, 2, 6), np.ones(2), rtol=1e-10, maxiter=12, z=np.full(6, 1e10))
+    assert caught.value.result.iterations <= 12 + 1
 
 
 @pytest.mark.parametrize("solver", ["cg", "neumann", "direct", with_minres])
@@ -325,6 +397,8 @@ def test_bad_oracles_are_named(oracle, name, bad):
         (([1.0, 1.0],), {"mu": 5.0, "rtol": 0.5}, "mu must be at most the smallest eigenvalue of H"),
         (([1.0, 1.0],), {"slope": -1.0}, "slope must be finite and at least 0"),
         (([1.0, 1.0],), {"solver": lambda *_: [1.0]}, "solver must return 3 numbers"),
+        (([1.0, 1.0],), {"solver": lambda *_: (np.ones(3), 0)}, "solver must return z alone, got a tuple of 2"),
+        (([1.0, 1.0],), {"solver": lambda operator, *_: operator @ np.full(3, np.inf)}, "solver must ask for products"),
         (([1.0, 1.0],), {"solver": lambda *_: [1.0, np.nan, 0.0]}, "solver must return finite numbers"),
     ],
 )

@@ -1,7 +1,9 @@
 """Built-in bilevel problems: oracles against the plain formulas, closed forms, invariances, bad input."""
 
 import pickle
+from fractions import Fraction
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -21,6 +23,7 @@ from pessimism.bilevel.problems import (
     _logistic_kernels,
     _quadratic_kernels,
     _tuning_kernels,
+    tuning,
 )
 from pessimism.bilevel.problems._signature import ORACLE
 from tests.reference import bilevel as plain
@@ -128,7 +131,8 @@ def test_noise_cancels_to_the_last_bit(make):
     ):
         assert np.array_equal(found, exact)
     assert np.all(problem.table[:, 0] > -1)  # every sample is strongly convex
-    assert np.std(problem.table[:, 1:]) == pytest.approx(2.0, rel=0.1)
+    drawn = problem.table[::2, 1:]  # a false alarm in 1e6 seeds: 4.9 standard deviations of a standard deviation
+    assert np.std(drawn) == pytest.approx(2.0, rel=4.9 / np.sqrt(2 * drawn.size))
     silent = make.random(3, 4, noise=0.0, curvature_noise=0.0, rng=0)
     assert np.array_equal(silent.grad_g(x, y, [7]), silent.grad_g(x, y))
 
@@ -161,7 +165,7 @@ def test_kernels_compiled_and_not_agree(make, sampled, monkeypatch):
     """Bit for bit, but for exponentials, which NumPy and the compiler take from different libraries."""
     problem = make()
     point = points(problem, 3)
-    module = next(module for module in EXACT if problem.kernels[1] in vars(module).values())
+    module = next(module for module in EXACT if problem.compiled_oracles[1] in vars(module).values())
     handles = [problem.sample(1, level) if sampled else np.empty(0, np.int64) for level in ("f", "g")]
 
     def run(kernels):
@@ -171,8 +175,8 @@ def test_kernels_compiled_and_not_agree(make, sampled, monkeypatch):
             kernel(problem.reals, problem.sizes, *point, handles[min(position, 1)], written[:size])
         return out
 
-    names = [next(key for key, value in vars(module).items() if value is kernel) for kernel in problem.kernels]
-    compiled = run(problem.kernels)
+    names = [next(key for key, value in vars(module).items() if value is kernel) for kernel in problem.compiled_oracles]
+    compiled = run(problem.compiled_oracles)
     for name, value in list(vars(module).items()):
         if hasattr(value, "py_func"):
             assert value.nopython_signatures[0].return_type is not None
@@ -187,7 +191,7 @@ def test_kernels_compiled_and_not_agree(make, sampled, monkeypatch):
 
 @every_problem
 def test_oracles_are_of_one_type(make):
-    for kernel in make().kernels:
+    for kernel in make().compiled_oracles:
         assert getattr(kernel, "nopython_signatures", [ORACLE]) == [ORACLE]
 
 
@@ -263,6 +267,67 @@ def test_rotations_of_the_representation_change_nothing():
     assert not problem.gradient(np.zeros(12)).any()
 
 
+WIDE = Ridge.random(3, 20, dim=5, rho=0.0, rng=0)  # three rows for five coefficients
+
+
+@pytest.mark.parametrize(
+    ("problem", "x"),
+    [
+        (WIDE, [-30.0] * 5),
+        (WIDE, [-36.0] * 5),
+        (WIDE, [50.0, -50.0, -50.0, -50.0, -50.0]),
+        (WIDE, [-50.0] * 5),
+        (WIDE, [-800.0] * 5),  # its square is 0 in float64
+        (WIDE, [300.0, -300.0, 20.0, -20.0, 0.0]),
+        (Ridge.random(30, 20, dim=4, rho=0.0, rng=1), [50.0, -50.0, 50.0, -50.0]),
+        (Ridge([[1, 1, 0], [1, 0, 1], [1, 1, 0], [1, 0, 1]], [1, 2, 4, 3], np.eye(3), [1, 2, 3]), [-50.0] * 3),
+    ],
+    ids=["-30", "-36", "50, -50", "-50", "-800", "all sizes", "curved", "dependent columns"],
+)
+def test_ridge_is_that_of_fractions_where_the_hessian_is_singular_in_float64(problem, x):
+    y, value, gradient, hessian = plain.ridge_in_fractions(problem, x)
+    for found, exact in ((problem.solve_y(x), y), (problem.value(x), value), (problem.gradient(x), gradient)):
+        assert np.abs(found - exact).max() <= 5e-15 * np.abs(exact).max()
+    with mpmath.workdps(1500 if min(x) < -100 else 100):
+        exact = mpmath.eigsy(mpmath.matrix([[mpmath.mpf(t.numerator) / t.denominator for t in r] for r in hessian]))[0]
+        low, high = problem.curvature(x)
+        assert low == pytest.approx(float(min(exact)), rel=1e-14)
+        assert high == pytest.approx(float(max(exact)), rel=1e-14)
+
+
+def test_a_head_that_only_its_damping_tells_is_that_of_fractions():
+    """Three rows of W for two inputs: damping decides between heads of the same fit, however small."""
+    rng, damping = np.random.default_rng(3), 1e-18
+    sets = [part for n in (9, 7) for part in (rng.normal(size=(n, 2)), rng.normal(size=n))]
+    w = rng.normal(size=(3, 2))
+    problem = HyperRepresentation(*sets, width=3, damping=damping)
+    features = [
+        [sum(Fraction(a) * Fraction(b) for a, b in zip(row, head, strict=True)) for head in w] for row in sets[0]
+    ]
+    hessian = [
+        [sum(r[i] * r[j] for r in features) + 9 * Fraction(damping) * (i == j) for j in range(3)] for i in range(3)
+    ]
+    right = [sum(r[i] * Fraction(b) for r, b in zip(features, sets[1], strict=True)) for i in range(3)]
+    exact = np.array(plain.solved(hessian, right), float)
+    assert problem.solve_y(w.ravel()) == near(exact, rel=1e-14)
+    assert problem.curvature(w.ravel())[0] >= damping
+    # where heads fit alike, so do their derivatives: those of a damping that is no trouble are near
+    mild = HyperRepresentation(*sets, width=3, damping=1e-12)
+    assert problem.gradient(w.ravel()) == near(mild.gradient(w.ravel()), rel=1e-9)
+
+
+def test_losses_and_slopes_do_not_cancel_where_inputs_are_far_from_zero():
+    """Inputs near 1e6, whose squares leave four digits of a residual of one."""
+    rng = np.random.default_rng(0)
+    sets = [part for n in (9, 7) for part in (rng.normal(size=(n, 2)) + 1e6, rng.normal(size=n))]
+    for problem, x, y in (
+        (Ridge(*sets), np.zeros(2), np.array([1.0, -1.0])),
+        (HyperRepresentation(*sets, width=1), np.array([1.0, -1.0]), np.ones(1)),
+    ):
+        assert problem.f(x, y) == near(problem.f(x, y, np.arange(7)), rel=1e-9)
+        assert problem.g(x, y) == near(problem.g(x, y, np.arange(9)), rel=1e-9)
+
+
 @pytest.mark.parametrize("per_coordinate", [False, True])
 def test_ridge_solves_its_normal_equations_and_one_penalty_is_many_equal_ones(per_coordinate):
     problem = Ridge.random(30, 10, dim=4, rho=0.0, per_coordinate=per_coordinate, rng=0)
@@ -315,6 +380,14 @@ def test_newton_solves_hard_lower_levels_to_rounding():
         y = problem.solve_y(x)
         size = (np.abs(rows).sum(axis=1) / (1 + np.exp(-x))).mean() + problem.damping * np.abs(y).max()
         assert np.abs(problem.grad_g(x, y)).max() <= 1e-14 * size, seed
+
+
+def test_newton_does_not_stop_where_a_row_of_no_weight_says_little_about_the_value():
+    """Two rows that cancel hold the value at log 2; the third, of weight 5e-12, has five steps to go."""
+    rows = [[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    problem = HyperCleaning(rows, [1, -1, 1], rows, [1, -1, 1], damping=1e-15)
+    y = problem.solve_y([0.0, 0.0, -25.0])
+    assert 1e-15 * y[1] == pytest.approx(1 / (3 * (1 + np.exp(25.0)) * (1 + np.exp(y[1]))), rel=1e-12)
 
 
 def test_a_lower_level_that_is_not_solved_is_not_returned(monkeypatch):
@@ -406,6 +479,19 @@ def test_pessimism_rises_while_the_held_out_rewards_find_little_known_arms_bad()
     assert abs(equal.gradient([0.0])[0]) < 1e-15
 
 
+def test_a_level_of_any_height_is_followed():
+    """Means far below a bonus decide among arms that share it; others are never taken."""
+    problem = PessimismTuning([100, 100, 1], [0.5, 0.6, 0.9], held_out=[0.5, 0.2, 0.9])
+    share = 1 / (1 + np.exp(0.1 / (0.1 * 1.1)))
+    for x in (40.0, 705.0, 800.0):
+        assert problem.policy([x]) == near(np.array([share, 1 - share, 0.0]))
+        assert problem.value([x]) == near(-0.5 * share - 0.2 * (1 - share))
+        assert problem.gradient([x]) == [0.0]
+    assert np.isnan(problem.policy([np.inf])).all()
+    below, above = (problem.policy([tuning.LEVEL + d]) for d in (-1e-9, 1e-9))
+    assert below == near(above, rel=1e-7)
+
+
 # What is claimed about growth and step sizes
 
 
@@ -432,10 +518,20 @@ def test_where_gradient_descent_on_the_quartic_diverges():
 
 def test_growth_is_bounded_by_the_gradient():
     """Second derivatives of f in x: at most 1 + |f_x| for cosh, 4 / L^2 + L |f_x| for the quartic and every L."""
-    x = np.linspace(-8, 8, 161)
-    assert np.all(np.cosh(x) <= 1 + np.abs(np.sinh(x)))
+    x, h = np.linspace(-8, 8, 161), 1e-3
+
+    def derivatives(make):
+        """f_x and f_xx, by differences that are exact for both up to rounding, once corrected."""
+        made = make([[1.0]], np.zeros((1, 161)), [0.0], [0.0])
+        fx, ahead, behind = (made.grad_f(at, [0.0])[0] for at in (x, x + h, x - h))
+        return np.abs(fx), (ahead - behind) / 2
+
+    fx, rise = derivatives(Cosh)
+    assert np.all(rise / np.sinh(h) <= 1 + fx + 1e-9)
+    assert np.all(rise / np.sinh(h) >= fx - 1e-9)  # and hardly less: the second constant cannot be lower than 1
+    fx, rise = derivatives(Quartic)
     for slope in (0.1, 1.0, 5.0):
-        assert np.all(3 * x**2 <= 4 / slope**2 + slope * np.abs(x) ** 3 + 1e-12)  # equal at 2 / L
+        assert np.all(rise / h - h**2 <= 4 / slope**2 + slope * fx + 1e-9)  # equal at 2 / L
     problem = Cosh.random(2, 3, rng=0)
     for y in 1e3 * np.random.default_rng(0).normal(size=(10, 3)):
         assert np.linalg.norm(problem.grad_f([0.0, 0.0], y)[1]) <= np.sqrt(3)
@@ -443,11 +539,13 @@ def test_growth_is_bounded_by_the_gradient():
 
 def test_x_and_y_relaxed_smoothness_of_cosh_in_the_form_of_gradients():
     """|sinh u - sinh v| <= (L0 + L1 |sinh u|) |u - v| within 1 / L1: (1.5, 1.5) works, (1, 1) does not."""
-    u, share = np.meshgrid(np.linspace(-6, 6, 241), np.linspace(-1, 1, 100))
+    u, share = (part.ravel() for part in np.meshgrid(np.linspace(-6, 6, 121), np.linspace(-1, 1, 50)))
+    problem = Cosh([[1.0]], np.zeros((1, u.size)), [0.0], [0.0], n_samples=2)
 
     def worst(constant):
         v = u + share / constant
-        return (np.abs(np.sinh(u) - np.sinh(v)) / (constant * (1 + np.abs(np.sinh(u))) * np.abs(u - v))).max()
+        fu, fv = problem.grad_f(u, [0.0])[0], problem.grad_f(v, [0.0])[0]
+        return (np.abs(fu - fv) / (constant * (1 + np.abs(fu)) * np.abs(u - v))).max()
 
     assert worst(1.5) <= 1
     assert worst(1.0) > 1
@@ -479,8 +577,31 @@ def test_a_diverged_point_gives_no_warning_and_no_error(make):
 def test_overflow_is_infinite_and_a_singular_lower_level_nan():
     assert Cosh([[1.0]], [[0.0]], [0.0], [0.0]).gradient([1e4])[0] == np.inf
     wide = Ridge([[1.0, 1.0]], [1.0], [[1.0, 0.0]], [1.0])  # one row for two coefficients
-    assert np.isnan(wide.solve_y([-800.0, -800.0])).all()
-    assert np.isnan(wide.gradient([-800.0, -800.0])).all()
+    assert np.isnan(wide.solve_y([-2000.0, -2000.0])).all()
+    assert np.isnan(wide.gradient([-2000.0, -2000.0])).all()
+    assert wide.solve_y([2000.0, -2000.0]) == near(np.array([0.0, 1.0]))
+    assert Cosh(*ONE).grad_f([0.0], [-1e200])[1] == Quartic(*ONE).grad_f([0.0], [-1e200])[1] == [-1.0]
+
+
+# Instances
+
+
+def test_curvature_of_logistic_problems_is_reached_at_zero():
+    for problem in (PROBLEMS["cleaning"](), PROBLEMS["logistic"]()):
+        x = points(problem)[0]
+        hessian = np.array([problem.hvp(x, np.zeros(problem.dim_y), e) for e in np.eye(problem.dim_y)])
+        low = problem.damping if isinstance(problem, HyperCleaning) else np.exp(x).min()
+        assert problem.curvature(x) == pytest.approx((low, np.linalg.eigvalsh(hessian)[-1]), rel=1e-13)
+
+
+def test_random_instances_are_as_described():
+    hessian = Quadratic.random(2, 6, condition=32.0, rng=0).hessian
+    assert np.linalg.eigvalsh(hessian) == near(2.0 ** np.arange(6))
+    for flipped, wrong in ((0.0, 0), (0.24, 2), (1.0, 10)):
+        problem = HyperCleaning.random(10, 20, flipped=flipped, rng=1)
+        right = problem.labels * problem.inputs.sum(axis=1) > 0
+        assert right.tolist() == [False] * wrong + [True] * (10 - wrong)
+        assert np.all(problem.validation_labels * problem.validation_inputs.sum(axis=1) > 0)
 
 
 @every_problem
@@ -524,7 +645,7 @@ SIGNS = (np.eye(2), [1, -1], np.eye(2), [1, -1])
         (lambda: Quadratic([[1.0, 0.0]], np.eye(2), [0], [0]), r"hessian must be square, got shape \(1, 2\)"),
         (lambda: Quadratic([1.0], np.eye(2), [0], [0]), r"hessian must have shape \(n, n\)"),
         (lambda: Quadratic([[np.nan]], *ONE[1:]), r"hessian\[0, 0\] must be finite"),
-        (lambda: Cosh(np.eye(2), np.ones((1, 2)), [0, 0], [0, 0]), r"coupling must have shape \(2, n\)"),
+        (lambda: Cosh(np.eye(2), np.ones((1, 2)), [0, 0], [0, 0]), r"coupling must have shape \(2, dx\)"),
         (lambda: Cosh(np.eye(2), np.ones((2, 1)), [0], [0, 0]), r"offset must have shape \(2,\)"),
         (lambda: Quartic(np.eye(2), np.ones((2, 1)), [0, 0], [0]), r"target must have shape \(2,\)"),
         (lambda: Quadratic(*ONE, rho=-1.0), "rho must be at least 0"),
@@ -537,11 +658,11 @@ SIGNS = (np.eye(2), [1, -1], np.eye(2), [1, -1])
         (lambda: Cosh.random(0, 3), "dim_x must be a whole number"),
         (lambda: Cosh.random(condition=0.5), "condition must be at least 1"),
         (lambda: Ridge(np.eye(2), [1.0], np.eye(2), [1, 2]), r"outputs must have shape \(2,\)"),
-        (lambda: Ridge(np.eye(2), [1, 2], np.eye(3), [1, 2]), r"validation_inputs must have shape \(n, 2\)"),
+        (lambda: Ridge(np.eye(2), [1, 2], np.eye(3), [1, 2]), r"validation_inputs must have shape \(m, 2\)"),
         (lambda: Ridge(*ROWS[:3], [1.0]), r"validation_outputs must have shape \(2,\)"),
         (lambda: Ridge(*ROWS, rho=np.inf), "rho must be at least 0 and finite"),
         (lambda: Ridge(*ROWS, batch=0), "batch must be a whole number"),
-        (lambda: Ridge(np.empty((0, 2)), [], np.eye(2), [1, 2]), r"inputs must have shape \(n, n\)"),
+        (lambda: Ridge(np.empty((0, 2)), [], np.eye(2), [1, 2]), r"inputs must have shape \(n, p\)"),
         (lambda: HyperRepresentation(*ROWS, width=0), "width must be a whole number"),
         (lambda: HyperRepresentation(*ROWS, width=1, damping=0.0), "damping must be positive"),
         (lambda: HyperCleaning(np.eye(2), [0, 1], *SIGNS[2:]), r"labels\[0\] must be -1 or 1, got 0"),
@@ -549,7 +670,7 @@ SIGNS = (np.eye(2), [1, -1], np.eye(2), [1, -1])
         (lambda: HyperCleaning(*SIGNS, damping=0.0), "damping must be positive"),
         (lambda: HyperCleaning.random(flipped=1.5), r"flipped must be in \[0, 1\]"),
         (lambda: LogisticRidge(np.eye(2), [1, 3], *SIGNS[2:]), r"labels\[1\] must be -1 or 1, got 3"),
-        (lambda: LogisticRidge(*SIGNS[:2], np.eye(3), [1, 1, 1]), r"validation_inputs must have shape \(n, 2\)"),
+        (lambda: LogisticRidge(*SIGNS[:2], np.eye(3), [1, 1, 1]), r"validation_inputs must have shape \(m, 2\)"),
         (lambda: LogisticRidge(*SIGNS[:3], [1]), r"validation_labels must have shape \(2,\)"),
         (lambda: LogisticRidge(*SIGNS, rho=-1.0), "rho must be at least 0"),
         (lambda: LogisticRidge(*SIGNS, batch=0), "batch must be a whole number"),
@@ -577,6 +698,12 @@ SIGNS = (np.eye(2), [1, -1], np.eye(2), [1, -1])
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("point", [[None], ["5"], [1j], [1 << 70]])
+def test_a_point_is_of_numbers(point):
+    with pytest.raises(TypeError, match="x must hold numbers"):
+        Quadratic(*ONE).value(point)
 
 
 @pytest.mark.parametrize("handle", [[0.5], [[0]], 0, "all"])

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import pytest
 from pessimism.bilevel.check import ProblemError, check_problem
 from pessimism.bilevel.hypergradient import hypergradient
 from pessimism.interop.jax_problem import from_jax
-from pessimism.interop.torch_problem import from_torch
+from pessimism.interop.torch_problem import _Autodiff, from_torch
 
 RNG = np.random.default_rng(0)
 A = (lambda m: m @ m.T + np.eye(3))(RNG.normal(size=(3, 3)))
@@ -115,6 +116,62 @@ def test_only_what_was_given_is_there(quadratic, sampled):
     assert not hasattr(sampled, "solve_y")
 
 
+def test_a_default_is_the_callers_own(quadratic):
+    """A third argument with a default is no sample, unless it is called so."""
+    own = from_jax(lambda x, y, target=T: 0.5 * jnp.sum((y - target) ** 2), lower, 2, 3)
+    assert own.grad_f(np.ones(2), np.ones(3))[1] == pytest.approx(1 - T)
+    named = from_jax(upper, lambda x, y, s=None: logistic(x, y, s), 2, 3, sample=draw)
+    assert not np.array_equal(named.grad_g(np.ones(2), np.ones(3)), named.grad_g(np.ones(2), np.ones(3), np.arange(8)))
+
+
+def test_shapes_are_checked(quadratic):
+    x, y = np.ones(2), np.ones(3)
+    for call, name in (
+        (lambda: quadratic.f(y, y), "x"),
+        (lambda: quadratic.grad_g(x, np.ones((3, 1))), "y"),
+        (lambda: quadratic.hvp(x, y, 1.0), "v"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} must have shape"):
+            call()
+
+
+class Tape:
+    """As much of PyTorch as one value needs: what is made while gradients are off is not differentiable."""
+
+    float64, on, inference = "float64", False, False
+
+    class Tensor:
+        dtype = "float64"
+
+        def __init__(self, differentiable):
+            self.requires_grad = differentiable
+
+        def numel(self):
+            return 1
+
+        def reshape(self, shape):
+            return Tape.Tensor(self.requires_grad and Tape.on)
+
+    @contextmanager
+    @staticmethod
+    def enable_grad():
+        Tape.on = True
+        yield
+        Tape.on = False
+
+    @staticmethod
+    def is_inference_mode_enabled():
+        return True
+
+
+def test_pytorch_keeps_the_tape_where_gradients_are_off_and_says_where_it_cannot():
+    oracles = _Autodiff(Tape, None, None, (1, 1))
+    value = oracles._value("f", lambda x, y, s: Tape.Tensor(Tape.on), 0.0, 0.0, None)
+    assert value.requires_grad
+    with pytest.raises(RuntimeError, match=r"outside torch.inference_mode\(\)"):
+        oracles._derivative(value, ())
+
+
 ADAPTERS = pytest.mark.parametrize("adapter", [from_jax, from_torch])
 
 
@@ -126,6 +183,9 @@ ADAPTERS = pytest.mark.parametrize("adapter", [from_jax, from_torch])
         ((upper, lower, 2, 1.5), {}, ValueError, "dim_y must be a whole number"),
         ((lambda x: x, lower, 2, 3), {}, TypeError, r"f must take \(x, y\) or \(x, y, sample\), got 1 arguments"),
         ((upper, 3.0, 2, 3), {}, TypeError, "g must be a function, got float"),
+        ((lambda *both: 0.0, lower, 2, 3), {}, TypeError, r"f must name its arguments, \(x, y\)"),
+        ((lambda x, y, s, t: 0.0, lower, 2, 3), {}, TypeError, "got 4 arguments"),
+        ((upper, lower, 2, 3), {"solve_y": 3.0}, TypeError, "solve_y must be a function, got float"),
         ((upper, lower, 2, 3), {"sample": draw}, TypeError, r"sample must come with an f or g that takes"),
     ],
 )

@@ -8,10 +8,15 @@ import numpy as np
 
 from pessimism._draw import Floats
 
+ROUNDING = 32.0 * float(np.finfo(float).eps)
+
 TOLERANCE = 1e-4
 """Largest relative error of a derivative; what is correct stays far below, what is wrong is of size 1."""
 
-STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
+STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+
+USUAL = 4
+"""Steps tried in any case; the shorter ones are for functions that these do not resolve."""
 
 LANCZOS = 40
 """Largest Krylov space; in lower dimensions its extremes are eigenvalues."""
@@ -25,24 +30,38 @@ class Comparison(NamedTuple):
     measured: list[Floats]
 
 
-def compare(cases: Iterable[tuple[Field, Floats, Floats, Floats]]) -> Comparison:
-    """Claims about the derivatives of functions at points along directions; the largest relative error."""
+def compare(
+    cases: Iterable[tuple[Field, Floats, Floats, Floats]], allowed: Callable[[Floats], bool] = lambda _: True
+) -> Comparison:
+    """Claims about the derivatives of functions at points along directions; the largest relative error.
+
+    A difference stays among the `allowed` points where it can.
+    """
     worst, claims, slopes = 0.0, [], []
     for function, origin, direction, claimed in cases:
-        errors, measured = [], []
-        for step in STEPS:
-            h = step * max(1.0, float(np.linalg.norm(origin)) / math.sqrt(len(origin)))
+        errors: list[float] = []
+        measured: list[Floats] = []
+        scale = max(1.0, length(origin) / math.sqrt(len(origin)))
+        steps = [step * scale for step in STEPS]
+        for h in [h for h in steps if allowed(origin + h * direction) and allowed(origin - h * direction)] or steps:
             up, down = function(origin + h * direction), function(origin - h * direction)
-            slope = (up - down) / (2.0 * h)
-            rounding = 32.0 * np.finfo(float).eps * max(length(up), length(down)) / h
+            measured.append((up - down) / (2.0 * h))
+            rounding = ROUNDING * max(length(up), length(down)) / h
             # a gap within the rounding passes whatever the sizes, so that 0 may be compared with noise
-            gap, usual = length(slope - claimed), max(length(slope), length(claimed)) + rounding / TOLERANCE
-            errors.append(float(gap / usual) if gap else 0.0)
-            measured.append(slope)
+            errors.append(_gap(measured[-1], claimed, rounding / TOLERANCE))
+            # shorter steps allow for more rounding: they count only while the slopes still move
+            if len(errors) >= USUAL and _gap(measured[-1], measured[-2], rounding / TOLERANCE) <= TOLERANCE:
+                measured.pop()  # of two that agree the longer one has less rounding
+                break
         worst = max(worst, min(errors))
         claims.append(claimed)
-        slopes.append(measured[2])
+        slopes.append(measured[-1])
     return Comparison(worst, claims, slopes)
+
+
+def _gap(one: Floats, other: Floats, more: float) -> float:
+    gap = length(one - other)
+    return gap / (max(length(one), length(other)) + more) if gap else 0.0
 
 
 def length(vector: Floats) -> float:
@@ -54,11 +73,24 @@ def close(one: list[Floats], other: list[Floats]) -> bool:
     return length(first) > 0.0 and length(first - second) <= TOLERANCE * max(length(first), length(second))
 
 
+def factor(found: Comparison) -> float | None:
+    """The number that all claims are too large by, if there is one."""
+    flat = np.concatenate(found.measured)
+    number = float(np.concatenate(found.claimed) @ flat) / max(float(flat @ flat), np.finfo(float).tiny)
+    return number if close(found.claimed, [number * entry for entry in found.measured]) else None
+
+
+def shared(one: Comparison, other: Comparison) -> float | None:
+    """The factor of two comparisons that both fail by it."""
+    if min(one.error, other.error) <= TOLERANCE:
+        return None
+    first, second = factor(one), factor(other)
+    return first if first and second and math.isclose(first, second, rel_tol=10.0 * TOLERANCE) else None
+
+
 def mistake(of: str, found: Comparison, *known: tuple[list[Floats], list[Floats], str]) -> str:
     """The likeliest reason why a comparison failed; `known` are pairs that agree under one."""
     claimed, measured = found.claimed, found.measured
-    flat = np.concatenate(measured)
-    factor = float(np.concatenate(claimed) @ flat) / max(float(flat @ flat), np.finfo(float).tiny)
     if not np.concatenate(claimed).any():
         return f"is 0, but the {of} is not"
     if close(claimed, [-entry for entry in measured]):
@@ -66,12 +98,29 @@ def mistake(of: str, found: Comparison, *known: tuple[list[Floats], list[Floats]
     likely = [sentence for one, other, sentence in known if close(one, other)]
     if likely:
         return likely[0]
-    if close(claimed, [factor * entry for entry in measured]):
-        return f"is {factor:.4g} times the {of}"
-    return f"is not the {of}"
+    number = factor(found)
+    return f"is not the {of}" if number is None else f"is {number:.4g} times the {of}"
 
 
-def extremes(product: Field, start: Floats) -> tuple[float, float]:
+def curvature(product: Field, start: Floats) -> tuple[float, bool]:
+    """Smallest eigenvalue of a symmetric matrix, and whether it is positive.
+
+    Where rounding of the largest hides it, a diagonal scaled to 1 tells entries of many sizes from a singular matrix,
+    and what is returned is a bound from below in low dimensions.
+    """
+    noise = len(start) * float(np.finfo(float).eps)
+    low, high = _ritz(product, start)
+    if low > noise * high:
+        return low, True
+    diagonal = np.array([product(unit)[i] for i, unit in enumerate(np.eye(len(start)))])
+    if (diagonal <= 0.0).any():
+        return low, False
+    root = np.sqrt(diagonal)
+    least, most = _ritz(lambda v: product(v / root) / root, start)
+    return (least * float(diagonal.min()), True) if least > noise * most else (low, False)
+
+
+def _ritz(product: Field, start: Floats) -> tuple[float, float]:
     """Smallest and largest Ritz value of a Krylov space; the eigenvalues themselves once it is everything."""
     rng, basis, images = np.random.default_rng(0), [start], [product(start)]
     while len(basis) < min(len(start), LANCZOS):

@@ -9,13 +9,13 @@ With :math:`D_h \phi(t) = (\phi(t + h) - \phi(t - h)) / 2h` and random direction
    \langle D_h \nabla_y g(x + t u, y), v \rangle &\to \langle u, C v \rangle, & \langle w, H v \rangle &= \langle v, H w
    \rangle.
 
-The error of a central difference is :math:`O(h^2)` and its rounding :math:`O(\epsilon / h)`; of four steps h the best
-one counts, and a difference within the rounding passes. A wrong derivative is wrong at every h.
+The error of a central difference is :math:`O(h^2)` and its rounding :math:`O(\epsilon / h)`; of four to six steps h the
+best one counts, and a difference within the rounding passes. A wrong derivative is wrong at every h.
 """
 
 import inspect
+import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,25 +24,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism._draw import Floats, Rng
-from pessimism.bilevel._differences import TOLERANCE, Comparison, Field, close, compare, extremes, length, mistake
-from pessimism.bilevel._plain_oracles import PlainOracles
+from pessimism.bilevel._differences import (
+    ROUNDING,
+    TOLERANCE,
+    Comparison,
+    Field,
+    close,
+    compare,
+    curvature,
+    factor,
+    length,
+    mistake,
+    shared,
+)
+from pessimism.bilevel._probe import Probe, naming, where
+from pessimism.bilevel._probe import ProblemError as ProblemError
 from pessimism.bilevel.hypergradient import SYMMETRY, ask, point
 from pessimism.bilevel.problem import BilevelProblem, OracleError, checked, require_oracles
-
-POINTS = 3
-DIRECTIONS = 2
-
-
-class ProblemError(AssertionError):
-    """An oracle is not what the others say it should be.
-
-    Examples
-    --------
-    >>> raise ProblemError("cvp has the wrong sign")
-    Traceback (most recent call last):
-    ...
-    pessimism.bilevel.check.ProblemError: cvp has the wrong sign
-    """
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +68,7 @@ class ProblemReport:
     samples : float or None
         Largest relative error of a derivative on one sample.
     curvature : float
-        Smallest eigenvalue of H; for dy above 40 an estimate from above.
+        Smallest eigenvalue of H; an estimate for dy above 40, or where rounding of the largest hides it.
     verdict : str
         A sentence.
 
@@ -108,7 +106,8 @@ def check_problem(problem: BilevelProblem, x: ArrayLike, y: ArrayLike, *, rng: R
         With its four oracles; `f`, `g`, `grad_gx`, `solve_y` and `sample` are tested if it has them. Give it `f` and
         `g` if you can: without them nothing says that `grad_f` and `grad_g` are right.
     x : (dx,) array_like of float
-        Upper-level point: three points around (x, y) are tried, each entry moved by a tenth of its size or of 1.
+        Upper-level point: three points around (x, y) are tried, each entry moved by a tenth of its size or of 1 at
+        random, then into the allowed set if there is a `project_x`. Messages say which point.
     y : (dy,) array_like of float
         Lower-level point.
     rng : Generator, SeedSequence or int, optional
@@ -130,8 +129,8 @@ def check_problem(problem: BilevelProblem, x: ArrayLike, y: ArrayLike, *, rng: R
     Notes
     -----
     Statement: that of the module. A derivative is wrong if its relative error is above 1e-4 at every step h of 1e-2 to
-    1e-5. Cost: some 500 calls, most of them of f, g and `grad_g`. Source: textbook. Use a problem in float64, and
-    numbers of ordinary size: what cannot be told from rounding passes.
+    1e-5, and to 1e-7 while these disagree. Cost: some 1000 calls, most of them of f, g and `grad_g`. Source: textbook.
+    Use a problem in float64, and numbers of ordinary size: what cannot be told from rounding passes.
 
     Examples
     --------
@@ -141,7 +140,7 @@ def check_problem(problem: BilevelProblem, x: ArrayLike, y: ArrayLike, *, rng: R
     """
     require_oracles(problem, ("grad_f", "grad_g", "hvp", "cvp"), "check_problem")
     start = point("x", x, problem.dim_x), point("y", y, problem.dim_y)
-    probe = _Probe(problem, start, np.random.default_rng(rng))
+    probe = Probe(problem, start, np.random.default_rng(rng))
     for name in ("grad_f", "grad_g", "hvp", "cvp", *(("grad_gx",) if probe.has("grad_gx") else ())):
         _require_clean(probe, name)
     errors: dict[str, Any] = {"grad_f_x": None, "grad_f_y": None, "grad_g": None, "grad_gx": None}
@@ -170,68 +169,10 @@ def _verdict(errors: dict[str, Any]) -> str:
     return f"every oracle passed: the largest relative error is {measured[worst]:.1e} ({worst}){untested}"
 
 
-class _Probe:
-    """The problem, three points around the user's, and random directions."""
-
-    def __init__(self, problem: Any, start: tuple[Floats, Floats], rng: np.random.Generator) -> None:
-        self.problem, self.rng, self.oracles = problem, rng, PlainOracles(problem)
-        self.points = [(self._near(start[0]), self._near(start[1])) for _ in range(POINTS)]
-
-    def _near(self, centre: Floats) -> Floats:
-        # away from the user's own: at a stationary point there is nothing to compare a gradient with
-        return centre + 0.1 * np.maximum(1.0, np.abs(centre)) * self.rng.normal(size=len(centre))
-
-    def has(self, name: str) -> bool:
-        return callable(getattr(self.problem, name, None))
-
-    def direction(self, like: Floats) -> Floats:
-        v = self.rng.normal(size=len(like))
-        return np.asarray(v / np.linalg.norm(v))
-
-    def cases(self) -> Iterator[tuple[Floats, Floats, Floats, Floats]]:
-        """Points (x, y) with directions (u, v)."""
-        for x, y in self.points:
-            for _ in range(DIRECTIONS):
-                yield x, y, self.direction(x), self.direction(y)
-
-    def ask(self, name: str, x: Floats, y: Floats, v: Floats | None = None, rows: tuple[int, ...] = ()) -> Floats:
-        with _naming(name):
-            return ask(self.oracles, name, x, y, v, rows)
-
-    def of_x(self, name: str, y: Floats, rows: tuple[int, ...] = ()) -> Field:
-        """An oracle as a function of x alone."""
-        asked = self.value if name in ("f", "g") else self.ask
-        return lambda t: asked(name, t, y, rows=rows)
-
-    def of_y(self, name: str, x: Floats, rows: tuple[int, ...] = ()) -> Field:
-        """An oracle as a function of y alone."""
-        asked = self.value if name in ("f", "g") else self.ask
-        return lambda t: asked(name, x, t, rows=rows)
-
-    def value(self, name: str, x: Floats, y: Floats, rows: tuple[int, ...] = ()) -> Floats:
-        """The number f or g, as a vector of one entry."""
-        handle = (self.oracles.handle(rows, name),) if rows else ()
-        with _naming(name):
-            number = np.asarray(getattr(self.problem, name)(x.copy(), y.copy(), *handle))
-            if number.size != 1 or number.dtype.kind not in "biuf" or not np.isfinite(number).all():
-                raise OracleError(f"{name} must return one finite number, got {number!r}")
-        return number.reshape(1).astype(np.float64)
-
-
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    try:
-        yield
-    except OracleError as error:
-        raise ProblemError(str(error)) from error
-    except Exception as error:
-        raise ProblemError(f"{name} raised {type(error).__name__}: {error}") from error
-
-
 # What an oracle may do at all.
 
 
-def _require_clean(probe: _Probe, name: str) -> None:
+def _require_clean(probe: Probe, name: str) -> None:
     """Shapes, types, numbers; nothing written into what it was given, nor later into what it returned."""
     x, y = probe.points[0]
     v = probe.direction(y)
@@ -240,14 +181,15 @@ def _require_clean(probe: _Probe, name: str) -> None:
     try:
         returned = getattr(probe.problem, name)(*given)
     except Exception as error:
-        raise ProblemError(_hint(probe, name) or f"{name} raised {type(error).__name__}: {error}") from error
+        sentence = _hint(probe, name) or f"{name} raised {type(error).__name__}: {error}"
+        raise ProblemError(sentence + where(x, y)) from error
     parts = list(returned) if name == "grad_f" and isinstance(returned, (tuple, list)) else [returned]
     if not all(np.array_equal(array, before) for array, before in zip(given, arguments, strict=True)):
         raise ProblemError(f"{name} writes into the arrays it is given: it must leave x, y and v as they are")
     try:
         ask(probe.oracles, name, x, y, v)
     except OracleError as error:
-        raise ProblemError(_hint(probe, name) or str(error)) from error
+        raise ProblemError((_hint(probe, name) or str(error)) + where(x, y)) from error
     for part in parts:
         kind = np.asarray(part).dtype
         if kind.kind == "f" and kind.itemsize < 8:
@@ -258,7 +200,7 @@ def _require_clean(probe: _Probe, name: str) -> None:
         raise ProblemError(f"{name} returns the same memory at every call: it must return a new array, or a copy")
 
 
-def _hint(probe: _Probe, name: str) -> str | None:
+def _hint(probe: Probe, name: str) -> str | None:
     """The mistake that wrong shapes betray."""
     x, y = probe.points[0]
     if len(x) == len(y):
@@ -285,7 +227,7 @@ def _blame(
 # The upper level.
 
 
-def _grad_f(probe: _Probe, rows: tuple[int, ...] = ()) -> dict[str, float]:
+def _grad_f(probe: Probe, rows: tuple[int, ...] = ()) -> dict[str, float]:
     in_x, in_y, other_x, other_y = [], [], [], []
     for x, y, u, v in probe.cases():
         gradients = probe.ask("grad_f", x, y, rows=rows)
@@ -295,11 +237,13 @@ def _grad_f(probe: _Probe, rows: tuple[int, ...] = ()) -> dict[str, float]:
         if len(x) == len(y):
             other_x.append(np.atleast_1d(gy @ u))
             other_y.append(np.atleast_1d(gx @ v))
-    of_x, of_y = compare(in_x), compare(in_y)
+    of_x, of_y = compare(in_x, probe.allows), compare(in_y)
     wrong = other_x and max(of_x.error, of_y.error) > TOLERANCE
     if wrong and close(other_x, of_x.measured) and close(other_y, of_y.measured):
         raise ProblemError("grad_f returns its halves in the wrong order: the gradient in x comes first")
     more = f" on one sample{_ON_A_SAMPLE}" if rows else ""
+    if shared(of_x, of_y):
+        _blame("grad_f", "gradient of f", of_x, more=f"{more}; or f is wrong, for both halves of grad_f say so")
     _blame("grad_f in x", "gradient of f in x", of_x, more=more)
     _blame("grad_f in y", "gradient of f in y", of_y, more=more)
     return {"grad_f_x": of_x.error, "grad_f_y": of_y.error}
@@ -310,30 +254,38 @@ def _grad_f(probe: _Probe, rows: tuple[int, ...] = ()) -> dict[str, float]:
 _ON_A_SAMPLE = ": with one handle all oracles of a level must be of the same rows, though the exact ones agree"
 
 
-def _grad_g(probe: _Probe, rows: tuple[int, ...] = ()) -> float:
+def _grad_g(probe: Probe, rows: tuple[int, ...] = ()) -> float:
     found = compare(
         (probe.of_y("g", x, rows), y, v, np.atleast_1d(probe.ask("grad_g", x, y, rows=rows) @ v))
         for x, y, _, v in probe.cases()
     )
-    _blame("grad_g", "gradient of g in y", found, more=f" on one sample{_ON_A_SAMPLE}" if rows else "")
+    who = "grad_g"
+    if found.error > TOLERANCE and not rows and max(_along_y(probe)[0].error, _along_x(probe).error) <= TOLERANCE:
+        # a factor that the derivatives share is no slip in grad_g alone
+        others = "all of grad_g, hvp and cvp are" if factor(found) else "grad_g is, by a term that hvp and cvp lack too"
+        who = f"g is wrong, or {others}: grad_g"
+    _blame(who, "gradient of g in y", found, more=f" on one sample{_ON_A_SAMPLE}" if rows else "")
     return found.error
 
 
-def _require_increasing(probe: _Probe) -> None:
+def _require_increasing(probe: Probe) -> None:
     for x, y, _, v in probe.cases():
-        rise = float((probe.ask("grad_g", x, y + 1e-2 * v) - probe.ask("grad_g", x, y - 1e-2 * v)) @ v)
-        if rise <= 0.0:
+        up, down = (probe.ask("grad_g", x, y + h * v) for h in (1e-2, -1e-2))
+        if float((up - down) @ v) < -ROUNDING * (length(up) + length(down)):
             sign = "" if probe.has("g") else ", unless grad_g has the wrong sign"
-            raise ProblemError(f"grad_g decreases along a direction: g is not strongly convex in y{sign}")
+            raise ProblemError(f"grad_g decreases along a direction: g is not strongly convex in y{sign}{where(x, y)}")
 
 
-def _require_smooth(probe: _Probe) -> None:
-    """A norm whose square was meant: its gradient jumps at y = 0, by as much at any distance."""
+def _require_smooth(probe: Probe) -> None:
+    """A norm whose square was meant: its gradient jumps at y = 0, by as much at any distance.
+
+    The shorter one tells it from a smooth one of large curvature, and 0 has neighbours as near as that.
+    """
     x, y = probe.points[0]
     w = probe.direction(y)
     try:
-        far, near = (length(probe.ask("grad_g", x, h * w) - probe.ask("grad_g", x, -h * w)) for h in (1e-3, 1e-6))
-        rounding = 1e3 * np.finfo(float).eps * length(probe.ask("grad_g", x, 1e-6 * w))
+        far, near = (length(probe.ask("grad_g", x, h * w) - probe.ask("grad_g", x, -h * w)) for h in (1e-3, 1e-12))
+        rounding = 1e3 * np.finfo(float).eps * length(probe.ask("grad_g", x, 1e-12 * w))
     except ProblemError:
         return  # y = 0 may lie outside the domain
     if near > max(1e-2 * far, rounding):
@@ -342,12 +294,12 @@ def _require_smooth(probe: _Probe) -> None:
         )
 
 
-def _products(probe: _Probe) -> Iterator[tuple[Floats, Floats, Floats]]:
+def _products(probe: Probe) -> Iterator[tuple[Floats, Floats, Floats]]:
     for x, y, _, v in probe.cases():
         yield x, y, v
 
 
-def _require_linear(probe: _Probe, name: str) -> None:
+def _require_linear(probe: Probe, name: str) -> None:
     for x, y, v in _products(probe):
         w = probe.direction(y)
         one, other = probe.ask(name, x, y, v), probe.ask(name, x, y, w)
@@ -357,13 +309,13 @@ def _require_linear(probe: _Probe, name: str) -> None:
             raise ProblemError(f"{name} is not linear in v (relative error {gap / size:.1e})")
 
 
-def _along_y(probe: _Probe, rows: tuple[int, ...] = ()) -> tuple[Comparison, list[Floats]]:
+def _along_y(probe: Probe, rows: tuple[int, ...] = ()) -> tuple[Comparison, list[Floats]]:
     """Products with H against the derivative of grad_g in y; and the directions."""
     cases = [(probe.of_y("grad_g", x, rows), y, v, probe.ask("hvp", x, y, v, rows)) for x, y, v in _products(probe)]
     return compare(cases), [case[2] for case in cases]
 
 
-def _require_symmetric(probe: _Probe) -> float:
+def _require_symmetric(probe: Probe) -> float:
     _require_linear(probe, "hvp")
     worst = 0.0
     for x, y, v in _products(probe):
@@ -378,41 +330,52 @@ def _require_symmetric(probe: _Probe) -> float:
     return worst
 
 
-def _hvp(probe: _Probe, rows: tuple[int, ...] = ()) -> float:
+def _hvp(probe: Probe, rows: tuple[int, ...] = ()) -> float:
     found, directions = _along_y(probe, rows)
     added = np.concatenate(found.claimed) - np.concatenate(found.measured)
     damping = float(added @ np.concatenate(directions)) / len(directions)  # they have length 1
     damped = [entry + damping * v for entry, v in zip(found.measured, directions, strict=True)]
     known = (found.claimed, damped, f"adds {damping:.4g} v: damping is an option of hypergradient, no part of H")
     more = _ON_A_SAMPLE if rows else "" if probe.has("g") else "; or grad_g is wrong, which g would tell"
+    if found.error > TOLERANCE and not rows and not probe.has("g"):
+        number = shared(found, _along_x(probe))
+        if number:
+            raise ProblemError(f"grad_g is {1.0 / number:.4g} times what hvp and cvp say, or both of these are wrong")
     _blame("hvp", f"derivative of grad_g in y{' on one sample' if rows else ''}", found, known, more=more)
     return found.error
 
 
-def _require_convex(probe: _Probe) -> float:
-    ends = [extremes(partial(probe.ask, "hvp", x, y), probe.direction(y)) for x, y in probe.points]
-    low, high = min(ends)
-    if low <= len(probe.points[0][1]) * np.finfo(float).eps * high:
-        raise ProblemError(f"g is not strongly convex in y: hvp has the eigenvalue {low:.3g}")
-    return low
+def _require_convex(probe: Probe) -> float:
+    lowest = math.inf
+    for x, y in probe.points:
+        low, convex = curvature(partial(probe.ask, "hvp", x, y), probe.direction(y))
+        if not convex:
+            raise ProblemError(f"g is not strongly convex in y: hvp has the eigenvalue {low:.3g}{where(x, y)}")
+        lowest = min(lowest, low)
+    return lowest
 
 
 def _inner(function: Field, v: Floats) -> Field:
     return lambda t: np.atleast_1d(function(t) @ v)
 
 
-def _cvp(probe: _Probe, rows: tuple[int, ...] = ()) -> float:
+def _along_x(probe: Probe, rows: tuple[int, ...] = ()) -> Comparison:
+    """Products with C against the derivative of grad_g in x."""
+    cases = []
+    for x, y, u, v in probe.cases():
+        along, claimed = _inner(probe.of_x("grad_g", y, rows), v), probe.ask("cvp", x, y, v, rows)
+        cases.append((along, x, u, np.atleast_1d(claimed @ u)))
+    return compare(cases, probe.allows)
+
+
+def _cvp(probe: Probe, rows: tuple[int, ...] = ()) -> float:
     if not rows:
         _require_linear(probe, "cvp")
-    cases, others, transposed = [], [], []
-    for x, y, u, v in probe.cases():
-        claimed, along = probe.ask("cvp", x, y, v, rows), probe.of_x("grad_g", y, rows)
-        cases.append((_inner(along, v), x, u, np.atleast_1d(claimed @ u)))
-        if len(x) == len(y):
-            others.append(claimed)
-            transposed.append((along, x, v, claimed))
-    found = compare(cases)
-    known = [(others, compare(transposed).measured, _TRANSPOSED)] if others and found.error > TOLERANCE else []
+    found, known = _along_x(probe, rows), []
+    if found.error > TOLERANCE and len(probe.points[0][0]) == len(probe.points[0][1]):
+        cases = [(probe.of_x("grad_g", y, rows), x, v, probe.ask("cvp", x, y, v, rows)) for x, y, v in _products(probe)]
+        transposed = compare(cases, probe.allows)
+        known = [(transposed.claimed, transposed.measured, _TRANSPOSED)]
     more = _ON_A_SAMPLE if rows else ""
     _blame("cvp", f"derivative of <grad_g, v> in x{' on one sample' if rows else ''}", found, *known, more=more)
     return found.error
@@ -421,10 +384,11 @@ def _cvp(probe: _Probe, rows: tuple[int, ...] = ()) -> float:
 _TRANSPOSED = "is transposed: it must be the gradient in x of <grad_g, v>, not the derivative of grad_g in x along v"
 
 
-def _grad_gx(probe: _Probe) -> float:
+def _grad_gx(probe: Probe) -> float:
     if probe.has("g"):
         found = compare(
-            (probe.of_x("g", y), x, u, np.atleast_1d(probe.ask("grad_gx", x, y) @ u)) for x, y, u, _ in probe.cases()
+            ((probe.of_x("g", y), x, u, np.atleast_1d(probe.ask("grad_gx", x, y) @ u)) for x, y, u, _ in probe.cases()),
+            probe.allows,
         )
         _blame("grad_gx", "gradient of g in x", found)
         return found.error
@@ -434,10 +398,10 @@ def _grad_gx(probe: _Probe) -> float:
     return found.error
 
 
-def _solve_y(probe: _Probe) -> float:
+def _solve_y(probe: Probe) -> float:
     worst = 0.0
     for x, y in probe.points:
-        with _naming("solve_y"):
+        with naming("solve_y", x):
             solved = checked("solve_y", probe.problem.solve_y(x.copy()), len(y))
         rest, usual = length(probe.ask("grad_g", x, solved)), length(probe.ask("grad_g", x, y))
         worst = max(worst, rest / usual if rest else 0.0)
@@ -449,14 +413,14 @@ def _solve_y(probe: _Probe) -> float:
 # Samples.
 
 
-def _samples(probe: _Probe) -> float:
+def _samples(probe: Probe) -> float:
     """The same identities with one handle, which solvers with memory rely on."""
     x, y = probe.points[0]
     rows = (int(probe.rng.integers(2**31)),)
     for level, name in (("f", "grad_f"), ("g", "grad_g")):
-        with _naming("sample"):
+        with naming("sample"):
             handle = probe.oracles.handle(rows, level)
-        with _naming(name):
+        with naming(name, x, y):
             once, again = (np.hstack(getattr(probe.problem, name)(x.copy(), y.copy(), handle)) for _ in range(2))
         if not np.array_equal(once, again):
             raise ProblemError(f"{name} returns two values for one sample handle: all chance must be in the handle")
@@ -470,5 +434,5 @@ def _samples(probe: _Probe) -> float:
     return max(errors)
 
 
-def _takes_handle(probe: _Probe, name: str) -> bool:
+def _takes_handle(probe: Probe, name: str) -> bool:
     return probe.has(name) and len(inspect.signature(getattr(probe.problem, name)).parameters) > 2

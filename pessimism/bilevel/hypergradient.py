@@ -5,9 +5,9 @@ With H and C the derivatives :math:`\nabla^2_{yy} g` and :math:`\nabla^2_{xy} g`
 .. math:: G(y, z) = \nabla_x f(x, y) - C z, \qquad H z = \nabla_y f(x, y), \qquad \nabla F(x) = G(y^*, z^*),
 
 so that a hypergradient is a linear system, and it is wrong for two reasons: y is not :math:`y^*(x)`, and z does not
-solve the system. Let :math:`r = H z - \nabla_y f`, :math:`\mu \le \lambda_{\min}(H)` for the lower levels at x,
-:math:`c \ge \|C\|` and s a Lipschitz constant of :math:`v \mapsto G(v, H(x, v)^{-1} \nabla_y f(x, v))` between y and
-:math:`y^*`. Then
+solve the system. Let :math:`r = H z - \nabla_y f`, :math:`\mu \le \lambda_{\min}(H(x, v))` for all v between y and
+:math:`y^*`, :math:`c \ge \|C\|` and s a Lipschitz constant of :math:`v \mapsto G(v, H(x, v)^{-1} \nabla_y f(x, v))`
+there. Then
 
 .. math:: \|G(y, z) - \nabla F(x)\| \le \frac{c\,\|r\| + s\,\|\nabla_y g(x, y)\|}{\mu}.
 
@@ -38,6 +38,9 @@ SYMMETRY = 1e-6
 REMEMBERED = 64
 """How many products with H serve to estimate its smallest eigenvalue."""
 
+ROUNDING = 1e3 * np.finfo(float).eps
+"""A lower gradient below this, times the length of y and the Frobenius norm of products with unit vectors, is 0."""
+
 PROBES = 6
 """Random vectors for the norm of C: it then misses with probability 10 to the minus this."""
 
@@ -63,7 +66,7 @@ class Hypergradient:
     iterations : int
         Products with H that the solver asked for.
     status : Status
-        How it ended.
+        How the linear system was solved; it says nothing of y.
 
     Notes
     -----
@@ -110,11 +113,12 @@ def hypergradient(
     x : (dx,) array_like of float
         Upper-level point.
     y : (dy,) array_like of float, optional
-        Lower-level point. Default: ``problem.solve_y(x)``, which is taken for :math:`y^*(x)`.
+        Lower-level point, taken for :math:`y^*(x)` if `grad_g` is rounding there. Default: ``problem.solve_y(x)``.
     solver : {"cg", "neumann", "direct"} or callable, optional
         Conjugate gradients; the Neumann series :math:`z = a \sum_q (I - a H)^q \nabla_y f` with a the inverse of the
         largest eigenvalue found by power iterations; a dense matrix from dy products with H; or
-        ``solver(operator, b, z0, rtol)``, which returns z, with a SciPy LinearOperator.
+        ``solver(operator, b, z0, rtol)``, which returns z alone, with a SciPy LinearOperator; b and z0 are divided by
+        one power of 2, after which the largest entry of b is between 1 and 2.
     rtol : float, optional
         Largest relative residual, in (0, 1). Default 1e-8.
     damping : float, optional
@@ -122,17 +126,19 @@ def hypergradient(
     z : (dy,) array_like of float, optional
         Warm start, for instance the `z` of a result near by. Default 0. It changes the effort, not the value.
     maxiter : int, optional
-        Largest number of iterations. Default: 10 dy + 100, or 10 000 for "neumann".
+        Largest number of iterations of "cg" and "neumann". Default: 10 dy + 100, and 10 000.
     mu : float, optional
-        Lower bound on the smallest eigenvalue of H. Default: "direct" computes it at y; otherwise it is estimated from
-        above, by the smallest Ritz value of the products already made, and the error bound is an estimate too.
+        Lower bound on the smallest eigenvalue of H at y and, unless y is :math:`y^*`, everywhere between the two.
+        Default: unknown between them, so that the error bound is infinite unless y is :math:`y^*`. At y itself "direct"
+        computes it; otherwise it is estimated from above, by the smallest Ritz value of the products already made, and
+        the error bound is an estimate too.
     cross : float, optional
         Upper bound on the norm of C. Default: "direct" computes it, from dy products; otherwise
         :math:`10 \sqrt{2/\pi} \max_i \|C \omega_i\|` over 6 normal vectors (of seed 0), which is a bound with
         probability :math:`1 - 10^{-6}` (Halko, Martinsson and Tropp 2011, Lemma 4.1).
     slope : float, optional
-        Lipschitz constant s of the module docstring. Default: unknown, so that the error bound is infinite for a
-        given y, unless :math:`\nabla_y g(x, y) = 0`.
+        Lipschitz constant s of the module docstring; it needs `mu`. Default: unknown, so that the error bound is
+        infinite unless y is :math:`y^*`.
 
     Returns
     -------
@@ -152,9 +158,9 @@ def hypergradient(
     Notes
     -----
     Statement: the bound of the module, met with equality for dx = dy = 1 with one of its terms; if C has rank dy, its
-    first term is at most cond(H) cond(C) times the error made by r. Cost: one `grad_f`; one `grad_g` for a given y; the
-    solver's products with H and two or three more (a test of symmetry, the true residual); 7 with C, or 1 with
-    `cross`, or dy + 1 with "direct". Source: the implicit function theorem (textbook); the bound is derived by us.
+    first term is at most cond(H) cond(C) times the error made by r. Cost: one `grad_f` and one `grad_g`; the solver's
+    products with H and two or three more (a test of symmetry, the true residual); 7 with C, or 1 with `cross`, or
+    dy + 1 with "direct". Source: the implicit function theorem (textbook); the bound is derived by us.
 
     Examples
     --------
@@ -177,15 +183,16 @@ def hypergradient(
     oracles = PlainOracles(problem)
     gradients = ask(oracles, "grad_f", at, lower)
     system = _System(oracles, at, lower, damping, gradients[problem.dim_x :])
-    slack = 0.0
-    if y is not None or slope is not None:
-        slack = float(np.linalg.norm(ask(oracles, "grad_g", at, lower)))
-    solution = _solve(system, solver, start, rtol, limit) if system.b.any() else np.zeros(problem.dim_y)
+    slack = _norm(ask(oracles, "grad_g", at, lower))
+    solution = _solve(system, solver, start / system.unit, rtol, limit) if system.b.any() else np.zeros(problem.dim_y)
+    if slack <= ROUNDING * _norm(lower) * _norm(np.array(system.images)):
+        slack = 0.0
     result = _result(system, gradients[: problem.dim_x], solution, constants, slack, solver == "direct", rtol)
     if result.residual > rtol:
+        more = "more iterations (maxiter), " if solver in ("cg", "neumann") else ""
         raise ConvergenceError(
             f"the relative residual {result.residual:.3g} is above rtol = {rtol:g} after {system.products} products "
-            "with H: allow more iterations (maxiter), a larger rtol, or some damping",
+            f"with H: allow {more}a larger rtol, or some damping",
             result,
         )
     return result
@@ -269,6 +276,14 @@ def ask(
     return _finite(name + half, out)
 
 
+def _norm(vector: Floats) -> float:
+    """Length, where squares would be 0 or infinite too."""
+    largest = float(abs(vector).max())
+    if 1e-120 < largest < 1e120 or largest in (0.0, math.inf):
+        return float(np.linalg.norm(vector))
+    return largest * float(np.linalg.norm(vector / largest))
+
+
 def _finite_size(number: float) -> bool:
     return 0.0 <= number < math.inf
 
@@ -301,32 +316,40 @@ def _constants(mu: float | None, cross: float | None, slope: float | None) -> _C
 
 
 class _System:
-    """The linear system (H + damping I) z = b at one point; its products are checked, counted and remembered."""
+    """The linear system (H + damping I) z = b at one point; its products are checked, counted and remembered.
 
-    __slots__ = ("b", "damping", "eigenvalues", "images", "oracles", "probe", "products", "vectors", "x", "y")
+    It is kept in a unit, a power of 2, in which b has ordinary size: so has what a solver squares.
+    """
+
+    __slots__ = ("b", "damping", "eigenvalues", "images", "oracles", "probe", "products", "unit", "vectors", "x", "y")
 
     def __init__(self, oracles: PlainOracles, x: Floats, y: Floats, damping: float, b: Floats) -> None:
-        self.oracles, self.x, self.y, self.damping, self.b = oracles, x, y, damping, b
+        self.oracles, self.x, self.y, self.damping = oracles, x, y, damping
+        self.unit = 2.0 ** (math.frexp(float(np.abs(b).max()) or 1.0)[1] - 1)
+        self.b = b / self.unit
         self.products = 0
         self.vectors: deque[Floats] = deque(maxlen=REMEMBERED)
         self.images: deque[Floats] = deque(maxlen=REMEMBERED)
         self.eigenvalues: Floats | None = None  # once the matrix is known
-        self.probe: tuple[Floats, Floats] | None = None
+        self.probe: tuple[Floats, Floats, float] | None = None
         u = np.random.default_rng(0).normal(size=len(y))
         u /= np.linalg.norm(u)
-        self.probe = u, self.hessian(u)
+        image = self.hessian(u)
+        self.probe = u, image, _norm(image)
 
     def hessian(self, v: Floats) -> Floats:
         """H v, after which H is still symmetric and positive definite for all we know."""
+        size = _norm(v)
+        if not math.isfinite(size):
+            raise ValueError("solver must ask for products with finite vectors: it diverges")
         image = ask(self.oracles, "hvp", self.x, self.y, v)
-        size = float(np.linalg.norm(v))
         if size == 0.0:
             return image
         unit, scaled = v / size, image / size
         if self.probe is not None:
-            u, hu = self.probe
+            u, hu, size_hu = self.probe
             gap = abs(float(u @ scaled - unit @ hu))
-            if gap > SYMMETRY * (np.linalg.norm(scaled) + np.linalg.norm(hu)):
+            if gap > SYMMETRY * (_norm(scaled) + size_hu):
                 raise ValueError(f"hvp must be symmetric: for two unit vectors <u, Hv> and <v, Hu> are {gap:.3g} apart")
         curvature = float(unit @ scaled)
         if curvature + self.damping <= 0.0:
@@ -369,8 +392,10 @@ def _solve(system: _System, solver: str | Solver, z: Floats, rtol: float, limit:
     dim = len(z)
     operator = LinearOperator((dim, dim), matvec=system.product, rmatvec=system.product, dtype=np.float64)
     if callable(solver):
-        found = checked("solver", solver(operator, system.b.copy(), z.copy(), rtol), dim)
-        return _finite("solver", found)
+        found = solver(operator, system.b.copy(), z.copy(), rtol)
+        if isinstance(found, tuple) and any(np.ndim(part) for part in found):
+            raise OracleError(f"solver must return z alone, got a tuple of {len(found)}")
+        return _finite("solver", checked("solver", found, dim))
     if solver == "direct":
         return _direct(system)
     if solver == "neumann":
@@ -381,9 +406,10 @@ def _solve(system: _System, solver: str | Solver, z: Floats, rtol: float, limit:
 def _cg(system: _System, operator: Any, z: Floats, rtol: float, limit: int) -> Floats:
     from scipy.sparse.linalg import cg
 
+    end = system.products + limit
     for _ in range(3):  # its own residual drifts from the true one: go on from where that is still too large
-        z, info = cg(operator, system.b, x0=z, rtol=rtol, atol=0.0, maxiter=limit)
-        if info != 0 or np.linalg.norm(system.left(z)) <= rtol * np.linalg.norm(system.b):
+        z, info = cg(operator, system.b, x0=z, rtol=rtol, atol=0.0, maxiter=end - system.products)
+        if info != 0 or system.products >= end or _norm(system.left(z)) <= rtol * _norm(system.b):
             break
     return np.array(z)
 
@@ -404,9 +430,9 @@ def _direct(system: _System) -> Floats:
 def _neumann(system: _System, z: Floats, rtol: float, limit: int) -> Floats:
     v = np.array(system.images[0])  # of the random probe
     for _ in range(20):
-        v = system.product(v / np.linalg.norm(v))
-    rate = 1.0 / float(np.linalg.norm(v))
-    z, goal = z.copy(), 0.5 * rtol * float(np.linalg.norm(system.b))  # half: room for the drift of the residual
+        v = system.product(v / _norm(v))
+    rate = 1.0 / _norm(v)
+    z, goal = z.copy(), 0.5 * rtol * _norm(system.b)  # half: room for the drift of the residual
     left = system.b - system.product(z)
     for _ in range(limit):
         size = float(np.linalg.norm(left))
@@ -423,10 +449,11 @@ def _neumann(system: _System, z: Floats, rtol: float, limit: int) -> Floats:
 def _result(
     system: _System, gx: Floats, z: Floats, constants: _Constants, slack: float, dense: bool, rtol: float
 ) -> Hypergradient:
-    left, size = system.left(z), float(np.linalg.norm(system.b))
-    residual = float(np.linalg.norm(left)) / size if size else 0.0
+    left, size = system.left(z), _norm(system.b)
+    residual = _norm(left) / size if size else 0.0
+    bound = _error_bound(system, constants, system.unit * _norm(left - system.damping * z), slack, dense)
+    z = system.unit * z
     value = gx - ask(system.oracles, "cvp", system.x, system.y, z)
-    bound = _error_bound(system, constants, float(np.linalg.norm(left - system.damping * z)), slack, dense)
     exact = dense or size == 0.0
     if residual <= rtol:
         status = Status.EXACT if exact else Status.CONVERGED
@@ -444,13 +471,14 @@ def _error_bound(system: _System, constants: _Constants, left: float, slack: flo
     lowest, (mu, cross, slope) = system.smallest(), constants
     if mu is not None and mu > lowest + 1e-6 * abs(lowest):
         raise ValueError(f"mu must be at most the smallest eigenvalue of H, which is at most {lowest:.6g}, got {mu!r}")
-    mu = lowest if mu is None else mu
-    if mu <= 0.0 or (slack > 0.0 and slope is None):
+    if slack > 0.0 and (mu is None or slope is None):  # H at y says nothing of H between y and y*
         return math.inf
-    through_y = 0.0 if slope is None else slack * slope
+    mu = lowest if mu is None else mu
+    if mu <= 0.0:
+        return math.inf
     if left > 0.0 and cross is None:
         cross = _cross_norm(system, dense)
-    return (left * (cross or 0.0) + through_y) / mu
+    return left / mu * (cross or 0.0) + slack / mu * (slope or 0.0)
 
 
 def _cross_norm(system: _System, dense: bool) -> float:
@@ -459,5 +487,5 @@ def _cross_norm(system: _System, dense: bool) -> float:
         return float(np.linalg.norm([ask(system.oracles, "cvp", system.x, system.y, v) for v in np.eye(dim)], 2))
     # the largest singular direction has a normal weight w, and P(|w| <= sqrt(pi/2) / 10) <= 1/10
     probes = np.random.default_rng(0).normal(size=(PROBES, dim))
-    images = [float(np.linalg.norm(ask(system.oracles, "cvp", system.x, system.y, v))) for v in probes]
+    images = [_norm(ask(system.oracles, "cvp", system.x, system.y, v)) for v in probes]
     return 10.0 * math.sqrt(2.0 / math.pi) * max(images)

@@ -19,13 +19,17 @@ import importlib
 import inspect
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from pessimism import _check
 from pessimism._draw import Floats
 from pessimism.bilevel.problem import BilevelProblem
+from pessimism.bilevel.problems._closed_form import variable
+
+SAMPLE = ("sample", "s")
+"""What the third argument of f and g may be called if it has a default."""
 
 
 def from_jax(
@@ -66,7 +70,8 @@ def from_jax(
     Raises
     ------
     ValueError, TypeError
-        If a dimension is below 1, f or g does not return one number in float64, or neither takes the sample.
+        If a dimension is below 1, f or g does not return one number in float64, or neither takes the sample. At a
+        call: if x, y or v has another shape.
     ImportError
         If JAX is not installed.
 
@@ -87,12 +92,13 @@ def from_jax(
     """
     dim_x, dim_y = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
     upper, lower = of_three(f, g, sample)
+    optional = given(sample=sample, solve_y=solve_y, project_x=project_x)
     jax = autodiff_package("jax", "jax")
     _require_numbers(jax, {"f": upper, "g": lower}, dim_x, dim_y)
     f_value, g_value, grad_f, grad_g, grad_gx, hvp, cvp = (
-        _compiled(jax, function) for function in _derivatives(jax, upper, lower)
+        _compiled(jax, function, dim_x, dim_y) for function in _derivatives(jax, upper, lower)
     )
-    problem: BilevelProblem = namespace(
+    problem: Any = SimpleNamespace(
         dim_x=dim_x,
         dim_y=dim_y,
         f=lambda x, y, s=None: float(f_value(x, y, s)),
@@ -102,11 +108,9 @@ def from_jax(
         grad_gx=lambda x, y, s=None: grad_gx(x, y, s),
         hvp=lambda x, y, v, s=None: hvp(x, y, v, s),
         cvp=lambda x, y, v, s=None: cvp(x, y, v, s),
-        sample=sample,
-        solve_y=solve_y,
-        project_x=project_x,
+        **optional,
     )
-    return problem
+    return cast(BilevelProblem, problem)
 
 
 def _derivatives(jax: Any, upper: Callable[..., Any], lower: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
@@ -122,12 +126,13 @@ def _derivatives(jax: Any, upper: Callable[..., Any], lower: Callable[..., Any])
     return upper, lower, jax.grad(upper, argnums=(0, 1)), slope, jax.grad(lower, argnums=0), _hvp, _cvp
 
 
-def _compiled(jax: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    fast = jax.jit(function)
+def _compiled(jax: Any, function: Callable[..., Any], dim_x: int, dim_y: int) -> Callable[..., Any]:
+    fast, sizes = jax.jit(function), {"x": dim_x, "y": dim_y, "v": dim_y}
 
     def call(*arguments: Any) -> Any:
+        points = [variable(name, t, sizes[name]) for name, t in zip(sizes, arguments[:-1], strict=False)]
         with _float64(jax):
-            returned = fast(*(np.asarray(t, dtype=np.float64) for t in arguments[:-1]), arguments[-1])
+            returned = fast(*points, arguments[-1])
             return jax.tree.map(np.array, returned)  # copies: what JAX returns is read-only
 
     return call
@@ -159,6 +164,8 @@ def of_three(
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Both functions as functions of (x, y, sample).
 
+    A third argument is the sample if it has no default or is called sample or s: others are the caller's own.
+
     Parameters
     ----------
     f : callable
@@ -176,7 +183,7 @@ def of_three(
     Raises
     ------
     TypeError
-        If there is a sample and neither takes it, or one takes neither two nor three arguments.
+        If there is a sample and neither takes it, or one takes neither two nor three arguments, or ``*args``.
 
     Examples
     --------
@@ -187,15 +194,19 @@ def of_three(
     for name, function in (("f", f), ("g", g)):
         if not callable(function):
             raise TypeError(f"{name} must be a function, got {type(function).__name__}")
-        kinds = [p.kind for p in inspect.signature(function).parameters.values()]
-        count = sum(
-            kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds
-        )
-        if count not in (2, 3):
-            raise TypeError(f"{name} must take (x, y) or (x, y, sample), got {count} arguments")
-        taken.append(count == 3)
+        parameters = list(inspect.signature(function).parameters.values())
+        if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+            raise TypeError(f"{name} must name its arguments, (x, y) or (x, y, sample), and not take any number")
+        places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        meant = [p for i, p in enumerate(places) if i < 2 or p.default is p.empty or (i == 2 and p.name in SAMPLE)]
+        if len(meant) not in (2, 3):
+            raise TypeError(f"{name} must take (x, y) or (x, y, sample), got {len(meant)} arguments")
+        taken.append(len(meant) == 3)
     if sample is not None and not any(taken):
-        raise TypeError("sample must come with an f or g that takes (x, y, sample), and neither does")
+        raise TypeError(
+            "sample must come with an f or g that takes (x, y, sample), and neither does: a third argument with a "
+            "default must be called sample or s"
+        )
     upper, lower = (
         function if three else lambda x, y, s, function=function: function(x, y)
         for function, three in zip((f, g), taken, strict=True)
@@ -203,25 +214,34 @@ def of_three(
     return upper, lower
 
 
-def namespace(**oracles: Any) -> Any:
-    """A problem with the oracles that are not None.
+def given(**oracles: Any) -> dict[str, Callable[..., Any]]:
+    """The oracles that are not None.
 
     Parameters
     ----------
-    **oracles : object
+    **oracles : callable or None
         By name.
 
     Returns
     -------
-    SimpleNamespace
-        So that asking whether it has an oracle gives the right answer.
+    dict
+        By name: a problem has no attribute for an oracle that it does not have.
+
+    Raises
+    ------
+    TypeError
+        If one is not a function.
 
     Examples
     --------
-    >>> hasattr(namespace(dim_x=1, sample=None), "sample")
-    False
+    >>> given(sample=None, solve_y=abs)
+    {'solve_y': <built-in function abs>}
     """
-    return SimpleNamespace(**{name: oracle for name, oracle in oracles.items() if oracle is not None})
+    found = {name: oracle for name, oracle in oracles.items() if oracle is not None}
+    for name, oracle in found.items():
+        if not callable(oracle):
+            raise TypeError(f"{name} must be a function, got {type(oracle).__name__}")
+    return found
 
 
 def autodiff_package(module: str, extra: str) -> Any:

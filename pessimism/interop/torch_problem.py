@@ -11,21 +11,24 @@ oracle         in PyTorch
 =============  ==========================================================================================
 
 Every call makes new tensors in float64 on the CPU, without touching the `.grad` of anything, and returns NumPy arrays
-of its own; tensors that f and g hold should be in float64 too. Derivatives of what a function does not depend on are 0.
+of its own, also under ``torch.no_grad()``; tensors that f and g hold should be in float64 too. Derivatives of what a
+function does not depend on are 0.
 
 The derivatives are not among what the tests of this package run: compare them with finite differences by
 `check_problem`.
 """
 
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 
 from pessimism import _check
 from pessimism._draw import Floats
 from pessimism.bilevel.problem import BilevelProblem
-from pessimism.interop.jax_problem import autodiff_package, namespace, of_three
+from pessimism.bilevel.problems._closed_form import variable
+from pessimism.interop.jax_problem import autodiff_package, given, of_three
 
 
 def from_torch(
@@ -67,7 +70,9 @@ def from_torch(
     ------
     ValueError, TypeError
         If a dimension is below 1, a function takes other arguments, or neither takes the sample. At a call: if f or g
-        does not return one number in float64.
+        does not return one number in float64, or x, y or v has another shape.
+    RuntimeError
+        At a call for derivatives under ``torch.inference_mode()``.
     ImportError
         If PyTorch is not installed.
 
@@ -85,19 +90,21 @@ def from_torch(
     """
     dim_x, dim_y = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
     upper, lower = of_three(f, g, sample)
+    optional = given(sample=sample, solve_y=solve_y, project_x=project_x)
     torch = autodiff_package("torch", "torch")
-    autodiff = _Autodiff(torch, upper, lower)
+    autodiff = _Autodiff(torch, upper, lower, (dim_x, dim_y))
     oracles = {name: getattr(autodiff, name) for name in ("f", "g", "grad_f", "grad_g", "grad_gx", "hvp", "cvp")}
-    optional = {"sample": sample, "solve_y": solve_y, "project_x": project_x}
-    problem: BilevelProblem = namespace(dim_x=dim_x, dim_y=dim_y, **oracles, **optional)
-    return problem
+    problem: Any = SimpleNamespace(dim_x=dim_x, dim_y=dim_y, **oracles, **optional)
+    return cast(BilevelProblem, problem)
 
 
 class _Autodiff:
     """The oracles, each in float64 on tensors of its own."""
 
-    def __init__(self, torch: Any, upper: Callable[..., Any], lower: Callable[..., Any]) -> None:
-        self.torch, self.upper, self.lower = torch, upper, lower
+    def __init__(
+        self, torch: Any, upper: Callable[..., Any], lower: Callable[..., Any], sizes: tuple[int, int]
+    ) -> None:
+        self.torch, self.upper, self.lower, self.sizes = torch, upper, lower, sizes
 
     def f(self, x: Floats, y: Floats, s: Any = None) -> float:
         return float(self._value("f", self.upper, *self._variables(x, y), s).detach())
@@ -130,25 +137,26 @@ class _Autodiff:
         """The slope of g in y along v, still differentiable."""
         with self.torch.enable_grad():
             slope = self._derivative(self._value("g", self.lower, *at, s), at[1:], again=True)[0]
-            return self.torch.dot(slope, self.torch.tensor(v, dtype=self.torch.float64))
+            return self.torch.dot(slope, self.torch.tensor(variable("v", v, self.sizes[1])))
 
     def _variables(self, x: Floats, y: Floats) -> tuple[Any, Any]:
-        double = self.torch.float64
-        return (
-            self.torch.tensor(x, dtype=double, requires_grad=True),
-            self.torch.tensor(y, dtype=double, requires_grad=True),
-        )
+        points = variable("x", x, self.sizes[0]), variable("y", y, self.sizes[1])
+        return self.torch.tensor(points[0], requires_grad=True), self.torch.tensor(points[1], requires_grad=True)
 
     def _value(self, name: str, function: Callable[..., Any], x: Any, y: Any, s: Any) -> Any:
-        with self.torch.enable_grad():
+        with self.torch.enable_grad():  # also for the reshape: the caller may have switched gradients off
             value = function(x, y, s)
-        if not isinstance(value, self.torch.Tensor) or value.numel() != 1 or value.dtype != self.torch.float64:
-            got = f"{value.dtype} of shape {tuple(value.shape)}" if hasattr(value, "dtype") else type(value).__name__
-            raise TypeError(f"{name} must return a tensor of one number in float64, got {got}")
-        return value.reshape(())
+            if not isinstance(value, self.torch.Tensor) or value.numel() != 1 or value.dtype != self.torch.float64:
+                kind = (
+                    f"{value.dtype} of shape {tuple(value.shape)}" if hasattr(value, "dtype") else type(value).__name__
+                )
+                raise TypeError(f"{name} must return a tensor of one number in float64, got {kind}")
+            return value.reshape(())
 
     def _derivative(self, value: Any, variables: tuple[Any, ...], again: bool = False) -> list[Any]:
         """Gradients; zeros for what the value does not depend on, of which PyTorch keeps no trace at all."""
+        if self.torch.is_inference_mode_enabled():  # which enable_grad does not end: everything would be 0
+            raise RuntimeError("derivatives must be asked for outside torch.inference_mode(), which records nothing")
         if not value.requires_grad:
             return [self.torch.zeros_like(t) for t in variables]
         found = self.torch.autograd.grad(value, variables, create_graph=again, allow_unused=True)

@@ -4,6 +4,8 @@
 taken by complex steps, so none of the formulas under test is used.
 """
 
+from fractions import Fraction
+
 import numpy as np
 
 STEP = 1e-30
@@ -153,3 +155,35 @@ def derivatives(problem, x, y, s_f=None, s_g=None):
 def central(function, point, h=1e-5):
     """Gradient by central differences."""
     return np.array([(function(point + h * e) - function(point - h * e)) / (2 * h) for e in np.eye(len(point))])
+
+
+def solved(matrix, right):
+    """Gauss in fractions: no rounding."""
+    rows = [[*row, entry] for row, entry in zip(matrix, right, strict=True)]
+    for i in range(len(rows)):
+        k = next(k for k in range(i, len(rows)) if rows[k][i])
+        rows[i], rows[k] = rows[k], rows[i]
+        rows[i] = [entry / rows[i][i] for entry in rows[i]]
+        for k in range(len(rows)):
+            if k != i:
+                rows[k] = [a - rows[k][i] * b for a, b in zip(rows[k], rows[i], strict=True)]
+    return [row[-1] for row in rows]
+
+
+def ridge_in_fractions(problem, x):
+    """y*, F, its gradient and the Hessian of a ridge problem with rho = 0 and one x a coefficient, from the rows."""
+    p, weights = range(problem.dim_y), [Fraction(np.exp(t / 2)) ** 2 for t in x]
+    (a, b), (av, bv) = (
+        ([[Fraction(t) for t in row] for row in rows.tolist()], [Fraction(t) for t in outputs.tolist()])
+        for rows, outputs in (
+            (problem.inputs, problem.outputs),
+            (problem.validation_inputs, problem.validation_outputs),
+        )
+    )
+    hessian = [[sum(r[i] * r[j] for r in a) / len(a) + weights[i] * (i == j) for j in p] for i in p]
+    y = solved(hessian, [sum(r[i] * t for r, t in zip(a, b, strict=True)) / len(a) for i in p])
+    gaps = [sum(r[i] * y[i] for i in p) - t for r, t in zip(av, bv, strict=True)]
+    z = solved(hessian, [sum(r[i] * gap for r, gap in zip(av, gaps, strict=True)) / len(av) for i in p])
+    gradient = [-weights[i] * y[i] * z[i] for i in p]
+    value = sum(gap**2 for gap in gaps) / (2 * len(av))
+    return np.array(y, float), float(value), np.array(gradient, float), hessian

@@ -1,4 +1,4 @@
-"""Bilevel problems whose lower solution, value and gradient are known in closed form."""
+"""Bilevel problems whose lower solution, value and gradient are known to rounding: by a formula, or by Newton steps."""
 
 from pessimism.bilevel.problems.cleaning import HyperCleaning
 from pessimism.bilevel.problems.logistic import LogisticRidge

@@ -4,7 +4,7 @@ r"""What the built-in problems share: oracles from compiled loops, and exact val
 
 With H the Hessian of g in y and :math:`C v = \nabla_x \langle \nabla_y g(x, y), v \rangle`, the implicit function
 theorem gives :math:`\nabla F = \nabla_x f - C z` at :math:`y^*(x)`, where :math:`H z = \nabla_y f`. A problem is packed
-into two flat arrays (`reals`, `sizes`), which its compiled oracles (`kernels`) read; everything else is NumPy.
+into two flat arrays (`reals`, `sizes`), which its `compiled_oracles` read; everything else is NumPy.
 """
 
 from abc import ABC, abstractmethod
@@ -26,7 +26,7 @@ _quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # a dive
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class ClosedForm(ABC):
-    """A bilevel problem whose lower solution, value and gradient are known; see the module.
+    """A bilevel problem whose lower solution, value and gradient are known to rounding; see the module.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class ClosedForm(ABC):
 
     @property
     @abstractmethod
-    def kernels(self) -> Kernels:
+    def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
 
     def sample(self, rng: Rng, level: str) -> Ints:
@@ -277,7 +277,7 @@ class ClosedForm(ABC):
         13.0
         """
         rows = _rows(s, self.n_samples_f)
-        return float(self._f(_vector("x", x, self.dim_x), _vector("y", y, self.dim_y), rows))
+        return float(self._f(variable("x", x, self.dim_x), variable("y", y, self.dim_y), rows))
 
     @_quiet
     def g(self, x: ArrayLike, y: ArrayLike, s: ArrayLike | None = None) -> float:
@@ -309,7 +309,7 @@ class ClosedForm(ABC):
         -4.0
         """
         rows = _rows(s, self.n_samples)
-        return float(self._g(_vector("x", x, self.dim_x), _vector("y", y, self.dim_y), rows))
+        return float(self._g(variable("x", x, self.dim_x), variable("y", y, self.dim_y), rows))
 
     @_quiet
     def solve_y(self, x: ArrayLike) -> Floats:
@@ -336,7 +336,8 @@ class ClosedForm(ABC):
         >>> Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0).solve_y([5.0])
         array([2.5])
         """
-        return self._solve_finite(_vector("x", x, self.dim_x))
+        point = variable("x", x, self.dim_x)
+        return self._solve(point) if np.isfinite(point).all() else np.full(self.dim_y, np.nan)
 
     @_quiet
     def value(self, x: ArrayLike) -> float:
@@ -363,12 +364,12 @@ class ClosedForm(ABC):
         >>> Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0).value([5.0])
         12.625
         """
-        point = _vector("x", x, self.dim_x)
-        return float(self._f(point, self._solve_finite(point), None))
+        point = variable("x", x, self.dim_x)
+        return self._value(point) if np.isfinite(point).all() else np.nan
 
     @_quiet
     def gradient(self, x: ArrayLike) -> Floats:
-        """Gradient of F in closed form, independent of the oracles.
+        """Gradient of F by the formula of the module, without the oracles.
 
         Parameters
         ----------
@@ -391,7 +392,7 @@ class ClosedForm(ABC):
         >>> Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0).gradient([5.0])
         array([4.75])
         """
-        point = _vector("x", x, self.dim_x)
+        point = variable("x", x, self.dim_x)
         if not np.isfinite(point).all():
             return np.full(self.dim_x, np.nan)
         return self._gradient(point, self._solve(point))
@@ -423,7 +424,7 @@ class ClosedForm(ABC):
         >>> Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0).curvature([5.0])
         (2.0, 2.0)
         """
-        point = _vector("x", x, self.dim_x)
+        point = variable("x", x, self.dim_x)
         if not np.isfinite(point).all():
             return np.nan, np.nan
         low, high = self._curvature(point)
@@ -431,14 +432,14 @@ class ClosedForm(ABC):
 
     @_quiet
     def _call(self, oracle: int, x: ArrayLike, y: ArrayLike, v: ArrayLike, s: ArrayLike | None, size: int) -> Floats:
-        point = _vector("x", x, self.dim_x), _vector("y", y, self.dim_y), _vector("v", v, self.dim_y)
+        point = variable("x", x, self.dim_x), variable("y", y, self.dim_y), variable("v", v, self.dim_y)
         rows = _rows(s, self.n_samples if oracle else self.n_samples_f)
         out = np.empty(size)
-        self.kernels[oracle](self.reals, self.sizes, *point, _EVERY if rows is None else rows, out)
+        self.compiled_oracles[oracle](self.reals, self.sizes, *point, _EVERY if rows is None else rows, out)
         return out
 
-    def _solve_finite(self, x: Floats) -> Floats:
-        return self._solve(x) if np.isfinite(x).all() else np.full(self.dim_y, np.nan)
+    def _value(self, x: Floats) -> float:
+        return float(self._f(x, self._solve(x), None))
 
     @abstractmethod
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> Any: ...
@@ -459,9 +460,9 @@ class ClosedForm(ABC):
 _EVERY = np.empty(0, np.int64)
 
 
-def _vector(name: str, value: ArrayLike, size: int) -> Floats:
+def variable(name: str, value: ArrayLike, size: int) -> Floats:
     """A copy of our own, since compiled loops take writable arrays only; inf and NaN pass, a run may diverge."""
-    array = np.array(value, dtype=np.float64, order="C")
+    array = np.array(_check.numeric(name, value), dtype=np.float64, order="C")
     if array.shape != (size,):
         raise ValueError(f"{name} must have shape ({size},), got {array.shape}")
     return array
@@ -489,13 +490,12 @@ def pack(problem: ClosedForm, parts: list[Floats | float], sizes: list[int], **f
         object.__setattr__(problem, name, value)
 
 
-def matrix(name: str, value: ArrayLike, shape: tuple[int | None, int | None], what: str) -> Floats:
-    """Finite float array of two axes, at least one of each; None in `shape` leaves an axis free."""
+def matrix(name: str, value: ArrayLike, shape: tuple[int | str, int | str], what: str) -> Floats:
+    """Finite float array of two axes, at least one of each; a name in `shape` leaves an axis free."""
     array = _check.real_array(name, value)
     fits = array.ndim == 2 and 0 not in array.shape
-    if not fits or any(want not in (None, has) for want, has in zip(shape, array.shape, strict=True)):
-        wanted = ", ".join("n" if want is None else str(want) for want in shape)
-        raise ValueError(f"{name} must have shape ({wanted}), {what}, got {array.shape}")
+    if not fits or any(isinstance(w, int) and w != has for w, has in zip(shape, array.shape, strict=True)):
+        raise ValueError(f"{name} must have shape ({shape[0]}, {shape[1]}), {what}, got {array.shape}")
     return array
 
 

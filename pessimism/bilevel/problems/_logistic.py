@@ -16,6 +16,9 @@ Data = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
 STEPS = 1000
 """Newton steps at most; ten are usual, one for each unit of the margin where rows are separable, hardly penalised."""
 
+ROUNDING = 1e-12
+"""How small a gradient is zero, beside the sizes of what it is the sum of."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class Logistic(ClosedForm):
@@ -40,8 +43,20 @@ class Logistic(ClosedForm):
         pack(self, parts, sizes, dim_x=dim_x, dim_y=a.shape[1], rho=numbers[-1], **fields, **counts)
 
     @abstractmethod
+    def _weights(self, x: Floats) -> tuple[Floats, Floats]:
+        """Of the losses of the rows and of y_j^2 / 2 in the lower level."""
+
     def _derivatives(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Gradient and Hessian of the lower level in y."""
+        (weights, penalties), wrong = self._weights(x), sigmoid(-(self.rows @ y))
+        hessian = (self.rows.T * (weights * wrong * (1.0 - wrong))) @ self.rows
+        return penalties * y - (weights * wrong) @ self.rows, hessian + np.diag(penalties)
+
+    def _solved(self, x: Floats, y: Floats, gradient: Floats) -> bool:
+        """Whether the gradient is as small beside its terms as rounding of theirs and of the margins allows."""
+        (weights, penalties), rows = self._weights(x), np.abs(self.rows)
+        terms = (weights * sigmoid(-(self.rows @ y)) * (1.0 + rows @ np.abs(y))) @ rows + penalties * np.abs(y)
+        return bool((np.abs(gradient) <= ROUNDING * terms).all())
 
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         z = self.validation_rows if rows is None else self.validation_rows[rows]
@@ -57,14 +72,14 @@ class Logistic(ClosedForm):
         polish = 0
         for _ in range(STEPS):
             gradient, hessian = self._derivatives(x, y)
+            if polish >= 3 and self._solved(x, y, gradient):
+                return y
             step = solve(hessian, gradient)
             fall, length = float(gradient @ step), 1.0
             if not np.isfinite(value + fall):
                 return np.full(self.dim_y, np.nan)
-            if fall <= 1e-10 * value:  # quadratic convergence from here on: two more steps reach rounding
+            if fall <= 1e-10 * value:  # too little for the value to guide; mostly two more steps reach rounding
                 y, polish = y - step, polish + 1
-                if polish == 3:
-                    return y
                 continue
             while self._g(x, y - length * step, None) > value - 0.25 * length * fall and length > 1e-10:
                 length *= 0.5
@@ -75,9 +90,9 @@ class Logistic(ClosedForm):
 
 def checked(data: Data) -> tuple[Floats, Floats, Floats, Floats]:
     """Clean rows and labels whose shapes fit together."""
-    a = matrix("inputs", data[0], (None, None), "a row for each sample")
+    a = matrix("inputs", data[0], ("n", "p"), "a row for each sample")
     b = _labels("labels", data[1], len(a), "an entry for each row of inputs")
-    av = matrix("validation_inputs", data[2], (None, a.shape[1]), "columns as inputs")
+    av = matrix("validation_inputs", data[2], ("m", a.shape[1]), "columns as inputs")
     bv = _labels("validation_labels", data[3], len(av), "an entry for each row of validation_inputs")
     return a, b, av, bv
 

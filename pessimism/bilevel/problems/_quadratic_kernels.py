@@ -76,7 +76,8 @@ def bounded_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, 
         out[i] = noise(reals, sizes, 1 + 2 * dy + i, rows)
     for j in range(dy):
         r = y[j] - reals[target + j]
-        out[dx + j] = r / np.sqrt(1.0 + r * r) + noise(reals, sizes, 1 + dy + j, rows)
+        length = np.sqrt(1.0 + r * r) if abs(r) < 1e150 else abs(r)  # the square overflows
+        out[dx + j] = r / length + noise(reals, sizes, 1 + dy + j, rows)
 
 
 @njit(ORACLE, cache=True, nogil=True)

@@ -86,7 +86,7 @@ class HyperCleaning(Logistic):
         object.__setattr__(self, "damping", mu)
 
     @property
-    def kernels(self) -> Kernels:
+    def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
         from pessimism.bilevel.problems import _cleaning_kernels as loops
 
@@ -96,11 +96,8 @@ class HyperCleaning(Logistic):
         z, weights = (self.rows, x) if rows is None else (self.rows[rows], x[rows])
         return float((sigmoid(weights) * np.logaddexp(0.0, -(z @ y))).mean() + 0.5 * self.damping * y @ y)
 
-    def _derivatives(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        weights, wrong = sigmoid(x) / len(x), sigmoid(-(self.rows @ y))
-        gradient = self.damping * y - (weights * wrong) @ self.rows
-        hessian = (self.rows.T * (weights * wrong * (1.0 - wrong))) @ self.rows
-        return gradient, hessian + self.damping * np.eye(self.dim_y)
+    def _weights(self, x: Floats) -> tuple[Floats, Floats]:
+        return sigmoid(x) / len(x), np.full(self.dim_y, self.damping)
 
     def _gradient(self, x: Floats, y: Floats) -> Floats:
         slopes = -sigmoid(-(self.rows @ y)) * (self.rows @ self._system(x, y))

@@ -93,7 +93,7 @@ class LogisticRidge(Logistic):
             object.__setattr__(self, name, value)
 
     @property
-    def kernels(self) -> Kernels:
+    def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
         from pessimism.bilevel.problems import _logistic_kernels as loops
 
@@ -109,10 +109,8 @@ class LogisticRidge(Logistic):
         z = self.rows if rows is None else self.rows[self._rows(rows)]
         return float(np.logaddexp(0.0, -(z @ y)).mean() + 0.5 * (np.exp(x) * y**2).sum())
 
-    def _derivatives(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        wrong, penalties = sigmoid(-(self.rows @ y)), np.exp(x) * np.ones(self.dim_y)
-        hessian = (self.rows.T * (wrong * (1.0 - wrong))) @ self.rows / len(self.rows)
-        return penalties * y - wrong @ self.rows / len(self.rows), hessian + np.diag(penalties)
+    def _weights(self, x: Floats) -> tuple[Floats, Floats]:
+        return np.full(len(self.rows), 1.0 / len(self.rows)), np.exp(x) * np.ones(self.dim_y)
 
     def _gradient(self, x: Floats, y: Floats) -> Floats:
         through = np.exp(x) * y * self._system(x, y)

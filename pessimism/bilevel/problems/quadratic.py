@@ -51,7 +51,7 @@ class _QuadraticLower(ClosedForm):
     ) -> None:
         hessian = _positive_definite("hessian", lower[0])
         dy = len(hessian)
-        coupling = matrix("coupling", lower[1], (dy, None), "a row for each row of hessian")
+        coupling = matrix("coupling", lower[1], (dy, "dx"), "a row for each row of hessian")
         offset = vector("offset", lower[2], dy, "an entry for each row of hessian")
         target = vector("target", lower[3], dy, "an entry for each row of hessian")
         rho, dx = not_negative("rho", rho), coupling.shape[1]
@@ -147,7 +147,7 @@ class Quadratic(_QuadraticLower):
         self._build((hessian, coupling, offset, target), rho, (noise, curvature_noise), (n_samples, batch), rng)
 
     @property
-    def kernels(self) -> Kernels:
+    def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
         from pessimism.bilevel.problems import _quadratic_kernels as loops
 
@@ -299,7 +299,7 @@ class _BoundedUpper(_QuadraticLower):
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class Cosh(_BoundedUpper):
-    r"""Exponential growth in x: provably unbounded smoothness under globally valid assumptions.
+    r"""Exponential growth in x: unbounded smoothness that the gradient bounds, everywhere.
 
     Parameters
     ----------
@@ -332,9 +332,11 @@ class Cosh(_BoundedUpper):
     :math:`\nabla F = \sinh x + B^\top A^{-1} (r / \sqrt{1 + r^2})`. F is 1-strongly convex; its minimiser has no closed
     form, but is 0 if t = A^-1 c.
 
-    Assumptions of Hao, Gong and Liu (2024) hold globally: :math:`|f_{xx}| = \cosh x \le 1 + |\sinh x|`, which is their
-    relaxed smoothness with constants (1, 1) in the form of a Hessian; in the form of gradients over a radius (1.5, 1.5)
-    works and (1, 1) does not; f_y is 1-Lipschitz in y and at most :math:`\sqrt{dy}` long. Derived by us.
+    What Hao, Gong and Liu (2024) assume of f and g holds globally, as we recall it: :math:`|f_{xx}| = \cosh x \le 1 +
+    |\sinh x|`, which is relaxed smoothness with constants (1, 1) in the form of a Hessian; in the form of gradients,
+    within one over the second constant (a radius that we have not verified), (1.5, 1.5) works and (1, 1) does not; f_y
+    is 1-Lipschitz in y and at most :math:`\sqrt{dy}` long. What is assumed of noise, a bounded variance, holds for
+    `curvature_noise` = 0 only: otherwise that of the lower gradient grows with the gradient. Derived by us.
 
     Scales: steps below 2/eig_max(A) on y. No constant step :math:`\gamma` on x is safe: without coupling (B = 0) and
     with exact gradients, gradient descent on one coordinate diverges from exactly those starts with
@@ -363,7 +365,7 @@ class Cosh(_BoundedUpper):
         self._build((hessian, coupling, offset, target), 0.0, (noise, curvature_noise), (n_samples, batch), rng)
 
     @property
-    def kernels(self) -> Kernels:
+    def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
         from pessimism.bilevel.problems import _quadratic_kernels as loops
 
@@ -410,8 +412,9 @@ class Quartic(_BoundedUpper):
     -----
     :math:`\nabla F = x^3 + B^\top A^{-1} (r / \sqrt{1 + r^2})`; F is convex, and 0 is its minimiser if t = A^-1 c.
     :math:`3 x^2 \le 4/L_1^2 + L_1 |x|^3` for every :math:`L_1 > 0`: relaxed smoothness in the form of a Hessian, with a
-    choice of constants; f_y as for `Cosh`. Both hold globally. Scales: steps below 2/eig_max(A) on y; without coupling,
-    gradient descent on x with a step :math:`\gamma` diverges from :math:`|x_0| > \sqrt{2/\gamma}`. Derived by us.
+    choice of constants, everywhere; f_y and the noise as for `Cosh`. Scales: steps below 2/eig_max(A) on y; without
+    coupling, gradient descent on x with a step :math:`\gamma` diverges from :math:`|x_0| > \sqrt{2/\gamma}`. Derived by
+    us.
 
     Examples
     --------
@@ -435,7 +438,7 @@ class Quartic(_BoundedUpper):
         self._build((hessian, coupling, offset, target), 0.0, (noise, curvature_noise), (n_samples, batch), rng)
 
     @property
-    def kernels(self) -> Kernels:
+    def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
         from pessimism.bilevel.problems import _quadratic_kernels as loops
 
@@ -449,7 +452,7 @@ class Quartic(_BoundedUpper):
 
 
 def _positive_definite(name: str, value: ArrayLike) -> Floats:
-    array = matrix(name, value, (None, None), "as many columns as rows")
+    array = matrix(name, value, ("n", "n"), "as many columns as rows")
     if array.shape[0] != array.shape[1]:
         raise ValueError(f"{name} must be square, got shape {array.shape}")
     apart = np.abs(array - array.T) <= SYMMETRIC * np.abs(array).max()

@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._draw import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix, not_negative, solve
-from pessimism.bilevel.problems._least_squares import LeastSquares, regression
+from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix, not_negative
+from pessimism.bilevel.problems._least_squares import LeastSquares, Stack, regression
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -81,7 +81,7 @@ class HyperRepresentation(LeastSquares):
         rho: float = 0.0,
         batch: int = 32,
     ) -> None:
-        x = matrix("inputs", inputs, (None, None), "a row for each sample")
+        x = matrix("inputs", inputs, ("n", "p"), "a row for each sample")
         k, ridge = _check.whole("width", width, low=1), _check.positive("damping", damping)
         object.__setattr__(self, "width", k)
         object.__setattr__(self, "damping", ridge)
@@ -89,7 +89,7 @@ class HyperRepresentation(LeastSquares):
         self._build(data, rho, ridge, batch, k * x.shape[1], k)
 
     @property
-    def kernels(self) -> Kernels:
+    def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
         from pessimism.bilevel.problems import _least_squares_kernels as loops
 
@@ -105,22 +105,24 @@ class HyperRepresentation(LeastSquares):
     def _g(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         return self._loss(y @ self._w(x), False, rows) + float(0.5 * self.damping * y @ y)
 
-    def _hessian(self, x: Floats) -> Floats:
-        w = self._w(x)
-        return np.asarray(w @ self.grams[0] @ w.T + self.damping * np.eye(self.width))
+    def _stack(self, x: Floats) -> Stack:
+        return Stack(np.full(self.width, np.sqrt(self.damping)), self.reduced[0][0] @ self._w(x).T)
 
     def _solve(self, x: Floats) -> Floats:
-        return solve(self._hessian(x), self._w(x) @ self.moments[0])
+        return self._stack(x).least_squares(self.reduced[0][1])
 
     def _gradient(self, x: Floats, y: Floats) -> Floats:
         w, theta = self._w(x), y @ self._w(x)
         s, q = self._slope(theta, False), self._slope(theta, True)
-        z = solve(self._hessian(x), w @ q)
-        through = np.outer(z, s) + np.outer(y, self.grams[0] @ (z @ w))
+        stack, r = self._stack(x), self.reduced[0][0]
+        z = stack.back(stack.forward(w @ q))
+        through = np.outer(z, s) + np.outer(y, r.T @ (r @ (z @ w)))
         return np.asarray((self.rho * w + np.outer(y, q) - through).ravel())
 
     def _curvature(self, x: Floats) -> tuple[float, float]:
-        return extremes(self._hessian(x))
+        w = self._w(x)
+        low, high = extremes(w @ self.grams[0] @ w.T + self.damping * np.eye(self.width))
+        return max(low, self.damping), high
 
     @classmethod
     def random(

@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._draw import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix, not_negative, solve
-from pessimism.bilevel.problems._least_squares import LeastSquares, regression
+from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix, not_negative
+from pessimism.bilevel.problems._least_squares import LeastSquares, Stack, regression
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -50,12 +50,17 @@ class Ridge(LeastSquares):
 
     Notes
     -----
-    Exact oracles, values and gradients read the Gram matrices and never the rows: a gradient costs O(p^3) whatever n.
+    Exact oracles read Gram matrices, values and gradients the R of a QR factorisation, and none the rows: a gradient
+    costs O(p^3) whatever n. Values and gradients are those of rows changed in their last bits, for penalties of any
+    size from e^-1400 on. Such a change weighs eps / e^x in one case: columns with tiny penalties that depend on each
+    other, beside penalised columns that do not depend on them.
 
     Scales: the lower level has curvature up to eig_max(X'X/n) + max e^x, so a step on y that is stable at x = 0
     explodes at larger x: recompute it (`curvature`), or keep x in a box. Where more penalty never helps, F falls as x
-    goes to minus infinity: use `rho` or a box. For the same reason assumptions of the kind "the lower gradient is
-    Lipschitz" hold on bounded sets of x only, and those on f_y too. Derived by us.
+    goes to minus infinity: use `rho` or a box. The gradient of g in y has the Lipschitz constant e^x at least, and
+    where X has dependent columns (as for n < p) strong convexity goes to 0 with e^x: assumptions on either hold on
+    bounded sets of x only. With independent columns f_y at y*(x) is bounded, since :math:`\|X y^*\| \le \|b\|`.
+    Derived by us.
 
     Examples
     --------
@@ -75,12 +80,12 @@ class Ridge(LeastSquares):
         per_coordinate: bool = True,
         batch: int = 32,
     ) -> None:
-        x = matrix("inputs", inputs, (None, None), "a row for each sample")
+        x = matrix("inputs", inputs, ("n", "p"), "a row for each sample")
         data = (x, outputs, validation_inputs, validation_outputs)
         self._build(data, rho, 0.0, batch, x.shape[1] if per_coordinate else 1, x.shape[1])
 
     @property
-    def kernels(self) -> Kernels:
+    def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
         from pessimism.bilevel.problems import _least_squares_kernels as loops
 
@@ -92,20 +97,30 @@ class Ridge(LeastSquares):
     def _g(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         return self._loss(y, False, rows) + float(0.5 * (np.exp(x) * y**2).sum())
 
-    def _hessian(self, x: Floats) -> Floats:
-        hessian: Floats = self.grams[0].copy()
-        np.einsum("jj->j", hessian)[:] += np.exp(x)  # a view of the diagonal
-        return hessian
+    def _stack(self, x: Floats) -> tuple[Stack, Floats, Floats]:
+        """For w = y / shrink, in which no penalty overflows; root^2 is the penalty of w."""
+        each = x * np.ones(self.dim_y)
+        root, shrink = np.exp(0.5 * np.minimum(each, 0.0)), np.exp(-0.5 * np.clip(each, 0.0, 1400.0))
+        return Stack(root, self.reduced[0][0] * shrink), root, shrink
 
     def _solve(self, x: Floats) -> Floats:
-        return solve(self._hessian(x), self.moments[0])
+        stack, _, shrink = self._stack(x)
+        return shrink * stack.least_squares(self.reduced[0][1])
 
     def _gradient(self, x: Floats, y: Floats) -> Floats:
-        through = np.exp(x) * y * solve(self._hessian(x), self._slope(y, True))
+        stack, root, shrink = self._stack(x)
+        half = stack.forward(shrink * self._slope(y, True))
+        size = np.abs(half).max() or 1.0  # z overflows long before root z does
+        through = (root * stack.back(half / size)) * (size * root * (y / shrink))
         return np.asarray(self.rho * x - (through if self.dim_x > 1 else through.sum()))
 
     def _curvature(self, x: Floats) -> tuple[float, float]:
-        return extremes(self._hessian(x))
+        penalties = np.exp(x) * np.ones(self.dim_y)
+        high = extremes(self.grams[0] + np.diag(penalties))[1]
+        stack, _, shrink = self._stack(x)
+        inverse = shrink[:, None] * stack.back(np.eye(self.dim_y))
+        low = np.linalg.norm(inverse, 2) ** -2.0 if np.isfinite(inverse).all() else 0.0
+        return min(max(float(low), float(penalties.min())), high), high
 
     @classmethod
     def random(

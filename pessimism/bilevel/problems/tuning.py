@@ -23,7 +23,18 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._draw import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import ClosedForm, Kernels, not_negative, pack, vector
+from pessimism.bilevel.problems._closed_form import (
+    ClosedForm,
+    Kernels,
+    _quiet,
+    not_negative,
+    pack,
+    variable,
+    vector,
+)
+
+LEVEL = 15.0
+"""Logarithm of the level from which bonuses are counted from the lowest."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -100,12 +111,13 @@ class PessimismTuning(ClosedForm):
         pack(self, parts, [arms], n_samples=1, n_samples_f=1, batch=1, **fields)
 
     @property
-    def kernels(self) -> Kernels:
+    def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
         from pessimism.bilevel.problems import _tuning_kernels as loops
 
         return loops.grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
 
+    @_quiet
     def policy(self, x: ArrayLike) -> Floats:
         r"""Softmax policy at a level of pessimism.
 
@@ -129,7 +141,18 @@ class PessimismTuning(ClosedForm):
         >>> PessimismTuning([100, 1], [0.5, 0.6], held_out=[0.5, 0.2]).policy([0.0]).round(3)
         array([0.999, 0.001])
         """
-        return self._softmax(self.solve_y(x))
+        point = variable("x", x, 1)
+        return self._softmax(self._scores(point)) if np.isfinite(point).all() else np.full(self.dim_y, np.nan)
+
+    def _scores(self, x: Floats) -> Floats:
+        """y*, up to a number that all arms share and that would hide the means where the level is high."""
+        if x[0] < LEVEL:
+            return self._solve(x)
+        return np.asarray((self.means - np.exp(min(x[0], 700.0)) * self._more) / (1.0 + self.damping))
+
+    @property
+    def _more(self) -> Floats:
+        return np.asarray(self.bonus - self.bonus.min())
 
     def _softmax(self, y: Floats) -> Floats:
         e = np.exp((y - y.max()) / self.temperature)
@@ -142,13 +165,17 @@ class PessimismTuning(ClosedForm):
         gap = y - self.means
         return float(0.5 * gap @ gap + np.exp(x[0]) * (self.bonus @ y) + 0.5 * self.damping * y @ y)
 
+    def _value(self, x: Floats) -> float:
+        return self._f(x, self._scores(x), None)
+
     def _solve(self, x: Floats) -> Floats:
         return np.asarray((self.means - np.exp(x[0]) * self.bonus) / (1.0 + self.damping))
 
     def _gradient(self, x: Floats, y: Floats) -> Floats:
-        policy = self._softmax(y)
-        covariance = policy @ ((self.bonus - policy @ self.bonus) * (self.held_out - policy @ self.held_out))
-        return np.asarray(self.rho * x + np.exp(x) / (self.temperature * (1.0 + self.damping)) * covariance)
+        policy, bonus = self._softmax(self._scores(x)), self._more
+        covariance = policy @ ((bonus - policy @ bonus) * (self.held_out - policy @ self.held_out))
+        level = np.exp(np.minimum(x, 700.0))
+        return np.asarray(self.rho * x + level / (self.temperature * (1.0 + self.damping)) * covariance)
 
     def _curvature(self, x: Floats) -> tuple[float, float]:
         return 1.0 + self.damping, 1.0 + self.damping
