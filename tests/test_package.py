@@ -161,7 +161,7 @@ HELPERS = {  # file of kernels: those reached through the kernels above
     },
     "pessimism/bilevel/_kernels.py": {"afford", "ask", "draw", "norm", "descend_y", "apply_inverse", "stay", "undone"},
     "pessimism/bilevel/_storm_kernels.py": {
-        "ask", "draw", "norm", "move", "accelerate", "estimate", "recur", "terms_of", "exchange",
+        "affordable", "ask", "draw", "norm", "move", "accelerate", "estimate", "recur", "terms_of", "exchange",
     },
     "pessimism/bilevel/_deterministic_kernels.py": {"ask", "dot", "move", "descend", "conjugate"},
     "pessimism/bilevel/problems/_quadratic_kernels.py": {"noise", "bounded_grad_f"},

@@ -63,10 +63,10 @@ def small(name, divisor=10, replicates=50):
         small_run = {"budget": 160, "per_decade": 1, "tuning": 2, "records": 3}
         kept, replicates = [c | small_run for c in cells if c["method"] in ("bo-rep", "aid-cg")], 2
     elif name == "bilevel-rate":
-        small_run = {"levels": 1, "ratio": 8, "ratios": 2, "weights": 1, "tuning": 1, "budget": 2000}
+        small_run = {"levels": 1, "ratio": 8, "ratios": 2, "weights": 1, "tuning": 1, "budget": 1000}
         kept, replicates = [c | small_run for c in cells], 2
     elif name == "pessimism-tuning":
-        kept = [c for c in cells if c["cstar"] in (1.1, 4)]
+        kept, replicates = [c for c in cells if c["cstar"] in (1.1, 4)], min(replicates, 10)
     elif name == "data-cleaning":
         small_run = {"n": 60, "budget": 4 * replicates, "tuning": 1}
         kept, replicates = [c | small_run for c in cells if c["share"] == 0.3], 2
@@ -96,6 +96,8 @@ def test_every_simulation_runs_and_draws(name, tmp_path, monkeypatch, sized):
         monkeypatch.setattr(simulation, "STEPS", sized(100, 20))
     if name in ("bilevel-robustness", "bilevel-bias", "pessimism-tuning"):
         monkeypatch.setattr(simulation, "BUDGET", sized(1000, 60))
+    if name == "data-cleaning":
+        monkeypatch.setattr(simulation, "STEPS", [1, 100])
     if name == "task-digits":
         monkeypatch.setattr(simulation, "COMPONENTS", 6)
         monkeypatch.setattr(simulation, "CORRUPTIONS", ("identity", "edges", "stripe"))
@@ -307,6 +309,51 @@ def test_committed_exact_rows_are_recomputed():
         assert [row["rule"] for row in rows] == [row["rule"] for row in again]
         for old, new in zip(rows, again, strict=True):
             assert float(old["loss"]) == pytest.approx(new["loss"], rel=1e-9, abs=1e-300)
+
+
+def test_pessimism_is_tuned_on_unbiased_estimates():
+    """Two rounds, two arms, every log: importance weights have the means right, a guess for a missed arm does not."""
+    simulation = module("pessimism-tuning")
+    law, means, logged = np.array([0.9, 0.1]), np.array([0.3, 0.6]), np.array([1.0, 1.0])
+    logs = {(2, 0): 0.81, (1, 1): 0.18, (0, 2): 0.01}
+    mean = dict.fromkeys(("weighted", "zero", "logged"), 0.0)
+    for counts, probability in logs.items():
+        found = simulation.estimates(2, law, logged, np.array(counts), np.array(counts) * means)
+        mean = {rule: total + probability * found[rule] for rule, total in mean.items()}
+    assert mean["weighted"] == pytest.approx(means, rel=1e-12)
+    assert mean["zero"] == pytest.approx(means * [0.99, 0.19], rel=1e-12)
+    assert mean["logged"] == pytest.approx(means * [0.99, 0.19] + [0.01, 0.81], rel=1e-12)
+
+
+def test_hindsight_is_never_worse_than_a_learned_level(monkeypatch):
+    simulation = module("pessimism-tuning")
+    monkeypatch.setattr(simulation, "BUDGET", 60)
+    cell = {"cstar": 1.1, "n": 100, "replicates_per_block": 3, "block": 0}
+    *rules, level = simulation.run_cell(cell, np.random.default_rng(0))
+    assert len(level["log_levels"]) == 3
+    assert min(row["loss"] for row in rules) == rules[-1]["loss"]
+    assert rules[-1]["rule"] == "hindsight"
+
+
+def test_the_bias_falls_at_the_rate_drawn_beside_it():
+    simulation = module("bilevel-bias")
+    assert not any(c["method"] == "amigo" and c["terms"] == 0 for cells in simulation.GRID.values() for c in cells)
+    problem = simulation.make()
+    low, high = problem.curvature(np.zeros(problem.dim_x))
+    ends = [simulation.truncated_minimiser(problem, 1.0 / high, q) for q in (96, 128)]
+    first, last = (np.linalg.norm(problem.gradient(end)) for end in ends)
+    assert np.log(first / last) / 32 == pytest.approx(-np.log(1.0 - low / high), rel=0.02)
+
+
+def test_the_caption_counts_who_is_ahead():
+    same = {"problem": "cosh", "status": "BUDGET", "step": 1}
+    rows = [
+        {**same, "method": method, "distance": d, "risk": risk}
+        for d, risks in ((1, (1e-3, 1e-4, 1e-9)), (14, (1e-2, 0.8, 1e-9)))
+        for method, risk in zip(("BO-REP", "MA-SOBA", "clipped MA-SOBA"), risks, strict=True)
+    ]
+    text = module("bilevel-robustness").ahead(rows)
+    assert text == "plain MA-SOBA is below BO-REP at its own from 1 of 2 starts, clipped from 2"
 
 
 def test_the_lines_without_a_floor_are_the_closed_forms():

@@ -1,6 +1,7 @@
 """Bilevel solvers a person would write: a right one, and others with one mistake each."""
 
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 
@@ -16,10 +17,6 @@ class Right:
 
     step, momentum, rate, level = 0.1, 0.5, 0.2, "g"
 
-    @property
-    def __name__(self):
-        return type(self).__name__
-
     def __call__(self, problem, x0, y0, *, budget, rng):
         self.problem, self.budget = problem, budget
         self.rng = self.generator(rng)
@@ -30,7 +27,6 @@ class Right:
             self.warm()
             while True:
                 self.one_step()
-                self.t += 1
         except SpentError:
             pass
         return self.result()
@@ -74,8 +70,12 @@ class Right:
         u = fx - self.cross()
         self.y, self.z = self.y - self.rate * below, self.z - self.rate * residual
         self.m = self.momentum * self.m + (1 - self.momentum) * u
+        self.move()
+
+    def move(self):
         self.path.append((self.t, self.x))
         self.x = self.x - self.eta() * self.direction(self.m)
+        self.t += 1
 
     def cross(self):
         return self.call("cvp", self.x, self.y, self.z)
@@ -102,6 +102,18 @@ class Unnormalised(Right):
         return 0.2 * m
 
 
+class MovesXBeforeTheRest(Right):
+    """Its step goes on after x has moved."""
+
+    def one_step(self):
+        fx, _ = self.call("grad_f", self.x, self.y)
+        self.m = self.momentum * self.m + (1 - self.momentum) * (fx - self.cross())
+        self.move()
+        _, fy = self.call("grad_f", self.x, self.y)
+        self.z = self.z - self.rate * (self.call("hvp", self.x, self.y, self.z) - fy)
+        self.y = self.y - self.rate * self.call("grad_g", self.x, self.y)
+
+
 class LooksAtTheBudgetOnceAStep(Right):
     def guard(self):
         pass
@@ -115,6 +127,17 @@ class OneCallTooMany(Right):
     def guard(self):
         if sum(self.ncalls.values()) > self.budget:
             raise SpentError
+
+
+class IgnoresTheBudgetAndCatchesEverything(Right):
+    def __call__(self, *args, **keywords):
+        try:
+            return super().__call__(*args, **keywords)
+        except:  # noqa: E722
+            return self.result()
+
+    def guard(self):
+        pass
 
 
 class ForgetsItsWarmStart(Right):
@@ -183,6 +206,10 @@ class NamesALevel(Right):
     level = "hessian"
 
 
+class TakesOneSampleForAllAndCatchesEverything(IgnoresTheBudgetAndCatchesEverything):
+    level, guard = "f", Right.guard
+
+
 class PassesItsGenerator(Right):
     def handle(self, kind):
         return self.rng
@@ -209,10 +236,80 @@ class DrawsItsOwn(Right):
         return self.rng.normal(size=self.problem.dim_y)
 
 
+class DrawsItsOwnNowAndThen(DrawsItsOwn):
+    """The runs that are compared first agree; the fifteenth is the probe in turned coordinates."""
+
+    def generator(self, seed):
+        self.runs += 1
+        return np.random.default_rng(self.runs % 15 == 0)
+
+
+class SharesItsMomentum(Right):
+    """In one dimension normalised steps hide it."""
+
+    shared: ClassVar = {}
+
+    def begin(self, x0, y0):
+        super().begin(x0, y0)
+        self.m = self.shared.get(len(self.x), self.m)
+
+    def result(self):
+        self.shared[len(self.x)] = self.m
+        return super().result()
+
+
+class EndsAtAnyY(Right):
+    runs = 0
+
+    def result(self):
+        self.runs += 1
+        self.y = self.y + self.runs
+        return super().result()
+
+
+class IgnoresRng(Right):
+    def generator(self, seed):
+        return np.random.default_rng(0)
+
+
 class ForgetsMomentum(Right):
     def begin(self, x0, y0):
         super().begin(x0, y0)
         self.m = np.zeros(len(self.x))
+
+
+class ForgetsMomentumAndMovesXFirst(ForgetsMomentum, MovesXBeforeTheRest):
+    pass
+
+
+class ForgetsZAndMovesXFirst(MovesXBeforeTheRest):
+    def begin(self, x0, y0):
+        super().begin(x0, y0)
+        self.z = self.first_z()
+
+
+class ForgetsRng(Right):
+    def begin(self, x0, y0):
+        super().begin(x0, y0)
+        if isinstance(x0, SimpleNamespace):
+            self.rng = np.random.default_rng(0)
+
+
+class CountsTheRunBefore(Right):
+    def begin(self, x0, y0):
+        super().begin(x0, y0)
+        self.before = getattr(x0, "cost", 0.0)
+
+    def cost(self):
+        return super().cost() + self.before
+
+
+class WritesIntoTheRunBefore(Right):
+    def begin(self, x0, y0):
+        super().begin(x0, y0)
+        if isinstance(x0, SimpleNamespace):
+            self.z = x0.z.copy()
+            x0.z.fill(0.0)
 
 
 class WarmsAgain(Right):
@@ -234,6 +331,17 @@ class RestartsItsSchedule(Right):
         return self.step / (1 + self.t)
 
 
+class ResumesAtTheFirstStep(Right):
+    """After one step that is right."""
+
+    def begin(self, x0, y0):
+        super().begin(x0, y0)
+        self.t = min(self.t, 1)
+
+    def eta(self):
+        return self.step / (1 + self.t) ** 0.5
+
+
 class AddsTheCrossTerm(Right):
     def cross(self):
         return -super().cross()
@@ -247,6 +355,45 @@ class Ascends(Right):
 class FallsTooFast(Right):
     def eta(self):
         return self.step / (1 + self.t)
+
+
+class BeginsItsScheduleLate(Right):
+    def eta(self):
+        return self.step / (2 + self.t) ** 0.5
+
+
+class ALittleTooLong(Right):
+    def direction(self, m):
+        return super().direction(m) * (1 + 1e-9)
+
+
+class TooSlow(Right):
+    """A fiftieth of what there is to gain."""
+
+    step = 1e-4
+
+
+class HidesItsPath(Right):
+    def result(self):
+        found = super().result()
+        found.history = {name: column[:1] for name, column in found.history.items()}
+        return found
+
+
+class InventsItsPath(Right):
+    def result(self):
+        found = super().result()
+        start = found.history["x"][0]
+        path = start, start + self.step * np.eye(len(start))[0], start
+        found.history = {"nit": np.arange(3), "x": np.array(path)}
+        return found
+
+
+class RecordsEverySecond(Right):
+    def result(self):
+        found = super().result()
+        found.history = {name: column[::2] for name, column in found.history.items()}
+        return found
 
 
 class NoHistory(Right):
@@ -263,6 +410,13 @@ class MovesFirst(Right):
             self.x = self.x - self.step
 
 
+class MovesYFirst(Right):
+    def begin(self, x0, y0):
+        super().begin(x0, y0)
+        if not isinstance(x0, SimpleNamespace):
+            self.y = self.y - self.rate
+
+
 class StepsTooLong(Right):
     rate = 5.0
 
@@ -274,17 +428,22 @@ class Squeezes(Right):
         return found
 
 
+class Returns(Right):
+    """Something else in its result."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def result(self):
+        found = super().result()
+        vars(found).update(self.change(found))
+        return found
+
+
 class HasNoY(Right):
     def result(self):
         found = super().result()
         del found.y
-        return found
-
-
-class InventsAKind(Right):
-    def result(self):
-        found = super().result()
-        found.ncalls = {**found.ncalls, "hessian": 0}
         return found
 
 
@@ -297,6 +456,7 @@ BUDGET = '"budget": it calls'
 WRONG = {  # claims and the message that must come
     LooksAtTheBudgetOnceAStep: ({}, BUDGET),
     OneCallTooMany: ({}, BUDGET),
+    IgnoresTheBudgetAndCatchesEverything: ({}, BUDGET),
     ForgetsItsWarmStart: ({}, r'"counts": it made \d+ calls of grad_g and reports \d+'),
     CountsSteps: ({}, r'"counts": it made \d+ calls and reports a cost of'),
     AddsASmallNumber: ({"normalised": True}, '"scale": with f times .* is a constant added'),
@@ -308,21 +468,41 @@ WRONG = {  # claims and the message that must come
     TakesSignsOfTheRightLength: ({"normalised": True, "step": 0.1}, '"rotation": .* is each coordinate normalised'),
     ConfusesSizes: ({}, r'"oracles": it called hvp with v of shape \(3,\), which must be \(2,\)'),
     TakesOneSampleForAll: ({}, r'"oracles": it called grad_g on a sample .* got one of level \'f\''),
+    TakesOneSampleForAllAndCatchesEverything: ({}, r'"oracles": it called grad_g on a sample'),
     NamesALevel: ({}, "\"oracles\": it drew a sample of level 'hessian'"),
     PassesItsGenerator: ({}, r'"oracles": it called grad_g on a sample .* got Generator'),
-    WritesInPlace: ({}, '"mutation": it wrote into x0 or y0'),
+    WritesInPlace: ({}, '"mutation": it wrote into y0'),
     DrawsItsOwn: ({}, '"repeat": .* draw from rng alone'),
+    DrawsItsOwnNowAndThen: ({}, '"repeat": .* draw from rng alone'),
+    SharesItsMomentum: ({}, '"repeat": .* keep nothing between runs'),
+    EndsAtAnyY: ({}, '"repeat": asked again with the same rng, it ends at y = '),
+    IgnoresRng: ({}, '"seed": it draws samples, and with rng=1 it ends at the same x and y'),
     ForgetsMomentum: ({"resumable": True}, '"resume": .* are momentum'),
+    ForgetsMomentumAndMovesXFirst: ({"resumable": True}, '"resume": .* are momentum'),
+    ForgetsZAndMovesXFirst: ({"resumable": True}, '"resume": .* are momentum'),
+    ForgetsRng: ({"resumable": True}, '"resume": .* are momentum'),
+    CountsTheRunBefore: (
+        {"resumable": True},
+        r'"counts": resumed after \d+ calls for \d+ more, it made \d+ calls and reports a cost',
+    ),
+    WritesIntoTheRunBefore: ({"resumable": True}, '"mutation": resumed .* wrote into z of the earlier result'),
     WarmsAgain: ({"resumable": True}, '"resume": .* warm starts not made again'),
     RestartsItsSchedule: ({"resumable": True, "waive": ["descends"]}, '"resume": .* number of the step'),
+    ResumesAtTheFirstStep: ({"resumable": True}, '"resume": .* number of the step'),
     AddsTheCrossTerm: ({}, '"descends": .* is a sign or a transpose wrong'),
     Ascends: ({}, '"descends"'),
     FallsTooFast: ({"step": lambda t: 0.1 / (1 + t) ** 0.5}, r'"length": step 1 is 0.05\d* long'),
+    BeginsItsScheduleLate: ({"step": lambda t: 0.1 / (1 + t) ** 0.5}, '"length": step 0 .* schedule off by one'),
+    ALittleTooLong: ({"step": 0.1}, r'"length": step \d+ is 0.10000000\d* long'),
+    TooSlow: ({}, '"descends": .* or are the steps too small for 2000 calls'),
+    HidesItsPath: ({"step": 0.1}, '"length": history."x". must lead from x0 to x'),
+    InventsItsPath: ({"step": 0.1}, '"length": history."x". must lead from x0 to x'),
+    RecordsEverySecond: ({"step": 0.1}, '"length": .* every step in the history: record each'),
     NoHistory: ({"step": 0.1}, '"length": a claimed step needs history'),
     MovesFirst: ({}, '"idle": without a single call it moved'),
+    MovesYFirst: ({}, '"idle": without a single call it moved from y0'),
     StepsTooLong: ({}, '"descends": with 2000 exact calls, (it warned of|its )'),
-    Squeezes: ({}, r'"contract": its x must hold 1 numbers, got shape \(\)'),
+    Squeezes: ({}, r'"contract": its x must hold 1 numbers, got array\('),
     HasNoY: ({}, r'"contract": its result must have .* got SimpleNamespace without \.y'),
-    InventsAKind: ({}, '"contract": ncalls must map kinds of calls'),
     IndexesTheSecond: ({}, '"contract": it raised IndexError'),
 }

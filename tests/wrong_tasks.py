@@ -428,7 +428,11 @@ WRONG_ALLOCATIONS = {
     "softmax": (softmax_times_five, PLAIN, '"power": it is a softmax'),
     "softmax without claim": (softmax, NOTHING, '"scale": .* only its proportions matter'),
     "winner": (winner_takes_all, PLAIN, '"power": all goes to one task'),
-    "largest pays": (takes_from_the_largest, PLAIN, '"power": it divides well without floors and not with them'),
+    "largest pays": (
+        takes_from_the_largest,
+        PLAIN,
+        '"floor": task . gets -|"power": it divides well without floors and not with them',  # by what is drawn
+    ),
     "least relevant first": (least_relevant_first, NOTHING, '"monotone": task . is more relevant than task .'),
     "no such power": (least_relevant_first, PLAIN, '"power": it does not buy in proportion'),
     "a constant": (unscaled, NOTHING, '"scale": with the relevance times'),

@@ -19,11 +19,20 @@ SMALLEST = 1e-290
 
 
 @njit(cache=True, nogil=True)
+def affordable(kind: int, world: World) -> bool:
+    """Whether the budget holds a call; asked before samples are drawn for it: a continued run then draws the same."""
+    meter = world[3]
+    if meter[SPENT] + meter[COSTS + kind] > meter[BUDGET]:
+        meter[REFUSED] = 1.0
+        return False
+    return True
+
+
+@njit(cache=True, nogil=True)
 def ask(oracle: Oracle, kind: int, world: World, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> bool:
     """Call an oracle on given rows and count the call; False, and no call, if the budget does not hold it."""
     reals, sizes, _, meter, calls, _ = world
-    if meter[SPENT] + meter[COSTS + kind] > meter[BUDGET]:
-        meter[REFUSED] = 1.0
+    if not affordable(kind, world):
         return False
     meter[SPENT] += meter[COSTS + kind]
     calls[kind] += 1
@@ -79,8 +88,9 @@ def accelerate(
     for _ in range(steps):
         for i in range(len(y)):
             ahead[i] = y[i] + momentum * (y[i] - before[i])
-        if not ask(grad_g, GY, world, x, ahead, ahead, draw(world, 1, 1)[0], slope):
+        if not affordable(GY, world):
             return False
+        ask(grad_g, GY, world, x, ahead, ahead, draw(world, 1, 1)[0], slope)
         for i in range(len(y)):
             before[i] = y[i]
             y[i] = ahead[i] - rate * slope[i]
@@ -163,6 +173,8 @@ def accbo(
                 return t - start
             for i in range(dy):
                 mean[i] = (1.0 - tau) * mean[i] + tau * point[i]
+        if not affordable(GF, world):
+            return t - start
         upper, lower = draw(world, 0, 1)[0], draw(world, 1, max(terms, 1))
         if not estimate(grad_f, hvp, cvp, world, x, mean, upper, lower, a, scale, True, z_new, new):
             return t - start
@@ -207,10 +219,14 @@ def storm(
     for t in range(start, start + steps):
         weight, rate = min(1.0, options[5] / (1.0 + t) ** options[7]), 1.0 / (1.0 + t) ** options[6]
         x_old, y_old = memory[2, :dx].copy(), memory[3, :dy].copy()
+        if not affordable(GY, world):
+            return t - start
         rows = draw(world, 1, 1)[0]
         if not ask(grad_g, GY, world, x, y, y, rows, slope):
             return t - start
         if t > 0 and not ask(grad_g, GY, world, x_old, y_old, y_old, rows, slope_old):
+            return t - start
+        if not affordable(GF, world):
             return t - start
         factors = terms if whole else int(world[5].random() * terms)
         upper, lower = draw(world, 0, 1)[0], draw(world, 1, factors + 1)
@@ -311,6 +327,10 @@ def saba(
                     exchange(memory, 0, 2 + i, n_f, both, both_mean)
                 if of_g:
                     exchange(memory, 1, 2 + n_f + i, n_g, three, three_mean)
+        if not affordable(GF, world):
+            if t == 0:
+                memory[:, :] = 0.0
+            return t - start
         upper[:] = np.int64(rng.random() * n_f)
         lower[:] = np.int64(rng.random() * n_g)
         if not terms_of(grad_f, grad_g, hvp, cvp, world, x, y, z, upper, lower, both, three, True, True):

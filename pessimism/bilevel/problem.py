@@ -224,7 +224,7 @@ def has(problem: Any, name: str) -> bool:
 
 
 def sizes(problem: Any) -> tuple[int, int]:
-    """Lengths of x and of y.
+    """Find the lengths of x and of y.
 
     Parameters
     ----------

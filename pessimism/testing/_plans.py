@@ -59,7 +59,7 @@ def raised(error: Exception) -> str:
 
 def name_of(function: Callable[..., Any]) -> str:
     inner = function.func if isinstance(function, partial) else function
-    return getattr(inner, "__name__", None) or repr(inner)
+    return getattr(inner, "__name__", None) or type(inner).__name__
 
 
 def read(result: Any, sizes: Sizes) -> Answer | str:

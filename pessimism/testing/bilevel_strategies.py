@@ -100,7 +100,9 @@ def _recipes(draw: st.DrawFn, kinds: tuple[str, ...], max_dim_x: int, max_dim_y:
 
 
 def _made(kind: Any, arrays: tuple[Any, ...], options: dict[str, Any]) -> Made:
-    parts = [str((array + 0.0).tolist()) for array in arrays] + [f"{key}={value}" for key, value in options.items()]
+    parts = [str((np.asarray(array) + 0.0).tolist()) for array in arrays] + [
+        f"{key}={value}" for key, value in options.items()
+    ]
     return Made(kind(*arrays, **options), f"{kind.__name__}({', '.join(parts)})")
 
 

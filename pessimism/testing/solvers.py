@@ -15,7 +15,7 @@ from pessimism.testing import _solver_promises
 from pessimism.testing._search import failures
 from pessimism.testing._solver_promises import PROMISES, WAIVABLE, Case, Solver, SolverError, Subject, probe_case
 from pessimism.testing._trial import arguments, first_error
-from pessimism.testing.bilevel_strategies import Made
+from pessimism.testing.bilevel_strategies import _made
 
 REPEATS = 20
 """Further runs on a case that breaks a promise, before it is believed that the solver draws from rng alone."""
@@ -37,16 +37,17 @@ def check_solver(
     method : callable
         ``method(problem, x0, y0, *, budget, rng) -> result`` with ``result.x``, ``.y``, ``.ncalls`` (of each kind that
         was called) and ``.cost``. It sees the four oracles, `grad_gx` and `sample`; rng is what
-        `numpy.random.default_rng` takes.
+        `numpy.random.default_rng` takes, x0 and y0 are arrays.
     normalised : bool
         The directions claim to be normalised: a multiple of f changes no x.
     step : float or callable, optional
-        The claimed length of every step on x, or a function of its number, from 0. Needs ``history["x"]`` and
-        ``history["nit"]`` of every step in the result. Default: no claim.
+        The claimed length of every step on x, or a function of its number, from 0. The result then needs
+        ``history["x"]``, x0 and x after every step, and ``history["nit"]``, their numbers. Default: no claim.
     resumable : bool
-        ``method(problem, result, None, ...)`` claims to go on where the result ended, given the same Generator.
+        ``method(problem, result, None, ...)`` claims to go on where the result ended, given the same Generator. That
+        asks for no draw before the first call of a step, which the budget may refuse; x moves once a step.
     waive : collection of str
-        Promises that the solver does not make: "repeat", "zero", "rotation" or "descends".
+        Promises that the solver does not make: "repeat", "seed", "zero", "rotation" or "descends".
     examples : int
         Runs to draw, besides a few fixed ones: sizes of one, sizes that differ either way, a budget of 0.
 
@@ -64,18 +65,19 @@ def check_solver(
     - contract: finite x and y of their sizes; no exception, no RuntimeWarning. The lower level of the drawn problems
       has curvature 1 to 4 (about that for ridge problems), so steps of up to a quarter are stable
     - oracles: called with x, y and v of their sizes, and on samples of their own level
-    - budget: no call beyond it, whatever it is
-    - mutation: x0 and y0 are left as they were
+    - budget: no call beyond it, whatever it is, and whatever the solver catches
+    - mutation: x0 and y0, or the arrays of the result that is continued, are left as they were
     - "repeat": the same rng, the same run
+    - "seed": on one noisy problem another rng gives another run, if samples are drawn
     - counts: ncalls and cost are the calls that were made
-    - idle: nothing moves without a call
+    - idle: neither x nor y moves without a call
     - "zero": where f = 0, g = |y|^2/2 and y0 = 0, x stays exactly where it is: there is no 0/0
     - length: :math:`|\,\|x_{t+1} - x_t\| - \eta_t| \le 8\varepsilon(\|x_t\| + \eta_t)` for the claimed
       :math:`\eta_t`, except where x does not move
     - scale: with f times 2^-30 or 2^20 a normalised method ends at the same x
     - "rotation": in coordinates Qx, Q orthogonal, it ends at Q times its x
-    - resume: a run cut after a step and resumed from its result ends where one run does
-    - "descends": on one easy problem, with 2000 exact calls, at least half of what F can fall
+    - resume: a run cut after a step and resumed from its result ends where one run does, and counts its own calls
+    - "descends": on one easy problem, with 2000 exact calls, F falls by at least a twentieth of what it can
 
     The last four allow a relative 1e-6 where rounding is all that differs. They are derived by us. Cost: that of some
     ten runs of up to 60 calls an example.
@@ -100,7 +102,7 @@ def check_solver(
     number = arguments(method, "problem, x0 and y0", waive, WAIVABLE, examples)
     lengths = step if step is None or callable(step) else _constant(_check.positive("step", step))
     subject = Subject(method, bool(normalised), lengths, bool(resumable), frozenset(waive))
-    error = first_error(
+    error = _remembers(subject) or first_error(
         partial(_failures, subject),
         SolverError,
         _fixed(),
@@ -119,19 +121,22 @@ def _constant(step: float) -> Callable[[int], float]:
 
 def _fixed() -> dict[str, Case]:
     """Runs that random ones seldom are."""
-    one = Quadratic([[2.0]], [[1.0]], [0.5], [3.0], 0.5)
-    tall = Cosh([[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 3.0]], [[1.0], [-1.0], [0.5]], [0.5, 0.0, 1.0], [1.0] * 3)
-    codes = (
-        "Quadratic([[2.0]], [[1.0]], [0.5], [3.0], 0.5)",
-        "Cosh([[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 3.0]], [[1.0], [-1.0], [0.5]], [0.5, 0.0, 1.0], [1.0] * 3)",
-    )
-    first = Case(Made(one, codes[0]), np.array([1.0]), np.array([0.5]), 41, 0, 1, 2.0**-30)
+    one = _made(Quadratic, ([[2.0]], [[1.0]], [0.5], [3.0]), {"rho": 0.5})
+    hessian = [[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 3.0]]
+    tall = _made(Cosh, (hessian, [[1.0], [-1.0], [0.5]], [0.5, 0.0, 1.0], [1.0, 1.0, 1.0]), {})
+    first = Case(one, np.array([1.0]), np.array([0.5]), 41, 0, 1, 2.0**-30)
     return {
         "a budget of 0": first._replace(budget=0),
         "sizes of one": first,
         "more of x than of y": probe_case(),
-        "more of y than of x": Case(Made(tall, codes[1]), np.array([1.5]), np.zeros(3), 53, 1, 2, 2.0**20),
+        "more of y than of x": Case(tall, np.array([1.5]), np.zeros(3), 53, 1, 2, 2.0**20),
     }
+
+
+def _remembers(subject: Subject) -> SolverError | None:
+    """Asked first: what is kept between runs breaks other promises too, and in one dimension it hides."""
+    held = {} if "repeat" in subject.waived else {"repeat": partial(PROMISES["repeat"], subject)}
+    return failures(subject.ask, held, SolverError, probe_case(), ("repeat",)).get("repeat")
 
 
 def _failures(subject: Subject, case: Case, names: Collection[str]) -> dict[str, SolverError]:
