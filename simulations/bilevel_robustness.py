@@ -80,7 +80,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         f"dx = {DIMENSIONS[0]}, dy = {DIMENSIONS[1]}, steps on y and z by ten power iterations. "
         "Cross: diverged. -12: that or less.",
         "Steps on x fall as 1/sqrt(t) for SOBA, and for BO-REP, which is ours; the others are constant, and BO-REP's "
-        "then ends in a cycle whose size is a multiple of the step. StocBiO's -2 is its truncation bias.",
+        "then ends in a cycle whose size is a multiple of the step. StocBiO stops at its truncation bias.",
         f"Normalising buys steps that never diverge, as a clip does, not a lower end: at its best step {ahead(rows)}.",
     )
     return figure
