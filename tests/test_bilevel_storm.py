@@ -423,7 +423,7 @@ def test_accbo_stays_where_the_direction_is_zero():
     assert result.status is Status.BUDGET
 
 
-def test_options_one_and_two_of_accbo_are_one():
+def test_accbo_without_look_ahead_and_average_makes_gradient_steps():
     """A step of y every step; with no look-ahead and no average it is a gradient step on each."""
     problem = PROBLEMS["quadratic"]()
     plain = {"nesterov": 0.0, "averaging": 1.0, "period": 1, "inner_steps": 1, "warm_steps": 0, "lower_step": 0.05}
