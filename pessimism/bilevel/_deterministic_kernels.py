@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
-from pessimism.bilevel._kernels import LOOP, Floats, Oracle, World
+from pessimism.bilevel._kernels import Floats, Oracle, World
 
 # this and the small loops below stand in every file of loops: a cached loop does not see changes in other files
 BUDGET, SPENT, REFUSED, COSTS = 0, 1, 2, 3
@@ -90,7 +90,7 @@ def conjugate(hvp: Oracle, world: World, x: Floats, y: Floats, right: Floats, z:
     return True
 
 
-@njit(LOOP, cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def aid_cg(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -126,7 +126,7 @@ def aid_cg(
     return steps
 
 
-@njit(LOOP, cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def itd(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,

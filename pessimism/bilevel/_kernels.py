@@ -1,6 +1,6 @@
 r"""Compiled loops of the solvers. No checks: callers pass clean, C-contiguous arrays.
 
-Every loop has the same arguments, so that it compiles once and is read from disk afterwards:
+Every loop has the same arguments, of the types LOOP, so that it compiles once and is read from disk afterwards:
 
 - six oracles of one type, ``oracle(reals, sizes, x, y, v, rows, out)``: `grad_f` writes both gradients of f one after
   the other, `grad_g`, `hvp`, `cvp` and `grad_gx` what their names say, `project` the allowed x nearest to v;
@@ -148,7 +148,7 @@ def stay(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints
     out[:] = v
 
 
-@njit(LOOP, cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def bo_rep(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -189,7 +189,7 @@ def bo_rep(
     return steps
 
 
-@njit(LOOP, cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def slip(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -227,7 +227,7 @@ def slip(
     return steps
 
 
-@njit(LOOP, cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def soba(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -268,7 +268,7 @@ def soba(
     return steps
 
 
-@njit(LOOP, cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def double_loop(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -318,7 +318,7 @@ def double_loop(
     return steps
 
 
-@njit(LOOP, cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def f2sa(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,

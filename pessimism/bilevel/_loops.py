@@ -38,6 +38,16 @@ def plain(module: str = "_kernels") -> dict[str, Any]:
     return space
 
 
+@cache
+def compiled(name: str, file: str = "_kernels") -> Any:
+    """One loop, for oracles of any problem: compiled once, read from disk afterwards."""
+    loop = getattr(importlib.import_module(f"pessimism.bilevel.{file}"), name)
+    if hasattr(loop, "compile") and not loop.signatures:
+        loop.compile(importlib.import_module("pessimism.bilevel._kernels").LOOP)
+        loop.disable_compile()
+    return loop
+
+
 class LoopRun:
     """A built-in method under way: oracles, counters, stream and state of one run."""
 
@@ -69,7 +79,7 @@ class LoopRun:
 
     @staticmethod
     def _compiled(name: str, file: str = "_kernels") -> Any:
-        return getattr(importlib.import_module(f"pessimism.bilevel.{file}"), name)
+        return compiled(name, file)
 
     @staticmethod
     def _plain(name: str, file: str = "_kernels") -> Any:

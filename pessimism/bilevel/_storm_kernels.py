@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import njit
 
-from pessimism.bilevel._kernels import LOOP, Floats, Ints, Oracle, World
+from pessimism.bilevel._kernels import Floats, Ints, Oracle, World
 
 # this and the small loops below stand in every file of loops: a cached loop does not see changes in other files
 BUDGET, SPENT, REFUSED, COSTS = 0, 1, 2, 3
@@ -146,7 +146,7 @@ def recur(direction: Floats, new: Floats, old: Floats, weight: float) -> None:
         direction[i] = weight * new[i] + (1.0 - weight) * (direction[i] + new[i] - old[i])
 
 
-@njit(LOOP, cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def accbo(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -201,7 +201,7 @@ def accbo(
     return steps
 
 
-@njit(LOOP, cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def storm(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -297,7 +297,7 @@ def exchange(memory: Floats, mean: int, at: int, count: int, new: Floats, direct
         memory[at, i] = new[i]
 
 
-@njit(LOOP, cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def saba(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,

@@ -165,7 +165,7 @@ def minimize_bilevel(
     Steps left open are estimated when a run begins. A continued run draws what one run would have drawn if it is given
     the same Generator. Normalised methods move by the step in every iteration and end in a cycle whose radius is a
     multiple of it, which is why their step falls by default. Where the budget ends within a step, x, y and z are those
-    of the last whole step. Cost: that of the oracle calls. The first run compiles for some twenty seconds, once.
+    of the last whole step. Cost: that of the oracle calls. The first run compiles for some ten seconds, once.
 
     Examples
     --------
