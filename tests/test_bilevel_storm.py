@@ -457,7 +457,10 @@ def test_same_sample_recursion_reduces_the_error_of_the_direction():
 
     def squared(direction, x, mean):
         exact = Samples(problem, 0, True)
-        weigh = lambda parts: options["z_step"] * np.sum(parts, axis=0)  # noqa: E731
+
+        def weigh(parts):
+            return options["z_step"] * np.sum(parts, axis=0)
+
         true, _ = exact.hypergradient(x, mean, None, [None] * (factors - 1), None, weigh, options["z_step"])
         return np.sum((direction - true) ** 2)
 

@@ -33,6 +33,7 @@ class CountedProblem(Reader):
         self.dim_x, self.dim_y = sizes(problem)
         self.problem, self.budget, self.cost, self.refused = problem, budget, 0.0, False
         self.calls = dict.fromkeys(KINDS, 0)
+        self._oracles = {kind: getattr(problem, kind, None) for kind in KINDS}
         self._costs = dict(zip(KINDS, costs.tolist(), strict=True))
         self._sampled = not exact and has(problem, "sample")
 
@@ -68,13 +69,15 @@ class CountedProblem(Reader):
         """Product with the mixed derivative of g."""
         return self.read("cvp", self._oracle("cvp")(x, y, v, s), self.dim_x)
 
-    def _oracle(self, kind: str) -> Callable[..., Any]:
+    def _oracle(self, kind: str) -> Any:
         """Count a call that is about to be made."""
-        require_oracles(self.problem, (kind,), "method")
-        self._afford(self._costs[kind])
-        self.cost += self._costs[kind]
+        oracle = self._oracles[kind]
+        if oracle is None:
+            require_oracles(self.problem, (kind,), "method")
+        cost = self._costs[kind]
+        self._afford(cost)
+        self.cost += cost
         self.calls[kind] += 1
-        oracle: Callable[..., Any] = getattr(self.problem, kind)
         return oracle
 
     def _afford(self, cost: float) -> None:
