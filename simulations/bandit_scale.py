@@ -13,7 +13,7 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.bandits import Bandit, behavior, bernstein_lcb, bounds, greedy, lcb, most_played
 
-VERSION = 2
+VERSION = 3
 ARMS = 10
 RULES = {"lcb": lcb, "greedy": greedy, "most_played": most_played, "bernstein_lcb": bernstein_lcb}
 SCALES = (0.25, 0.5, 1, 2, 4, math.inf)

@@ -13,7 +13,7 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.bandits import Bandit, BanditData, behavior, bernstein_lcb, greedy, lcb, most_played
 
-VERSION = 1
+VERSION = 2
 RULES = {"lcb": lcb, "greedy": greedy, "most_played": most_played, "bernstein_lcb": bernstein_lcb}
 REWARDS = {"visit": "saw a doctor", "no_visit": "did not see a doctor"}
 DISEASE_INDEX = 13  # splits both health groups so that the rarest plan keeps 134 rows or more

@@ -3,6 +3,8 @@
 import _thread
 import math
 import re
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -713,6 +715,24 @@ def test_bad_arguments_are_named_before_any_call(case):
     problem = Untouchable(PROBLEMS["quadratic"]())
     with pytest.raises(kind, match=text):
         minimize_bilevel(problem, arguments.pop("x0"), arguments.pop("y0"), **arguments)
+
+
+def test_threads_may_start_their_first_runs_together():
+    """In a fresh process, where the loop is not in memory yet: compiled, or read, by one of them for all."""
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from pessimism.bilevel import minimize_bilevel
+from pessimism.bilevel.problems import Quartic
+together = Barrier(4)
+def first(_):
+    problem = Quartic.random(2, 2, rng=1)
+    together.wait()
+    return minimize_bilevel(problem, [1.0, 1.0], method="soba", step=0.01, lower_step=0.01, budget=9, rng=1).ncalls
+with ThreadPoolExecutor(4) as pool:
+    assert len({tuple(calls.items()) for calls in pool.map(first, range(4))}) == 1
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_budget_of_0_is_a_run_without_calls():

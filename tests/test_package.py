@@ -96,7 +96,6 @@ def test_exported_names_exist():
 
 KERNEL_TWINS = {  # file of kernels: {kernel: the test file that holds its plain twin}
     "pessimism/bandits/_kernels.py": {
-        "draw_rounds": "tests/test_model.py",
         "best_index": "tests/test_rules.py",
         "binomial_row": "tests/test_kernels.py",
         "tails": "tests/test_kernels.py",
@@ -108,6 +107,9 @@ KERNEL_TWINS = {  # file of kernels: {kernel: the test file that holds its plain
         "log_binomial": "tests/test_kernels.py",
         "log_most_played_error": "tests/test_exact.py",
     },
+    "pessimism/bandits/_draw_kernels.py": dict.fromkeys(
+        ("draw_rounds", "binomial_cdfs", "draw_binomials", "draw_cells"), "tests/test_draw_kernels.py"
+    ),
     "pessimism/mdp/_kernels.py": dict.fromkeys(
         (
             "policy_matrices", "backward", "forward", "action_values", "improve", "follow", "sweep", "bicgstab",
@@ -159,6 +161,7 @@ HELPERS = {  # file of kernels: those reached through the kernels above
     "pessimism/bandits/_kernels.py": {
         "signed_width", "arm_row", "normal_above", "tabulate", "log_minority", "log_majority_error",
     },
+    "pessimism/bandits/_draw_kernels.py": {"within"},
     "pessimism/bilevel/_kernels.py": {"afford", "ask", "draw", "norm", "descend_y", "apply_inverse", "stay", "undone"},
     "pessimism/bilevel/_storm_kernels.py": {
         "affordable", "ask", "draw", "norm", "move", "accelerate", "estimate", "recur", "terms_of", "exchange",

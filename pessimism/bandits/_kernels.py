@@ -10,28 +10,6 @@ Floats = NDArray[np.float64]
 
 
 @njit(cache=True, nogil=True)
-def draw_rounds(cdf: Floats, n: int, replicates: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """How often each outcome came up (replicates, outcomes) in n rounds, round by round; `cdf` ends in 1.
-
-    Spends exactly one uniform a round. `guide[j]` is the first outcome whose cdf exceeds j / slots, so the search
-    seldom takes a step; slots is a power of two, so that u * slots is not rounded.
-    """
-    slots = 4
-    while slots < 4 * cdf.size:
-        slots *= 2
-    guide = np.searchsorted(cdf, np.arange(slots) / slots, side="right")
-    counts = np.zeros((replicates, cdf.size), np.int64)
-    for i in range(replicates):
-        for _ in range(n):
-            u = rng.random()
-            outcome = guide[int(u * slots)]
-            while u >= cdf[outcome]:
-                outcome += 1
-            counts[i, outcome] += 1
-    return counts
-
-
-@njit(cache=True, nogil=True)
 def best_index(counts: NDArray[np.int64], sums: Floats, scale: Floats, unseen: float) -> NDArray[np.intp]:
     """Lowest arm with the largest sums/counts - scale/sqrt(counts) (data sets, contexts); one `scale` a data set."""
     best = np.empty(counts.shape[:2], np.intp)

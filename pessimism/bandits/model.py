@@ -264,8 +264,10 @@ class Bandit:
         Notes
         -----
         Multinomial counts, then binomial (Bernoulli), normal and chi-square (Gaussian) sums given the counts: the cost
-        is O(SA) a data set, whatever n. Only when n <= 10SA are rounds drawn one by one, which is then cheaper. The law
-        is that of `sample_log` followed by `BanditData.from_log`; the numbers drawn are not.
+        is O(SA) a data set, whatever n. Bernoulli rounds are drawn one by one where n <= 10SA, and batches of 25,000
+        cells and more invert tables of binomial distribution functions where n <= 20,000: both are cheaper there, and
+        compile for some five seconds at the first call, once. The law is that of `sample_log` followed by
+        `BanditData.from_log`, whichever way is taken; the numbers drawn are not.
 
         Examples
         --------

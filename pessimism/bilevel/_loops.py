@@ -2,6 +2,7 @@
 
 import importlib
 import math
+import threading
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import FunctionType
@@ -24,6 +25,8 @@ BUDGET, SPENT, REFUSED = 0, 1, 2
 PIECE = 1000
 """Outer steps between two moments at which an interrupt is heard."""
 
+COMPILING = threading.Lock()
+
 ORACLES = ("grad_f", "grad_g", "hvp", "cvp", "grad_gx")
 
 
@@ -40,11 +43,12 @@ def plain(module: str = "_kernels") -> dict[str, Any]:
 
 @cache
 def compiled(name: str, file: str = "_kernels") -> Any:
-    """One loop, for oracles of any problem: compiled once, read from disk afterwards."""
+    """One loop, for oracles of any problem: compiled once, read from disk afterwards; other threads wait."""
     loop = getattr(importlib.import_module(f"pessimism.bilevel.{file}"), name)
-    if hasattr(loop, "compile") and not loop.signatures:
-        loop.compile(importlib.import_module("pessimism.bilevel._kernels").LOOP)
-        loop.disable_compile()
+    with COMPILING:
+        if hasattr(loop, "compile") and not loop.signatures:
+            loop.compile(importlib.import_module("pessimism.bilevel._kernels").LOOP)
+            loop.disable_compile()
     return loop
 
 

@@ -1,0 +1,114 @@
+"""The loops that draw logs against plain twins, and their tables of binomial distribution functions against SciPy."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from pessimism import _draw
+from pessimism.bandits import Bandit
+from pessimism.bandits._draw_kernels import binomial_cdfs, draw_binomials, draw_cells, draw_rounds
+
+CHANCES = st.floats(1e-300, 1 - 2**-53)
+
+
+def plain_cdfs(low, high, p):
+    """The table by its definition: Bernstein's window, ratios outwards from the mode, Pascal's rule."""
+    margin = [13 + math.sqrt(161 + 76 * n * p * (1 - p)) for n in (low, high)]
+    first, last = max(0, int(low * p - margin[0])), min(high, 1 + int(high * p + margin[1]))
+    end, odds = min(low, 1 + int(low * p + margin[0])), p / (1 - p)
+    mode = min(max(int((low + 1) * p), first), end)
+    weights = {mode: 1.0}
+    for k in range(mode, end):
+        weights[k + 1] = weights[k] * ((low - k) / (k + 1) * odds)
+    for k in range(mode, first, -1):
+        weights[k - 1] = weights[k] * (k / ((low - k + 1) * odds))
+    row = np.cumsum([weights[k] for k in range(first, end + 1)])
+    rows = [np.append(row / row[-1], np.ones(last - end))]
+    for _ in range(low, high):
+        rows.append(rows[-1] - p * np.diff(rows[-1], prepend=0.0))
+    return first, np.array(rows)
+
+
+def plain_binomials(n, p, rng):
+    if p in (0, 1):
+        return n * int(p)
+    first, rows = plain_cdfs(n.min(), n.max(), p)
+    return first + np.array(
+        [min(np.searchsorted(rows[m - n.min()], rng.random(), side="right"), rows.shape[1] - 1) for m in n]
+    )
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=40).filter(any), st.integers(0, 2**32))
+def test_draw_rounds_equals_plain_numpy_bit_for_bit(weights, seed):
+    """Also where the law is in multiples of 1/k, which puts the cdf exactly on the edges of the guide."""
+    cdf = _draw.cdf(np.array(weights) / sum(weights))
+    counts = draw_rounds(cdf, 30, 20, np.random.default_rng(seed))
+    outcomes = np.searchsorted(cdf, np.random.default_rng(seed).random((20, 30)), side="right")
+    for i in range(20):
+        assert np.array_equal(counts[i], np.bincount(outcomes[i], minlength=cdf.size))
+
+
+@given(st.integers(0, 3000), st.integers(0, 20), CHANCES)
+@example(0, 0, 0.5)
+@example(1, 20, 1 - 2**-53)
+@example(3000, 20, 1e-300)
+@example(2000, 700, 0.3)
+def test_tables_are_distribution_functions(low, more, p):
+    """Bit for bit the plain twin; within 1e-13 of SciPy, whose own error that is; nothing is drawn beyond n."""
+    first, rows = binomial_cdfs(low, low + more, p)
+    start, plain = plain_cdfs(low, low + more, p)
+    assert first == start
+    assert np.array_equal(rows, plain)
+    n, k = np.arange(low, low + more + 1)[:, None], np.arange(first, first + rows.shape[1])
+    assert np.abs(rows - binom.cdf(k, n, p)).max() < 1e-13
+    assert np.all(rows[k >= n] == 1)
+    assert np.all(binom.cdf(first - 1, n, p) < 2**-53)
+    assert np.all(rows[:, -1] >= 1 - (more + 2) * 2**-53)  # one rounding a row
+
+
+@given(
+    st.lists(st.integers(0, 300), min_size=1, max_size=30),
+    st.one_of(CHANCES, st.sampled_from([0.0, 1.0])),
+    st.integers(0, 99),
+)
+def test_draw_binomials_equals_plain_numpy_bit_for_bit(n, p, seed):
+    n = np.array(n)
+    drawn = draw_binomials(n, p, np.random.default_rng(seed))
+    assert np.array_equal(drawn, plain_binomials(n, p, np.random.default_rng(seed)))
+    assert np.all((drawn >= 0) & (drawn <= n))
+
+
+@given(st.lists(st.floats(0, 1), max_size=5), st.integers(1, 60), st.integers(0, 99))
+def test_draw_cells_equals_plain_numpy_bit_for_bit(chances, n, seed):
+    """The stream: cell after cell, first the counts of all data sets, then their sums."""
+    chances = np.append(chances, 1.0)
+    means = np.linspace(0, 1, chances.size)
+    counts, sums = draw_cells(chances, means, n, 7, np.random.default_rng(seed))
+    rng, left = np.random.default_rng(seed), np.full(7, n)
+    for j in range(chances.size):
+        assert np.array_equal(counts[j], plain_binomials(left, chances[j], rng))
+        assert np.array_equal(sums[j], plain_binomials(counts[j], means[j], rng))
+        left = left - counts[j]
+    assert np.all(left == 0)
+
+
+@pytest.mark.parametrize("likeliest", [0, 1, 3])
+def test_large_batches_of_some_rounds_are_drawn_by_tables(likeliest):
+    """The likeliest cell comes last, in the place of the last one, and takes what is left."""
+    law, means = np.array([0.3, 0.0, 0.2, 0.1]), np.array([0.2, 0.5, 1.0, 0.6])
+    law[likeliest] += 1 - law.sum()
+    data = Bandit(means.reshape(2, 2)).sample(law.reshape(2, 2), n=40, size=(125, 50), rng=5)
+    order = list(range(4))
+    order[likeliest], order[3] = 3, likeliest
+    chances = [law[k] / law[order[j:]].sum() for j, k in enumerate(order)]
+    counts, sums = draw_cells(np.array(chances), means[order], 40, 6250, np.random.default_rng(5))
+    for j, k in enumerate(order):
+        assert np.array_equal(data.counts.reshape(6250, 4)[:, k], counts[j])
+        assert np.array_equal(data.sums.reshape(6250, 4)[:, k], sums[j])
+    assert np.array_equal(data.squares, data.sums)
+    assert data.counts.flags.c_contiguous
+    assert data.sums.flags.c_contiguous
