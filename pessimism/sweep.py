@@ -80,7 +80,7 @@ class _DeadPoolError(Exception):
 @dataclass(frozen=True, slots=True)
 class _Job:
     cell: Cell
-    """As `run_cell` gets it: JSON types, integral floats as integers, infinities still numbers."""
+    """As `run_cell` gets it: JSON types, integral floats up to 2^53 as integers, infinities still numbers."""
     identity: str
     """Canonical JSON of all that the numbers depend on."""
     key: str
@@ -90,8 +90,9 @@ class _Job:
 def _job(cell: Cell, where: str, *, seed: int, name: str, version: int) -> _Job:
     if not isinstance(cell, dict):
         raise TypeError(f"{where} must be a dict, got {type(cell).__name__}")
-    plain = _plain(cell, where, whole=True)
-    identity = encode({"cell": _spelled(plain), "name": name, "seed": seed, "version": version})
+    canonical = _spelled(_plain(cell, where, integers_to=math.inf))
+    identity = encode({"cell": canonical, "name": name, "seed": seed, "version": version})
+    plain = _plain(cell, where, integers_to=2**53)  # NumPy knows no larger integers
     return _Job(plain, identity, hashlib.sha256(identity.encode()).hexdigest())
 
 
@@ -131,8 +132,8 @@ def _whole(name: str, value: int) -> int:
     return int(value)
 
 
-def _plain(value: Any, where: str, *, whole: bool) -> Any:
-    """`value` in JSON types, freshly built; `whole` makes integral floats integers: 3.0 and 3 are the same cell."""
+def _plain(value: Any, where: str, *, integers_to: float) -> Any:
+    """`value` in JSON types, freshly built; integral floats up to `integers_to` as integers: 3.0 and 3 are one cell."""
     if value is None or isinstance(value, (bool, np.bool_)):
         return None if value is None else bool(value)
     if isinstance(value, str):
@@ -143,16 +144,16 @@ def _plain(value: Any, where: str, *, whole: bool) -> Any:
         number = float(value)
         if math.isnan(number):
             raise ValueError(f"{where} is NaN: use None where there is no value")
-        return int(number) if whole and number.is_integer() else number
+        return int(number) if abs(number) <= integers_to and number.is_integer() else number
     if isinstance(value, np.ndarray) and not np.ma.is_masked(value):
-        return _plain(value.tolist(), where, whole=whole)
+        return _plain(value.tolist(), where, integers_to=integers_to)
     if isinstance(value, (list, tuple)):
-        return [_plain(entry, f"{where}[{i}]", whole=whole) for i, entry in enumerate(value)]
+        return [_plain(entry, f"{where}[{i}]", integers_to=integers_to) for i, entry in enumerate(value)]
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
                 raise TypeError(f"{where} must have strings as keys, got {key!r}")
-        return {str.__str__(k): _plain(entry, f"{where}[{k!r}]", whole=whole) for k, entry in value.items()}
+        return {str.__str__(k): _plain(entry, f"{where}[{k!r}]", integers_to=integers_to) for k, entry in value.items()}
     raise TypeError(
         f"{where} must be a number, string, bool, None, or lists, arrays and dicts of them; "
         f"got {'a masked array' if isinstance(value, np.ndarray) else type(value).__name__}"
@@ -192,7 +193,7 @@ def _rows(cell: Cell, returned: Any) -> str:
         raise TypeError(f"run_cell must return a dict of columns or a list of them, got {returned!r:.80}")
     given, rows = _spelled(cell), []
     for columns in tables:
-        plain = _plain(columns, "columns", whole=False)
+        plain = _plain(columns, "columns", integers_to=-1)
         if clash := sorted(given.keys() & plain.keys()):
             raise ValueError(f"run_cell returned columns that are keys of its cell: {', '.join(clash)}; rename them")
         rows.append(given | _spelled(plain))

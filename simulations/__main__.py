@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("The same command continues where this one stopped.", file=sys.stderr)
             return 130
         except (SweepError, OSError) as error:  # the other simulations can still be drawn
-            print(f"{name}: {error}", file=sys.stderr)
+            print("\n".join([f"{name}: {error}", *getattr(error, "__notes__", [])]), file=sys.stderr)
             status = 1
     return status
 

@@ -90,6 +90,13 @@ def test_disguises_do_not_change_the_cell(cell):
         assert row["x"] == draw
 
 
+def test_large_numbers_stay_floats_for_numpy():
+    """NumPy has no integer above 2^64 and no logarithm of Python's; the stream is that of the same integer."""
+    (row,) = run([{"n": 1e20}], lambda cell, rng: {"log": float(np.log10(cell["n"])), "x": rng.random()}, seed=2)
+    assert row["log"] == 20
+    assert row["x"] == sweep.rng_for({"n": 10**20}, seed=2).random()
+
+
 @given(
     st.lists(
         st.dictionaries(st.sampled_from("ab"), st.sampled_from([0, 1, False, True, None, "1", 0.5, [1]])),
