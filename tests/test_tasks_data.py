@@ -233,6 +233,11 @@ def test_bad_input_is_named(call, message):
         call()
 
 
+def test_only_data_are_merged():
+    with pytest.raises(TypeError, match=r"others\[1\] must be a TaskData, got <class 'int'>"):
+        DATA.merge(DATA, 3)
+
+
 def test_words_are_not_numbers():
     with pytest.raises(TypeError, match="outputs must hold numbers"):
         TaskData.from_arrays([[1.0]], ["a"], [0])

@@ -182,8 +182,29 @@ def test_floors_that_leave_nothing_to_choose():
     for design in (c_optimal, *AGNOSTIC):
         assert solve(design, heads, target, floor).shares == pytest.approx(floor, abs=1e-15)
     assert c_optimal(np.eye(2), [1.0, 0.0], floor=[1.0, 0.0]).value == pytest.approx(1.0)
-    with pytest.raises(ValueError, match="floor must leave a share"):
-        c_optimal(np.eye(2), [1.0, 1.0], floor=[1.0, 0.0])
+    for design in (c_optimal, *AGNOSTIC):
+        with pytest.raises(ValueError, match="floor must leave a share for the tasks that"):
+            solve(design, np.eye(2), [1.0, 1.0], np.array([1.0, 0.0]))
+    wide = np.random.default_rng(5).normal(size=(3, 6))
+    for design in AGNOSTIC:
+        with pytest.raises(ValueError, match="floor must leave a share for the tasks that rank k needs"):
+            design(wide, floor=[0.5, 0.5, 0, 0, 0, 0])
+
+
+@pytest.mark.parametrize(("by", "to"), [(1e-160, 1e-160), (1.0, 1e-200), (1e-160, 1.0), (1e140, 1e-140)])
+def test_sizes_of_heads_and_target_do_not_matter(by, to):
+    """The shares are those of usual sizes; values in units in which float64 has them, 0 or inf otherwise."""
+    heads, target = np.array([[1.0, 0.3, 0.8], [0.0, 1.0, 0.6]]), np.array([1.0, 2.0])
+    for floor in (0.0, 0.05):
+        usual, found = c_optimal(heads, target, floor=floor), c_optimal(by * heads, to * target, floor=floor)
+        assert found.shares == pytest.approx(usual.shares, abs=1e-7)
+        assert found.value == pytest.approx({0: usual.value, 40: np.inf}.get(round(np.log10(to / by)) // 4, 0.0))
+        assert found.dual * by == pytest.approx(usual.dual, rel=1e-6)
+    for design in AGNOSTIC:
+        usual, found = design(heads, floor=0.05), design(by * heads, floor=0.05)
+        assert found.shares == pytest.approx(usual.shares, abs=1e-5)
+        assert found.gap <= 1e-7
+    assert d_optimal(by * heads).value == pytest.approx(d_optimal(heads).value + 4 * np.log(by), rel=1e-9)
 
 
 @pytest.mark.parametrize("design", [c_optimal, *AGNOSTIC])

@@ -131,6 +131,12 @@ def test_without_noise_outputs_are_the_signal():
     assert data.squares == pytest.approx(np.einsum("...mij,mi,mj->...m", data.grams, theta, theta), rel=1e-12)
 
 
+def test_no_world_is_a_batch_too():
+    none = LinearTasks(np.zeros((0, 4, 2)), np.eye(2), [1.0, 1.0])
+    assert none.sample(3, rng=1).shape == none.shape == (0,)
+    assert none.risk(np.ones(4)).shape == (0,)
+
+
 def test_a_billion_rows():
     world = plain.world(8)
     data = world.sample(10**9, rng=9)

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import numpy as np
+from scipy.linalg import qr
 from scipy.optimize import linprog
 
 from pessimism.tasks import allocate, lasso, min_l1, min_l2
@@ -83,6 +84,15 @@ def first_tasks(heads, target):
         for task in range(m):
             if len(used) < k and np.linalg.matrix_rank(heads[item][:, [*used, task]]) > len(used):
                 used.append(task)
+        weights[item][used] = np.linalg.lstsq(heads[item][:, used], target[item])[0]
+    return weights
+
+
+def pivoted_tasks(heads, target):
+    """A basic solution on the tasks that QR with pivoting takes first, for the best of all."""
+    weights = np.zeros((*heads.shape[:-2], heads.shape[-1]))
+    for item in np.ndindex(heads.shape[:-2]):
+        used = qr(heads[item], pivoting=True)[2][: np.linalg.matrix_rank(heads[item])]
         weights[item][used] = np.linalg.lstsq(heads[item][:, used], target[item])[0]
     return weights
 
@@ -207,7 +217,7 @@ def proof(change, find=min_l2):
 
 
 infeasible_proof = proof(lambda found: {"dual": 2 * found.dual})
-empty_proof = proof(lambda found: {"dual": 0 * found.dual, "gap": 1 + 0 * found.gap})
+empty_proof = proof(lambda found: {"dual": 0 * found.dual, "gap": found.weights.any(axis=-1) + 0 * found.gap})
 false_gap = proof(lambda found: {"gap": found.gap + 0.1})
 false_residual = proof(lambda found: {"residual": found.residual + 0.1})
 shapeless_proof = proof(lambda found: {"gap": np.zeros(3)})
@@ -216,6 +226,7 @@ ONE, TWO, LASSO, NOTHING = {"norm": 1}, {"norm": 2}, {"regularization": PART}, {
 
 WRONG_RELEVANCES = {
     "nu^2 for nu^1": (pseudo_inverse, ONE, r'"optimal": its weights are nu\^2'),
+    "nu^2 with its proof": (min_l2, ONE, r'"optimal": its weights are nu\^2'),
     "nu^1 for nu^2": (least_absolute, TWO, r'"optimal": its weights are nu\^1'),
     "one equation": (one_equation, TWO, '"feasible": W nu = w is imposed as one equation'),
     "one equation, norm 1": (one_equation, ONE, '"feasible": W nu = w is imposed as one equation'),
@@ -225,9 +236,10 @@ WRONG_RELEVANCES = {
     "divides by 0": (divides_by_lengths, TWO, '"(contract|feasible)": it(s weights look| warned of RuntimeWarning)'),
     "ridge": (ridge, TWO, '"feasible": it is ridge regression: a penalty of 0.001 on'),
     "basic solution": (first_tasks, TWO, '"optimal": it is a basic solution, with k weights'),
-    "absolute values": (absolute_values, TWO, '"scale": its weights are absolute values'),
+    "basic solution, norm 1": (pivoted_tasks, ONE, '"optimal": it is a basic solution, .* by a linear program'),
+    "absolute values": (absolute_values, TWO, '"feasible": its weights are absolute values'),
     "squares": (squares, TWO, '"feasible": its weights are squares'),
-    "no negative weights": (never_negative, ONE, '"scale": its weights are kept from being negative'),
+    "no negative weights": (never_negative, ONE, '"feasible": its weights are kept from being negative'),
     "total 1": (totals_one, ONE, '"feasible": its weights are divided by their total'),
     "interior point": (interior_point, ONE, '"zeros": task . has weight .e-.*An interior point is not 0 anywhere'),
     "stops early": (stops_early, ONE, r'"optimal": its \|nu\|_1 is .*, the smallest is'),

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._draw import Floats, Ints, Rng
-from pessimism.tasks._shapes import weights
+from pessimism.tasks._shapes import instance, sampled, weights
 from pessimism.tasks.allocation import allocate
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.relevance import Relevance
@@ -37,6 +37,8 @@ def phases(
     """The checked options of an adaptive run."""
     check_run(source, target, k, ridge)
     least = _check.whole("floor", floor, low=1)
+    if not isinstance(pooled, (bool, np.bool_)):
+        raise TypeError(f"pooled must be True or False, got {pooled!r}")
     totals = _check.whole_array("budgets", budgets)
     if totals.ndim != 1 or len(totals) == 0:
         raise ValueError(f"budgets must be a sequence with a number for each phase, got shape {totals.shape}")
@@ -100,8 +102,7 @@ def check_run(source: Any, target: Any, k: int | None = None, ridge: float = 0.0
     """Raise unless there is a source, and a target of one task that determines a head of k entries."""
     if not (hasattr(source, "n_tasks") and hasattr(source, "sample")):
         raise TypeError(f"source must have n_tasks and sample, as LinearTasks and TaskPool have, got {type(source)}")
-    if not isinstance(target, TaskData):
-        raise TypeError(f"target must be a TaskData, got {type(target)}")
+    instance("target", target, TaskData)
     if target.n_tasks != 1:
         raise ValueError(f"target must hold the rows of one task, got {target.n_tasks}")
     penalty = _check.scalar("ridge", ridge, lambda x: 0.0 <= x < np.inf, "at least 0 and finite")
@@ -109,6 +110,8 @@ def check_run(source: Any, target: Any, k: int | None = None, ridge: float = 0.0
         least = _check.whole("k", k, low=1, high=target.dimension)
         if least > source.n_tasks:
             raise ValueError(f"k must be at most the number of source tasks, {source.n_tasks}, got {least}")
+        if (caps := getattr(source, "caps", None)) is not None:
+            sampled("source", np.asarray(caps), least, target.dimension)
         enough = (target.counts >= least) | (penalty > 0)
         _check.require("target.counts", target.counts, enough, f"at least k = {least}, or ridge positive")
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism._draw import Floats
+from pessimism._draw import Floats, Ints
 
 DEPENDENT = 1e-12
 """A column nearer than this part of its length to the span of those before it depends on them."""
@@ -52,6 +52,26 @@ def heads_and_target(heads: ArrayLike, target: ArrayLike, *, single: bool = Fals
     return matrices, vectors
 
 
+def near_one(heads: Floats, target: Floats) -> tuple[Floats, Floats, tuple[Ints, Ints]]:
+    """Heads and target with largest entries in [1/2, 1), and the powers of two that were divided out."""
+    sizes = np.frexp(np.abs(heads).max(axis=(-2, -1)))[1], np.frexp(np.abs(target).max(axis=-1))[1]
+    return np.ldexp(heads, -sizes[0][..., None, None]), np.ldexp(target, -sizes[1][..., None]), sizes
+
+
+def sampled(name: str, counts: Ints, k: int, d: int) -> None:
+    """Raise unless k tasks of every data set have rows, or k = d: fewer leave a part of the basis to chance."""
+    least = k if k < d else 1
+    tasks = np.asarray((counts > 0).sum(axis=-1))
+    what = f"at least {least}, or a part of the representation is arbitrary (lower k = {k}, or give a floor)"
+    _check.require(f"tasks with rows in {name}", tasks, tasks >= least, what)
+
+
+def instance(name: str, value: Any, kind: type) -> None:
+    """Raise unless the value is of that kind."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {type(value)}")
+
+
 def transposed(array: NDArray[np.floating[Any]]) -> Floats:
     """The last two axes exchanged."""
     return np.swapaxes(array, -1, -2)
@@ -59,7 +79,12 @@ def transposed(array: NDArray[np.floating[Any]]) -> Floats:
 
 def weights(name: str, value: Any) -> Floats:
     """Weights (..., M) of the tasks, from a Relevance or an array."""
-    array = _check.real_array(name, getattr(value, "weights", value))
+    from pessimism.tasks.relevance import Relevance  # which is made with this file
+
+    part = {"Purchase": "samples", "Design": "shares"}.get(type(value).__name__)
+    if part is not None:  # the weights of a Purchase are not what it buys
+        raise TypeError(f"{name} must be a Relevance or an array, got a {type(value).__name__}: pass its {part}")
+    array = _check.real_array(name, value.weights if isinstance(value, Relevance) else value)
     if array.ndim < 1 or array.shape[-1] == 0:
         raise ValueError(f"{name} must have shape (..., tasks) with at least one task, got {array.shape}")
     return array

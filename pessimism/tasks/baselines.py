@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._draw import Floats, Rng
 from pessimism.tasks._phases import check_dimension, check_run, finished
+from pessimism.tasks._shapes import sampled
 from pessimism.tasks.allocation import allocate
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.model import LinearTasks
@@ -38,7 +39,8 @@ def fixed(source: Source, target: TaskData, *, k: int, n: ArrayLike, ridge: floa
     k : int
         Columns of the representation.
     n : (..., M) array_like of int
-        Rows of every task: `allocate` makes them from a relevance or from the shares of a design.
+        Rows of every task, more than 0 of k tasks at least: `allocate` makes them from a relevance or from the shares
+        of a design; without a floor it may buy too few tasks.
     ridge : float
         As in `fit_representation`, for the sources and for the target; for real tasks.
     rng : Generator, SeedSequence or int, optional
@@ -52,7 +54,7 @@ def fixed(source: Source, target: TaskData, *, k: int, n: ArrayLike, ridge: floa
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range.
+        If an argument is out of its range, or fewer than k tasks get rows: before anything is bought.
     ConvergenceError
         If the fit did not end.
 
@@ -67,6 +69,7 @@ def fixed(source: Source, target: TaskData, *, k: int, n: ArrayLike, ridge: floa
     if rows.ndim < 1 or rows.shape[-1] != source.n_tasks:
         raise ValueError(f"n must have shape (..., {source.n_tasks}), an entry for each task, got {rows.shape}")
     batch = _check.broadcast("n and target", rows.shape, (*target.shape, source.n_tasks))
+    sampled("n", rows, int(k), target.dimension)
     data = source.sample(np.array(np.broadcast_to(rows, batch)), rng=rng)
     check_dimension(target, data.dimension)
     fit = fit_representation(data, k, ridge=ridge)
@@ -99,7 +102,7 @@ def passive(source: Source, target: TaskData, *, k: int, budget: int, ridge: flo
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range.
+        If an argument is out of its range, or fewer than k tasks get rows: before anything is bought.
     ConvergenceError
         If the fit did not end.
 
@@ -152,7 +155,7 @@ def random_s(
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range, or the budget is below the floors.
+        If an argument is out of its range, the budget is below the floors, or fewer than k tasks get rows.
     ConvergenceError
         If the fit did not end.
 
@@ -177,7 +180,7 @@ def random_s(
         "floor": least if caps is None else np.minimum(least, caps),
         "caps": caps,
     }  # what is nearly sold out
-    n = allocate((order < chosen).astype(float), budget, **bounds)
+    n = allocate((order < chosen).astype(float), _check.whole("budget", budget, low=1), **bounds)
     return fixed(source, target, k=k, n=n, ridge=ridge, rng=generator)
 
 
@@ -192,8 +195,8 @@ def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLik
         Rows of the target, one task with k rows at least; its batch is the batch of runs.
     k : int
         Columns of the representation.
-    n : (M,) array_like of int
-        Rows of every task.
+    n : int or (M,) array_like of int
+        Rows of every task; of k tasks at least, more than 0.
     rng : Generator, SeedSequence or int, optional
         Source of randomness (SPEC 7).
 
@@ -205,7 +208,7 @@ def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLik
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range.
+        If an argument is out of its range, or fewer than k tasks get rows: before anything is bought.
 
     Notes
     -----
@@ -222,13 +225,17 @@ def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLik
     check_run(source, target, k)
     if not hasattr(source, "sample_rows"):
         raise TypeError(f"source must have sample_rows, as LinearTasks has, got {type(source)}")
+    counts = _check.whole_array("n", n)
+    if counts.shape not in ((), (source.n_tasks,)):
+        raise ValueError(f"n must have shape ({source.n_tasks},), an entry for each task, got {counts.shape}")
+    rows = np.broadcast_to(counts, (*target.shape, 1, source.n_tasks))
+    sampled("n", rows[..., 0, :], int(k), target.dimension)
     generator = np.random.default_rng(rng)
     bases = np.empty((*target.shape, target.dimension, int(k)))
     for run in np.ndindex(target.shape):
         inputs, outputs, _ = source.sample_rows(n, rng=generator)
         check_dimension(target, inputs.shape[1])
         bases[run] = moment_representation(inputs, outputs, k)
-    rows = np.broadcast_to(_check.whole_array("n", n), (*target.shape, 1, source.n_tasks))
     return finished(source, target, bases, None, np.array(rows))
 
 

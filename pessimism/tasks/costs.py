@@ -17,7 +17,8 @@ by us. For given weights the best samples are closed forms, and what remains is 
 
 The linear cost, and the power cost with :math:`\alpha \ge 1`, are convex in the weights, and a point of the dual proves
 the answer. The others are minimal at a basic solution, whose tasks are linearly independent: all of them are tried
-where there are few, and beyond that the basic solution of smallest L1 norm stands in, with a lower bound.
+where there are few, and beyond that the basic solution of smallest L1 norm stands in, with a lower bound. A jump that
+is charged only above some floor, :math:`C\, 1\{n_m > N_{\min}\}`, is not treated: here the floor is 0.
 """
 
 from collections.abc import Callable
@@ -35,7 +36,7 @@ from pessimism._batch import CHUNK_BYTES
 from pessimism._draw import Floats
 from pessimism._status import ConvergenceError, Status
 from pessimism.tasks import _interior
-from pessimism.tasks._shapes import heads_and_target
+from pessimism.tasks._shapes import heads_and_target, near_one
 from pessimism.tasks.relevance import OUTSIDE, RANK, min_l1
 
 ENUMERATED = 200_000
@@ -43,6 +44,11 @@ ENUMERATED = 200_000
 
 NEGLIGIBLE = 1e-10
 """A task that contributes less than this part of the target's length to a basic solution is not bought."""
+
+_TOO_FAR = "heads, target and variance must be such that float64 can hold samples and cost, got a cost of {}"
+
+Problem = tuple[Floats, Floats, float, Any]
+"""Heads and target near 1, the variance that goes with them, and the power of two that the weights lost."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,7 +126,7 @@ def linear_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, prices:
     >>> linear_cost([[1.0, 1.0]], [2.0], variance=0.5, prices=[3.0, 2.0]).samples.round(9).tolist()
     [0.0, 8.0]
     """
-    columns, goal, error = _problem(heads, target, variance)
+    problem = columns, goal, error, _ = _problem(heads, target, variance)
     price = _check.real_array("prices", prices, low=0.0)
     if price.shape not in ((), columns.shape[1:]):
         raise ValueError(f"prices must be one number or have shape {columns.shape[1:]}, got {price.shape}")
@@ -129,10 +135,10 @@ def linear_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, prices:
     found = min_l1(columns / roots, goal)
     if not goal.any():
         return _nothing(columns)
-    samples = np.abs(found.weights).sum() * np.abs(found.weights) / (roots**2 * error)
+    samples = np.abs(found.weights) / roots**2
     slope = np.abs((columns / roots).T @ found.dual).max()
-    lower = (goal @ found.dual / slope) ** 2 / error
-    return _purchase(columns, goal, error, samples, lambda n: (roots**2 * n).sum(), lower, Status.EXACT)
+    lower = _power(float(goal @ found.dual / slope), error, 1.0)
+    return _purchase(problem, samples, lambda n: (roots**2 * n).sum(), lower, Status.EXACT)
 
 
 def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent: float) -> Purchase:
@@ -178,24 +184,22 @@ def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent
     >>> power_cost(heads, target, variance=0.01, exponent=0.5).samples.round(2).tolist()
     [5.33, 0.0, 99.72]
     """
-    columns, goal, error = _problem(heads, target, variance)
+    problem = columns, goal, error, _ = _problem(heads, target, variance)
     alpha = _check.positive("exponent", exponent)
     if alpha == 1.0:
-        return linear_cost(columns, goal, variance=error, prices=1.0)
+        return linear_cost(heads, target, variance=variance, prices=1.0)
     found = min_l1(columns, goal)
     if not goal.any():
         return _nothing(columns)
     price = partial(_powers, exponent=alpha)
     if alpha > 1.0:
         samples, norm = _least_power(columns, goal, alpha)
-        return _convex(_purchase(columns, goal, error, samples, price, _power(norm, error, alpha), Status.CONVERGED))
+        return _convex(_purchase(problem, samples, price, _power(norm, error, alpha), Status.CONVERGED))
     p = 2.0 * alpha / (alpha + 1.0)
     best = _best_basis(columns, goal, lambda sizes: (sizes**p).sum(axis=-1))
     lower = None if best is not None else _power(float(goal @ found.dual), error, alpha)
     samples = np.abs(found.weights if best is None else best) ** (p / alpha)
-    return _purchase(
-        columns, goal, error, samples, price, lower, Status.EXACT if best is not None else Status.SURROGATE
-    )
+    return _purchase(problem, samples, price, lower, Status.EXACT if best is not None else Status.SURROGATE)
 
 
 def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: float) -> Purchase:
@@ -242,24 +246,29 @@ def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: flo
     [200.0, 200.0, 0.0]
     [0.0, 0.0, 625.0]
     """
-    columns, goal, error = _problem(heads, target, variance)
+    problem = columns, goal, error, _ = _problem(heads, target, variance)
     fixed = _check.real_array("jump", _check.scalar("jump", jump), low=0.0).item()
     if fixed == 0.0:
-        return linear_cost(columns, goal, variance=error, prices=1.0)
+        return linear_cost(heads, target, variance=variance, prices=1.0)
     found = min_l1(columns, goal)
     if not goal.any():
         return _nothing(columns)
     best = _best_basis(columns, goal, lambda sizes: sizes.sum(axis=-1) ** 2 / error + fixed * (sizes > 0).sum(axis=-1))
     weights = found.weights if best is None else best
-    samples = np.abs(weights).sum() * np.abs(weights) / error
     fewest = 1 if _parallel(columns, goal) else 2
-    lower = None if best is not None else float(goal @ found.dual) ** 2 / error + fixed * fewest
+    lower = None if best is not None else _power(float(goal @ found.dual), error, 1.0) + fixed * fewest
     status = Status.EXACT if best is not None else Status.SURROGATE
-    return _purchase(columns, goal, error, samples, lambda n: n.sum() + fixed * (n > 0).sum(), lower, status)
+    return _purchase(problem, np.abs(weights), lambda n: n.sum() + fixed * (n > 0).sum(), lower, status)
 
 
-def _problem(heads: ArrayLike, target: ArrayLike, variance: float) -> tuple[Floats, Floats, float]:
-    return *heads_and_target(heads, target, single=True), _check.positive("variance", variance)
+def _problem(heads: ArrayLike, target: ArrayLike, variance: float) -> Problem:
+    columns, goal, sizes = near_one(*heads_and_target(heads, target, single=True))
+    shift = sizes[1] - sizes[0]
+    with np.errstate(over="ignore", under="ignore"):
+        error = float(np.ldexp(_check.positive("variance", variance), -2 * shift))
+    if goal.any() and not np.finfo(float).tiny <= error < np.inf:
+        raise ValueError(_TOO_FAR.format("0" if error > 1.0 else "inf"))
+    return columns, goal, error, shift
 
 
 def _nothing(columns: Floats) -> Purchase:
@@ -268,22 +277,21 @@ def _nothing(columns: Floats) -> Purchase:
 
 
 def _purchase(
-    columns: Floats,
-    goal: Floats,
-    error: float,
+    problem: Problem,
     samples: Floats,
     price: Callable[[Floats], Any],
     lower: float | None,
     status: Status,
 ) -> Purchase:
     """Samples scaled to meet the variance, and what follows from them; a bound of None is the cost itself."""
-    with np.errstate(over="ignore"):
+    columns, goal, error, shift = problem
+    with np.errstate(over="ignore", invalid="ignore"):
         samples = samples * (_interior.least_norm(columns, goal, samples)[0] / error)
         cost = float(price(samples))
     if not 0.0 < cost < np.inf:
-        raise ValueError(f"variance must be such that float64 can hold the cost, got variance {error:g}, cost {cost}")
+        raise ValueError(_TOO_FAR.format(cost))
     weights = _interior.least_norm(columns, goal, samples)[1]
-    return Purchase(samples, cost, cost if lower is None else float(lower), weights, status)
+    return Purchase(samples, cost, cost if lower is None else float(lower), np.ldexp(weights, shift), status)
 
 
 def _powers(samples: Floats, exponent: float) -> Any:
@@ -361,7 +369,8 @@ def _best_basis(columns: Floats, goal: Floats, cost: Callable[[Floats], Floats])
         parts = np.where(np.abs(parts) > NEGLIGIBLE, parts, 0.0)
         missed = np.linalg.norm((square @ parts[..., None])[..., 0] - right, axis=-1)
         weights = parts * distance / lengths[index]
-        costs = np.where(missed <= 0.1 * OUTSIDE, cost(np.abs(weights)), np.inf)
+        with np.errstate(over="ignore"):
+            costs = np.where(missed <= 0.1 * OUTSIDE, cost(np.abs(weights)), np.inf)
         if costs.size and costs.min() < least:
             first = int(costs.argmin())
             best, least = np.zeros(columns.shape[1]), float(costs[first])

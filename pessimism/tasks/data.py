@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._draw import Floats, Ints
-from pessimism.tasks._shapes import transposed
+from pessimism.tasks._shapes import instance, transposed
 
 ROUNDING = 1e-9
 """Relative room for rounding when given statistics are checked against each other."""
@@ -220,8 +220,8 @@ class TaskData:
 
         Raises
         ------
-        ValueError
-            If the tasks or the inputs differ in number.
+        ValueError, TypeError
+            If the tasks or the inputs differ in number, or something else is given.
 
         Examples
         --------
@@ -230,6 +230,7 @@ class TaskData:
         [2]
         """
         for i, other in enumerate(others):
+            instance(f"others[{i}]", other, TaskData)
             if (other.n_tasks, other.dimension) != (self.n_tasks, self.dimension):
                 raise ValueError(
                     f"others[{i}] must have {self.n_tasks} tasks and inputs of length {self.dimension}, "

@@ -37,6 +37,8 @@ from pessimism.tasks.relevance import min_l1
 
 _PROGRAM = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)  # at 1e-12 CLARABEL can panic
 
+_NO_SHARE = "floor must leave a share for the tasks that {}: lower the floors of the others"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Design:
@@ -47,7 +49,7 @@ class Design:
     shares : (M,) float
         x, at least the floors, with sum 1.
     value : float
-        The criterion at the shares.
+        The criterion at the shares; 0 or inf where float64 does not reach, as may be entries of `dual`.
     gap : float
         Relative distance of the value from the bound at `dual`; for D-optimality that of :math:`(\det M)^{1/k}`.
     dual : (k,) or (k, k) float
@@ -115,19 +117,20 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
     >>> c_optimal(heads, target, floor=0.1).shares.min().round(9).item()
     0.1
     """
-    columns, goal = _shapes.heads_and_target(heads, target, single=True)
+    columns, goal, sizes = _shapes.near_one(*_shapes.heads_and_target(heads, target, single=True))
     floors = _floors(floor, columns.shape[1])
     found = min_l1(columns, goal)
     if not goal.any():
         return Design(_feasible(np.ones(len(floors)), floors), 0.0, 0.0, np.zeros(len(goal)), Status.EXACT)
     if not floors.any():
-        return _c_design(columns, goal, floors, _feasible(np.abs(found.weights), floors), found.dual, Status.EXACT)
+        shares = _feasible(np.abs(found.weights), floors)
+        return _c_design(columns, goal, floors, shares, found.dual, sizes, Status.EXACT)
     rows, change = _interior.whitened(columns)
     wanted = change @ goal[:, None]
     wanted = wanted / np.linalg.norm(wanted)
     shares = _minimise_trace(rows, wanted, floors)
     point = change.T @ np.linalg.lstsq((rows * shares) @ rows.T, wanted)[0][:, 0]  # singular without a free share
-    return _c_design(columns, goal, floors, shares, point, Status.CONVERGED)
+    return _c_design(columns, goal, floors, shares, point, sizes, Status.CONVERGED)
 
 
 def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
@@ -164,12 +167,13 @@ def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     >>> design.shares.round(6).tolist(), round(design.value, 6)
     ([0.333333, 0.666667], 9.0)
     """
-    rows, change, floors = _problem(heads, floor)
+    rows, change, floors, exponent = _problem(heads, floor)
     size = np.linalg.norm(change)
     shares = _minimise_trace(rows, change / size, floors)
     points, slopes, _ = _interior.information(rows, change, shares)
     value = float((change * points).sum())
-    return _certified(shares, value, 1.0 - value / _largest(slopes, floors), change.T @ points, Status.CONVERGED)
+    gap, dual = 1.0 - value / _largest(slopes, floors), change.T @ points
+    return _certified(shares, _times(value, -2 * exponent), gap, _times(dual, -2 * exponent), Status.CONVERGED)
 
 
 def d_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
@@ -206,12 +210,12 @@ def d_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     >>> design.shares.round(6).tolist(), round(design.value, 6)
     ([0.5, 0.5], -2.772589)
     """
-    rows, change, floors = _problem(heads, floor)
+    rows, change, floors, exponent = _problem(heads, floor)
     local = partial(_det, rows, floors)
     shares = _minimise(local, floors)
     half = _interior.root(rows, shares) @ change
-    value = -2.0 * np.linalg.slogdet(half)[1]
-    return _certified(shares, float(value), local(shares)[0], half.T @ half, Status.CONVERGED)
+    value = float(2.0 * (len(rows) * exponent * np.log(2.0) - np.linalg.slogdet(half)[1]))
+    return _certified(shares, value, local(shares)[0], _times(half.T @ half, -2 * exponent), Status.CONVERGED)
 
 
 def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
@@ -249,13 +253,14 @@ def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     >>> design.shares.round(6).tolist(), round(design.value, 6)
     ([0.2, 0.8], 0.2)
     """
-    rows, change, floors = _problem(heads, floor)
+    rows, change, floors, exponent = _problem(heads, floor)
     cost = change @ change.T
     size = np.linalg.norm(cost, 2)
     shares, dual = _semidefinite(rows, cost / size, floors)
     value = float(1.0 / np.linalg.norm(_interior.root(rows, shares) @ change, 2) ** 2)
     bound = _largest((rows * (dual @ rows)).sum(axis=0), floors) / size
-    return _certified(shares, value, float(bound / value - 1.0), change.T @ dual @ change / size, Status.CONVERGED)
+    gap, dual = float(bound / value - 1.0), change.T @ dual @ change / size
+    return _certified(shares, _times(value, 2 * exponent), gap, dual, Status.CONVERGED)
 
 
 def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
@@ -312,9 +317,10 @@ def _floors(floor: ArrayLike, n_tasks: int) -> Floats:
     return np.asarray(floors / max(total, 1.0))
 
 
-def _problem(heads: ArrayLike, floor: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """Whitened heads, the change of basis that whitens them, floors."""
+def _problem(heads: ArrayLike, floor: ArrayLike) -> tuple[Floats, Floats, Floats, Any]:
+    """Whitened heads, the change of basis that whitens them, floors; the power of two that was divided out of heads."""
     columns = _shapes.matrix("heads", heads, "k, tasks", single=True)
+    columns, _, (exponent, _) = _shapes.near_one(columns, np.zeros(len(columns)))
     floors = _floors(floor, columns.shape[1])
     rows, change = _interior.whitened(columns)
     if len(rows) < len(columns):
@@ -322,7 +328,16 @@ def _problem(heads: ArrayLike, floor: ArrayLike) -> tuple[Floats, Floats, Floats
             f"heads must have rank k = {len(columns)}, got rank {len(rows)} from {columns.shape[1]} tasks: add source "
             "tasks in the missing directions, or express the heads in a basis of their span"
         )
-    return rows, change, floors
+    if floors.sum() >= 1.0 and np.isinf(variance(rows, np.eye(len(rows)), floors)).any():
+        raise ValueError(_NO_SHARE.format("rank k needs"))
+    return rows, change, floors, exponent
+
+
+def _times(value: Any, exponent: Any) -> Any:
+    """The value times a power of two, rounded to 0 or inf where float64 has none."""
+    with np.errstate(over="ignore", under="ignore"):
+        product = np.ldexp(value, exponent)
+    return product if np.ndim(value) else float(product)
 
 
 def _feasible(parts: Floats, floors: Floats) -> Floats:
@@ -381,12 +396,15 @@ def _semidefinite(rows: Floats, cost: Floats, floors: Floats) -> tuple[Floats, F
     return _feasible(parts if parts.any() else np.ones(len(floors)), floors), dual / (dual * cost).sum()
 
 
-def _c_design(heads: Floats, target: Floats, floors: Floats, shares: Floats, point: Floats, status: Status) -> Design:
+def _c_design(
+    heads: Floats, target: Floats, floors: Floats, shares: Floats, point: Floats, sizes: tuple[Any, Any], status: Status
+) -> Design:
     value = float(variance(heads, target, shares))
     if value == np.inf:
-        raise ValueError("floor must leave a share for the tasks that the target needs: lower the floors of the others")
+        raise ValueError(_NO_SHARE.format("the target needs"))
     bound = float(target @ point) ** 2 / _largest((heads.T @ point) ** 2, floors)
-    return _certified(shares, value, 1.0 - bound / value, point, status)
+    exponent = 2 * (sizes[1] - sizes[0])
+    return _certified(shares, _times(value, exponent), 1.0 - bound / value, _times(point, -sizes[0]), status)
 
 
 def _certified(shares: Floats, value: float, gap: float, dual: Floats, status: Status) -> Design:

@@ -67,7 +67,7 @@ class LinearTasks:
         d, k = basis.shape[-2:]
         if k > d:
             raise ValueError(f"representation must have at most as many columns as rows, got shape {basis.shape}")
-        apart = np.abs(transposed(basis) @ basis - np.eye(k)).max()
+        apart = np.abs(transposed(basis) @ basis - np.eye(k)).max(initial=0.0)
         if apart > ORTHONORMAL:
             raise ValueError(
                 f"representation must have orthonormal columns: B'B is {apart:.3g} from the identity; "

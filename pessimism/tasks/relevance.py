@@ -28,7 +28,7 @@ from pessimism._draw import Floats, Ints
 from pessimism._status import ConvergenceError, Status
 from pessimism.tasks import _lasso
 from pessimism.tasks._lasso import length, times
-from pessimism.tasks._shapes import heads_and_target
+from pessimism.tasks._shapes import heads_and_target, near_one
 
 CERTIFICATE = 1e-8
 """Largest relative gap and residual of constrained relevance."""
@@ -260,8 +260,8 @@ def _problem(
     columns, goal = heads_and_target(heads, target)
     parts = columns.shape[:-2], goal.shape[:-1], *(array.shape for array in more)
     batch = _check.broadcast("heads, target and regularization", *parts)
-    sizes = np.frexp(np.abs(columns).max(axis=(-2, -1)))[1], np.frexp(np.abs(goal).max(axis=-1))[1]
-    return np.ldexp(columns, -sizes[0][..., None, None]), np.ldexp(goal, -sizes[1][..., None]), batch, sizes
+    columns, goal, sizes = near_one(columns, goal)
+    return columns, goal, batch, sizes
 
 
 def _singular(heads: Floats, target: Floats) -> tuple[Floats, Floats, Floats]:

@@ -197,9 +197,7 @@ def _as_before(subject: Subject, promise: str, answer: Answer, moved: Problem, e
     weights = subject.ask(moved.heads, moved.target, promise).weights
     found = subject.wrong(moved, weights, expected)
     if found is not None:
-        cause = None if moved.dual is None else subject.cause(likely_cause)
-        wrong = text.format(found[1]) if cause is None else f"{cause}. Where it shows: {text.format(found[1])}"
-        raise subject.error(promise, wrong, answer.problem, answer.weights)
+        raise subject.error(promise, text.format(found[1]), answer.problem, answer.weights)
 
 
 def scaled(subject: Subject, problem: Problem, factor: float) -> Problem:
@@ -246,11 +244,11 @@ def likely_cause(subject: Subject) -> str | None:
     for sentence, candidate in slips(subject, heads, target):
         if np.abs(found - candidate).max() <= close * np.abs(candidate).max():
             return sentence
-    if subject.norm == 2 and np.linalg.norm(heads @ found - target) <= close and np.sum(found != 0) <= len(target):
-        return (
-            "it is a basic solution, with k weights that are not 0, and not the shortest: least squares with more "
-            "tasks than rows needs a driver of minimum norm (lstsq or pinv)"
-        )
+    if subject.norm and np.linalg.norm(heads @ found - target) <= close and np.sum(found != 0) <= len(target):
+        which = "shortest: least squares with more tasks than rows needs a driver of minimum norm (lstsq or pinv)"
+        if subject.norm == 1:
+            which = "best one: which k tasks it takes is found by a linear program (simplex), not by pivots"
+        return f"it is a basic solution, with k weights that are not 0, and not the {which}"
     missed = heads.T @ (target - heads @ found)
     ridge = (missed @ missed) / (found @ missed) if found @ missed != 0 else 0.0
     if ridge > 0 and np.abs(found - missed / ridge).max() <= close * np.abs(found).max():

@@ -38,12 +38,18 @@ def first_error(
     examples: int,
     *,
     steady: bool,
+    probe: Case | None = None,
 ) -> Error | None:
-    """What the first fixed case breaks, or else the first broken promise on the smallest drawn case found."""
-    for what, case in fixed.items():
-        for error in judge(case, names).values():
-            shown = kind(f"{error}\n  This is a fixed example: {what}.")
-            shown.__cause__ = error.__cause__
-            return shown
-    found = first_failures(judge, strategy, names, examples)
+    """What the first fixed case breaks, or else the first broken promise on the smallest drawn case found.
+
+    A promise broken on the probe, if there is one, comes before all others, and is then looked for on smaller cases.
+    """
+    found = {} if probe is None else judge(probe, names)
+    if not found:
+        for what, case in fixed.items():
+            for error in judge(case, names).values():
+                shown = kind(f"{error}\n  This is a fixed example: {what}.")
+                shown.__cause__ = error.__cause__
+                return shown
+        found = first_failures(judge, strategy, names, examples)
     return smallest(judge, strategy, found, examples, steady=steady) if found else None
