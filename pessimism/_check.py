@@ -29,9 +29,27 @@ def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    if array.dtype.kind == "O" and all(isinstance(entry, int) for entry in array.flat):  # of more than 64 bits
+        try:
+            return array.astype(np.float64)
+        except OverflowError:
+            raise ValueError(f"{name} must hold numbers that float64 can hold") from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}")
     return array
+
+
+def instance(name: str, value: object, kind: type) -> None:
+    """Raise a TypeError unless `value` is a `kind`."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
+
+
+def flag(name: str, value: object) -> bool:
+    """True or False: other values have a truth too, but hardly the one that was meant."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def _entry(name: str, index: tuple[int, ...]) -> str:
@@ -134,8 +152,9 @@ def open_unit_interval(name: str, value: float) -> float:
     return scalar(name, value, lambda x: 0.0 < x < 1.0, "in (0, 1)")
 
 
-def positive(name: str, value: float) -> float:
-    return scalar(name, value, lambda x: 0.0 < x < math.inf, "positive and finite")
+def positive(name: str, value: float, high: float = math.inf) -> float:
+    expectation = "positive and finite" if high == math.inf else f"positive and at most {high:g}"
+    return scalar(name, value, lambda x: 0.0 < x < math.inf and x <= high, expectation)
 
 
 def not_nan(name: str, value: float) -> float:

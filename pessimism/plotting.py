@@ -43,6 +43,7 @@ RULES = {
     "vi_lcb": ("VI-LCB, Hoeffding", "blue", "o"),
     "vi_lcb_split": ("VI-LCB, split", "sky", "v"),
     "vi_lcb_bernstein": ("VI-LCB, Bernstein", "purple", "D"),
+    "vi_lcb_no_stake": ("VI-LCB, no stake at 0", "wine", "<"),
     "l1": ("L1", "blue", "o"),
     "l2": ("L2", "vermillion", "s"),
     "l2_not_squared": ("L2 not squared", "orange", "D"),
@@ -178,6 +179,11 @@ def curve(
     note : str
         Added to the label, as in a measured slope.
 
+    Raises
+    ------
+    ValueError
+        If the arrays are not of one shape.
+
     Examples
     --------
     >>> figure, (axes,) = panels(1, 1)
@@ -187,6 +193,9 @@ def curve(
     """
     name, color, marker = RULES.get(rule, (rule, "black", "v"))
     position, value = np.asarray(x, float), np.asarray(y, float)
+    for part, array in (("y", y), ("se", se)):
+        if array is not None and np.shape(array) != position.shape:
+            raise ValueError(f"{part} must have the shape {position.shape} of x, got {np.shape(array)}")
     drawn = np.isfinite(value) & ((value > 0) | (axes.get_yscale() == "linear"))
     kind: dict[str, Any] = {"color": COLORS[color], "marker": marker, "label": (label or name) + note}
     if marker == "s":  # hollow and larger, to be seen around another rule's point

@@ -11,6 +11,7 @@ Rows are the flat dicts of a sweep. For a Monte Carlo column ``loss`` the conven
 """
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -134,6 +135,8 @@ def average_blocks(rows: Iterable[Mapping[str, Any]], y: str = "loss", *, block:
     ------
     KeyError
         If a row lacks one of the columns.
+    ValueError
+        If a group holds a block twice: its standard error would shrink without new data.
 
     Examples
     --------
@@ -149,6 +152,9 @@ def average_blocks(rows: Iterable[Mapping[str, Any]], y: str = "loss", *, block:
         groups.setdefault(rest, []).append(row)
     result = []
     for blocks in groups.values():
+        if repeated := [b for b, times in Counter(row.get(block) for row in blocks).items() if times > 1]:
+            first = {key: value for key, value in blocks[0].items() if key not in merged}
+            raise ValueError(f"rows must hold every {block} once, got {repeated[0]!r} again beside {first!r}")
         count = np.array([b["replicates"] for b in blocks], dtype=np.float64)
         share = count / count.sum()
         first = {key: value for key, value in blocks[0].items() if key not in (*merged, block)}
@@ -309,12 +315,17 @@ def fit_rows(rows: Sequence[Mapping[str, Any]], x: str = "n", y: str = "loss", *
         As from `fit`.
     KeyError
         If a row lacks a column.
+    TypeError, ValueError
+        If an entry is not a number.
 
     Examples
     --------
     >>> fit_rows([{"n": n, "loss": 1 / n} for n in (1000, 10, 100)]).local.round(12).tolist()
     [-1.0, -1.0]
     """
+    for i, row in enumerate(rows):
+        for name in (x, y):
+            _check.scalar(f"rows[{i}][{name!r}]", row[name])
     ordered = sorted(rows, key=lambda row: float(row[x]))
 
     def column(name: str) -> Floats | None:  # numpydoc ignore=GL08
@@ -353,4 +364,6 @@ def _refuse(position: Floats, good: NDArray[np.bool_], reason: str) -> None:
 
 
 def _hashable(value: Any) -> Hashable:
-    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+    if isinstance(value, dict):
+        value = sorted(value.items())
+    return tuple(map(_hashable, value)) if isinstance(value, list | tuple) else value

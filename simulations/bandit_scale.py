@@ -73,7 +73,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     plotting.caption(
         figure,
         "Monte Carlo, bars of two standard errors; worst of two splits and of gaps 1 and z sqrt(C*/N), z = 1/4 ... 4.",
-        "Points with fewer than 100 errors left out; intervals: sampling error of a line, not its fit. A maximum of noisy",
-        "means lies a little too high. Bounds ours.",
+        "Points with fewer than 100 errors left out; intervals: sampling error of a line, not its fit.",
+        "A maximum of noisy means lies a little too high. Bounds ours.",
     )
     return figure

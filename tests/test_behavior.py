@@ -68,6 +68,24 @@ def test_impossible_cstar_is_named(cstar):
         behavior.prescribe(Bandit([[0.6, 0.5]]), cstar=cstar)
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: behavior.prescribe([[0.6, 0.5]], cstar=2), "bandit must be a Bandit, got list"),
+        (lambda: behavior.uniform(None), "bandit must be a Bandit, got NoneType"),
+        (lambda: behavior.from_data([[3, 1]]), "data must be a BanditData, got list"),
+    ],
+)
+def test_other_objects_are_named(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_contexts_that_hardly_come_do_not_overflow():
+    bandit = Bandit(np.full((2, 2), 0.5), contexts=[1e-310, 1 - 1e-310])
+    assert bandit.coverage(behavior.prescribe(bandit, cstar=2, mix=behavior.uniform(bandit))) == 2
+
+
 def test_batches_of_cstar_and_models():
     bandit = Bandit(np.random.default_rng(1).random((3, 1, 2, 3)))
     cstar = np.array([1.0, 2.0, 3.0, 4.0])

@@ -149,6 +149,7 @@ def test_describe_names_what_the_log_cannot_tell():
 
 
 LOG = BanditData([[2, 3]], [[1.0, 3.0]], [[1.0, 3.0]])
+LOGS = BanditData([[[2, 3]]] * 2, [[[1.0, 3.0]]] * 2)
 BAD = [
     (
         lambda: BanditData([[-1, 2]], [[0, 0]]),
@@ -172,6 +173,7 @@ BAD = [
     (lambda: BanditData([[1, 2]], [[0, 0]], reward_range=3), ValueError, "reward_range must be a pair"),
     (lambda: BanditData([[1, 4]], [[1, 2]], [[1, 0.9]]), ValueError, r"squares\[0, 1\] must be what rewards"),
     (lambda: BanditData([[1, 4]], [[1, 2]], [[1, 2.1]]), ValueError, r"squares\[0, 1\] must be what rewards"),
+    (lambda: BanditData([[1, 4]], [[0.5, 2]], [[0.3, 1]]), ValueError, r"squares\[0, 0\] must be what rewards"),
     (lambda: BanditData([[1, 4]], [[1, 2]], [[1]]), ValueError, "squares must have the shape"),
     (lambda: BanditData.from_log([0, 2], [0, 1], [0, 1], n_contexts=2), ValueError, r"contexts\[1\] must be"),
     (lambda: BanditData.from_log(None, [0, -1], [0, 1]), ValueError, r"arms\[1\] must be a whole number"),
@@ -187,6 +189,12 @@ BAD = [
     ),
     (lambda: LOG.merge(BanditData([[1]], [[0]])), ValueError, r"others\[0\] must have \(contexts, arms\)"),
     (lambda: LOG.merge(BanditData([[1, 1]], [[0, 0]], reward_range=(0, 2))), ValueError, "reward_range"),
+    (lambda: LOG.merge(3), TypeError, r"others\[0\] must be a BanditData, got int"),
+    (
+        lambda: LOGS.merge(LOGS[:1], LOGS[[0, 1, 1]]),
+        ValueError,
+        r"the logs must have shapes that broadcast, got \(2,\)",
+    ),
     (lambda: LOG.mix(LOG, shares=(0.5,)), ValueError, "shares must sum to 1"),
     (lambda: LOG.mix(LOG, shares=(1.0,)), ValueError, "shares must hold one number for each of 2 logs"),
     (lambda: LOG.mix(LOG, shares=(0.4, 0.6), n=10), ValueError, r"shares\[1\] = 0.6 asks log 1 for 6 rounds, it has 5"),
@@ -204,12 +212,19 @@ BAD = [
         "subsample draws from fewer than 1e9 rounds",
     ),
     (lambda: LOG.value([0], delta=0.0), ValueError, r"delta must be in \(0, 1\)"),
+    (lambda: LOGS.value([[0]] * 3), ValueError, "data, contexts and policy must have shapes that broadcast"),
+    (lambda: LOGS.value([0], contexts=[[1.0]] * 3), ValueError, "data, contexts and policy must have shapes"),
     (lambda: LOG.value([0], contexts=[0.5, 0.5]), ValueError, "contexts must have 1 entries"),
     (lambda: BanditData([[0, 0]], [[0, 0]]).value([0]), ValueError, "data.n must be at least 1 unless contexts"),
     (
         lambda: BanditData([[2, 3]], [[1, 3]], reward_range=(0, math.inf)).value([0]),
         ValueError,
         "sigma must be given",
+    ),
+    (
+        lambda: BanditData([[0, 0]], [[0, 0]]).describe([7]),
+        ValueError,
+        r"policy\[0\] must be a whole number in \[0, 1\]",
     ),
     (lambda: LOG.describe([[0.5, 0.5]]), ValueError, "policy must be one arm per context"),
 ]

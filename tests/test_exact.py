@@ -239,6 +239,7 @@ def test_more_than_two_arms_name_the_monte_carlo_route():
             {"level": 0.0, "n": 10**9},
             "n must be at most 1e.08 for exact enumeration here, got 1000000000; by Monte Carlo",
         ),
+        ({"level": [0.0, 1.0], "n": [3, 4, 5]}, "bandit, behavior, n and level must have shapes that broadcast"),
         ({"level": 0.0, "law": [[0.5, 0.6]]}, "behavior must sum to 1"),
         ({"level": 0.0, "law": [[0.5, 0.5], [0.0, 0.0]]}, "behavior must end in shape"),
     ],
@@ -248,6 +249,21 @@ def test_bad_input_is_named(kwargs, message):
     n, law = arguments.pop("n"), arguments.pop("law")
     with pytest.raises(ValueError, match=message):
         exact.suboptimality(Bandit([[0.6, 0.5]]), law, n, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("family", "n", "level", "error", "message"),
+    [
+        (3, 5, 0.0, TypeError, r"family must be a function gap -> \(bandit, behavior\), got 3"),
+        (lambda gap: (gap, [[1.0]]), 5, 0.0, TypeError, "bandit must be a Bandit, got float"),
+        (partial(instances.symmetric, 2), [3, 4], 0.0, ValueError, r"n must be one number, got shape \(2,\)"),
+        (partial(instances.symmetric, 2), 3, lambda n: [0.0, n], ValueError, "level must be one number"),
+        (lambda gap: (Bandit(np.full((3, 1, 2), gap)), [[0.5, 0.5]]), 3, 0.0, ValueError, r"a batch of shape \(3,\)"),
+    ],
+)
+def test_bad_input_to_a_worst_case_is_named(family, n, level, error, message):
+    with pytest.raises(error, match=message):
+        exact.worst_case(family, n, level=level)
 
 
 def test_gaussian_rewards_need_a_sigma_unless_widths_play_no_role():

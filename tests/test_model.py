@@ -57,6 +57,7 @@ def test_coverage_at_its_corners():
     bandit = Bandit([[0.6, 0.5], [0.3, 0.9]], contexts=[1.0, 0.0])
     assert bandit.coverage([[1.0, 0.0], [0.0, 0.0]]) == 1.0  # 0/0 = 0 in the context that never comes
     assert bandit.coverage([[0.0, 1.0], [0.0, 0.0]]) == math.inf
+    assert Bandit([[0.6, 0.5]]).coverage([[1e-310, 1 - 1e-310]]) == math.inf  # 1e310: more than float64 can hold
     tied = Bandit([[0.5, 0.5]])
     assert tied.coverage([[0.25, 0.75]]) == 4.0  # the lowest index is the policy unless one is passed
     assert tied.coverage([[0.25, 0.75]], [1]) == pytest.approx(4 / 3)
@@ -165,6 +166,12 @@ def test_layouts_do_not_multiply_compiled_versions():
     assert len(draw_rounds.signatures) == 1
 
 
+def test_the_largest_rewards_still_have_squares():
+    huge = Bandit([[1e60, -1e60]], rewards="gaussian", scale=1e60).sample([[0.5, 0.5]], n=2**52, rng=RNG)
+    assert huge.merge(huge).n == 2**53  # through the checks of data from outside
+
+
+PAIR, MODELS = Bandit([[0.5, 0.5]]), Bandit(np.full((3, 2, 2), 0.5))
 BAD = [
     (lambda: Bandit([0.5, 0.5]), ValueError, r"means must have shape \(..., contexts, arms\), got \(2,\)"),
     (lambda: Bandit([[0.5, math.nan]]), ValueError, r"means\[0, 1\] must be finite, got nan"),
@@ -185,12 +192,25 @@ BAD = [
     (lambda: Bandit([[0.5, 0.5]], rewards=[["bernoulli", "x"]]), ValueError, r"rewards\[0, 1\] must be one of"),
     (lambda: Bandit([[0.5, 0.5]], rewards=3), TypeError, "rewards must be one of"),
     (lambda: Bandit([[0.5, 0.5]], rewards=[["bernoulli"] * 3]), ValueError, "rewards"),
-    (lambda: Bandit([[0.5, 0.5]], scale=0.0), ValueError, "scale must be positive, got 0.0"),
+    (lambda: Bandit([[0.5, 0.5]], scale=0.0), ValueError, r"scale must be in \[1e-60, 1e\+60\], got 0.0"),
+    (lambda: Bandit([[0.5, 0.5]], rewards="gaussian", scale=1e-200), ValueError, "scale must be in"),
+    (lambda: Bandit([[1e150, 0.5]], rewards="gaussian"), ValueError, r"means\[0, 0\] must be in \[-1e\+60, 1e\+60\]"),
+    (lambda: Bandit([[10**400, 0]], rewards="gaussian"), ValueError, "means must hold numbers that float64 can hold"),
     (lambda: Bandit([[0.5, 0.5]], scale=[1.0, 2.0, 3.0]), ValueError, "means and scale must have shapes"),
     (lambda: Bandit([[0.5, 0.5]]).value([2]), ValueError, r"policy\[0\] must be a whole number in \[0, 1\], got 2"),
     (lambda: Bandit([[0.5, 0.5]]).value([0, 1]), ValueError, "policy must hold one arm for each of 1 contexts"),
     (lambda: Bandit([[0.5, 0.5]]).value([[0.7, 0.7]]), ValueError, r"policy\[0\] must sum to 1"),
     (lambda: Bandit([[0.5, 0.5]]).value([0.5, 0.5]), ValueError, "policy must have shape"),
+    (lambda: PAIR.value([0.0]), ValueError, r"policy must have shape .*, got float64 of shape \(1,\)"),
+    (lambda: PAIR.value([True]), ValueError, r"policy must have shape .*, got bool of shape \(1,\)"),
+    (lambda: PAIR.value([[0], [0, 0]]), ValueError, "policy must be a rectangular array"),
+    (lambda: MODELS.value(np.full((2, 2, 2), 0.5)), ValueError, "policy and model must have shapes that broadcast"),
+    (lambda: MODELS.value([[0, 0]] * 2), ValueError, "policy and model must have shapes that broadcast"),
+    (
+        lambda: Bandit(np.full((2, 2), 0.5), contexts=[[0.5, 0.5]] * 3).occupancy([[0, 1]] * 2),
+        ValueError,
+        "policy and contexts must have shapes that broadcast",
+    ),
     (
         lambda: Bandit([[0.5, 0.5]]).sample([[0.5, 0.5]], n=-1),
         ValueError,
@@ -198,6 +218,11 @@ BAD = [
     ),
     (lambda: Bandit([[0.5, 0.5]]).sample([[0.5, 0.5]], n=2.5), ValueError, "n must be a whole number"),
     (lambda: Bandit([[0.5, 0.5]]).sample([[0.5, 0.5]], n=2**54), ValueError, "n must be a whole number"),
+    (
+        lambda: PAIR.sample([[0.5, 0.5]], n=10**30),
+        ValueError,
+        r"n must be a whole number in \[0, 2\*\*53\], got 1e\+30",
+    ),
     (lambda: Bandit([[0.5, 0.5]]).sample([[0.5, 0.5]], n=math.nan), ValueError, "n must be a whole number"),
     (lambda: Bandit([[0.5, 0.5]]).sample([[0.5, 0.5]], n=5, size=-1), ValueError, "size must be"),
     (lambda: Bandit([[0.5, 0.5]]).sample([[0.5, 0.5 + 1e-9]], n=5), ValueError, "behavior must sum to 1"),

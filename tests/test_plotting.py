@@ -30,6 +30,14 @@ def test_zeros_stay_on_linear_axes():
     assert axes.get_lines()[0].get_label() == "somebody's own rule"
 
 
+def test_columns_of_different_lengths_are_named():
+    _, (axes,) = plotting.panels(1, 1)
+    with pytest.raises(ValueError, match=r"se must have the shape \(2,\) of x, got \(1,\)"):
+        plotting.curve(axes, [1, 2], [1, 2], rule="lcb", se=[0.1])
+    with pytest.raises(ValueError, match=r"y must have the shape \(1,\) of x, got \(2,\)"):
+        plotting.curve(axes, [1], [1, 2], rule="lcb")
+
+
 def test_theorems_are_dashed():
     _, (axes,) = plotting.panels(1, 1)
     plotting.theorem(axes, [1, 10], [np.nan, 1.0], label="bound", color="blue")
@@ -65,7 +73,7 @@ def test_style_is_left_as_it_was():
 def test_every_rule_of_a_wing_has_its_own_colour_and_marker():
     """And a rule that means the same in another wing looks the same there."""
     bandits = ("lcb", "greedy", "most_played", "bernstein_lcb")
-    mdps = ("vi_lcb", "plug_in", "behavior_cloning", "vi_lcb_bernstein", "vi_lcb_split")
+    mdps = ("vi_lcb", "plug_in", "behavior_cloning", "vi_lcb_bernstein", "vi_lcb_split", "vi_lcb_no_stake")
     looks = {rule: look[1:] for rule, look in plotting.RULES.items()}
     tasks = ("l1", "l2", "l2_not_squared", "optimal_design", "uniform", "target_only")
     bilevel = ("bo-rep", "slip", "soba", "ma-soba", "amigo", "stocbio", "accbo", "clipped-ma-soba", "saba")

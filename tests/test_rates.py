@@ -100,6 +100,13 @@ def test_rows_of_different_cells_are_not_averaged():
     assert [row["n"] for row in rates.average_blocks(rows)] == [1, 2]
 
 
+def test_a_block_given_twice_is_refused():
+    rows = [{"n": 1, "block": b, "law": {"p": [0.1]}, **rates.summarize("loss", [0.0, 1.0])} for b in (0, 1, 1)]
+    assert rates.average_blocks(rows[:2])[0]["replicates"] == 4
+    with pytest.raises(ValueError, match=r"rows must hold every block once, got 1 again beside \{'n': 1, "):
+        rates.average_blocks(rows)
+
+
 def test_fit_rows_uses_the_errors_that_rows_carry():
     rows = [{"n": n, "loss": n**-0.5, "loss_se": 0.01 * n**-0.5, "loss_events": 1000} for n in (10, 1000, 100)]
     fit = rates.fit_rows(rows)
@@ -112,6 +119,8 @@ def test_fit_rows_uses_the_errors_that_rows_carry():
         rates.fit_rows(rows)
     with pytest.raises(rates.SlopeError, match="at least 3 points, got 0"):
         rates.fit_rows([])
+    with pytest.raises(TypeError, match=r"rows\[0\]\['loss'\] must hold numbers"):
+        rates.fit_rows([{"n": 1, "loss": None}])
 
 
 def test_group_keeps_order():

@@ -174,6 +174,17 @@ def test_bernstein_prefers_the_steady_arm():
     assert bernstein_lcb(lonely).tolist() == [0]
 
 
+def test_bernstein_sees_the_variance_of_rewards_away_from_0_or_refuses():
+    """The steady arm wins, not the coin; far away rounding would hide which is which."""
+    arms, rewards = np.repeat([0, 1], 500), np.r_[np.tile([0.0, 1.0], 250), np.full(500, 0.45)]
+    near, below, far = (
+        BanditData.from_log(None, arms, rewards + away, reward_range=(away, away + 1)) for away in (1000.0, -1000, 1e7)
+    )
+    assert bernstein_lcb(near).tolist() == bernstein_lcb(below).tolist() == [1]
+    with pytest.raises(ValueError, match=r"variance of 500 rewards in \[10000000, .* subtract 10000000 from every"):
+        bernstein_lcb(far)
+
+
 RULES = (lcb, greedy, most_played, bernstein_lcb)
 
 
@@ -245,6 +256,11 @@ def test_default_delta_is_valid_for_every_n(n):
     assert hoeffding_level(n, 3, 4) == pytest.approx(0.5 * math.log(24 * max(n, 1)))
 
 
+def test_the_smallest_delta_is_a_finite_level():
+    assert hoeffding_level(1, 1, 2, delta=1e-320) == pytest.approx(0.5 * (math.log(4) + 320 * math.log(10)), rel=1e-5)
+    assert bernstein_lcb(BanditData([[9, 1]], [[6.0, 1.0]], [[6.0, 1.0]]), delta=1e-320).tolist() == [0]
+
+
 DATA = BanditData([[3, 1]], [[2.0, 1.0]])
 UNBOUNDED = BanditData([[3, 1]], [[2.0, 1.0]], [[2.0, 1.0]], (0.0, INF))
 BAD = [
@@ -255,6 +271,11 @@ BAD = [
     (lambda: lcb(DATA, delta="x"), TypeError, "delta must hold numbers"),
     (lambda: lcb(DATA, delta=[0.1, 0.2]), ValueError, "delta must be one number"),
     (lambda: lcb(DATA, constant=0.0), ValueError, "constant must be positive"),
+    (lambda: lcb(DATA, constant=1e308), ValueError, r"constant must be positive and at most 1e\+150, got 1e\+308"),
+    (lambda: lcb(DATA, sigma=1e308), ValueError, "sigma must be positive and at most"),
+    (lambda: lcb([[1, 2]]), TypeError, "data must be a BanditData, got list"),
+    (lambda: greedy(None), TypeError, "data must be a BanditData, got NoneType"),
+    (lambda: bernstein_lcb(Bandit([[0.5, 0.5]])), TypeError, "data must be a BanditData, got Bandit"),
     (lambda: lcb(DATA, sigma=-1.0), ValueError, "sigma must be positive"),
     (lambda: lcb(DATA, unseen=math.nan), ValueError, "unseen must be a number, not NaN"),
     (lambda: lcb(DATA, paper_constants=True, constant=1.0), ValueError, "paper_constants sets constant"),

@@ -234,7 +234,7 @@ def test_bad_input_is_named(call, message):
 
 
 def test_only_data_are_merged():
-    with pytest.raises(TypeError, match=r"others\[1\] must be a TaskData, got <class 'int'>"):
+    with pytest.raises(TypeError, match=r"others\[1\] must be a TaskData, got int"):
         DATA.merge(DATA, 3)
 
 

@@ -57,11 +57,11 @@ def value(
     chosen = check_policy(policy, data.n_contexts, data.n_arms)
     if chosen.dtype.kind == "i":
         chosen = (chosen[..., None] == np.arange(data.n_arms)).astype(np.float64)
+    _check.broadcast("data, contexts and policy", data.shape, rho.shape[:-1], chosen.shape[:-2])
     weight = rho[..., None] * chosen
     seen = data.counts > 0
-    _check.broadcast("data and policy", data.counts.shape, weight.shape)
     low, high = data.reward_range
-    spread = _check.positive("sigma", sigma) * 2.0 if sigma is not None else high - low
+    spread = _check.positive("sigma", sigma, _check.MAX_SIZE) * 2.0 if sigma is not None else high - low
     if not math.isfinite(spread):
         raise ValueError(f"sigma must be given: the reward_range {data.reward_range} of data is infinite")
     variance = np.where(seen, weight**2 / np.maximum(data.counts, 1), 0.0).sum(axis=(-2, -1))
@@ -88,16 +88,16 @@ def describe(data: "BanditData", policy: ArrayLike | None) -> str:
             f"describe reports on one data set, got a batch of shape {data.shape}: pick one, as in data[0]"
         )
     n, s, a = int(data.n), data.n_contexts, data.n_arms
+    arms = None if policy is None else check_policy(policy, s, a)
+    if arms is not None and (arms.dtype.kind == "f" or arms.ndim != 1):
+        raise ValueError("policy must be one arm per context, an integer array of shape (contexts,)")
     lines = [f"{n:,} rounds, {_many(s, 'context')}, {_many(a, 'arm')}, rewards in {_range(data)}"]
     if n == 0:
         return "\n".join([*lines, "The log is empty: it says nothing about any policy."])
     lines += _arm_table(data) if a <= LONGEST_TABLE else _arm_extremes(data)
     lines += ["Coverage (C* estimated from the log, contexts as logged):"]
     rho = _context_law(data, None)
-    if policy is not None:
-        arms = check_policy(policy, s, a)
-        if arms.dtype.kind == "f" or arms.ndim != 1:
-            raise ValueError("policy must be one arm per context, an integer array of shape (contexts,)")
+    if arms is not None:
         lines.append(f"  the given policy: {_cstar(data, arms, rho)}")
     lines.append(f"  the most played arms: {_cstar(data, data.counts.argmax(axis=-1), rho)}")
     pulled = np.where(data.counts > 0, data.counts, np.iinfo(np.int64).max)
@@ -109,6 +109,11 @@ def _context_law(data: "BanditData", contexts: ArrayLike | None) -> "Floats":
     if contexts is None:
         _check.require("data.n", data.n, data.n > 0, "at least 1 unless contexts are given")
         return np.asarray(data.counts.sum(axis=-1) / data.n[..., None])
+    return check_contexts(data, contexts)
+
+
+def check_contexts(data: "BanditData", contexts: ArrayLike) -> "Floats":
+    """Clean law over the contexts of `data`."""
     rho = _check.law("contexts", contexts, axes=1)
     if rho.shape[-1] != data.n_contexts:
         raise ValueError(f"contexts must have {data.n_contexts} entries to go with data, got {rho.shape[-1]}")

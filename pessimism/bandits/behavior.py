@@ -62,9 +62,9 @@ def prescribe(bandit: Bandit, *, cstar: ArrayLike, mix: ArrayLike | None = None)
         kappa = np.full(nu.shape[:-2], 1.0 if bandit.n_arms == 1 else 0.0)
     else:
         nu = bandit.check_behavior(mix)
-        ratio = np.divide(
-            nu, expert_law, out=np.full(np.broadcast_shapes(nu.shape, expert_law.shape), np.inf), where=expert_law > 0
-        )
+        ratio = np.full(np.broadcast_shapes(nu.shape, expert_law.shape), np.inf)
+        with np.errstate(over="ignore"):  # more than float64 can hold is inf
+            np.divide(nu, expert_law, out=ratio, where=expert_law > 0)
         kappa = ratio.min(axis=(-2, -1))
     batch = _check.broadcast("cstar and mix", target.shape, kappa.shape)
     feasible = target * kappa <= 1.0 + RELATIVE
@@ -115,6 +115,7 @@ def expert(bandit: Bandit, policy: ArrayLike | None = None) -> Floats:
     >>> expert(Bandit([[0.5, 0.6]])).tolist()
     [[0.0, 1.0]]
     """
+    _check.instance("bandit", bandit, Bandit)
     return bandit.occupancy(bandit.best_policy if policy is None else policy)
 
 
@@ -137,6 +138,7 @@ def uniform(bandit: Bandit) -> Floats:
     >>> float(bandit.coverage(uniform(bandit)))
     3.0
     """
+    _check.instance("bandit", bandit, Bandit)
     cells = bandit.n_contexts * bandit.n_arms
     return np.full((*bandit.shape, bandit.n_contexts, bandit.n_arms), 1.0 / cells)
 
@@ -164,6 +166,7 @@ def from_data(data: BanditData) -> Floats:
     >>> from_data(BanditData([[3, 1]], [[0.0, 0.0]])).tolist()
     [[0.75, 0.25]]
     """
+    _check.instance("data", data, BanditData)
     _check.require("data.n", data.n, data.n > 0, "at least 1: an empty log has no empirical law")
     return np.asarray(data.counts / data.n[..., None, None])
 

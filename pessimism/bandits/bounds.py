@@ -7,7 +7,8 @@ restatement of it), *derived* (by us; the proof is short and the test suite comp
 Where a statement says nothing (its assumption on N fails), the function returns NaN, which a plot leaves blank.
 Losses are expected suboptimality for rewards in [0, 1], data are N i.i.d. rounds, delta = 1/N, `log` is natural.
 A curve over a one-parameter family is a lower bound of the minimax risk, not the minimax risk.
-The paper is Rashidinejad, Zhu, Ma, Jiao, Russell (2021), arXiv:2103.12021.
+The paper is Rashidinejad, Zhu, Ma, Jiao, Russell (2021), arXiv:2103.12021, of which texts of March 2021 and July 2023
+exist: we follow its abstract and later works that restate it, not the text of one version.
 """
 
 import math
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism.bandits._estimate import check_contexts
 from pessimism.bandits.data import BanditData, Floats, Ints
 from pessimism.bandits.model import check_policy
 from pessimism.bandits.rules import hoeffding_level
@@ -34,8 +36,8 @@ def lcb_upper(n: ArrayLike, cstar: ArrayLike, arms: int) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     cstar : (...) array_like of float
         :math:`C^*`, at least 1.
     arms : int
@@ -61,7 +63,7 @@ def lcb_upper(n: ArrayLike, cstar: ArrayLike, arms: int) -> Floats:
     >>> float(lcb_upper(10_000, 4.0, 2).round(4))
     0.1304
     """
-    rounds, c = _rounds(n), _cstar(cstar)
+    rounds, c = _rounds_and_cstar(n, cstar)
     a = _check.whole("arms", arms, low=1)
     bound = 2.0 * np.sqrt(c * np.log(2.0 * a * rounds) / rounds) + 2.0 / rounds
     return _where(rounds >= 8.0 * c * np.log(rounds), bound)
@@ -72,8 +74,8 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     cstar : (...) array_like of float
         :math:`C^*`, at least 1.
 
@@ -96,7 +98,7 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike) -> Floats:
     >>> float(minimax_lower(10_000, 4.0).round(6))
     0.00072
     """
-    rounds, c = _rounds(n), _cstar(cstar)
+    rounds, c = _rounds_and_cstar(n, cstar)
     return _where((rounds >= c) & (c >= 2.0), TWO_POINT * np.sqrt(c / rounds))
 
 
@@ -141,8 +143,8 @@ def imitation_upper(n: ArrayLike, cstar: ArrayLike) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     cstar : (...) array_like of float
         :math:`C^*`, at least 1.
 
@@ -165,8 +167,9 @@ def imitation_upper(n: ArrayLike, cstar: ArrayLike) -> Floats:
     >>> float(imitation_upper(100, 1.5).round(6))
     0.002769
     """
+    rounds, c = _rounds_and_cstar(n, cstar)
     with np.errstate(under="ignore"):
-        return np.asarray(np.exp(-_rounds(n) * imitation_exponent(cstar)))
+        return np.asarray(np.exp(-rounds * imitation_exponent(c)))
 
 
 def imitation_lower(n: ArrayLike, cstar: ArrayLike, gap: ArrayLike) -> Floats:
@@ -174,8 +177,8 @@ def imitation_lower(n: ArrayLike, cstar: ArrayLike, gap: ArrayLike) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     cstar : (...) array_like of float
         :math:`C^*`.
     gap : (...) array_like of float
@@ -202,6 +205,7 @@ def imitation_lower(n: ArrayLike, cstar: ArrayLike, gap: ArrayLike) -> Floats:
     0.00206
     """
     rounds, c, g = _rounds(n), _cstar(cstar), _check.real_array("gap", gap)
+    _check.broadcast("n, cstar and gap", rounds.shape, c.shape, g.shape)
     inside = (c > 1.0) & (c < 2.0) & (g > 0.0) & (g <= 0.25)
     safe = np.where(c > 1.0, c, 1.5)
     exponent = (2.0 / safe - 1.0) * np.log(1.0 / (safe - 1.0)) + 8.8 * g**2
@@ -213,8 +217,8 @@ def imitation_lower_recalled(n: ArrayLike, cstar: ArrayLike) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     cstar : (...) array_like of float
         :math:`C^*`.
 
@@ -238,7 +242,7 @@ def imitation_lower_recalled(n: ArrayLike, cstar: ArrayLike) -> Floats:
     >>> bool(imitation_lower_recalled(50, 1.5) < imitation_upper(50, 1.5))
     True
     """
-    rounds, c = _rounds(n), _cstar(cstar)
+    rounds, c = _rounds_and_cstar(n, cstar)
     inside = (c > 1.0) & (c < 2.0)
     safe = np.where(inside, c, 1.5)
     return _where(inside, np.exp(-(2.0 - safe) * np.log(2.0 / (safe - 1.0)) * rounds))
@@ -273,9 +277,10 @@ def two_point_exponent(cstar: ArrayLike, gap: ArrayLike) -> Floats:
     >>> float(two_point_exponent(1.5, 0.0) - imitation_exponent(1.5))
     0.0
     """
-    g = _check.real_array("gap", gap, low=0.0, high=0.5)
+    c, g = _cstar(cstar), _check.real_array("gap", gap, low=0.0, high=0.5)
+    _check.broadcast("cstar and gap", c.shape, g.shape)
     with np.errstate(divide="ignore"):
-        return np.asarray(imitation_exponent(cstar) - 0.5 * np.log1p(-4.0 * g**2))
+        return np.asarray(imitation_exponent(c) - 0.5 * np.log1p(-4.0 * g**2))
 
 
 def greedy_failure_loss(q: ArrayLike) -> Floats:
@@ -314,8 +319,8 @@ def lcb_normal_prediction(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> F
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     cstar : (...) array_like of float
         :math:`C^*`, greater than 1.
     level : (...) array_like of float
@@ -351,8 +356,8 @@ def lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     cstar : (...) array_like of float
         :math:`C^*`, greater than 1.
     level : (...) array_like of float
@@ -421,8 +426,8 @@ def crossing(n: ArrayLike) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
 
     Returns
     -------
@@ -432,7 +437,7 @@ def crossing(n: ArrayLike) -> Floats:
     Raises
     ------
     ValueError, TypeError
-        If `n` is not a positive whole number.
+        If `n` is not a number of at least 1.
 
     Notes
     -----
@@ -453,8 +458,8 @@ def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     cstar : (...) array_like of float
         :math:`C^*`, at least 1.
     contexts : int
@@ -480,7 +485,7 @@ def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     >>> float(contextual_rate(10_000, 1.0, 10).round(6))
     0.001
     """
-    rounds, c, s = _rounds(n), _cstar(cstar), _contexts(contexts)
+    (rounds, c), s = _rounds_and_cstar(n, cstar), _contexts(contexts)
     return np.asarray(np.minimum(1.0, np.sqrt(s * (c - 1.0) / rounds) + s / rounds))
 
 
@@ -489,8 +494,8 @@ def contextual_upper(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int) -
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     cstar : (...) array_like of float
         :math:`C^*`, at least 1.
     contexts, arms : int
@@ -517,7 +522,7 @@ def contextual_upper(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int) -
     >>> float(contextual_upper(10**6, 1.5, 10, 2).round(4))
     0.0325
     """
-    rounds, c, s = _rounds(n), _cstar(cstar), _contexts(contexts, low=1)
+    (rounds, c), s = _rounds_and_cstar(n, cstar), _contexts(contexts, low=1)
     a = _check.whole("arms", arms, low=1)
     wide = 2.0 * np.sqrt(s * c * np.log(2.0 * s * a * rounds) / rounds)
     return np.asarray(np.minimum(1.0, wide + 8.0 * s * c / (math.e * rounds) + 1.0 / rounds))
@@ -528,8 +533,8 @@ def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     cstar : (...) array_like of float
         :math:`C^*`, at least 1.
     contexts, arms : int
@@ -557,7 +562,7 @@ def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 
     >>> float(contextual_lower(10_000, 1.5, 11).round(6))
     0.001399
     """
-    rounds, c, s = _rounds(n), _cstar(cstar), _contexts(contexts)
+    (rounds, c), s = _rounds_and_cstar(n, cstar), _contexts(contexts)
     a = _check.whole("arms", arms, low=2)
     with np.errstate(divide="ignore"):
         ambiguous = (c <= 2.0) & (rounds >= c * (s - 1) / (c - 1.0))
@@ -574,8 +579,8 @@ def missing_mass_upper(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     cstar : (...) array_like of float
         :math:`C^*`, at least 1.
     contexts : int
@@ -600,7 +605,8 @@ def missing_mass_upper(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     >>> float(missing_mass_upper(1000, 1.0, 10).round(5))
     0.00368
     """
-    return np.asarray(_contexts(contexts, low=1) * _cstar(cstar) / (math.e * _rounds(n)))
+    rounds, c = _rounds_and_cstar(n, cstar)
+    return np.asarray(_contexts(contexts, low=1) * c / (math.e * rounds))
 
 
 def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
@@ -608,8 +614,8 @@ def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Flo
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     cstar : (...) array_like of float
         :math:`C^*`, at least 1.
     contexts : int
@@ -634,7 +640,8 @@ def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Flo
     >>> float(missing_mass_published(1000, 1.0, 9))
     0.004
     """
-    return np.asarray(4.0 * _contexts(contexts, low=1) * _cstar(cstar) / (9.0 * _rounds(n)))
+    rounds, c = _rounds_and_cstar(n, cstar)
+    return np.asarray(4.0 * _contexts(contexts, low=1) * c / (9.0 * rounds))
 
 
 def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike = 1.0) -> Floats:
@@ -642,8 +649,8 @@ def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     contexts, arms : int
         S and A, at least 2.
     gap : (...) array_like of float
@@ -671,6 +678,7 @@ def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike
     """
     rounds, s = _rounds(n), _contexts(contexts)
     a, g = _check.whole("arms", arms, low=2), _check.real_array("gap", gap, low=0.0)
+    _check.broadcast("n and gap", rounds.shape, g.shape)
     unmet = np.exp(-rounds * np.log1p(1.0 / rounds))  # (N/(N+1))^N, which keeps its digits at large N
     return np.asarray((s - 1) / (rounds + 1.0) * unmet * (1.0 - 1.0 / a) * g)
 
@@ -680,8 +688,8 @@ def imitation_equal_marginals(n: ArrayLike, cstar: float, contexts: ArrayLike) -
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Rounds.
+    n : (...) array_like of float
+        Rounds, at least 1; fractions make smooth curves.
     cstar : float
         :math:`C^*`, at least 1.
     contexts : (S,) array_like of float
@@ -709,6 +717,7 @@ def imitation_equal_marginals(n: ArrayLike, cstar: float, contexts: ArrayLike) -
     True
     """
     rounds, rho = _rounds(n), _check.law("contexts", contexts, axes=1)
+    _check.broadcast("n and contexts", rounds.shape, rho.shape[:-1])
     kappa = -np.expm1(-imitation_exponent(_check.scalar("cstar", cstar, lambda c: c >= 1.0, "at least 1")))
     with np.errstate(divide="ignore"):
         unmet = np.exp(rounds[..., None] * np.log1p(-rho * kappa))
@@ -745,8 +754,9 @@ def imitation_floor(cstar: ArrayLike, gap: ArrayLike = 1.0) -> Floats:
     >>> float(imitation_floor(1.5))
     0.25
     """
-    c = _cstar(cstar)
-    return _where(c <= 2.0, 0.5 * (c - 1.0) * _check.real_array("gap", gap, low=0.0))
+    c, g = _cstar(cstar), _check.real_array("gap", gap, low=0.0)
+    _check.broadcast("cstar and gap", c.shape, g.shape)
+    return _where(c <= 2.0, 0.5 * (c - 1.0) * g)
 
 
 def transition_exponent(alpha: ArrayLike) -> Floats:
@@ -814,11 +824,16 @@ def lcb_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, de
     >>> float(lcb_width_bound(data, [0], [1.0], 0.05).round(3))
     0.132
     """
+    _check.instance("data", data, BanditData)
     chosen = check_policy(policy, data.n_contexts, data.n_arms)
     if chosen.dtype.kind == "f":
         raise TypeError("policy must hold one arm per context as integers: the bound is for deterministic policies")
-    pulls = np.take_along_axis(*_together(data.counts, chosen[..., None]), axis=-1)[..., 0]
-    return np.asarray(2.0 * (_check.law("contexts", contexts, axes=1) * _capped_width(data, pulls, delta)).sum(axis=-1))
+    rho = check_contexts(data, contexts)
+    batch = _check.broadcast("data, policy and contexts", data.shape, chosen.shape[:-1], rho.shape[:-1])
+    counts = np.broadcast_to(data.counts, batch + data.counts.shape[-2:])
+    arms: NDArray[Any] = np.broadcast_to(chosen[..., None], (*batch, data.n_contexts, 1))
+    pulls = np.take_along_axis(counts, arms, axis=-1)[..., 0]
+    return np.asarray(2.0 * (rho * _capped_width(data, pulls, delta)).sum(axis=-1))
 
 
 def greedy_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, delta: float) -> Floats:
@@ -867,11 +882,6 @@ def _capped_width(data: BanditData, pulls: Ints, delta: float) -> Floats:
     return np.asarray(np.where(pulls > 0, np.minimum(1.0, np.sqrt(level / np.maximum(pulls, 1))), 1.0))
 
 
-def _together(counts: Ints, arms: NDArray[Any]) -> tuple[Ints, NDArray[Any]]:
-    batch = _check.broadcast("data and policy", counts.shape[:-2], arms.shape[:-2])
-    return np.broadcast_to(counts, batch + counts.shape[-2:]), np.broadcast_to(arms, batch + arms.shape[-2:])
-
-
 def _normal_sup(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> tuple[Floats, Floats]:
     """sup over z = g/sigma of z Phibar(z + c), c = Delta_b/sigma, by bisection on the slope of its logarithm."""
     from scipy.special import log_ndtr
@@ -879,6 +889,7 @@ def _normal_sup(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> tuple[Float
     rounds, c = _rounds(n), _cstar(cstar)
     _check.require("cstar", c, c > 1.0, "greater than 1")
     lvl = _check.real_array("level", level, low=0.0)
+    _check.broadcast("n, cstar and level", rounds.shape, c.shape, lvl.shape)
     p, q = 1.0 / c, (c - 1.0) / c
     sigma = np.sqrt((1.0 / p + 1.0 / q) / (4.0 * rounds))
     shift = np.sqrt(lvl / rounds) * (1.0 / np.sqrt(q) - 1.0 / np.sqrt(p)) / sigma
@@ -905,6 +916,12 @@ def _rounds(n: ArrayLike) -> Floats:
 
 def _cstar(cstar: ArrayLike) -> Floats:
     return _check.real_array("cstar", cstar, low=1.0)
+
+
+def _rounds_and_cstar(n: ArrayLike, cstar: ArrayLike) -> tuple[Floats, Floats]:
+    rounds, c = _rounds(n), _cstar(cstar)
+    _check.broadcast("n and cstar", rounds.shape, c.shape)
+    return rounds, c
 
 
 def _contexts(contexts: int, low: int = 2) -> int:

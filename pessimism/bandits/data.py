@@ -261,6 +261,7 @@ class BanditData:
         logs: tuple[BanditData, ...] = (self, *others)
         for i, log in enumerate(others):
             _check_alike(f"others[{i}]", log, self)
+        _check.broadcast("the logs", *(log.shape for log in logs))
         squares = [log.squares for log in logs if log.squares is not None]
         counts, sums = sum(log.counts for log in logs), sum(log.sums for log in logs)
         both = sum(squares) if len(squares) == len(logs) else None
@@ -468,6 +469,7 @@ def _labels(name: str, value: ArrayLike, kinds: int | None, shape: tuple[int, ..
 
 
 def _check_alike(name: str, log: BanditData, first: BanditData) -> None:
+    _check.instance(name, log, BanditData)
     if log.counts.shape[-2:] != first.counts.shape[-2:]:
         raise ValueError(f"{name} must have (contexts, arms) = {first.counts.shape[-2:]}, got {log.counts.shape[-2:]}")
     if log.reward_range != first.reward_range:
@@ -484,9 +486,9 @@ def _check_sums(counts: Ints, sums: Floats, low: float, high: float) -> None:
 
 
 def _check_squares(counts: Ints, sums: Floats, squares: Floats, low: float, high: float) -> None:
-    # Cauchy-Schwarz below; (x - low)(high - x) >= 0, summed over the rounds, above
+    # Cauchy-Schwarz below, attained by one pull; (x - low)(high - x) >= 0, summed over the rounds, above
     smallest = sums**2 / np.maximum(counts, 1) * (1 - ROUNDING)
-    good = squares >= smallest
+    good = (squares >= smallest) & ((counts != 1) | (squares <= sums**2 * (1 + ROUNDING)))
     if math.isfinite(low) and math.isfinite(high):
         scale = max(abs(low), abs(high)) ** 2
         good &= squares <= (low + high) * sums - low * high * counts + ROUNDING * counts * scale

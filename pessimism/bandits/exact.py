@@ -106,6 +106,7 @@ def suboptimality(
     >>> float(suboptimality(bandit, [[0.5, 0.5]], 2, level=0.0))  # wrong only if arm 0 was never pulled
     0.25
     """
+    _check.instance("bandit", bandit, Bandit)
     if bandit.n_arms != 2:
         raise ValueError(
             f"exact enumeration needs two arms, got {bandit.n_arms}; by Monte Carlo: "
@@ -116,6 +117,7 @@ def suboptimality(
     lvl = _check.extended_array("level", level)
     fill = _check.not_nan("unseen", unseen)
     unit = _unit(bandit, lvl, sigma)
+    batch = _check.broadcast("bandit, behavior, n and level", bandit.shape, mu.shape[:-2], rounds.shape, lvl.shape)
     largest = LARGEST_N if bandit.n_contexts > 1 else LARGEST_N_ALONE
     countable = (rounds <= largest) | ((lvl == math.inf) & (bandit.n_contexts == 1))
     if not np.all(countable):
@@ -123,7 +125,6 @@ def suboptimality(
             f"n must be at most {largest:.0e} for exact enumeration here, got {rounds.max()}; by Monte Carlo: "
             "bandit.suboptimality(index_rule(bandit.sample(behavior, n=n, size=10_000), level)).mean()"
         )
-    batch = _check.broadcast("bandit, behavior, n and level", bandit.shape, mu.shape[:-2], rounds.shape, lvl.shape)
     pairs = batch + bandit.means.shape[-2:]
     means, scales, law = (np.broadcast_to(x, pairs) for x in (bandit.means, bandit.scale, mu))
     rho = np.broadcast_to(bandit.contexts, pairs[:-1])
@@ -229,11 +230,17 @@ def worst_case(
     low, high = _check.interval("gaps", gaps)
     if not (low > 0.0 and high < math.inf):
         raise ValueError(f"gaps must be a pair 0 < low < high < inf, got {gaps!r}")
-    lvl = level(n) if callable(level) else level
+    if not callable(family):
+        raise TypeError(f"family must be a function gap -> (bandit, behavior), got {family!r}")
+    rounds = _check.whole("n", n)
+    lvl = _check.not_nan("level", level(rounds) if callable(level) else level)
     known: dict[float, float] = {}
 
     def loss(gap: float) -> float:  # numpydoc ignore=GL08
-        known[gap] = float(suboptimality(*family(gap), n, level=lvl, unseen=unseen, sigma=sigma))
+        expected = suboptimality(*family(gap), rounds, level=lvl, unseen=unseen, sigma=sigma)
+        if expected.ndim:
+            raise ValueError(f"family must return one model and one law, got a batch of shape {expected.shape}")
+        known[gap] = float(expected)
         return known[gap]
 
     grid = np.geomspace(low, high, GRID_POINTS).tolist()
@@ -250,7 +257,7 @@ def worst_case(
 
 def _unit(bandit: Bandit, level: Floats, sigma: float | None) -> float:
     if sigma is not None:
-        return 2.0 * _check.positive("sigma", sigma)
+        return 2.0 * _check.positive("sigma", sigma, _check.MAX_SIZE)
     if math.isinf(bandit.reward_range[1]) and np.any(np.isfinite(level) & (level != 0)):
         raise ValueError("sigma must be given: Gaussian rewards have an infinite range")
     return 1.0

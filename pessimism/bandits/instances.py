@@ -168,7 +168,8 @@ def lcb_failure(cstar: float, n: int, level: float, best: int = 0) -> Instance:
     """
     from pessimism.bandits.bounds import lcb_normal_gap
 
-    return symmetric(cstar, min(float(lcb_normal_gap(n, cstar, level)), 1.0), best)
+    rounds, lvl = _check.whole("n", n, low=1), _check.positive("level", level)
+    return symmetric(cstar, min(float(lcb_normal_gap(rounds, _cstar(cstar), lvl)), 1.0), best)
 
 
 def greedy_failure(n: int, q: float = 0.567143, shortfall: float = 1e-6) -> Instance:

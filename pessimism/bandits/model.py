@@ -21,6 +21,9 @@ from pessimism.bandits.data import BanditData, Floats, Ints
 
 KINDS = ("bernoulli", "gaussian", "deterministic")
 
+SMALLEST, LARGEST = 1e-60, 1e60
+"""Scales, and the largest mean: squares of 2^53 such rewards add up to a number, and that of a scale is not 0."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class Bandit:
@@ -65,7 +68,7 @@ class Bandit:
         rewards: str | ArrayLike = "bernoulli",
         scale: ArrayLike = 0.5,
     ) -> None:
-        mean = _check.real_array("means", means, min_ndim=2)
+        mean = _check.real_array("means", means, min_ndim=2, low=-LARGEST, high=LARGEST)
         n_contexts, n_arms = mean.shape[-2:]
         if 0 in (n_contexts, n_arms):
             raise ValueError(f"means must have at least one context and one arm, got shape {mean.shape}")
@@ -78,8 +81,7 @@ class Bandit:
         kinds = _kinds(rewards, n_contexts, n_arms)
         bounded = np.broadcast_to(kinds != "gaussian", mean.shape)
         _check.require("means", mean, ~bounded | ((mean >= 0) & (mean <= 1)), "in [0, 1] unless Gaussian")
-        deviation = _check.real_array("scale", scale)
-        _check.require("scale", deviation, deviation > 0, "positive")
+        deviation = _check.real_array("scale", scale, low=SMALLEST, high=LARGEST)
         if _check.broadcast("means and scale", mean.shape, deviation.shape) != mean.shape:
             raise ValueError(f"scale must broadcast to the shape {mean.shape} of means, got {deviation.shape}")
         for name, value in (("means", mean), ("contexts", rho), ("rewards", kinds), ("scale", deviation)):
@@ -199,7 +201,8 @@ class Bandit:
         target = self.occupancy(self.best_policy if policy is None else policy)
         batch = _check.broadcast("behavior, policy and model", mu.shape[:-2], target.shape[:-2], self.shape)
         target, mu = (np.broadcast_to(x, batch + x.shape[-2:]) for x in (target, mu))
-        ratio = np.divide(target, mu, out=np.where(target > 0, np.inf, 0.0), where=mu > 0)
+        with np.errstate(over="ignore"):  # more than float64 can hold is inf
+            ratio = np.divide(target, mu, out=np.where(target > 0, np.inf, 0.0), where=mu > 0)
         return np.asarray(ratio.max(axis=(-2, -1)))
 
     def occupancy(self, policy: ArrayLike) -> Floats:
@@ -228,6 +231,7 @@ class Bandit:
         clean = check_policy(policy, self.n_contexts, self.n_arms)
         if clean.dtype.kind == "i":
             clean = (clean[..., None] == np.arange(self.n_arms)).astype(np.float64)
+        _check.broadcast("policy and contexts", clean.shape[:-2], self.contexts.shape[:-1])
         return np.asarray(self.contexts[..., None] * clean)
 
     def sample(
@@ -384,16 +388,16 @@ def check_policy(policy: ArrayLike, n_contexts: int, n_arms: int) -> NDArray[np.
     ...
     ValueError: policy[0] must be a whole number in [0, 1], got 2
     """
-    if np.asarray(policy).dtype.kind in "iu":
+    given = _check.numeric("policy", policy)
+    if given.dtype.kind in "iu":
         arms = _check.whole_array("policy", policy, min_ndim=1, high=n_arms - 1)
         if arms.shape[-1] != n_contexts:
             raise ValueError(f"policy must hold one arm for each of {n_contexts} contexts, got shape {arms.shape}")
         return arms
-    mixed = _check.law("policy", policy, axes=1)
-    if mixed.shape[-2:] != (n_contexts, n_arms):
+    if given.shape[-2:] != (n_contexts, n_arms):
         expected = f"(..., {n_contexts}) of int or (..., {n_contexts}, {n_arms}) of float"
-        raise ValueError(f"policy must have shape {expected}, got float of shape {mixed.shape}")
-    return mixed
+        raise ValueError(f"policy must have shape {expected}, got {given.dtype} of shape {given.shape}")
+    return _check.law("policy", given, axes=1)
 
 
 def _kinds(rewards: str | ArrayLike, n_contexts: int, n_arms: int) -> NDArray[np.str_]:
@@ -411,12 +415,14 @@ def _kinds(rewards: str | ArrayLike, n_contexts: int, n_arms: int) -> NDArray[np
 
 def _expectation(table: Floats, rho: Floats, policy: ArrayLike) -> Floats:
     clean = check_policy(policy, *table.shape[-2:])
+    batch = clean.shape[: -2 if clean.dtype.kind == "f" else -1]
+    _check.broadcast("policy and model", batch, table.shape[:-2], rho.shape[:-1])
     if clean.dtype.kind == "f":
         per_context = np.asarray((table * clean).sum(axis=-1))
     elif table.ndim == 2:
         per_context = table[np.arange(table.shape[0]), clean]
     else:
-        batch = _check.broadcast("policy and model", table.shape[:-2], clean.shape[:-1])
+        batch = np.broadcast_shapes(table.shape[:-2], batch)
         full = np.broadcast_to(table, batch + table.shape[-2:])
         arms = np.broadcast_to(clean, batch + clean.shape[-1:]).astype(np.intp)
         per_context = np.take_along_axis(full, arms[..., None], axis=-1)[..., 0]

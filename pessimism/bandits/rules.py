@@ -20,6 +20,9 @@ Policy = NDArray[np.intp]
 
 PAPER_CONSTANT, PAPER_UNSEEN = 2000.0, -1.0
 
+LARGEST_ROUNDING = 1e-6
+"""Of a variance, relative to the squared reward range: a standard deviation is then right to a thousandth of it."""
+
 COMPILED_FROM = 10_000
 """Cells from which the index rules are one compiled loop, bit for bit the NumPy lines: threads then hardly wait for the
 interpreter. Smaller data never load Numba."""
@@ -62,9 +65,11 @@ def hoeffding_level(
     """
     rounds = _check.whole_array("n", n)
     cells = _check.whole("contexts", contexts, low=1) * _check.whole("arms", arms, low=1)
-    c = _check.positive("constant", constant)
-    confidence = np.maximum(rounds, 1) if delta is None else 1.0 / _check.open_unit_interval("delta", delta)
-    return np.asarray(c * np.log(2.0 * cells * confidence))
+    c = _check.positive("constant", constant, _check.MAX_SIZE)
+    if delta is None:
+        return np.asarray(c * np.log(2.0 * cells * np.maximum(rounds, 1)))
+    log_delta = math.log(_check.open_unit_interval("delta", delta))  # 1/delta may be more than float64 can hold
+    return np.asarray(c * (math.log(2.0 * cells) - log_delta))
 
 
 def lcb(
@@ -127,6 +132,7 @@ def lcb(
         if constant != 0.5 or unseen != -math.inf:
             raise ValueError("paper_constants sets constant and unseen: pass one or the other")
         constant, unseen = PAPER_CONSTANT, PAPER_UNSEEN
+    _check.instance("data", data, BanditData)
     level = hoeffding_level(data.n, data.n_contexts, data.n_arms, delta, constant)
     return index_rule(data, level, unseen, sigma=sigma, rng=rng)
 
@@ -230,6 +236,7 @@ def index_rule(
     >>> [int(index_rule(data, level)[0]) for level in (-1.0, 0.0, 1.0)]
     [1, 1, 0]
     """
+    _check.instance("data", data, BanditData)
     lvl = _check.extended_array("level", level)
     if _check.broadcast("level and data", lvl.shape, data.shape) != data.shape:
         raise ValueError(f"level must broadcast to the batch {data.shape} of data, got {lvl.shape}")
@@ -287,11 +294,13 @@ def bernstein_lcb(
     >>> int(bernstein_lcb(data)[0])
     1
     """
+    _check.instance("data", data, BanditData)
     if data.squares is None:
         raise ValueError("bernstein_lcb needs data.squares: pass squares= to BanditData, or build it with from_log")
     if not math.isfinite(data.reward_range[1] - data.reward_range[0]):
         raise ValueError(f"bernstein_lcb needs a finite reward_range, got {data.reward_range}")
     width = _range_width(data, None)
+    _check_variance(data, width)
     fill = _check.not_nan("unseen", unseen)
     log_term = hoeffding_level(data.n, data.n_contexts, data.n_arms, delta, 1.0)[..., None, None]
     pulls, others = np.maximum(data.counts, 1), np.maximum(data.counts - 1, 1)
@@ -320,11 +329,22 @@ def _by_count(counts: Ints, level: Floats) -> Floats | Ints:
 
 def _range_width(data: BanditData, sigma: float | None) -> float:
     if sigma is not None:
-        return 2.0 * _check.positive("sigma", sigma)
+        return 2.0 * _check.positive("sigma", sigma, _check.MAX_SIZE)
     low, high = data.reward_range
     if not math.isfinite(high - low):
         raise ValueError(f"sigma must be given: the reward_range {data.reward_range} of data is infinite")
     return high - low
+
+
+def _check_variance(data: BanditData, width: float) -> None:
+    """Refuse rewards whose variance is rounded away: it may be off by about this share of the squared width."""
+    low, high = data.reward_range
+    distance, pulls = max(low, -high, 0.0) / width, int(data.counts.max(initial=0))
+    if np.finfo(np.float64).eps * pulls * distance * distance > LARGEST_ROUNDING:
+        raise ValueError(
+            f"bernstein_lcb cannot tell the variance of {pulls} rewards in [{low:.15g}, {high:.15g}] from the rounding "
+            f"of their squares: subtract {low:.15g} from every reward and from reward_range, no choice depends on it"
+        )
 
 
 def _argmax(index: Floats | Ints, rng: Rng) -> Policy:

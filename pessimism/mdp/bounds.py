@@ -10,8 +10,8 @@ normalised, for rewards in [0, 1], so at most :math:`1/(1-\gamma)`; data are N i
 delta = 1/N (expected loss) unless it is an argument (high probability); `log` is natural. A curve over a one-parameter
 family is a lower bound of the minimax risk, not the minimax risk.
 
-The paper is Rashidinejad, Zhu, Ma, Jiao, Russell (2021), arXiv:2103.12021; Li et al. is Li, Shi, Chen, Chi, Wei (2022),
-arXiv:2204.05275.
+The paper is Rashidinejad, Zhu, Ma, Jiao, Russell (2021), arXiv:2103.12021, followed as in `pessimism.bandits.bounds`;
+Li et al. is Li, Shi, Chen, Chi, Wei (2022), arXiv:2204.05275.
 """
 
 import math

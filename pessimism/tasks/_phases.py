@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._draw import Floats, Ints, Rng
-from pessimism.tasks._shapes import instance, sampled, weights
+from pessimism.tasks._shapes import sampled, weights
 from pessimism.tasks.allocation import allocate
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.relevance import Relevance
@@ -37,8 +37,7 @@ def phases(
     """The checked options of an adaptive run."""
     check_run(source, target, k, ridge)
     least = _check.whole("floor", floor, low=1)
-    if not isinstance(pooled, (bool, np.bool_)):
-        raise TypeError(f"pooled must be True or False, got {pooled!r}")
+    _check.flag("pooled", pooled)
     totals = _check.whole_array("budgets", budgets)
     if totals.ndim != 1 or len(totals) == 0:
         raise ValueError(f"budgets must be a sequence with a number for each phase, got shape {totals.shape}")
@@ -102,7 +101,7 @@ def check_run(source: Any, target: Any, k: int | None = None, ridge: float = 0.0
     """Raise unless there is a source, and a target of one task that determines a head of k entries."""
     if not (hasattr(source, "n_tasks") and hasattr(source, "sample")):
         raise TypeError(f"source must have n_tasks and sample, as LinearTasks and TaskPool have, got {type(source)}")
-    instance("target", target, TaskData)
+    _check.instance("target", target, TaskData)
     if target.n_tasks != 1:
         raise ValueError(f"target must hold the rows of one task, got {target.n_tasks}")
     penalty = _check.scalar("ridge", ridge, lambda x: 0.0 <= x < np.inf, "at least 0 and finite")

@@ -66,12 +66,6 @@ def sampled(name: str, counts: Ints, k: int, d: int) -> None:
     _check.require(f"tasks with rows in {name}", tasks, tasks >= least, what)
 
 
-def instance(name: str, value: Any, kind: type) -> None:
-    """Raise unless the value is of that kind."""
-    if not isinstance(value, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, got {type(value)}")
-
-
 def transposed(array: NDArray[np.floating[Any]]) -> Floats:
     """The last two axes exchanged."""
     return np.swapaxes(array, -1, -2)

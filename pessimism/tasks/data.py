@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._draw import Floats, Ints
-from pessimism.tasks._shapes import instance, transposed
+from pessimism.tasks._shapes import transposed
 
 ROUNDING = 1e-9
 """Relative room for rounding when given statistics are checked against each other."""
@@ -230,7 +230,7 @@ class TaskData:
         [2]
         """
         for i, other in enumerate(others):
-            instance(f"others[{i}]", other, TaskData)
+            _check.instance(f"others[{i}]", other, TaskData)
             if (other.n_tasks, other.dimension) != (self.n_tasks, self.dimension):
                 raise ValueError(
                     f"others[{i}] must have {self.n_tasks} tasks and inputs of length {self.dimension}, "

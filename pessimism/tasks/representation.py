@@ -23,7 +23,7 @@ from pessimism import _check
 from pessimism._batch import on_threads
 from pessimism._draw import Floats, Ints
 from pessimism._status import ConvergenceError, Status
-from pessimism.tasks._shapes import instance, matrix, orthonormal, sampled, transposed
+from pessimism.tasks._shapes import matrix, orthonormal, sampled, transposed
 from pessimism.tasks.data import TaskData
 
 METHODS = ("auto", "alternate", "descend")
@@ -141,7 +141,7 @@ def fit_representation(
     >>> abs(fit_representation(data, 2).basis[2]).round(9).tolist()  # no task reaches into the third direction
     [0.0, 0.0]
     """
-    instance("data", data, TaskData)
+    _check.instance("data", data, TaskData)
     rank = _check.whole("k", k, low=1, high=data.dimension)
     penalty = _check.scalar("ridge", ridge, lambda x: 0.0 <= x < np.inf, "at least 0 and finite")
     goal = _check.scalar("tolerance", tolerance, lambda x: 0.0 < x < 1.0, "in (0, 1)")
@@ -346,7 +346,7 @@ def fit_heads(basis: ArrayLike, data: TaskData, *, ridge: float = 0.0) -> Floats
     >>> fit_heads([[1.0], [0.0]], data).tolist()
     [[3.0]]
     """
-    instance("data", data, TaskData)
+    _check.instance("data", data, TaskData)
     columns = matrix("basis", basis, "d, k")
     if columns.shape[-2] != data.dimension:
         raise ValueError(f"basis must have {data.dimension} rows, the length of an input, got shape {columns.shape}")
