@@ -152,7 +152,7 @@ def average_blocks(rows: Iterable[Mapping[str, Any]], y: str = "loss", *, block:
         groups.setdefault(rest, []).append(row)
     result = []
     for blocks in groups.values():
-        if repeated := [b for b, times in Counter(row.get(block) for row in blocks).items() if times > 1]:
+        if repeated := [b for b, times in Counter(_hashable(row.get(block)) for row in blocks).items() if times > 1]:
             first = {key: value for key, value in blocks[0].items() if key not in merged}
             raise ValueError(f"rows must hold every {block} once, got {repeated[0]!r} again beside {first!r}")
         count = np.array([b["replicates"] for b in blocks], dtype=np.float64)

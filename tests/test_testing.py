@@ -96,8 +96,9 @@ def test_nothing_is_printed_and_the_answer_is_the_same_in_every_run(capfd):
 
 @pytest.mark.parametrize("rule", WRONG, ids=lambda rule: rule.__name__)
 def test_a_wrong_rule_is_told_what_it_does_wrong(rule):
+    examples = 10 if WRONG[rule].startswith('"level"') else 50  # duels tell those, whatever is drawn
     with pytest.raises(RuleError) as error:
-        check_rule(rule, level=hoeffding_level, examples=50)
+        check_rule(rule, level=hoeffding_level, examples=examples)
     first_line = str(error.value).split("\n")[0]
     assert re.match(f"{rule.__name__} breaks {WRONG[rule]}", first_line)
 
@@ -110,6 +111,20 @@ def test_a_fixed_delta_is_read_off(delta):
 
 def test_without_a_claim_no_width_is_wrong():
     check_rule(wrong_rules.forgot_square_root, examples=30)
+
+
+@pytest.mark.parametrize("rule", [wrong_rules.first_axis, wrong_rules.pulls_in_32_bits])
+def test_without_a_claim_too_a_slip_is_found_where_it_shows(rule):
+    with pytest.raises(RuleError, match=WRONG[rule]):
+        check_rule(rule, examples=5)
+
+
+def test_a_constant_far_from_ours_is_asked_where_it_decides():
+    def paper(data):  # S from the first axis, at 4000 times the level
+        return index_rule(data, 2000 * np.log(2 * len(data.counts) * data.n_arms * np.maximum(data.n, 1)))
+
+    with pytest.raises(RuleError, match=WRONG[wrong_rules.first_axis]):
+        check_rule(paper, examples=5)
 
 
 @pytest.mark.parametrize(("factor", "passes"), [(1.005, True), (0.995, True), (1.05, False), (0.95, False)])

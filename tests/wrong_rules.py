@@ -77,6 +77,52 @@ def cube_root(data: BanditData) -> Index:
     return best(data, data.means - width(data) * np.cbrt(log_term(data) / pulls(data)))
 
 
+def root_of_the_count_only(data: BanditData) -> Index:
+    return best(data, data.means - width(data) * log_term(data) / np.sqrt(pulls(data)))
+
+
+def forgot_contexts(data: BanditData) -> Index:
+    level = hoeffding(data, np.maximum(data.n, 1) / data.n_contexts)
+    return best(data, data.means - width(data) * np.sqrt(level / pulls(data)))
+
+
+def forgot_arms(data: BanditData) -> Index:
+    level = hoeffding(data, np.maximum(data.n, 1) / data.n_arms)
+    return best(data, data.means - width(data) * np.sqrt(level / pulls(data)))
+
+
+def squared_rounds(data: BanditData) -> Index:
+    """delta = 1/n^2."""
+    level = hoeffding(data, np.maximum(data.n, 1).astype(np.float64) ** 2)
+    return best(data, data.means - width(data) * np.sqrt(level / pulls(data)))
+
+
+def argmin(data: BanditData) -> Index:
+    bound = data.means - width(data) * np.sqrt(log_term(data) / pulls(data))
+    return np.asarray(np.where(data.counts > 0, bound, np.inf).argmin(axis=-1))
+
+
+def squeezed(data: BanditData) -> Index:
+    return np.squeeze(correct(data))
+
+
+def first_axis(data: BanditData) -> Index:
+    """S from the first axis, which is that of the contexts only in a single data set."""
+    level = hoeffding(data, np.maximum(data.n, 1) * len(data.counts) / data.n_contexts)
+    return best(data, data.means - width(data) * np.sqrt(level / pulls(data)))
+
+
+def pulls_in_32_bits(data: BanditData) -> Index:
+    narrow = np.maximum(data.counts.astype(np.int32), 1)
+    return best(data, data.means - width(data) * np.sqrt(log_term(data) / narrow))
+
+
+def products_in_64_bits(data: BanditData) -> Index:
+    """L from the square root of n^2, which overflows where no choice but the closest shows it."""
+    n = np.sqrt(np.maximum(data.n**2, 1))
+    return best(data, data.means - width(data) * np.sqrt(hoeffding(data, n) / pulls(data)))
+
+
 def imitates(data: BanditData) -> Index:
     return np.asarray(data.counts.argmax(axis=-1))
 
@@ -194,6 +240,12 @@ WRONG: dict[Callable[[BanditData], Any], str] = {
     widths_by_total: r'"level": its widths do not depend on an arm\'s own count.*N may stand where .* belongs',
     upper_bound: r'"level": the width is added to the mean, not subtracted',
     upper_bound_base_10: r'"level": the logarithm has base 10, not e, and the width is added instead of subtracted',
+    root_of_the_count_only: r'"level": L stands outside the square root',
+    forgot_contexts: r'"level": S is missing from the union bound',
+    forgot_arms: r'"level": A is missing from the union bound',
+    squared_rounds: r'"level": its delta is 1/n\^2, where the claim has 1/n',
+    argmin: r'"level": of two arms far apart it chooses the worse: argmin may stand',
+    products_in_64_bits: r'"level": it holds its level until an arm has billions of pulls: whole numbers may overflow',
     imitates: r'"level": it goes by the pulls alone: no mean makes up for fewer of them',
     wrong_constant: r'"level": a constant is off: its L is 4 times the claimed one, its widths 2 times',
     cube_root: r'"level": no known slip\. Its choices amount to L = ',
@@ -205,6 +257,9 @@ WRONG: dict[Callable[[BanditData], Any], str] = {
     mutates_counts: r'"mutation": it wrote into data\.counts: work on a copy',
     argmax_over_contexts: r'"contract": .*got \(3,\), as if the best were taken over axis 0: arms are the last axis',
     argmax_over_axis_one: r'"batch": in a batch of shape \(2, 3\) .*as if the best were taken over axis 1',
+    squeezed: r'"contract": .*got \(\), without the axis of the one context: is the answer squeezed',
+    first_axis: r'"batch": within a batch of shape \(64,\) .*S and A are the lengths of these \(data\.n_contexts',
+    pulls_in_32_bits: r'"contract": with 2147483647 pulls in place of 2147483648 it answered .*overflow',
     flat_argmax: r'"contract": .*got \(\), a single arm: the argmax needs axis=-1',
     max_for_argmax: r'"contract": .*it returned dtype float64: is max used for argmax\?',
     forgot_argmax: r'"contract": .*one number per arm: is the argmax missing\?',

@@ -7,11 +7,13 @@ more than the *lead*
 
 for rewards in [0, 1]. So the lead at which a rule changes its mind measures its widths (`measure`), a rule that means
 to use the level L must change its mind near the g above (`broken_duel`), and if it does not, leads measured at several
-n say which slip explains it (`likely_cause`).
+n say which slip explains it (`likely_cause`). Where a rule that claims nothing changes its mind (`turning`) is where
+any change of its widths shows.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +39,19 @@ LIMIT = 0.5
 
 LAYOUTS = ((1, 2, 4, 1), (2, 3, 4, 1), (1, 2, 4, 64), (2, 3, 64, 64), (1, 2, 4, 16384))
 """Duels: contexts, arms, pulls of many over few, and few over the smallest that keeps the claimed width narrow."""
+
+BEYOND_32_BITS = 5 * 10**9
+
+TURNS = (4**4, 4**9)
+"""Pulls of the challenger at which the lead of a rule that claims nothing is looked for; the second for an L of 1e5."""
+
+
+MISREAD: dict[str, Callable[[int, int, int], tuple[int, int, int]]] = {
+    "S is missing from the union bound over SA pairs, or n is taken per context": lambda n, s, a: (n, 1, a),
+    "A is missing from the union bound over SA pairs": lambda n, s, a: (n, s, 1),
+    "its delta is 1/n^2, where the claim has 1/n": lambda n, s, a: (min(n * n, _check.MAX_TOTAL), s, a),
+}
+"""What (n, S, A) is taken for, and the slip that does it."""
 
 
 class Duel(NamedTuple):
@@ -84,7 +99,7 @@ def duels(level: Level) -> list[Duel]:
     """Duels at several n that tell the claimed level from its neighbours."""
     chosen = []
     for contexts, arms, ratio, further in LAYOUTS:
-        candidates = (Duel(contexts, arms, 4**k, ratio * 4**k) for k in range(18))
+        candidates = (Duel(contexts, arms, 4**k, ratio * 4**k) for k in range(1, 18))
         narrow = (duel.few for duel in candidates if _is_narrow(claim_at(level, duel), duel))
         few = next(narrow, None)
         if few is None:
@@ -93,6 +108,12 @@ def duels(level: Level) -> list[Duel]:
             )
         chosen.append(Duel(contexts, arms, few * further, ratio * few * further))
     return chosen
+
+
+def long_duel(level: Level) -> Duel:
+    """A duel whose pulls do not fit in 32 bits, nor the products of two of them in 64."""
+    few = max(duels(level)[0].few, BEYOND_32_BITS)
+    return Duel(1, 2, few, 4 * few)
 
 
 def claim_at(level: Level, duel: Duel) -> float:
@@ -105,7 +126,7 @@ def _is_narrow(claim: float, duel: Duel) -> bool:
 
 def broken_duel(ask: Ask, level: Level) -> tuple[Duel, float] | None:
     """The first duel, and its lead, that a rule of the claimed level decides the other way; None if there is none."""
-    for duel in duels(level):
+    for duel in (*duels(level), long_duel(level)):
         claim = claim_at(level, duel)
         change = duel.lead(claim)
         slack = max(ACCURACY * abs(change), RESOLUTION)
@@ -130,6 +151,16 @@ def measure(ask: Ask, duel: Duel) -> float:
     return (low + high) / 2
 
 
+def turning(ask: Ask) -> tuple[Duel, float] | None:
+    """A duel that the rule decides by the means, and the lead at which it changes its mind; None if there is none."""
+    for few in TURNS:
+        duel = Duel(2, 3, few, 4 * few)
+        lead = measure(ask, duel)
+        if math.isfinite(lead):
+            return duel, lead
+    return None
+
+
 def likely_cause(ask: Ask, level: Level) -> str:
     """One sentence: which slip explains the leads that the rule asks for, or what they are."""
     laid_out = duels(level)
@@ -138,6 +169,8 @@ def likely_cause(ask: Ask, level: Level) -> str:
     measured = np.array([duel.level(lead) for duel, lead in zip(laid_out, leads, strict=True)])
     if np.all(leads == math.inf):
         return "it goes by the pulls alone: no mean makes up for fewer of them"
+    if _prefers_worse(ask, laid_out[0]):
+        return "of two arms far apart it chooses the worse: argmin may stand where argmax belongs"
     if np.all(np.isfinite(claims) & (claims != 0)) and np.all(np.isfinite(leads)):
         no_root = [claim * (1 / duel.few - 1 / duel.many) for duel, claim in zip(laid_out, claims, strict=True)]
         if np.all(np.abs(leads) <= RESOLUTION):
@@ -149,6 +182,13 @@ def likely_cause(ask: Ask, level: Level) -> str:
             return "the square root is missing: its widths are L/N(a), not sqrt(L/N(a))"
         if (ratio := _constant(measured / claims)) is not None:
             return _ratio_cause(ratio)
+        if _agree(measured, claims**2):
+            return "L stands outside the square root: its widths are L/sqrt(N(a)), not sqrt(L/N(a))"
+        for slip, misread in MISREAD.items():
+            with suppress(ArithmeticError, ValueError):  # a claim need not be defined for these arguments
+                meant = [float(np.asarray(level(*misread(d.n, d.contexts, d.arms)))) for d in laid_out]
+                if _agree(measured, np.array(meant)):
+                    return slip
         if (frozen := _frozen_rounds(laid_out, measured, level)) is not None:
             return (
                 f"its L does not grow with n, and is the claimed one at n = {frozen:.0f}: delta is fixed at "
@@ -156,6 +196,12 @@ def likely_cause(ask: Ask, level: Level) -> str:
             )
     found = ", ".join(f"{m:.3g} for {c:.3g} at n = {d.n}" for m, c, d in zip(measured, claims, laid_out, strict=True))
     return f"no known slip. Its choices amount to L = {found}"
+
+
+def _prefers_worse(ask: Ask, duel: Duel) -> bool:
+    """Against a lead far beyond every width, in both directions."""
+    worse = ask(duel.data(LIMIT))[0], ask(duel.data(-LIMIT))[0]
+    return worse == (duel.champions[0], duel.challengers[0])
 
 
 def _ratio_cause(ratio: float) -> str:

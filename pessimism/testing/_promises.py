@@ -6,6 +6,7 @@ data sets of the batch; it should be repeatable, leave the data alone, and not b
 a tried one is there. None of this sees an interval that is too narrow; that is what a claimed level is for.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,6 +29,15 @@ FIELDS = ("counts", "sums", "squares")
 
 RELATIVES = (2, 3)
 """Batch in which a data set is put beside five relatives of it."""
+
+CROWDS = ((64,), (1, 64))
+"""Batches whose first axes are far from S and A, in which a rule is asked close to where it changes its mind."""
+
+WRAPS = (2**31, 2**32, math.isqrt(2**63) + 1)
+"""Pulls at which counts in 32 bits, with and without a sign, and their squares in 64 bits turn into other numbers."""
+
+WRAP_LEAD = 0.0437
+"""Far beyond any width at these pulls, and no threshold that a rule would have."""
 
 REPEATS = 3
 """How often a rule is asked again: lots drawn between few arms may well be the same once."""
@@ -124,13 +134,37 @@ def batch(subject: Subject, case: Case, policy: Arms) -> None:
     together = subject.ask(family, "batch")
     for index in np.ndindex(*RELATIVES):
         alone = policy if not any(index) else subject.ask(family[index])
-        if not np.array_equal(alone, together[index]):
-            wrong = (
-                f"within a batch of shape {RELATIVES} this data set is answered {together[index].tolist()}, not as it "
-                "is alone: a data set's totals are sums over the last two axes (data.n), its maxima are over the last, "
-                "and lots, if it draws any, must not depend on what else is in the batch"
-            )
-            raise subject.error("batch", wrong, family[index], alone)
+        _as_alone(subject, family, together, index, alone)
+
+
+def crowd(subject: Subject) -> None:
+    """The promise "batch" close to where the rule changes its mind: there S or A off by the shape of a batch shows."""
+    turn = _level.turning(subject.ask)
+    if turn is None:
+        return
+    duel, lead = turn
+    slack = max(_level.ACCURACY * abs(lead), _level.RESOLUTION)
+    members = [duel.data(lead - slack), duel.data(lead + slack)]
+    alone = [subject.ask(member) for member in members]
+    for shape in CROWDS:
+        family = _stacked(members * (math.prod(shape) // 2), shape)
+        together = subject.ask(family, "batch")
+        for place, index in enumerate(np.ndindex(*shape)):
+            _as_alone(subject, family, together, index, alone[place % 2])
+
+
+def wrap(subject: Subject) -> None:
+    """One pull more or less, of billions, changes no choice."""
+    for edge in WRAPS:
+        for lead in (-WRAP_LEAD, WRAP_LEAD):
+            below, above = (_level.Duel(2, 2, edge // 4, many).data(lead) for many in (edge - 1, edge))
+            before, after = subject.ask(below), subject.ask(above)
+            if not np.array_equal(before, after):
+                wrong = (
+                    f"with {edge - 1} pulls in place of {edge} it answered {before.tolist()}: do whole numbers "
+                    "overflow? counts are int64, and so are totals"
+                )
+                raise subject.error("contract", wrong, above, after)
 
 
 def pulled(subject: Subject, case: Case, policy: Arms) -> None:
@@ -220,6 +254,17 @@ PROMISES: dict[str, Callable[[Subject, Case, Arms], None]] = {
 WAIVABLE = tuple(name for name in PROMISES if name != "level")  # not claiming a level is enough
 
 
+def _as_alone(subject: Subject, family: BanditData, together: Arms, index: tuple[int, ...], alone: Arms) -> None:
+    if not np.array_equal(alone, together[index]):
+        wrong = (
+            f"within a batch of shape {family.shape} this data set is answered {together[index].tolist()}, not as it "
+            "is alone: a data set's totals are sums over the last two axes (data.n), S and A are the lengths of these "
+            "(data.n_contexts, data.n_arms), its maxima are over the last, and lots, if it draws any, must not depend "
+            "on what else is in the batch"
+        )
+        raise subject.error("batch", wrong, family[index], alone)
+
+
 def _unchanged(
     subject: Subject,
     promise: str,
@@ -258,6 +303,8 @@ def _malformed(policy: NDArray[Any], data: BanditData) -> str | None:
         hint = "one arm per context"
         if policy.shape == shape:
             hint = "one number per arm: is the argmax missing?"
+        elif expected == (*policy.shape, 1):
+            hint = "without the axis of the one context: is the answer squeezed?"
         elif policy.ndim == 0:
             hint = "a single arm: the argmax needs axis=-1"
         elif taken := [axis for axis in range(len(shape)) if policy.shape == shape[:axis] + shape[axis + 1 :]]:
@@ -315,12 +362,15 @@ def _transformed(data: BanditData, a: float, b: float) -> BanditData:
 def _relatives(data: BanditData) -> BanditData:
     turned = [_taken(data, np.arange(data.counts.shape[axis])[::-1], axis) for axis in (-1, -2)]
     repeated = [_mapped(data, partial(np.multiply, times)) for times in (0, 2, REPLICATED)]
-    family = [data, *turned, *repeated]
+    return _stacked([data, *turned, *repeated], RELATIVES)
+
+
+def _stacked(members: list[BanditData], shape: tuple[int, ...]) -> BanditData:
+    first = members[0]
     counts, sums, squares = (
-        np.stack([getattr(member, name) for member in family]).reshape(*RELATIVES, *data.counts.shape)
-        for name in FIELDS
+        np.stack([getattr(member, name) for member in members]).reshape(*shape, *first.counts.shape) for name in FIELDS
     )
-    return BanditData.trusted(counts, sums, squares, data.reward_range)
+    return BanditData.trusted(counts, sums, squares, first.reward_range)
 
 
 def _shown(data: BanditData, policy: NDArray[Any] | None) -> str:

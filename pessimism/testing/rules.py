@@ -55,7 +55,8 @@ def check_rule(
     -----
     The promises, in the order in which they are reported:
 
-    - contract: an integer array of shape (..., S) of arms that exist; no exception and no RuntimeWarning
+    - contract: an integer array of shape (..., S) of arms that exist; no exception and no RuntimeWarning; no other
+      answer where 32 bits end: 2^31 pulls are answered like one pull less
     - mutation: the data are left as they were
     - "repeat": the same data, the same answer
     - "batch": a data set is answered within a batch as it is alone
@@ -144,8 +145,9 @@ def _drawn_failure(subject: Subject, examples: int) -> RuleError | None:
     judge, cases = partial(_failures, subject), _promises.cases()
     found = first_failures(judge, cases, PROMISES, examples, [_ladder()])
     error = None
-    if set(found) <= {"level", "scale"}:  # a duel says more about a level than a drawn example does
-        error = _level_failure(subject)
+    if set(found) <= {"level", "scale"}:
+        # a duel says more about a level than a drawn example does
+        error = _probe_failure(subject) or _level_failure(subject)
     if found and error is None:
         error = smallest(judge, cases, found, examples, steady="repeat" not in subject.waived)
     return error
@@ -156,14 +158,31 @@ def _failures(subject: Subject, case: Case, names: Collection[str]) -> dict[str,
     return failures(lambda case: subject.ask(case.data), held, RuleError, case, names)
 
 
+def _probe_failure(subject: Subject) -> RuleError | None:
+    """What drawn data are too small, or too far from where the rule changes its mind, to show."""
+    if "repeat" in subject.waived:  # its answers differ anyway
+        return None
+    try:
+        _promises.wrap(subject)
+        if "batch" not in subject.waived:
+            _promises.crowd(subject)
+    except RuleError as error:
+        return error.with_traceback(None)
+    return None
+
+
 def _level_failure(subject: Subject) -> RuleError | None:
     broken = None if subject.level is None else _level.broken_duel(subject.ask, subject.level)
     if subject.level is None or broken is None:
         return None
     duel, lead = broken
     claim = _level.claim_at(subject.level, duel)
+    if duel == _level.long_duel(subject.level):
+        cause = "it holds its level until an arm has billions of pulls: whole numbers may overflow"
+    else:
+        cause = _level.likely_cause(subject.ask, subject.level)
     text = (
-        f"{_level.likely_cause(subject.ask, subject.level)}. Where it shows: at the claimed L = {claim:.4g} "
+        f"{cause}. Where it shows: at the claimed L = {claim:.4g} "
         f"(n = {duel.n}) an arm with {duel.few} pulls must be ahead by {duel.lead(claim):.4g} of one with {duel.many} "
         f"to be chosen, and is by {lead:.4g}"
     )

@@ -230,7 +230,7 @@ def _assemble(counts: Ints, share: Floats, spread: Floats, reward_range: tuple[f
         high = high if math.isfinite(high) else low + UNBOUNDED_WIDTH
     width = high - low
     means = low + width * share
-    variance = width**2 * share * (1.0 - share) * spread
+    variance = width**2 * share * (1.0 - share) * np.where(counts > 1, spread, 0.0)  # one reward has none
     return BanditData(counts, counts * means, counts * (means**2 + variance), reward_range)
 
 
