@@ -83,7 +83,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         plotting.theorem(panel, n, bias, color="blue")
         plotting.theorem(panel, n, bounds.vi_lcb_normal_prediction(n, cstar, 1, DISCOUNT, 0.0), color="vermillion")
         panel.set_ylim(1e-9, 300)
-    corners: list[Any] = ["upper right", "lower left"]
+    corners: list[Any] = ["lower right", "lower left"]
     for panel, corner in zip(axes, corners, strict=True):
         panel.legend(loc=corner, title="slope of the last decade", alignment="left", fontsize=7.5)
     axes[1].set_ylabel("")

@@ -89,7 +89,7 @@ def test_corners():
 
 @pytest.mark.parametrize("cstar", [0.999, 0.0, -1.0, float("nan"), float("inf")])
 def test_impossible_cstar_is_named(cstar):
-    with pytest.raises(ValueError, match="cstar must be"):
+    with pytest.raises(ValueError, match=r"cstar must be (finite|at least 1), got"):
         behavior.prescribe(MDP.dense(np.ones((1, 2, 1)), [[0.6, 0.5]], discount=0.5), cstar=cstar)
 
 
@@ -157,3 +157,19 @@ def test_from_data_is_the_empirical_law():
     assert behavior.from_data(steps).tolist() == [[[0.75, 0.25]], [[0.0, 1.0]]]
     with pytest.raises(ValueError, match=r"data.counts.sum\(axis=\(-2, -1\)\) must be at least 1"):
         behavior.from_data(MDPData([[0, 0]], [[[0], [0]]], [[[0], [0]]], [[0.0, 0.0]]))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: behavior.prescribe("x", cstar=2), "mdp must be a MDP, got str"),
+        (lambda: behavior.expert([[0.5]]), "mdp must be a MDP, got list"),
+        (lambda: behavior.uniform(None), "mdp must be a MDP, got NoneType"),
+        (lambda: behavior.mixture(None, [[0]], [1.0]), "mdp must be a MDP, got NoneType"),
+        (lambda: behavior.mixture(MDP.dense([[[1.0]]], [[0.5]], discount=0.5), None, [1.0]), "policies must be a seq"),
+        (lambda: behavior.from_data([[3, 1]]), "data must be a MDPData, got list"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()

@@ -302,7 +302,7 @@ BAD = [
     (lambda: data([[1.5, 1]]), ValueError, r"counts\[0, 0\] must be a whole number"),
     (lambda: data([[math.nan, 1]]), ValueError, r"counts\[0, 0\] must be a whole number"),
     (lambda: data(np.array([[2, None]])), TypeError, "counts must hold numbers, got dtype object"),
-    (lambda: data([2, 1]), ValueError, "counts must have shape"),
+    (lambda: data([2, 1]), ValueError, r"counts must end in shape \(1, 2\) to go with next_states, got \(2,\)"),
     (lambda: data([[2, 1, 0]]), ValueError, r"counts must end in shape \(1, 2\) to go with next_states, got \(1, 3\)"),
     (lambda: data([[2**53, 1]]), ValueError, "counts must total at most 2"),
     (
@@ -406,6 +406,9 @@ BAD = [
         "data must be of episodes: what arrives at step 1 is not what leaves there",
     ),
     (lambda: LOG.model(), ValueError, "discount must be given"),
+    (lambda: MDPData.from_transitions([0, 1]), TypeError, "log must be a Transitions, got list"),
+    (lambda: LOG.merge(LOG, "x"), TypeError, r"others\[1\] must be a MDPData, got str"),
+    (lambda: LOG.mix(3, shares=(0.5, 0.5), n=2), TypeError, r"others\[0\] must be a MDPData, got int"),
 ]
 
 
@@ -413,3 +416,13 @@ BAD = [
 def test_bad_input_is_one_error_that_names_it(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_batches_of_nothing_are_divided_into_nothing():
+    none = LOG.folds(2, 0)[:0]
+    assert none.subsample(2).shape == none.mix(none, shares=(0.5, 0.5), n=4).shape == none[:].shape == (0,)
+    for horizon, size in ((0, (3,)), (2, (0,)), (0, (0,))):
+        mdp = MDP.dense(np.ones((2, 1, 2)) / 2, np.ones((2, 1)), horizon=horizon)
+        data = mdp.sample_episodes([0, 0], n=5, size=size, rng=0)
+        assert data[:].counts.shape == (*size, horizon, 2, 1)
+        assert [half.shape for half in data.split_episodes(rng=0)] == [size, size]

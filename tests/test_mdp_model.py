@@ -456,13 +456,25 @@ BAD = [
     (
         lambda: MDP.from_function(lambda s, a: [(1.0, 1, 0.0)], 1, 1),
         ValueError,
-        r"step\(0, 0\) must list .* states in \[0, 0\]",
+        r"step\(0, 0\)\[0\] must be \(probability >= 0, next state in \[0, 0\], finite reward\), got",
     ),
     (
         lambda: MDP.from_function(lambda s, a: [(np.nan, 0, 0.0)], 1, 1),
         ValueError,
-        r"step\(0, 0\) must list probabilities >=",
+        r"step\(0, 0\)\[0\] must be \(probability >= 0",
     ),
+    *(
+        (lambda listed=listed: MDP.from_function(lambda s, a: listed, 1, 1), error, rf"step\(0, 0\){message}")
+        for listed, error, message in (
+            ([(1.0, 0, 0.0), (1.0, 0)], ValueError, r"\[1\] must be \(probability .* got \(1.0, 0\)"),
+            ((1.0, 0), ValueError, r"\[0\] must be .* got 1.0"),
+            ([(1.0, 0, "x")], ValueError, r"\[0\] must be .* got \(1.0, 0, 'x'\)"),
+            ([(1.0, None, 0.0)], ValueError, r"\[0\] must be .* got \(1.0, None, 0.0\)"),
+            ([(1.0, 0, math.nan)], ValueError, r"\[0\] must be .* finite reward\), got \(1.0, 0, nan\)"),
+            (None, TypeError, r" must list outcomes \(probability, next state, reward\), got None"),
+        )
+    ),
+    (lambda: MDP.from_function("x", 1, 1), TypeError, "step must be a function of state and action, got 'x'"),
     (
         lambda: MDP.from_function(lambda s, a: [], 1, 1),
         ValueError,
@@ -473,6 +485,9 @@ BAD = [
     (lambda: PAIR.value([0]), ValueError, r"policy must have shape \(..., S\) of int or .* got int of shape \(1,\)"),
     (lambda: PAIR.value([[0.5], [1.0]]), ValueError, r"policy\[0\] must sum to 1"),
     (lambda: PAIR.value([0.5, 0.5]), ValueError, r"policy must have shape .* got float of shape \(2,\)"),
+    (lambda: PAIR.value([True, False]), ValueError, r"policy must have shape .* got bool of shape \(2,\)"),
+    (lambda: PAIR.coverage([0.5, 0.5]), ValueError, r"behavior must end in shape \(2, 1\), got \(2,\)"),
+    (lambda: PAIR.sample_at([5]), ValueError, r"counts must end in shape \(2, 1\), got \(1,\)"),
     (lambda: PAIR.value([0, None]), TypeError, "policy must hold numbers, got dtype object"),
     (lambda: PAIR.value([[0, 0], [0]]), ValueError, "policy must be a rectangular array"),
     (lambda: STEPS.value(np.zeros((2, 2), int)), ValueError, r"policy must have shape \(..., H, S\) .* H = 3, got int"),

@@ -206,6 +206,12 @@ BAD = [
 ]
 
 
+@pytest.mark.parametrize("call", [plan, lambda x: error_bound(x, [1.0])])
+def test_only_models_are_planned_in(call):
+    with pytest.raises(TypeError, match="mdp must be a MDP, got str"):
+        call("x")
+
+
 @pytest.mark.parametrize(("call", "message"), BAD)
 def test_bad_input_is_one_error_that_names_it(call, message):
     with pytest.raises(ValueError, match=message):
@@ -234,6 +240,22 @@ def test_the_error_bound_counts_rounding():
         assert error <= Fraction(float(result.error_bound))
         assert float(error_bound(mdp, result.value)) == pytest.approx(float(result.error_bound), rel=1e-9)
         assert error_bound(mdp, result.value + np.array([0.0, 1.0])) > 0.4  # altered, it is worse
+
+
+@pytest.mark.parametrize("method", DISCOUNTED)
+def test_a_tolerance_below_rounding_is_refused_with_the_best_values_there_are(method):
+    """One state: all of the error is constant, MacQueen's bounds meet at once, and no span is left to divide by."""
+    with pytest.raises(ConvergenceError, match="as exact as float64 allows") as caught:
+        plan(MDP.dense([[[1.0]]], [[1e9]], discount=0.9), method=method)
+    assert abs(caught.value.result.value[0] - 1e10) <= caught.value.result.error_bound < 1e-3
+    mdp = random_garnet(np.random.default_rng(5), 5, 0.99)
+    for tolerance in (1e-300, 1e-12):
+        with pytest.raises(ConvergenceError, match="as exact as float64 allows") as caught:
+            plan(mdp, tolerance=tolerance, method=method)
+        error = np.abs(caught.value.result.value - mdp.optimal_values).max()
+        assert error <= caught.value.result.error_bound + 1e-12 < 3e-11
+        # the span falls as the chain mixes, not as the discount does
+        assert method == "value_iteration_sup" or caught.value.result.iterations < 400
 
 
 @pytest.mark.parametrize("gap", [5e-9, 1e-3])

@@ -465,6 +465,25 @@ def test_cql_runs_from_plug_in_to_the_logged_shares():
     assert cql(data, discount=0.7, alpha=1e9).policy == pytest.approx(shares, abs=1e-6)
 
 
+@pytest.mark.parametrize(("discount", "alphas"), [(0.9, (1e-300, 1e-14, 1e-5, 0.01, 1.0, 1e150)), (0.999, (1e-5,))])
+def test_laws_of_conservative_learning_sum_to_one_at_any_alpha(discount, alphas):
+    """From 1e-300, where they and the values are those of the plug-in rule, up to where they are the shares."""
+    _, data = log(13, n=3000, n_actions=3, discount=discount)
+    goal, greedy = 1e-2 / (1 - discount), plug_in(data, discount=discount)
+    for alpha in alphas:
+        plan = cql(data, discount=discount, alpha=alpha, tolerance=goal)
+        assert plan.status is Status.CONVERGED
+        assert plan.policy.sum(axis=-1) == pytest.approx(1.0, abs=1e-12)
+        if alpha <= 1e-5:
+            assert np.array_equal(plan.policy.argmax(axis=-1), greedy.policy)
+            assert plan.value == pytest.approx(greedy.value, abs=1.01 * goal)
+        if alpha == 1e150:
+            shares = data.counts / data.counts.sum(axis=-1, keepdims=True)
+            own = np.where(shares > 0, cql_values(data, shares, discount=discount, alpha=1.0), 0.0)
+            assert plan.policy == pytest.approx(shares, abs=1e-12)
+            assert plan.value == pytest.approx((shares * own).sum(axis=-1), abs=1.01 * goal)
+
+
 # ---- all of them
 
 RULES = {
@@ -488,6 +507,7 @@ def test_a_batch_is_answered_as_its_members_are(name):
         assert plan.value[index] == pytest.approx(alone.value, abs=1e-12)
         assert plan.status[index] is alone.status
         assert plan.iterations[index] == alone.iterations
+        assert type(alone.error_bound) is np.ndarray  # of every rule
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -521,6 +541,29 @@ def test_widths_far_above_the_values_end_at_rounding():
     assert plan.status is Status.ROUNDING
     assert np.all(np.isfinite(plan.value))
     assert 1e-6 < plan.error_bound < 1e-6 * abs(plan.value).max()
+
+
+@pytest.mark.parametrize("discount", [0.99, 0.999, 0.9999])
+def test_widths_of_any_size_are_planned_for_without_the_monotone_update(discount):
+    """Two states whose errors become equal: the span is 0, and rounding is above the tolerance."""
+    counts = [[[3, 2], [1, 0]], [[0, 0], [4, 4]]]
+    data = MDPData([[5, 1], [0, 8]], [[[0, 1], [0, 1]]] * 2, counts, [[2.0, 1.0], [0.0, 5.0]])
+    last = math.inf
+    for constant in (1e-300, 1e-6, 0.5, 1e6, 1e12, 1e150):
+        plan = vi_lcb(data, discount=discount, constant=constant, monotone=False)
+        assert plan.status in (Status.CONVERGED, Status.ROUNDING)
+        assert np.all(np.isfinite(plan.value))
+        assert plan.iterations < 20
+        assert plan.error_bound <= 1e-6 + 1e-10 * np.abs(plan.value).max()
+        assert plan.value.max() <= last
+        last = plan.value.max()
+    empty = MDPData(0 * data.counts, data.next_states, 0 * data.next_counts, 0 * data.reward_sums)
+    for unseen in (1e12, 1e150):
+        plan = vi_lcb(empty, discount=discount, monotone=False, unseen=unseen)
+        assert plan.value == pytest.approx(-unseen / (1 - discount), rel=1e-10)
+    for unseen in (1e300, 1.7e308):
+        with pytest.raises(ValueError, match=r"unseen must be at most 1e\+150"):
+            vi_lcb(empty, discount=discount, monotone=False, unseen=unseen)
 
 
 def test_a_batch_with_an_empty_data_set_is_answered_as_its_members_are():
@@ -588,6 +631,8 @@ def test_convergence_errors_carry_what_was_reached(monkeypatch):
         (lambda d, e: vi_lcb_episodic(e, horizon=5), "horizon must be the 2 steps of the data, got 5"),
         (lambda d, e: pevi(d, np.eye(6).reshape(3, 2, 6)), "data must have a step axis"),
         (lambda d, e: pevi(e, np.eye(6)), "features must have shape"),
+        (lambda d, e: pevi(e, np.ones((3, 2, 0))), r"features must have shape .* with d >= 1, got \(3, 2, 0\)"),
+        (lambda d, e: pevi(e, np.ones((3, 2, 2)), ridge=1e-300), "ridge must be larger for these features"),
         (lambda d, e: plug_in(d), "discount must be given"),
         (lambda d, e: plug_in(e, tolerance=-1.0), "tolerance must be positive"),
         (lambda d, e: vi_lcb(d, discount=0.5, split=True, tolerance=-1.0), "tolerance must be positive"),
@@ -603,3 +648,39 @@ def test_bad_arguments_are_named(call, message):
     _, episodes = log(1, horizon=2)
     with pytest.raises(ValueError, match=message):
         call(data, episodes)
+
+
+@pytest.mark.parametrize(
+    "rule", [vi_lcb, algorithm_3, vi_lcb_bernstein, plug_in, behavior_cloning, cql, pevi, vi_lcb_episodic]
+)
+def test_data_are_not_a_model(rule):
+    mdp, _ = log(1)
+    with pytest.raises(TypeError, match="data must be a MDPData, got MDP"):
+        rule(mdp, **({} if rule is vi_lcb_episodic else {"features": 1} if rule is pevi else {"discount": 0.5}))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda d, e: lcb_q(d), "log must be a Transitions, got MDPData"),
+        (lambda d, e: vi_lcb(d, discount=0.5, split="no"), "split must be True or False, got 'no'"),
+        (lambda d, e: vi_lcb(d, discount=0.5, monotone=None), "monotone must be True or False, got None"),
+        (lambda d, e: vi_lcb_bernstein(d, discount=0.5, paper_constants=1), "paper_constants must be True or False"),
+        (lambda d, e: vi_lcb_episodic(e, subsample="no"), "subsample must be True or False, got 'no'"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(call, message):
+    _, data = log(1)
+    _, episodes = log(1, horizon=2)
+    with pytest.raises(TypeError, match=message):
+        call(data, episodes)
+
+
+@pytest.mark.parametrize("batch", [(0,), (2,)])
+@pytest.mark.parametrize("horizon", [0, 2])
+def test_nothing_is_subsampled_of_nothing(batch, horizon):
+    mdp = MDP.dense(np.ones((2, 1, 2)) / 2, np.ones((2, 1)), horizon=horizon)
+    data = mdp.sample_episodes([0, 0], n=0 if horizon else 5, size=batch, rng=0)
+    plan = vi_lcb_episodic(data, subsample=True, rng=1)
+    assert plan.policy.shape == (*batch, horizon, 2)
+    assert not plan.value.any()

@@ -262,6 +262,11 @@ def test_a_log_that_is_no_list_of_episodes_is_refused_before_anything_is_written
     assert minari.list_local_datasets() == {}
 
 
+def test_a_number_is_no_data_set():
+    with pytest.raises(TypeError, match="dataset must be a MinariDataset or the id of one, got int"):
+        from_minari(3)
+
+
 def test_names_are_local_and_taken_once():
     with pytest.raises(FileNotFoundError, match="not found locally"):
         from_minari("nobody/has-this-v0")

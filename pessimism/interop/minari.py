@@ -157,6 +157,8 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
     """
     if isinstance(dataset, str):
         dataset = rl_package("minari").load_dataset(dataset)
+    if not hasattr(dataset, "iterate_episodes"):
+        raise TypeError(f"dataset must be a MinariDataset or the id of one, got {type(dataset).__name__}")
     spaces = _discrete("observations", dataset.observation_space), _discrete("actions", dataset.action_space)
     episodes = [_episode(episode, spaces) for episode in dataset.iterate_episodes()]
     if not episodes:

@@ -44,6 +44,7 @@ class Estimates:
 
 def estimates(data: MDPData, discount: float | None, horizon: int | None) -> Estimates:
     """Check `discount` and `horizon` against the data."""
+    _check.instance("data", data, MDPData)
     if horizon is not None:
         horizon = _check.whole("horizon", horizon, low=1)
     if data.horizon is None:
@@ -75,6 +76,7 @@ def unseen_excluded(counts: Ints, gains: Floats) -> Floats:
 
 def stationary(data: MDPData) -> MDPData:
     """The data, for a rule that is for discounted problems."""
+    _check.instance("data", data, MDPData)
     if data.horizon is not None:
         raise ValueError("data must have no step axis: this rule is for discounted problems, see vi_lcb_episodic")
     return data

@@ -232,14 +232,15 @@ def solve(
     Between improvements the policy is evaluated by `sweeps` (an even number of) Jacobi sweeps, or, from improvement
     `krylov_after` on where that promises to be faster, by `bicgstab`. Should ten Krylov steps not halve the error, or
     one blow up, sweeps do the rest. The error bound counts the rounding of a sweep; nothing is left to do when that is
-    all of it. When MacQueen's bounds are close enough, `values` is shifted to their middle if
-    `span`. A policy below 0 is a state at its floor (see `improve`); its value is fixed.
+    all of it. When MacQueen's bounds are close enough, or as close as a tolerance below rounding lets them come,
+    `values` is shifted to their middle if `span`. A policy below 0 is a state at its floor (see `improve`); its value
+    is fixed.
     """
     size, width = values.size, p.shape[2]
     improved, spare = np.empty(size), np.empty(size)
     successors = np.empty((size, width), next_states.dtype)
     kept, gained, followed = np.empty((size, width)), np.empty(size), np.full(size, -1)
-    best, last, bound, krylov, patience = np.inf, np.inf, np.inf, False, 10
+    best, last, bound, krylov, patience, settled = np.inf, np.inf, np.inf, False, 10, False
     for iteration in range(1, max_iterations + 1):
         lowest, highest = improve(next_states, p, r, discount, floor, fallback, values, improved, policy)
         scale = 0.0
@@ -248,10 +249,12 @@ def solve(
         residual = max(-lowest, highest) / (1.0 - discount)
         rounding = (width + ROUNDINGS) * EPSILON * scale / (1.0 - discount)
         bound = residual + rounding
-        if bound <= tolerance or residual <= rounding or not bound < np.inf:
+        if bound <= tolerance or residual <= rounding or settled or not bound < np.inf:
             return iteration, bound
         spread = discount / (1.0 - discount) * (highest - lowest) / 2.0 if span else discount * residual
-        if spread + rounding <= tolerance:
+        # the constant part of the error would take 1 / (1 - discount) sweeps to fall below rounding
+        settled = span and spread <= rounding and rounding > tolerance
+        if settled or spread + rounding <= tolerance:
             # next time the bound is this spread; before, a shift would change no policy and no spread
             shift = discount / (1.0 - discount) * (highest + lowest) / 2.0 if span else 0.0
             for s in range(size):

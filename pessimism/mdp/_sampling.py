@@ -30,7 +30,7 @@ def pairs(
 
 
 def at_counts(mdp: "MDP", counts: ArrayLike, size: int | tuple[int, ...] | None, rng: np.random.Generator) -> "MDPData":
-    visits = _check.whole_array("counts", counts, min_ndim=2)
+    visits = _check.whole_array("counts", counts)
     core = (mdp.n_states, mdp.n_actions) if mdp.horizon is None else (mdp.horizon, mdp.n_states, mdp.n_actions)
     if visits.shape[-len(core) :] != core:
         raise ValueError(f"counts must end in shape {core}, got {visits.shape}")

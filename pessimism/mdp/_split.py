@@ -1,6 +1,7 @@
 """Dividing and joining data sets of transitions, in law, on their statistics alone."""
 
 import functools
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -125,7 +126,7 @@ def subsample(data: "MDPData", n: int, rng: np.random.Generator) -> Fields:
     _require_divisible(data, steps=False)
     if data.counts.size and n > data.n.min():
         raise ValueError(f"n must be at most the {data.n.min()} transitions of the log, got {n}")
-    colors = data.next_counts.reshape(*data.shape, -1)
+    colors = data.next_counts.reshape(*data.shape, math.prod(data.next_counts.shape[-3:]))
     kept = _draw.without_replacement(rng, colors, np.asarray(n))
     return _fields(data, kept.reshape(data.next_counts.shape), rng)
 
@@ -167,7 +168,7 @@ def episodes(data: "MDPData", rng: np.random.Generator) -> tuple[Fields, Fields]
 
 def keep(next_counts: Ints, n: Ints, rng: np.random.Generator) -> Ints:
     """n (..., S) of the transitions (..., S, A, B) that leave each state, drawn without replacement."""
-    colors = next_counts.reshape(*next_counts.shape[:-2], -1)
+    colors = next_counts.reshape(*next_counts.shape[:-2], math.prod(next_counts.shape[-2:]))
     return _draw.without_replacement(rng, colors, n).reshape(next_counts.shape)
 
 
@@ -175,7 +176,7 @@ def arrivals(next_states: States, next_counts: Ints, h: int) -> Ints:
     """How many transitions of step h led to each state, (..., S)."""
     moved = next_counts[..., h, :, :, :]
     batch = moved.shape[:-3]
-    flat = moved.reshape(-1, int(np.prod(moved.shape[-3:])))
+    flat = moved.reshape(math.prod(batch), math.prod(moved.shape[-3:]))
     target = next_states[h % len(next_states)].ravel()
     size = moved.shape[-3]
     offsets = np.arange(len(flat))[:, None] * size

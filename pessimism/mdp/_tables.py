@@ -4,6 +4,7 @@ With a horizon every table has a step axis, of length 1 if it is the same at all
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -101,7 +102,8 @@ def total_discount(gamma: float, horizon: int | None) -> float:
 
 
 def policy(value: ArrayLike, n_states: int, n_actions: int, horizon: int | None) -> Policy:
-    whole = _check.numeric("policy", value).dtype.kind in "iu"
+    kind = {"i": "int", "u": "int", "b": "bool", "f": "float"}[_check.numeric("policy", value).dtype.kind]
+    whole = kind == "int"
     if whole:
         clean: Policy = _check.whole_array("policy", value, high=n_actions - 1)
         core: tuple[int, ...] = (n_states,)
@@ -115,7 +117,7 @@ def policy(value: ArrayLike, n_states: int, n_actions: int, horizon: int | None)
         shown = ("H, " if horizon is not None else "") + "S"
         sizes = f"S = {n_states}, A = {n_actions}" + (f", H = {horizon}" if horizon is not None else "")
         expected = f"(..., {shown}) of int or (..., {shown}, A) of float with {sizes}"
-        raise ValueError(f"policy must have shape {expected}, got {'int' if whole else 'float'} of shape {clean.shape}")
+        raise ValueError(f"policy must have shape {expected}, got {kind} of shape {clean.shape}")
     return clean
 
 
@@ -133,19 +135,16 @@ def from_dense(matrices: ArrayLike) -> tuple[Ints, Floats]:
 def from_function(
     step: Callable[[int, int], Iterable[tuple[float, int, float]]], n_states: int, n_actions: int
 ) -> tuple[Ints, Floats, Floats]:
+    if not callable(step):
+        raise TypeError(f"step must be a function of state and action, got {step!r}")
     pairs: list[dict[int, tuple[float, float]]] = []
     for s in range(n_states):
         for a in range(n_actions):
             merged: dict[int, tuple[float, float]] = {}
-            for probability, successor, reward in step(s, a):
-                if not (float(probability) >= 0 and 0 <= successor < n_states and successor == int(successor)):
-                    raise ValueError(
-                        f"step({s}, {a}) must list probabilities >= 0 of states in [0, {n_states - 1}], "
-                        f"got {(probability, successor, reward)}"
-                    )
+            for probability, successor, reward in _outcomes(f"step({s}, {a})", step(s, a), n_states):
                 if probability > 0:
-                    p, weighted = merged.get(int(successor), (0.0, 0.0))
-                    merged[int(successor)] = (p + float(probability), weighted + float(probability) * float(reward))
+                    p, weighted = merged.get(successor, (0.0, 0.0))
+                    merged[successor] = (p + probability, weighted + probability * reward)
             if abs(sum(p for p, _ in merged.values()) - 1.0) > _check.SUM_TOLERANCE:
                 raise ValueError(f"step({s}, {a}) must list probabilities that sum to 1, got {merged}")
             pairs.append(merged)
@@ -157,3 +156,21 @@ def from_function(
         for b, (successor, (p, weighted)) in enumerate(sorted(merged.items())):
             successors[s, a, b], probabilities[s, a, b], means[s, a, b] = successor, p, weighted / p
     return successors, probabilities, means
+
+
+def _outcomes(name: str, listed: Any, n_states: int) -> list[tuple[float, int, float]]:
+    if not isinstance(listed, Iterable):
+        raise TypeError(f"{name} must list outcomes (probability, next state, reward), got {listed!r}")
+    clean = []
+    for i, outcome in enumerate(listed):
+        try:
+            probability, successor, reward = outcome
+            exists = 0 <= successor < n_states and successor == int(successor)
+            good = exists and float(probability) >= 0 and abs(float(reward)) <= _check.MAX_SIZE
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            expected = f"(probability >= 0, next state in [0, {n_states - 1}], finite reward)"
+            raise ValueError(f"{name}[{i}] must be {expected}, got {outcome!r}")
+        clean.append((float(probability), int(successor), float(reward)))
+    return clean

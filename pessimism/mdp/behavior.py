@@ -57,7 +57,9 @@ def prescribe(mdp: MDP, *, cstar: ArrayLike, mix: ArrayLike | None = None, polic
     >>> prescribe(mdp, cstar=4).tolist()
     [[0.25, 0.75]]
     """
-    target = _check.real_array("cstar", cstar, low=1.0)
+    _check.instance("mdp", mdp, MDP)
+    target = _check.real_array("cstar", cstar)
+    _check.require("cstar", target, target >= 1.0, "at least 1")
     chosen = mdp.check_policy(mdp.best_policy if policy is None else policy)
     if chosen.dtype.kind != "i":
         raise TypeError("policy must be deterministic: one action a state, of an integer dtype")
@@ -111,6 +113,7 @@ def expert(mdp: MDP, policy: ArrayLike | None = None) -> Floats:
     >>> expert(MDP.dense([[[1.0], [1.0]]], [[0.5, 0.6]], discount=0.5)).tolist()
     [[0.0, 1.0]]
     """
+    _check.instance("mdp", mdp, MDP)
     return mdp.occupancy(mdp.best_policy if policy is None else policy)
 
 
@@ -132,6 +135,7 @@ def uniform(mdp: MDP) -> Floats:
     >>> uniform(MDP.dense([[[1.0], [1.0]]], [[0.5, 0.6]], discount=0.5)).tolist()
     [[0.5, 0.5]]
     """
+    _check.instance("mdp", mdp, MDP)
     steps = () if mdp.horizon is None else (mdp.horizon,)
     cells = mdp.n_states * mdp.n_actions
     return np.full((*mdp.shape, *steps, mdp.n_states, mdp.n_actions), 1.0 / cells)
@@ -165,6 +169,9 @@ def mixture(mdp: MDP, policies: Sequence[ArrayLike], shares: ArrayLike) -> Float
     >>> mixture(mdp, [[0], [1]], [0.25, 0.75]).tolist()
     [[0.25, 0.75]]
     """
+    _check.instance("mdp", mdp, MDP)
+    if not isinstance(policies, (Sequence, np.ndarray)):
+        raise TypeError(f"policies must be a sequence of policies, got {policies!r}")
     weights = _check.law("shares", shares, axes=1)
     if weights.shape != (len(policies),):
         raise ValueError(f"shares must hold one number for each of {len(policies)} policies, got {weights.shape}")
@@ -194,6 +201,7 @@ def from_data(data: MDPData) -> Floats:
     >>> from_data(MDPData([[3, 1]], [[[0], [0]]], [[[3], [1]]], [[0.0, 0.0]])).tolist()
     [[0.75, 0.25]]
     """
+    _check.instance("data", data, MDPData)
     total = data.counts.sum(axis=(-2, -1))
     _check.require("data.counts.sum(axis=(-2, -1))", total, total > 0, "at least 1: an empty log has no law")
     return np.asarray(data.counts / total[..., None, None])

@@ -88,6 +88,7 @@ def vi_lcb_bernstein(
     >>> vi_lcb_bernstein(data, discount=0.5).policy.tolist()
     [1]
     """
+    paper_constants = _check.flag("paper_constants", paper_constants)
     gamma = _check.scalar("discount", discount, lambda x: 0.5 <= x < 1, "in [1/2, 1): below, it need not contract")
     known = estimates(stationary(data), gamma, None)
     c = _constant(constant, paper_constants, 0.05, PAPER_DISCOUNTED)
@@ -117,7 +118,7 @@ def vi_lcb_bernstein(
     status[bounds * scaled <= goal] = Status.CONVERGED
     status[~(values > 0).any(axis=-1)] = Status.NO_UPDATE
     policy, value = (x.reshape(*data.shape, data.n_states) for x in (policies, known.low_value + scaled * values))
-    ends = sweeps.reshape(data.shape), scaled * bounds.reshape(data.shape)
+    ends = sweeps.reshape(data.shape), np.asarray(scaled * bounds.reshape(data.shape))
     plan = Plan(policy, value, _fixed_point.statuses(status, data.shape), *ends)
     _fixed_point.require(plan, goal, (Status.CONVERGED, Status.NO_UPDATE, Status.ROUNDING))
     return plan
@@ -181,8 +182,10 @@ def vi_lcb_episodic(
     >>> vi_lcb_episodic(data).policy.tolist()
     [[1]]
     """
+    _check.instance("data", data, MDPData)
     if data.horizon is None:
         raise ValueError("data must have a step axis: this rule is for episodes, see vi_lcb_bernstein")
+    paper_constants, subsample = _check.flag("paper_constants", paper_constants), _check.flag("subsample", subsample)
     c = _constant(constant, paper_constants, 0.05, PAPER_EPISODIC)
     certainty = inverse_delta(data, delta, least=2)
     used = _subsampled(data, certainty, np.random.default_rng(rng)) if subsample else data

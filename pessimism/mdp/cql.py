@@ -65,8 +65,7 @@ def cql_values(data: MDPData, policy: ArrayLike, *, discount: float, alpha: floa
     >>> cql_values(data, [1], discount=0.0, alpha=0.25).tolist()
     [[0.25, 0.25]]
     """
-    known, shares = _known(data, discount)
-    weight = _check.scalar("alpha", alpha, lambda x: 0 <= x < np.inf, "at least 0 and finite")
+    known, shares, weight = _known(data, discount, alpha)
     clean = _tables.policy(policy, data.n_states, data.n_actions, None)
     law = _solve.as_law(clean, data.n_actions)
     seen = data.counts.sum(axis=-1) > 0
@@ -97,7 +96,8 @@ def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float 
         :math:`\gamma`, in [0, 1).
     alpha : float
         :math:`\alpha`, at least 0, in reward units: 0 is the plug-in rule, and as it grows the policy tends to the
-        logged shares.
+        logged shares. With the unit of the rewards it must change too: for one that does not, waive the promise
+        "scale" of `check_offline_rule`.
     tolerance : float
         Largest allowed error of the fixed point, positive, in reward units.
 
@@ -127,8 +127,7 @@ def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float 
     >>> cql(data, discount=0.0, alpha=1.0).policy.tolist()
     [[0.65625, 0.34375]]
     """
-    known, shares = _known(data, discount)
-    weight = _check.scalar("alpha", alpha, lambda x: 0 <= x < np.inf, "at least 0 and finite")
+    known, shares, weight = _known(data, discount, alpha)
     goal = _check.positive("tolerance", tolerance)
     seen = data.counts.sum(axis=-1) > 0
     values = np.full((*data.shape, data.n_states), known.low_value)
@@ -155,10 +154,13 @@ def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float 
     return plan
 
 
-def _known(data: MDPData, discount: float) -> tuple[Estimates, Floats]:
+def _known(data: MDPData, discount: float, alpha: float) -> tuple[Estimates, Floats, float]:
     stationary(data)
     visits = data.counts.sum(axis=-1, keepdims=True)
-    return estimates(data, _check.scalar("discount", discount), None), data.counts / np.maximum(visits, 1)
+    known = estimates(data, _check.scalar("discount", discount), None)
+    most = _check.MAX_SIZE
+    weight = _check.scalar("alpha", alpha, lambda x: 0 <= x <= most, f"at least 0 and at most {most:g}")
+    return known, data.counts / np.maximum(visits, 1), weight
 
 
 def _against_penalty(q: Floats, shares: Floats, alpha: float) -> tuple[Floats, Floats]:
@@ -166,19 +168,22 @@ def _against_penalty(q: Floats, shares: Floats, alpha: float) -> tuple[Floats, F
     if alpha == 0.0:
         best = q.argmax(axis=-1)[..., None] == np.arange(q.shape[-1])
         return best.astype(np.float64), q.max(axis=-1)
+    # everything beside the best action, and laws beside the shares: small and large alpha keep their digits
+    top = np.where(shares.any(axis=-1), q.max(axis=-1), 0.0)
+    gaps = np.where(shares > 0, q - top[..., None], 0.0)
     order = np.argsort(-q, axis=-1, kind="stable")
-    ranked, weights = np.take_along_axis(q, order, axis=-1), np.take_along_axis(shares, order, axis=-1)
-    gains = np.where(weights > 0, weights * np.where(weights > 0, ranked, 0.0), 0.0)
-    total = np.cumsum(weights, axis=-1)
-    # the water level if the k best actions are used; right for the last k whose own q is above it
-    level = np.divide(np.cumsum(gains, axis=-1) - 2.0 * alpha, total, out=np.zeros_like(total), where=total > 0)
-    used = np.maximum((ranked > level).sum(axis=-1, keepdims=True) - 1, 0)
-    water = np.take_along_axis(level, used, axis=-1)
-    excess = np.maximum(np.where(shares > 0, q, -np.inf) - water, 0.0)
-    policy = shares * np.where(shares > 0, excess, 0.0) / (2.0 * alpha)
-    chi_square = np.divide((policy - shares) ** 2, shares, out=np.zeros_like(shares), where=shares > 0).sum(axis=-1)
-    value = (policy * np.where(shares > 0, q, 0.0)).sum(axis=-1) - alpha * chi_square
-    return policy, np.asarray(value)
+    ranked, weights = np.take_along_axis(gaps, order, axis=-1), np.take_along_axis(shares, order, axis=-1)
+    total, rest = np.cumsum(weights, axis=-1), np.zeros_like(weights)
+    rest[..., :-1] = np.cumsum(weights[..., :0:-1], axis=-1)[..., ::-1]
+    # lambda + 2 alpha if the k best actions are used; right for the last k whose own gap is above lambda
+    sums = np.cumsum(weights * ranked, axis=-1) - 2.0 * alpha * rest
+    level = np.divide(sums, total, out=np.zeros_like(total), where=total > 0)
+    used = np.maximum(((weights > 0) & (ranked - level > -2.0 * alpha)).sum(axis=-1, keepdims=True) - 1, 0)
+    tilt = np.maximum(gaps - np.take_along_axis(level, used, axis=-1), -2.0 * alpha) / (2.0 * alpha)
+    policy = shares * (1.0 + tilt)
+    mass = policy.sum(axis=-1, keepdims=True)  # 1 up to rounding, 0 where nothing was seen
+    policy = policy / np.where(mass > 0, mass, 1.0)
+    return policy, np.asarray(top + (policy * gaps).sum(axis=-1) - alpha * (shares * tilt**2).sum(axis=-1))
 
 
 __all__ = ["cql", "cql_values"]

@@ -114,7 +114,7 @@ class MDPData:
         reward_range: tuple[float, float] = (0.0, 1.0),
         reward_law: str = "bernoulli",
     ) -> None:
-        visits = _check.whole_array("counts", counts, min_ndim=2)
+        visits = _check.whole_array("counts", counts)
         successors = _tables.lists(next_states, (3, 4)).astype(np.int32)
         pairs, core = successors.shape[:-1], visits.shape[1 - successors.ndim :]
         if len(core) != len(pairs) or core[-2:] != pairs[-2:] or pairs[:-2] not in ((), (1,), core[:-2]):
@@ -249,6 +249,7 @@ class MDPData:
         >>> MDPData.from_transitions(log).counts.tolist()
         [[2], [1]]
         """
+        _check.instance("log", log, Transitions)
         return cls.trusted(*_log.add_up(log, n_states, n_actions, per_step, reward_range))
 
     @property
@@ -304,10 +305,11 @@ class MDPData:
         """Data sets picked from the batch."""
         if not self.shape:
             raise IndexError("this is a single data set: it has no batch axis to index")
-        place = np.arange(math.prod(self.shape)).reshape(self.shape)[index]
+        place = np.arange(math.prod(self.shape)).reshape(self.shape)
+        chosen = place[index]
 
         def pick(array: Any) -> Any:  # numpydoc ignore=GL08
-            return array.reshape(-1, *array.shape[len(self.shape) :])[place]
+            return array.reshape(place.size, *array.shape[len(self.shape) :])[chosen]
 
         counts, next_counts, sums = pick(self.counts), pick(self.next_counts), pick(self.reward_sums)
         return self.trusted(counts, self.next_states, next_counts, sums, self.reward_range, self.reward_law)
@@ -370,7 +372,7 @@ class MDPData:
         >>> data.merge(data).counts.tolist()
         [[6]]
         """
-        return type(self)(*_split.merged([self, *others]))
+        return type(self)(*_split.merged(_logs(self, others)))
 
     def mix(self, *others: "MDPData", shares: Sequence[float], n: int, rng: Rng = None) -> Self:
         r"""A log of n transitions whose composition is chosen: a share from each log, without replacement.
@@ -409,9 +411,8 @@ class MDPData:
         parts = np.floor(total * share).astype(np.int64)
         parts[np.argsort(parts - total * share, kind="stable")[: total - int(parts.sum())]] += 1
         generator = np.random.default_rng(rng)
-        logs: list[MDPData] = [self, *others]
-        first, *rest = (log.subsample(int(k), generator) for log, k in zip(logs, parts, strict=True))
-        return type(self)(*_split.merged([first, *rest]))
+        logs = zip(_logs(self, others), parts, strict=True)
+        return type(self)(*_split.merged([log.subsample(int(k), generator) for log, k in logs]))
 
     def subsample(self, n: int, rng: Rng = None) -> Self:
         """Draw transitions without replacement, in law, from the statistics alone.
@@ -511,3 +512,9 @@ class MDPData:
         """
         main, rest = _split.episodes(self, np.random.default_rng(rng))
         return self.trusted(*main), self.trusted(*rest)
+
+
+def _logs(first: MDPData, others: tuple[MDPData, ...]) -> list[MDPData]:
+    for i, log in enumerate(others):
+        _check.instance(f"others[{i}]", log, MDPData)
+    return [first, *others]

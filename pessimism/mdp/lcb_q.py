@@ -70,6 +70,7 @@ def lcb_q(
     >>> lcb_q(log, n_states=1, n_actions=2).policy.tolist()
     [[1]]
     """
+    _check.instance("log", log, Transitions)
     if log.rewards.ndim < 2:
         raise ValueError(f"log must be of episodes (..., K, H), got shape {log.rewards.shape}")
     low, high = _check.interval("reward_range", reward_range)

@@ -680,11 +680,12 @@ class MDP:
         ...
         ValueError: behavior must sum to 1 within 1e-12, got 0.5: if that is what you mean, divide by it in float64
         """
-        mu = _check.law("behavior", behavior, axes=2)
+        mu = _check.real_array("behavior", behavior, low=0.0)
         core = (
             (self.n_states, self.n_actions) if self.horizon is None else (self.horizon, self.n_states, self.n_actions)
         )
         if mu.shape[-len(core) :] != core:
             raise ValueError(f"behavior must end in shape {core}, got {mu.shape}")
+        _check.require_total_one("behavior", mu, axes=2)
         _check.broadcast("behavior and model", mu.shape[: -len(core)], self.shape)
         return mu

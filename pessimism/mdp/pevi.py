@@ -39,7 +39,8 @@ def pevi(
     data : MDPData
         Logged transitions with a step axis; rewards in [0, 1], or of another range, which is scaled to it.
     features : ([H,] S, A, d) array_like of float
-        :math:`\phi`, at every step or the same at all.
+        :math:`\phi`, at every step or the same at all; d at least 1. The default of `beta` assumes
+        :math:`\|\phi\| \le 1`.
     horizon : int, optional
         H; that of the data.
     beta : float, optional
@@ -74,13 +75,21 @@ def pevi(
     >>> pevi(data, np.eye(2)[None], beta=1.0).policy.tolist()
     [[1]]
     """
+    _check.instance("data", data, MDPData)
     if data.horizon is None:
         raise ValueError("data must have a step axis: this rule is for episodes")
     known = estimates(data, None, horizon)
     phi = _check.real_array("features", features, min_ndim=1)
     core = (data.n_states, data.n_actions)
-    if phi.ndim not in (3, 4) or phi.shape[-3:-1] != core or phi.shape[:-3] not in ((), (data.horizon,)):
-        raise ValueError(f"features must have shape {(*core, 'd')} or {(data.horizon, *core, 'd')}, got {phi.shape}")
+    if (
+        phi.ndim not in (3, 4)
+        or phi.shape[-3:-1] != core
+        or phi.shape[:-3] not in ((), (data.horizon,))
+        or not phi.shape[-1]
+    ):
+        raise ValueError(
+            f"features must have shape {(*core, 'd')} or {(data.horizon, *core, 'd')} with d >= 1, got {phi.shape}"
+        )
     lam = _check.positive("ridge", ridge)
     multiplier = _beta(data, phi.shape[-1], beta, constant, delta)[..., None, None]
     low, high = known.reward_range
@@ -92,8 +101,11 @@ def pevi(
         later = value[..., h + 1, :][..., known.next_states[h % len(known.next_states)]]
         target = sums[..., h, :, :] + (data.next_counts[..., h, :, :, :] * later).sum(axis=-1)
         gram = np.einsum("...sa,sai,saj->...ij", data.counts[..., h, :, :], own, own) + lam * np.eye(own.shape[-1])
-        weights = np.linalg.solve(gram, np.einsum("...sa,sai->...i", target, own)[..., None])[..., 0]
-        spread = np.einsum("sai,...ij,saj->...sa", own, np.linalg.inv(gram), own)
+        try:
+            weights = np.linalg.solve(gram, np.einsum("...sa,sai->...i", target, own)[..., None])[..., 0]
+            spread = np.einsum("sai,...ij,saj->...sa", own, np.linalg.inv(gram), own)
+        except np.linalg.LinAlgError:
+            raise ValueError(f"ridge must be larger for these features, which are collinear, got {lam:g}") from None
         q = np.einsum("sai,...i->...sa", own, weights) - multiplier * np.sqrt(np.maximum(spread, 0.0))
         best = q.max(axis=-1)
         value[..., h, :] = np.clip(best, 0.0, data.horizon - h)

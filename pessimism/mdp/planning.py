@@ -91,7 +91,8 @@ def plan(
     mdp : MDP
         The model, or a batch of models.
     tolerance : float
-        Largest allowed error of the values, positive, in reward units.
+        Largest allowed error of the values, positive, in reward units. What rounding allows is about
+        :math:`(B+4)\,2^{-52} \|V\|_\infty / (1-\gamma)`.
     method : str
         "value_iteration" (MacQueen's bounds), "value_iteration_sup" (the textbook's stop), "modified_policy_iteration"
         (20 sweeps a policy), "policy_iteration" (Krylov evaluation; sweeps instead where that does not pay) or "auto":
@@ -132,6 +133,7 @@ def plan(
     """
     from pessimism.mdp import _fixed_point
 
+    _check.instance("mdp", mdp, MDP)
     _check.choice("method", method, METHODS)
     goal = _check.positive("tolerance", tolerance)
     limit = None if max_iterations is None else _check.whole("max_iterations", max_iterations, low=1)
@@ -179,6 +181,7 @@ def error_bound(mdp: MDP, value: ArrayLike) -> Floats:
     """
     from pessimism.mdp import _fixed_point
 
+    _check.instance("mdp", mdp, MDP)
     if mdp.horizon is not None:
         raise ValueError("mdp must have no horizon: backward induction is exact")
     given = _check.real_array("value", value, min_ndim=1)

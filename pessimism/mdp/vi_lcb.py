@@ -96,6 +96,7 @@ def vi_lcb(
     >>> vi_lcb(data, discount=0.5).policy.tolist()
     [1]
     """
+    split, monotone = _check.flag("split", split), _check.flag("monotone", monotone)
     goal = _check.positive("tolerance", tolerance)
     known = estimates(stationary(data), _check.scalar("discount", discount), None)
     c, confidence = _check.positive("constant", constant), inverse_delta(data, delta)
@@ -194,7 +195,8 @@ def fold_count(n: int, discount: float) -> int:
 
 def _unseen_width(unseen: float, v_max: float) -> float:
     expectation = f"at least V_max = {v_max:g}: less would not be pessimistic"
-    return _check.scalar("unseen", unseen, lambda x: v_max * (1 - 1e-12) <= x < math.inf, expectation)
+    width = _check.scalar("unseen", unseen, lambda x: v_max * (1 - 1e-12) <= x < math.inf, expectation)
+    return _check.scalar("unseen", width, lambda x: x <= max(_check.MAX_SIZE, v_max), f"at most {_check.MAX_SIZE:g}")
 
 
 def _by_folds(
