@@ -29,7 +29,7 @@ def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
-    if array.dtype.kind == "O" and all(isinstance(entry, int) for entry in array.flat):  # of more than 64 bits
+    if array.dtype.kind == "O" and _beyond_64_bits(array):
         try:
             return array.astype(np.float64)
         except OverflowError:
@@ -37,6 +37,10 @@ def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}")
     return array
+
+
+def _beyond_64_bits(array: NDArray[Any]) -> bool:
+    return all(type(entry) is int for entry in array.flat) and any(abs(entry) >= 2**63 for entry in array.flat)
 
 
 def instance(name: str, value: object, kind: type) -> None:

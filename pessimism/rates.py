@@ -315,8 +315,8 @@ def fit_rows(rows: Sequence[Mapping[str, Any]], x: str = "n", y: str = "loss", *
         As from `fit`.
     KeyError
         If a row lacks a column.
-    TypeError, ValueError
-        If an entry is not a number.
+    TypeError
+        If an entry is not a number; a string that spells one is, as rows read from CSV have them.
 
     Examples
     --------
@@ -325,7 +325,10 @@ def fit_rows(rows: Sequence[Mapping[str, Any]], x: str = "n", y: str = "loss", *
     """
     for i, row in enumerate(rows):
         for name in (x, y):
-            _check.scalar(f"rows[{i}][{name!r}]", row[name])
+            try:
+                float(row[name])
+            except (TypeError, ValueError):
+                raise TypeError(f"rows[{i}][{name!r}] must be a number, got {row[name]!r}") from None
     ordered = sorted(rows, key=lambda row: float(row[x]))
 
     def column(name: str) -> Floats | None:  # numpydoc ignore=GL08

@@ -175,6 +175,7 @@ BAD = [
     (lambda: BanditData([[1, 4]], [[1, 2]], [[1, 2.1]]), ValueError, r"squares\[0, 1\] must be what rewards"),
     (lambda: BanditData([[1, 4]], [[0.5, 2]], [[0.3, 1]]), ValueError, r"squares\[0, 0\] must be what rewards"),
     (lambda: BanditData([[1, 4]], [[1, 2]], [[1]]), ValueError, "squares must have the shape"),
+    (lambda: BanditData(np.array([[1, 4]], object), [[1, 2]]), TypeError, "counts must hold numbers, got dtype object"),
     (lambda: BanditData.from_log([0, 2], [0, 1], [0, 1], n_contexts=2), ValueError, r"contexts\[1\] must be"),
     (lambda: BanditData.from_log(None, [0, -1], [0, 1]), ValueError, r"arms\[1\] must be a whole number"),
     (lambda: BanditData.from_log(None, [0, 1], [0, 1.5]), ValueError, r"rewards\[1\] must be in \[0, 1\], got 1.5"),
@@ -249,3 +250,9 @@ def test_arrays_are_owned():
     assert data.counts[0, 0] == 1
     with pytest.raises(ValueError, match="read-only"):
         data.counts[0, 0] = 7
+
+
+def test_squares_may_have_been_taken_in_float32():
+    rewards = np.random.default_rng(1).random((1, 1000), np.float32)
+    data = BanditData(np.ones((1, 1000), int), rewards, rewards * rewards)
+    assert np.array_equal(data.squares, rewards * rewards)

@@ -161,7 +161,7 @@ def test_padded_lists_are_the_dense_model(seed, horizon):
 
 def test_from_function_adds_up_what_occurs_twice():
     def step(s, a):
-        return [(0.25, 1, 0.0), (0.5, 0, 4.0 * a), (0.0, 1, 9.0), (0.25, 1, 2.0)]
+        return [(0.25, 1, 0.0), (0.5, 0, 4.0 * a), (0.0, 1, np.nan), (0.25, 1, 2.0)]
 
     mdp = MDP.from_function(step, 2, 2, [1, 0], 0.5)
     assert mdp.next_states.tolist() == [[[0, 1]] * 2] * 2

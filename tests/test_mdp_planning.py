@@ -258,6 +258,15 @@ def test_a_tolerance_below_rounding_is_refused_with_the_best_values_there_are(me
         assert method == "value_iteration_sup" or caught.value.result.iterations < 400
 
 
+@pytest.mark.parametrize("method", ["auto", "value_iteration", "modified_policy_iteration"])
+def test_a_start_far_above_is_left_and_certified(method):
+    """The rounding of large first values is not that of the answer."""
+    mdp = random_garnet(np.random.default_rng(6), 12, 0.9)
+    for start in (1e4, 1e9):
+        found = plan(mdp, tolerance=1e-8, initial=np.full(12, start), method=method)
+        assert np.abs(found.value - mdp.optimal_values).max() <= found.error_bound <= 1e-8
+
+
 @pytest.mark.parametrize("gap", [5e-9, 1e-3])
 def test_small_gaps_are_not_ties(gap):
     """Neither beside large values nor beside another model with large rewards."""

@@ -100,6 +100,11 @@ def test_rows_of_different_cells_are_not_averaged():
     assert [row["n"] for row in rates.average_blocks(rows)] == [1, 2]
 
 
+def test_rows_read_from_csv_have_a_slope_too():
+    rows = [{"n": str(n), "loss": str(1 / n)} for n in (10, 100, 1000)]
+    assert rates.fit_rows(rows).slope == pytest.approx(-1)
+
+
 def test_a_block_given_twice_is_refused():
     rows = [{"n": 1, "block": b, "law": {"p": [0.1]}, **rates.summarize("loss", [0.0, 1.0])} for b in (0, 1, 1)]
     assert rates.average_blocks(rows[:2])[0]["replicates"] == 4
@@ -119,7 +124,7 @@ def test_fit_rows_uses_the_errors_that_rows_carry():
         rates.fit_rows(rows)
     with pytest.raises(rates.SlopeError, match="at least 3 points, got 0"):
         rates.fit_rows([])
-    with pytest.raises(TypeError, match=r"rows\[0\]\['loss'\] must hold numbers"):
+    with pytest.raises(TypeError, match=r"rows\[0\]\['loss'\] must be a number, got None"):
         rates.fit_rows([{"n": 1, "loss": None}])
 
 

@@ -198,6 +198,15 @@ def test_units_of_inputs_and_outputs_do_not_matter(by, to, method):
     assert found.basis[1] @ found.heads[1] * (by / to) == pytest.approx(plainly.basis @ plainly.heads, rel=1e-5)
 
 
+def test_a_data_set_of_zeros_is_fitted_by_nothing():
+    _, inputs, outputs, data = rows_of(5, [12, 30, 15])
+    zeros = TaskData.from_arrays([0 * x for x in inputs], outputs)
+    both = (np.stack([getattr(x, name) for x in (data, zeros)]) for name in ("counts", "grams", "moments", "squares"))
+    found = fit_representation(TaskData.trusted(*both), 2, ridge=1e-3)
+    assert found.loss[1] == pytest.approx(sum(np.sum(y**2) for y in outputs))
+    assert not found.heads[1].any()
+
+
 def test_what_is_no_number_is_not_certified(monkeypatch):
     monkeypatch.setattr(representation, "STEEP", np.nan)  # as a stationarity that is NaN: no comparison holds
     with pytest.raises(ConvergenceError):

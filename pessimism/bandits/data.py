@@ -21,6 +21,8 @@ Ints = NDArray[np.int64]
 Rng = np.random.Generator | np.random.SeedSequence | int | None
 
 ROUNDING = 1e-9
+SINGLE = 1e-6
+"""Of squares: they may have been taken in float32."""
 """Relative room for the rounding of summed rewards when they are checked against their range."""
 
 LARGEST_TABLE = 10**9
@@ -487,8 +489,8 @@ def _check_sums(counts: Ints, sums: Floats, low: float, high: float) -> None:
 
 def _check_squares(counts: Ints, sums: Floats, squares: Floats, low: float, high: float) -> None:
     # Cauchy-Schwarz below, attained by one pull; (x - low)(high - x) >= 0, summed over the rounds, above
-    smallest = sums**2 / np.maximum(counts, 1) * (1 - ROUNDING)
-    good = (squares >= smallest) & ((counts != 1) | (squares <= sums**2 * (1 + ROUNDING)))
+    least = sums**2 / np.maximum(counts, 1)
+    good = (squares >= least * (1 - SINGLE)) & ((counts != 1) | (squares <= least * (1 + SINGLE)))
     if math.isfinite(low) and math.isfinite(high):
         scale = max(abs(low), abs(high)) ** 2
         good &= squares <= (low + high) * sums - low * high * counts + ROUNDING * counts * scale

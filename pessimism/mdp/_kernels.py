@@ -252,11 +252,15 @@ def solve(
         if bound <= tolerance or residual <= rounding or settled or not bound < np.inf:
             return iteration, bound
         spread = discount / (1.0 - discount) * (highest - lowest) / 2.0 if span else discount * residual
+        shift = discount / (1.0 - discount) * (highest + lowest) / 2.0 if span else 0.0
+        scale = 0.0
+        for s in range(size):
+            scale = max(scale, abs(improved[s] + shift))
+        left = (width + ROUNDINGS) * EPSILON * scale / (1.0 - discount)
         # the constant part of the error would take 1 / (1 - discount) sweeps to fall below rounding
-        settled = span and spread <= rounding and rounding > tolerance
-        if settled or spread + rounding <= tolerance:
+        settled = span and spread <= left and left > tolerance
+        if settled or spread + min(rounding, left) <= tolerance:
             # next time the bound is this spread; before, a shift would change no policy and no spread
-            shift = discount / (1.0 - discount) * (highest + lowest) / 2.0 if span else 0.0
             for s in range(size):
                 values[s] = improved[s] + shift
             continue

@@ -166,7 +166,8 @@ def _outcomes(name: str, listed: Any, n_states: int) -> list[tuple[float, int, f
         try:
             probability, successor, reward = outcome
             exists = 0 <= successor < n_states and successor == int(successor)
-            good = exists and float(probability) >= 0 and abs(float(reward)) <= _check.MAX_SIZE
+            known = float(probability) == 0 or abs(float(reward)) <= _check.MAX_SIZE
+            good = exists and float(probability) >= 0 and known
         except (TypeError, ValueError):
             good = False
         if not good:

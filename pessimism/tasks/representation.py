@@ -183,8 +183,9 @@ def _flat(data: TaskData, ridge: float) -> tuple[Floats, Floats, Floats, Ints, t
     if ridge > 0:
         grams = grams + ridge * np.eye(d) * (counts > 0)[..., None, None]
     moments, squares = np.ascontiguousarray(data.moments.reshape(-1, m, d)), data.squares.reshape(-1, m)
-    inputs = _half_exponent("inputs", np.einsum("nmii->nmi", grams).max(axis=(-2, -1)))
-    outputs = _half_exponent("outputs", squares.max(axis=-1), np.asarray(moments.any(axis=(-2, -1))))
+    something = np.asarray(moments.any(axis=(-2, -1)))
+    inputs = _half_exponent("inputs", np.einsum("nmii->nmi", grams).max(axis=(-2, -1)), something)
+    outputs = _half_exponent("outputs", squares.max(axis=-1), something)
     if inputs.any() or outputs.any():
         grams = np.ldexp(grams, -2 * inputs[:, None, None, None])
         moments = np.ldexp(moments, -(inputs + outputs)[:, None, None])
@@ -194,9 +195,9 @@ def _flat(data: TaskData, ridge: float) -> tuple[Floats, Floats, Floats, Ints, t
     return grams, moments, squares, counts, (inputs, outputs)
 
 
-def _half_exponent(name: str, size: Floats, there: NDArray[np.bool_] | bool = True) -> Ints:
-    """Power of two of inputs or outputs whose largest square is `size`: 0 where ordinary."""
-    bad = there & ~(size >= SMALLEST)
+def _half_exponent(name: str, size: Floats, related: NDArray[np.bool_]) -> Ints:
+    """Power of two of inputs or outputs whose largest square is `size`: 0 where ordinary, or 0 and not `related`."""
+    bad = ~(size >= SMALLEST) & (related | (size > 0))
     if bad.any():
         raise ValueError(
             f"{name} of data must have squares of at least {SMALLEST:g} in every data set, or they have lost digits; "

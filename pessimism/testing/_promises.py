@@ -36,8 +36,8 @@ CROWDS = ((64,), (1, 64))
 WRAPS = (2**31, 2**32, math.isqrt(2**63) + 1)
 """Pulls at which counts in 32 bits, with and without a sign, and their squares in 64 bits turn into other numbers."""
 
-WRAP_LEAD = 0.0437
-"""Far beyond any width at these pulls, and no threshold that a rule would have."""
+WRAP_LEAD, WRAP_SHARE = 0.0437, 0.2718
+"""A lead far beyond any width at these pulls, and how many pulls the other arm has: no thresholds of any rule."""
 
 REPEATS = 3
 """How often a rule is asked again: lots drawn between few arms may well be the same once."""
@@ -157,7 +157,7 @@ def wrap(subject: Subject) -> None:
     """One pull more or less, of billions, changes no choice."""
     for edge in WRAPS:
         for lead in (-WRAP_LEAD, WRAP_LEAD):
-            below, above = (_level.Duel(2, 2, edge // 4, many).data(lead) for many in (edge - 1, edge))
+            below, above = (_level.Duel(2, 2, int(WRAP_SHARE * edge), many).data(lead) for many in (edge - 1, edge))
             before, after = subject.ask(below), subject.ask(above)
             if not np.array_equal(before, after):
                 wrong = (
