@@ -108,6 +108,26 @@ def require_ndim(name: str, array: NDArray[Any], min_ndim: int) -> None:
         raise ValueError(f"{name} must have shape {axes}, got {array.shape}")
 
 
+def matrix(name: str, value: ArrayLike, axes: str, *, single: bool = False) -> NDArray[np.float64]:
+    """Finite float array (..., rows, columns) with at least one of each; `axes` says what they are."""
+    array = real_array(name, value)
+    if array.ndim < 2 or (single and array.ndim > 2) or 0 in array.shape[-2:]:
+        shape = f"({axes})" if single else f"(..., {axes})"
+        raise ValueError(f"{name} must have shape {shape} with at least one of each, got {array.shape}")
+    return array
+
+
+def vector(
+    name: str, value: ArrayLike, length: int, what: str = "", *, single: bool = False, low: float = -math.inf
+) -> NDArray[np.float64]:
+    """Finite float array (..., length) with entries of at least `low`; `what` says what they are."""
+    array = real_array(name, value, low=low)
+    if array.ndim < 1 or (single and array.ndim > 1) or array.shape[-1] != length:
+        shape = f"({length},)" if single else f"(..., {length})"
+        raise ValueError(f"{name} must have shape {', '.join(filter(None, (shape, what)))}, got {array.shape}")
+    return array
+
+
 def law(name: str, value: ArrayLike, *, axes: int) -> NDArray[np.float64]:
     """Probabilities over the last `axes` axes: non-negative, total one within `SUM_TOLERANCE`."""
     array = real_array(name, value, min_ndim=axes, low=0.0)
@@ -159,6 +179,10 @@ def open_unit_interval(name: str, value: float) -> float:
 def positive(name: str, value: float, high: float = math.inf) -> float:
     expectation = "positive and finite" if high == math.inf else f"positive and at most {high:g}"
     return scalar(name, value, lambda x: 0.0 < x < math.inf and x <= high, expectation)
+
+
+def nonnegative(name: str, value: float) -> float:
+    return scalar(name, value, lambda x: 0.0 <= x < math.inf, "at least 0 and finite")
 
 
 def not_nan(name: str, value: float) -> float:

@@ -1,13 +1,9 @@
 """Drawing counts: what the samplers of every wing share."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pessimism import _check
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Rng = np.random.Generator | np.random.SeedSequence | int | None
+from pessimism._types import Floats, Ints
 
 
 def front_axes(size: int | tuple[int, ...] | None) -> tuple[int, ...]:

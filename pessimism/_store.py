@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from pessimism import __version__
+from pessimism._version import __version__
 
 Row = dict[str, Any]
 

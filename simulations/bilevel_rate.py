@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from pessimism import plotting, rates
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import Cosh
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pessimism._types import Floats
 from pessimism.bandits import BanditData
-from pessimism.bandits.data import Floats
 
 Index = NDArray[np.intp]
 

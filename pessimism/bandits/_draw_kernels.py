@@ -12,14 +12,15 @@ makes that table for less than a rejection sampler's start at each pair (n, p).
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pessimism._compiled import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def draw_rounds(cdf: Floats, n: int, replicates: int, rng: np.random.Generator) -> Ints:
     """How often each outcome came up (replicates, outcomes) in n rounds, round by round; `cdf` ends in 1.
 
@@ -41,7 +42,7 @@ def draw_rounds(cdf: Floats, n: int, replicates: int, rng: np.random.Generator) 
     return counts
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def within(n: int, p: float) -> tuple[int, int]:
     """Least and largest k of Binomial(n, p) by Bernstein's inequality: 2 exp(-38) < 2^-53 lies outside."""
     mean = n * p
@@ -49,7 +50,7 @@ def within(n: int, p: float) -> tuple[int, int]:
     return max(0, int(mean - margin)), min(n, 1 + int(mean + margin))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def binomial_cdfs(low: int, high: int, p: float) -> tuple[int, Floats]:
     """Distribution functions of Binomial(n, p), 0 < p < 1, for n = low..high: rows over k = first, first + 1, ...
 
@@ -73,7 +74,7 @@ def binomial_cdfs(low: int, high: int, p: float) -> tuple[int, Floats]:
     return first, cdfs
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def draw_binomials(n: Ints, p: float, rng: np.random.Generator) -> Ints:
     """Binomial(n[i], p) for every i: the least k with u < F(k). Spends one uniform each, none where p is 0 or 1.
 
@@ -103,7 +104,7 @@ def draw_binomials(n: Ints, p: float, rng: np.random.Generator) -> Ints:
     return drawn
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def draw_cells(chances: Floats, means: Floats, n: int, replicates: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Counts and rewards of 1 (cells, replicates) in n rounds; a cell takes a round not taken before it by its chance.
 

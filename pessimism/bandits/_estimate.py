@@ -15,7 +15,8 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 
 if TYPE_CHECKING:
-    from pessimism.bandits.data import BanditData, Floats
+    from pessimism._types import Floats
+    from pessimism.bandits.data import BanditData
 
 LONGEST_TABLE = 12
 """Arms listed one by one in a report; beyond that, only the extremes."""

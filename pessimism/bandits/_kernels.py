@@ -3,13 +3,14 @@
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pessimism._compiled import compiled
 
 Floats = NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def best_index(counts: NDArray[np.int64], sums: Floats, scale: Floats, unseen: float) -> NDArray[np.intp]:
     """Lowest arm with the largest sums/counts - scale/sqrt(counts) (data sets, contexts); one `scale` a data set."""
     best = np.empty(counts.shape[:2], np.intp)
@@ -32,7 +33,7 @@ CUT = 1e-36  # joint weights below this are dropped: 1e10 of them are 1e-10 of a
 TIE = 1e-9
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def binomial_row(m: int, p: float, q: float, cut: float, row: Floats) -> tuple[int, int]:
     """Fill row[:length] with P(X = first + k), X ~ Bin(m, p/(p+q)), where it exceeds `cut`; return first, length.
 
@@ -67,12 +68,12 @@ def binomial_row(m: int, p: float, q: float, cut: float, row: Floats) -> tuple[i
     return low, high - low + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def signed_width(level: float, m: int) -> float:
     return math.copysign(math.sqrt(abs(level) / m), level)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def arm_row(kind: int, mean: float, m: int, width: float, cut: float, row: Floats) -> tuple[int, float, float]:
     """Outcomes of an arm with m >= 1 pulls: fill `row`; return its length, the base and the step of the index."""
     if kind == BERNOULLI:
@@ -82,7 +83,7 @@ def arm_row(kind: int, mean: float, m: int, width: float, cut: float, row: Float
     return 1, mean - width, 1.0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def tails(row: Floats, length: int, tail: Floats, half: Floats) -> None:
     """tail[k] = row[k] + row[k + 1] + ... from the small end, to keep its relative accuracy; half[k] has row[k] / 2."""
     tail[length] = half[length] = 0.0
@@ -91,7 +92,7 @@ def tails(row: Floats, length: int, tail: Floats, half: Floats) -> None:
         half[k] = tail[k + 1] + 0.5 * row[k]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def overtakes(
     a_length: int,
     a_base: float,
@@ -126,12 +127,12 @@ def overtakes(
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def normal_above(x: float) -> float:
     return 0.5 * math.erfc(x / math.sqrt(2.0))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def overtakes_normal(
     a_kind: int,
     a_mean: float,
@@ -162,7 +163,7 @@ def overtakes_normal(
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def against_unseen(
     kind: int, mean: float, scale: float, m: int, width: float, unseen: float, row: Floats
 ) -> tuple[float, float]:
@@ -186,7 +187,7 @@ def against_unseen(
     return above, below
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def tabulate(
     kind: int, mean: float, first: int, slots: int, level: float, unit: float, row: Floats
 ) -> tuple[NDArray[np.int64], Floats, Floats, Floats, Floats]:
@@ -204,7 +205,7 @@ def tabulate(
     return lengths, bases, steps, tail, half
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def error_probability(
     n: int,
     law: Floats,
@@ -281,7 +282,7 @@ def error_probability(
 # Tails of counts in log space: valid far below the smallest float.
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def stirling_error(count: int) -> float:
     """log(n!) - log(sqrt(2 pi n) (n/e)^n), to 1e-16."""
     n = float(count)  # the square of an int64 would overflow
@@ -291,7 +292,7 @@ def stirling_error(count: int) -> float:
     return (1 / 12 - (1 / 360 - (1 / 1260 - (1 / 1680 - x / 1188) * x) * x) * x) / n
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def log_binomial(k: int, m: int, p: float, q: float) -> float:
     """log P(X = k), X ~ Bin(m, p/(p+q)), by Loader's saddle-point expansion: no difference of large logarithms."""
     if p == 0.0 or q == 0.0:
@@ -307,7 +308,7 @@ def log_binomial(k: int, m: int, p: float, q: float) -> float:
     return shape - divergence + 0.5 * math.log(m / (2.0 * math.pi * k * rest))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def log_minority(m: int, p: float, q: float) -> float:
     """log[P(X < m/2) + P(X = m/2) / 2] for X ~ Bin(m, p/(p+q)), p >= q."""
     half = m // 2
@@ -326,7 +327,7 @@ def log_minority(m: int, p: float, q: float) -> float:
     return log_binomial(half, m, p, q) + math.log(total)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def log_majority_error(m: int, p: float, q: float) -> float:
     """The same for any p and q: the complement of the smaller tail when p < q."""
     if p >= q:
@@ -334,7 +335,7 @@ def log_majority_error(m: int, p: float, q: float) -> float:
     return math.log1p(-math.exp(log_minority(m, q, p)))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def log_most_played_error(n: int, law: Floats) -> float:
     """log P(arm 1 has more pulls than arm 0, ties one half) after n rounds with law (arm 0, arm 1, elsewhere)."""
     if law[2] == 0.0:

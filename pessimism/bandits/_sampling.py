@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check, _draw
-from pessimism.bandits.data import BanditData, Floats, Ints
+from pessimism._types import Floats, Ints
+from pessimism.bandits.data import BanditData
 
 if TYPE_CHECKING:
     from pessimism.bandits.model import Bandit

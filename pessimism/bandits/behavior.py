@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism.bandits.data import BanditData, Floats
+from pessimism._types import Floats
+from pessimism.bandits.data import BanditData
 from pessimism.bandits.model import Bandit
 
 RELATIVE = 1e-12

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._types import Floats, Ints
 from pessimism.bandits._estimate import check_contexts
-from pessimism.bandits.data import BanditData, Floats, Ints
+from pessimism.bandits.data import BanditData
 from pessimism.bandits.model import check_policy
 from pessimism.bandits.rules import hoeffding_level
 

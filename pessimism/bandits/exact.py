@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._status import Status
-from pessimism.bandits.data import Floats
+from pessimism._types import Floats
 from pessimism.bandits.model import KINDS, Bandit
 
 Level = float | Callable[[int], float]

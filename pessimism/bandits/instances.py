@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pessimism import _check
-from pessimism.bandits.data import Floats
+from pessimism._types import Floats
 from pessimism.bandits.model import Bandit
 
 Instance = tuple[Bandit, Floats]

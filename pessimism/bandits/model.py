@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism.bandits.data import BanditData, Floats, Ints
+from pessimism._types import Floats, Ints
+from pessimism.bandits.data import BanditData
 
 KINDS = ("bernoulli", "gaussian", "deterministic")
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism.bandits.data import BanditData, Floats, Ints, Rng
+from pessimism._types import Floats, Ints, Rng
+from pessimism.bandits.data import BanditData
 
 Policy = NDArray[np.intp]
 

@@ -8,8 +8,8 @@ left in the memory, which tells the caller.
 import math
 
 import numpy as np
-from numba import njit
 
+from pessimism._compiled import compiled
 from pessimism.bilevel._kernels import Floats, Oracle, World
 
 # this and the small loops below stand in every file of loops: a cached loop does not see changes in other files
@@ -17,7 +17,7 @@ BUDGET, SPENT, REFUSED, COSTS = 0, 1, 2, 3
 GF, GY, GX, H, C = 0, 1, 2, 3, 4  # the order of problem.KINDS
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def ask(oracle: Oracle, kind: int, world: World, x: Floats, y: Floats, v: Floats, out: Floats) -> bool:
     """Call an exact oracle and count the call; False, and no call, if the budget does not hold it."""
     reals, sizes, _, meter, calls, _ = world
@@ -30,7 +30,7 @@ def ask(oracle: Oracle, kind: int, world: World, x: Floats, y: Floats, v: Floats
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def dot(a: Floats, b: Floats) -> float:
     """Inner product, summed from the first entry to the last."""
     total = 0.0
@@ -39,7 +39,7 @@ def dot(a: Floats, b: Floats) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def move(project: Oracle, world: World, x: Floats, y: Floats, direction: Floats, rate: float) -> None:
     """x less a multiple of a direction, projected."""
     wanted = np.empty(len(x))
@@ -48,7 +48,7 @@ def move(project: Oracle, world: World, x: Floats, y: Floats, direction: Floats,
     project(world[0], world[1], x, y, wanted, np.empty(0, np.int64), x)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def descend(grad_g: Oracle, world: World, x: Floats, path: Floats, rate: float) -> bool:
     """Gradient steps on y from the first row of `path`, a row each; False if the budget ended them."""
     slope = np.empty(path.shape[1])
@@ -60,7 +60,7 @@ def descend(grad_g: Oracle, world: World, x: Floats, path: Floats, rate: float) 
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def conjugate(hvp: Oracle, world: World, x: Floats, y: Floats, right: Floats, z: Floats, steps: int) -> bool:
     """Conjugate gradient steps on H z = right from the z given, with one product for its residual.
 
@@ -90,7 +90,7 @@ def conjugate(hvp: Oracle, world: World, x: Floats, y: Floats, right: Floats, z:
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def aid_cg(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -126,7 +126,7 @@ def aid_cg(
     return steps
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def itd(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pessimism._draw import Floats
+from pessimism._types import Floats
 
 ROUNDING = 32.0 * float(np.finfo(float).eps)
 

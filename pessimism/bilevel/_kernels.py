@@ -20,8 +20,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numpy.typing import NDArray
+
+from pessimism._compiled import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,7 +41,7 @@ GF, GY, GX, H, C = 0, 1, 2, 3, 4  # the order of problem.KINDS
 SMALLEST = 1e-290
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def ask(oracle: Oracle, kind: int, world: World, x: Floats, y: Floats, v: Floats, out: Floats) -> bool:
     """Call an oracle on a fresh sample and count the call; False, and no call, if the budget does not hold it."""
     if not afford(kind, world):
@@ -48,7 +50,7 @@ def ask(oracle: Oracle, kind: int, world: World, x: Floats, y: Floats, v: Floats
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def afford(kind: int, world: World) -> bool:
     """Count a call that is about to be made; False, and no count, if the budget does not hold it."""
     meter, calls = world[3], world[4]
@@ -60,7 +62,7 @@ def afford(kind: int, world: World) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def draw(rng: np.random.Generator, levels: Ints, level: int) -> Ints:
     """Positions of samples of f (level 0) or g (1), with replacement; none for exact oracles."""
     rows = np.empty(levels[2 * level + 1], np.int64)
@@ -69,7 +71,7 @@ def draw(rng: np.random.Generator, levels: Ints, level: int) -> Ints:
     return rows
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def norm(vector: Floats) -> float:
     """Euclidean length, summed from the first entry on; 0 below 1e-290, so that a step divided by it is finite."""
     total = 0.0
@@ -88,7 +90,7 @@ def norm(vector: Floats) -> float:
     return largest * math.sqrt(total)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def descend_y(grad_g: Oracle, world: World, x: Floats, y: Floats, rate: float, steps: int) -> bool:
     """Gradient steps on y; False if the budget ended them."""
     slope = np.empty(len(y))
@@ -99,7 +101,7 @@ def descend_y(grad_g: Oracle, world: World, x: Floats, y: Floats, rate: float, s
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def average_in_ball(grad_g: Oracle, world: World, x: Floats, y: Floats, rate: float, radius: float, steps: int) -> bool:
     """Projected gradient steps in a ball around y, which ends at their mean; False if the budget ended them."""
     center, total, slope = y.copy(), np.zeros(len(y)), np.empty(len(y))
@@ -116,7 +118,7 @@ def average_in_ball(grad_g: Oracle, world: World, x: Floats, y: Floats, rate: fl
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def apply_inverse(hvp: Oracle, world: World, x: Floats, y: Floats, v: Floats, rate: float, terms: int) -> bool:
     """(I - rate H)^terms v, in place, a fresh sample each; False if the budget ended it."""
     product = np.empty(len(y))
@@ -127,7 +129,7 @@ def apply_inverse(hvp: Oracle, world: World, x: Floats, y: Floats, v: Floats, ra
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def undone(y: Floats, z: Floats, y_before: Floats, z_before: Floats, done: int) -> int:
     """y and z back where a step began that was not completed; returns the steps that were."""
     y[:] = y_before
@@ -135,20 +137,20 @@ def undone(y: Floats, z: Floats, y_before: Floats, z_before: Floats, done: int) 
     return done
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def move(project: Oracle, world: World, x: Floats, y: Floats, step: Floats) -> None:
     """x less a step, projected."""
     wanted = x - step
     project(world[0], world[1], x, y, wanted, np.empty(0, np.int64), x)
 
 
-@njit(types.void(REALS, WHOLE, REALS, REALS, REALS, WHOLE, REALS), cache=True, nogil=True)
+@compiled(types.void(REALS, WHOLE, REALS, REALS, REALS, WHOLE, REALS))
 def stay(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """The projection of a problem without constraints."""
     out[:] = v
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def bo_rep(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -189,7 +191,7 @@ def bo_rep(
     return steps
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def slip(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -227,7 +229,7 @@ def slip(
     return steps
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def soba(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -268,7 +270,7 @@ def soba(
     return steps
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def double_loop(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -318,7 +320,7 @@ def double_loop(
     return steps
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def f2sa(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.bilevel._method import CURVATURE, Method
 from pessimism.bilevel._plain_oracles import PlainOracles
 from pessimism.bilevel.problem import KINDS, OracleError, has

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pessimism import _check
-from pessimism._draw import Floats
+from pessimism._types import Floats
 
 REQUIRED = "required"
 CURVATURE = "1 / curvature of the lower level, estimated by ten products with its Hessian"

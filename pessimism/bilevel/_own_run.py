@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.bilevel._plain_oracles import Reader
 from pessimism.bilevel.problem import KINDS, checked, has, pair, require_oracles, sizes
 from pessimism.bilevel.state import SolverState

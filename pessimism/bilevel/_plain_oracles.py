@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.bilevel.problem import checked, has, pair
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.bilevel._differences import Field
 from pessimism.bilevel._plain_oracles import PlainOracles
 from pessimism.bilevel.hypergradient import ask

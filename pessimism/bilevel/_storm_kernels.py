@@ -8,8 +8,8 @@ last completed step. A direction that is not finite is left in the memory, which
 import math
 
 import numpy as np
-from numba import njit
 
+from pessimism._compiled import compiled
 from pessimism.bilevel._kernels import Floats, Ints, Oracle, World
 
 # this and the small loops below stand in every file of loops: a cached loop does not see changes in other files
@@ -18,7 +18,7 @@ GF, GY, GX, H, C = 0, 1, 2, 3, 4  # the order of problem.KINDS
 SMALLEST = 1e-290
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def affordable(kind: int, world: World) -> bool:
     """Whether the budget holds a call; asked before samples are drawn for it: a continued run then draws the same."""
     meter = world[3]
@@ -28,7 +28,7 @@ def affordable(kind: int, world: World) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def ask(oracle: Oracle, kind: int, world: World, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> bool:
     """Call an oracle on given rows and count the call; False, and no call, if the budget does not hold it."""
     reals, sizes, _, meter, calls, _ = world
@@ -40,7 +40,7 @@ def ask(oracle: Oracle, kind: int, world: World, x: Floats, y: Floats, v: Floats
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def draw(world: World, level: int, calls: int) -> Ints:
     """Rows of as many samples of f (level 0) or g (1), with replacement; rows of length 0 for exact oracles."""
     levels, rng = world[2], world[5]
@@ -51,7 +51,7 @@ def draw(world: World, level: int, calls: int) -> Ints:
     return rows
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def norm(vector: Floats) -> float:
     """Euclidean length, summed from the first entry on; 0 below 1e-290, so that a step divided by it is finite."""
     total = 0.0
@@ -70,7 +70,7 @@ def norm(vector: Floats) -> float:
     return largest * math.sqrt(total)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def move(project: Oracle, world: World, x: Floats, y: Floats, direction: Floats, rate: float) -> None:
     """x less a multiple of a direction, projected."""
     wanted = np.empty(len(x))
@@ -79,7 +79,7 @@ def move(project: Oracle, world: World, x: Floats, y: Floats, direction: Floats,
     project(world[0], world[1], x, y, wanted, np.empty(0, np.int64), x)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def accelerate(
     grad_g: Oracle, world: World, x: Floats, y: Floats, before: Floats, rate: float, momentum: float, steps: int
 ) -> bool:
@@ -97,7 +97,7 @@ def accelerate(
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def estimate(
     grad_f: Oracle,
     hvp: Oracle,
@@ -139,14 +139,14 @@ def estimate(
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def recur(direction: Floats, new: Floats, old: Floats, weight: float) -> None:
     """STORM: new + (1 - weight) (direction - old), in place."""
     for i in range(len(new)):
         direction[i] = weight * new[i] + (1.0 - weight) * (direction[i] + new[i] - old[i])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def accbo(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -201,7 +201,7 @@ def accbo(
     return steps
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def storm(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,
@@ -257,7 +257,7 @@ def storm(
     return steps
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def terms_of(
     grad_f: Oracle,
     grad_g: Oracle,
@@ -287,7 +287,7 @@ def terms_of(
     return ask(cvp, C, world, x, y, z, lower, three[2 * dy :])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def exchange(memory: Floats, mean: int, at: int, count: int, new: Floats, direction: Floats) -> None:
     """SAGA: new - old + mean of the table; the new term takes the old one's place in table and mean."""
     for i in range(len(new)):
@@ -297,7 +297,7 @@ def exchange(memory: Floats, mean: int, at: int, count: int, new: Floats, direct
         memory[at, i] = new[i]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def saba(
     grad_f: Oracle, grad_g: Oracle, hvp: Oracle, cvp: Oracle, grad_gx: Oracle, project: Oracle, world: World,
     x: Floats, y: Floats, z: Floats, memory: Floats, options: Floats, start: int, steps: int,

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pessimism._draw import Floats, Rng
+from pessimism._types import Floats, Rng
 from pessimism.bilevel._differences import (
     ROUNDING,
     TOLERANCE,

@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats
 from pessimism._status import ConvergenceError, Status
+from pessimism._types import Floats
 from pessimism.bilevel._plain_oracles import PlainOracles
 from pessimism.bilevel.problem import BilevelProblem, OracleError, checked, require_oracles
 

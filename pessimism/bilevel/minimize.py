@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats, Rng
 from pessimism._status import Status
+from pessimism._types import Floats, Rng
 from pessimism.bilevel import (
     accbo,
     aid_cg,

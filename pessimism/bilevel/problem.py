@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pessimism import _check
-from pessimism._draw import Floats
+from pessimism._types import Floats
 
 KINDS = ("grad_f", "grad_g", "grad_gx", "hvp", "cvp")
 """What is counted; `grad_f` gives both gradients of f in one call."""

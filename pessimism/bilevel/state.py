@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from pessimism._draw import Floats
+from pessimism._types import Floats
 
 
 class SolverState(NamedTuple):

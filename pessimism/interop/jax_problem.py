@@ -24,7 +24,7 @@ from typing import Any, cast
 import numpy as np
 
 from pessimism import _check
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.bilevel.problem import BilevelProblem
 from pessimism.bilevel.problems._closed_form import variable
 

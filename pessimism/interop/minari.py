@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints
+from pessimism._types import Floats, Ints
 from pessimism.interop.gymnasium import rl_package
 from pessimism.mdp.data import MDPData, Transitions
 

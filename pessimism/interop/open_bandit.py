@@ -19,7 +19,8 @@ from typing import IO, Any
 import numpy as np
 
 from pessimism import _check
-from pessimism.bandits.data import BanditData, Floats, Ints
+from pessimism._types import Floats, Ints
+from pessimism.bandits.data import BanditData
 from pessimism.interop.frames import optional, require_rows
 
 COLUMNS = ("item_id", "position", "click", "propensity_score")

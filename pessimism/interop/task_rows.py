@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from pessimism import _check
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.interop.frames import _labels, _positions, _table, _without_nulls, optional, require_rows
 from pessimism.tasks.data import TaskData
 

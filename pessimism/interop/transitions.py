@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Ints
+from pessimism._types import Ints
 from pessimism.interop.frames import _labels, _positions, _rewards, _table
 from pessimism.mdp.data import MDPData, Transitions
 

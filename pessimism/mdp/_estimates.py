@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints
+from pessimism._types import Floats, Ints
 from pessimism.mdp import _tables
 from pessimism.mdp.data import MDPData
 

@@ -8,8 +8,9 @@ threshold that is linear in the stays of the first.
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pessimism._compiled import compiled
 
 Floats = NDArray[np.float64]
 
@@ -17,7 +18,7 @@ CUT = 1e-36  # joint weights below this are dropped: 1e10 of them are 1e-10 of a
 TIE = 1e-9
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def binomial_row(m: int, p: float, q: float, cut: float, row: Floats) -> tuple[int, int]:
     """Fill row[:length] with P(X = first + k), X ~ Bin(m, p/(p+q)), where it exceeds `cut`; return first, length.
 
@@ -52,7 +53,7 @@ def binomial_row(m: int, p: float, q: float, cut: float, row: Floats) -> tuple[i
     return low, high - low + 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def tails(row: Floats, length: int, tail: Floats) -> None:
     """tail[k] = row[k] + row[k + 1] + ... from the small end, to keep its relative accuracy."""
     tail[length] = 0.0
@@ -60,7 +61,7 @@ def tails(row: Floats, length: int, tail: Floats) -> None:
         tail[k] = tail[k + 1] + row[k]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def overtakes(
     row: Floats, length: int, start: float, stride: float, other: int, other_tail: Floats, cut: float
 ) -> float:
@@ -86,7 +87,7 @@ def overtakes(
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def by_counts(m0: int, m1: int, least: float) -> float:
     """Error where counts decide, else -1: only actions with more than `least` visits have a positive index.
 
@@ -100,7 +101,7 @@ def by_counts(m0: int, m1: int, least: float) -> float:
     return 0.5 if m0 == m1 else (1.0 if m1 > m0 else 0.0)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def error_probability(n: int, law: Floats, stay: Floats, leave: Floats, discount: float, least: float) -> float:
     """P(VI-LCB plays action 1 in a replica) after n transitions with law (action 0, action 1, elsewhere).
 

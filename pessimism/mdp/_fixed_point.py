@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pessimism._batch import items, on_threads, part_of
-from pessimism._draw import Floats, Ints
 from pessimism._status import ConvergenceError, Status
+from pessimism._types import Floats, Ints
 from pessimism.mdp.planning import Plan
 
 States = NDArray[np.int32]

@@ -5,8 +5,9 @@ axis has length 1 is shared by all items; a table with one step serves all steps
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pessimism._compiled import compiled
 
 Floats = NDArray[np.float64]
 States = NDArray[np.int32]
@@ -20,7 +21,7 @@ HUGE = 1e200
 # ---- fixed policies
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def policy_matrices(next_states: States, probabilities: Floats, policies: Floats) -> Floats:
     """Transition matrices (items, S, S) of policies (items, S, A)."""
     items, n_states, n_actions = policies.shape
@@ -36,7 +37,7 @@ def policy_matrices(next_states: States, probabilities: Floats, policies: Floats
     return matrices
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def backward(
     next_states: States, probabilities: Floats, source: Floats, policies: Floats, discount: float, horizon: int
 ) -> Floats:
@@ -60,7 +61,7 @@ def backward(
     return values[:, :horizon]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def forward(next_states: States, probabilities: Floats, start: Floats, policies: Floats, horizon: int) -> Floats:
     """Laws of the states (items, horizon, S) met by policies (items, steps, S, A) from `start` (items, S)."""
     items, n_states, n_actions = policies.shape[0], policies.shape[2], policies.shape[3]
@@ -83,7 +84,7 @@ def forward(next_states: States, probabilities: Floats, start: Floats, policies:
 # ---- one sweep of Bellman's operator
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def action_values(
     next_states: States, probabilities: Floats, rewards: Floats, discount: float, values: Floats
 ) -> Floats:
@@ -102,7 +103,7 @@ def action_values(
     return q
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def improve(
     next_states: States,
     p: Floats,
@@ -145,7 +146,7 @@ def improve(
 # ---- planning
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def follow(successors: States, p: Floats, x: Floats, out: Floats) -> None:
     """out = p x for a sparse matrix with rows `p` (S, B)."""
     for s in range(out.size):
@@ -155,7 +156,7 @@ def follow(successors: States, p: Floats, x: Floats, out: Floats) -> None:
         out[s] = total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def sweep(successors: States, p: Floats, rewards: Floats, x: Floats, out: Floats) -> None:
     """out = rewards + p x: one Jacobi sweep under a fixed policy, `p` holding the discount."""
     for s in range(out.size):
@@ -165,7 +166,7 @@ def sweep(successors: States, p: Floats, rewards: Floats, x: Floats, out: Floats
         out[s] = total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def bicgstab(successors: States, p: Floats, rewards: Floats, values: Floats, factor: float, max_iterations: int) -> int:
     """Improve `values` towards (I - p)^-1 rewards until the largest residual has fallen by `factor`; matrix products.
 
@@ -211,7 +212,7 @@ def bicgstab(successors: States, p: Floats, rewards: Floats, values: Floats, fac
     return products
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def solve(
     next_states: States,
     p: Floats,
@@ -297,7 +298,7 @@ def solve(
     return max_iterations, bound
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def solve_many(
     next_states: States,
     probabilities: Floats,
@@ -342,7 +343,7 @@ def solve_many(
     return iterations, bounds
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def plan_backward(
     next_states: States, probabilities: Floats, rewards: Floats, discount: float, fallback: Floats
 ) -> tuple[Floats, NDArray[np.int64]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints
+from pessimism._types import Floats, Ints
 from pessimism.mdp._tables import States
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pessimism._batch import items
-from pessimism._draw import Floats, Ints
+from pessimism._types import Floats, Ints
 
 if TYPE_CHECKING:
     from pessimism.mdp.model import MDP

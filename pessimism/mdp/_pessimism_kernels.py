@@ -3,8 +3,9 @@
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pessimism._compiled import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -13,7 +14,7 @@ States = NDArray[np.int32]
 EPSILON = 2.0**-52
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def bernstein_sweep(
     next_states: States,
     shares: Floats,
@@ -50,7 +51,7 @@ def bernstein_sweep(
     return largest
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def bernstein_fixed_points(
     next_states: States,
     shares: Floats,
@@ -92,7 +93,7 @@ def bernstein_fixed_points(
     return values, policies, sweeps, bounds
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def bernstein_backward(
     next_states: States, shares: Floats, counts: Ints, rewards: Floats, levels: Floats
 ) -> tuple[Floats, Ints]:
@@ -126,7 +127,7 @@ def bernstein_backward(
     return values[:, :horizon], policies
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def lcb_q(
     states: Ints,
     actions: Ints,

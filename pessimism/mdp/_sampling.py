@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check, _draw
-from pessimism._draw import Floats, Ints
+from pessimism._types import Floats, Ints
 from pessimism.mdp import _solve
 from pessimism.mdp._split import arrivals
 from pessimism.mdp._tables import Policy

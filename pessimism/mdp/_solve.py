@@ -12,7 +12,7 @@ import numpy as np
 from pessimism._batch import chunks, items, part_of
 
 if TYPE_CHECKING:
-    from pessimism._draw import Floats, Ints
+    from pessimism._types import Floats, Ints
     from pessimism.mdp.model import MDP
 
 DENSE_STATES = 700

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pessimism import _check, _draw
-from pessimism._draw import Floats, Ints
+from pessimism._types import Floats, Ints
 from pessimism.mdp._log import Fields
 from pessimism.mdp._tables import States
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints
+from pessimism._types import Floats, Ints
 from pessimism.mdp.model import MDP
 
 HALF = 0.5

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.model import MDP
 

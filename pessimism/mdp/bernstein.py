@@ -19,8 +19,8 @@ import numpy as np
 
 from pessimism import _check
 from pessimism._batch import items, on_threads
-from pessimism._draw import Floats, Rng
 from pessimism._status import Status
+from pessimism._types import Floats, Rng
 from pessimism.mdp import _fixed_point, _split
 from pessimism.mdp._estimates import estimates, inverse_delta, stationary
 from pessimism.mdp.data import MDPData

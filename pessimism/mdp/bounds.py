@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism._draw import Floats
+from pessimism._types import Floats
 
 TWO_POINT = 0.0092
 """exp(-1/2) sqrt(3/32) / 20, rounded down: `lower_bounds.two_point_replicas`."""

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats
 from pessimism._status import Status
+from pessimism._types import Floats
 from pessimism.mdp import _fixed_point, _solve, _tables
 from pessimism.mdp._estimates import Estimates, estimates, stationary
 from pessimism.mdp.data import MDPData

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints, Rng
+from pessimism._types import Floats, Ints, Rng
 from pessimism.mdp import _log, _split, _tables
 from pessimism.mdp._tables import States
 from pessimism.mdp.model import MDP

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism._draw import Floats
 from pessimism._status import Status
+from pessimism._types import Floats
 from pessimism.mdp.model import MDP
 
 Level = float | Callable[[int], float]

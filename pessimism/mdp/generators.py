@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pessimism import _check
-from pessimism._draw import Ints, Rng
+from pessimism._types import Ints, Rng
 from pessimism.mdp.model import MDP
 
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))

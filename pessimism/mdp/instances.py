@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pessimism import _check
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.mdp import _stay_exit
 from pessimism.mdp._stay_exit import HALF
 from pessimism.mdp.model import MDP

@@ -15,8 +15,8 @@ import numpy as np
 
 from pessimism import _check
 from pessimism._batch import on_threads
-from pessimism._draw import Ints
 from pessimism._status import Status
+from pessimism._types import Ints
 from pessimism.mdp import _fixed_point
 from pessimism.mdp.data import Transitions
 from pessimism.mdp.planning import Plan

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.mdp import _stay_exit
 from pessimism.mdp._stay_exit import HALF
 from pessimism.mdp.model import MDP

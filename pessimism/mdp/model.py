@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints, Rng
+from pessimism._types import Floats, Ints, Rng
 from pessimism.mdp import _tables
 from pessimism.mdp._tables import Policy, States
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.mdp import _fixed_point
 from pessimism.mdp._estimates import estimates
 from pessimism.mdp.data import MDPData

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints
 from pessimism._status import Status
+from pessimism._types import Floats, Ints
 from pessimism.mdp.model import MDP
 
 METHODS = (

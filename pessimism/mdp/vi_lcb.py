@@ -17,8 +17,8 @@ import math
 import numpy as np
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints, Rng
 from pessimism._status import Status
+from pessimism._types import Floats, Ints, Rng
 from pessimism.mdp import _fixed_point, _split
 from pessimism.mdp._estimates import Estimates, estimates, inverse_delta, stationary
 from pessimism.mdp.data import MDPData

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.tasks.relevance import OUTSIDE, RANK
 
 GOAL = 1e-10

@@ -4,8 +4,9 @@ A loss here is the summed squared error minus the squares of the outputs, :math:
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pessimism._compiled import compiled
 
 Floats = NDArray[np.float64]
 
@@ -16,7 +17,7 @@ PULL = 1e-11
 """The same for a basis, which is pulled towards the old one: that moves no fixed point."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def best_heads(grams: Floats, moments: Floats, basis: Floats, heads: Floats) -> float:
     """Least-squares heads (M, k) on a basis (d, k), written over `heads`; returns the loss."""
     tasks, d = moments.shape
@@ -33,7 +34,7 @@ def best_heads(grams: Floats, moments: Floats, basis: Floats, heads: Floats) -> 
     return loss
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def solve_positive(matrix: Floats, right: Floats) -> Floats:
     """Solution of a symmetric positive definite system, by Cholesky and two triangular passes along rows."""
     lower = np.linalg.cholesky(matrix)
@@ -47,7 +48,7 @@ def solve_positive(matrix: Floats, right: Floats) -> Floats:
     return x
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def best_basis(grams: Floats, moments: Floats, heads: Floats, basis: Floats) -> Floats:
     """Least-squares basis (d, k) for given heads (M, k), made orthonormal.
 
@@ -78,13 +79,13 @@ def best_basis(grams: Floats, moments: Floats, heads: Floats, basis: Floats) -> 
     return orthonormal(np.ascontiguousarray(solution.reshape(k, d).T))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def orthonormal(matrix: Floats) -> Floats:
     """Orthonormal basis of the columns."""
     return np.ascontiguousarray(np.linalg.qr(matrix)[0])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def gradient(grams: Floats, moments: Floats, heads: Floats, basis: Floats) -> Floats:
     """Half the gradient (d, k) of the loss in the basis: sum_m (A_m B w_m - b_m) w_m'."""
     tasks, d = moments.shape
@@ -95,7 +96,7 @@ def gradient(grams: Floats, moments: Floats, heads: Floats, basis: Floats) -> Fl
     return np.ascontiguousarray(errors.T) @ heads
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def alternate(
     grams: Floats, moments: Floats, bases: Floats, heads: Floats, scales: Floats, tolerance: float, limit: int
 ) -> NDArray[np.int64]:
@@ -117,7 +118,7 @@ def alternate(
     return steps
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def descend(
     grams: Floats, moments: Floats, bases: Floats, heads: Floats, scales: Floats, tolerance: float, limit: int
 ) -> NDArray[np.int64]:

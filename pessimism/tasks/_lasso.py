@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pessimism._batch import items, on_threads, part_of
-from pessimism._draw import Floats, Ints
+from pessimism._types import Floats, Ints
 
 UNTIE = 1e-11
 """How much columns are shrunk, each by its own amount, where changes of the active set coincide."""

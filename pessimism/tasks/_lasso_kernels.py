@@ -12,8 +12,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from pessimism._compiled import compiled
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -28,7 +29,7 @@ TIE = 1.0 - 1e-13
 """Changes at levels in this ratio happen at one level."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def solve_upper(factor: Floats, n: int, right: Floats) -> None:
     """R x = right in place, for the first n."""
     for j in range(n - 1, -1, -1):
@@ -37,7 +38,7 @@ def solve_upper(factor: Floats, n: int, right: Floats) -> None:
             right[i] -= factor[i, j] * right[j]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def solve_lower(factor: Floats, n: int, right: Floats) -> None:
     """R' x = right in place, for the first n."""
     for i in range(n):
@@ -46,7 +47,7 @@ def solve_lower(factor: Floats, n: int, right: Floats) -> None:
             right[j] -= factor[i, j] * right[i]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def enter(heads: Floats, column: int, rows: Floats, factor: Floats, n: int, parts: Floats) -> bool:
     """Append a column to the factors, orthogonalised twice; False if it depends on the n there are. `parts` is work."""
     size = heads.shape[0]
@@ -79,7 +80,7 @@ def enter(heads: Floats, column: int, rows: Floats, factor: Floats, n: int, part
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def leave(place: int, rows: Floats, factor: Floats, n: int) -> None:
     """Take the column at `place` out of the factors of n columns, by rotations."""
     for j in range(place, n - 1):
@@ -96,7 +97,7 @@ def leave(place: int, rows: Floats, factor: Floats, n: int) -> None:
             rows[j, i], rows[j + 1, i] = cos * above + sin * below, cos * below - sin * above
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def lines(
     heads: Floats,
     target: Floats,
@@ -141,7 +142,7 @@ def lines(
             slope[j] += two * row[j]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def polish(
     heads: Floats, target: Floats, penalty: float, active: Ints, signs: Floats, factor: Floats, n: int, at: Floats
 ) -> None:
@@ -162,7 +163,7 @@ def polish(
         at[0, m] += at[1, m]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def homotopy(
     heads: Floats, target: Floats, regularization: float, max_steps: int, weights: Floats, dual: Floats
 ) -> int:
@@ -221,7 +222,7 @@ def homotopy(
     return steps
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def solve_many(
     heads: Floats, targets: Floats, regularization: Floats, count: int, max_steps: int
 ) -> tuple[Floats, Floats, Ints]:

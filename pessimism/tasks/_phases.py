@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints, Rng
+from pessimism._types import Floats, Ints, Rng
 from pessimism.tasks._shapes import sampled, weights
 from pessimism.tasks.allocation import allocate
 from pessimism.tasks.data import TaskData

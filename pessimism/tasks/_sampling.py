@@ -17,7 +17,7 @@ import math
 import numpy as np
 
 from pessimism._batch import on_threads
-from pessimism._draw import Floats, Ints
+from pessimism._types import Floats, Ints
 from pessimism.tasks._shapes import transposed
 
 

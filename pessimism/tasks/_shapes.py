@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints
+from pessimism._types import Floats, Ints
 
 DEPENDENT = 1e-12
 """A column nearer than this part of its length to the span of those before it depends on them."""

@@ -25,7 +25,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Ints, Rng
+from pessimism._types import Ints, Rng
 from pessimism.tasks._phases import Estimate, in_phases, phases
 from pessimism.tasks.allocation import allocate, keep_largest
 from pessimism.tasks.data import TaskData

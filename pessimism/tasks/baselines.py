@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats, Rng
+from pessimism._types import Floats, Rng
 from pessimism.tasks._phases import check_dimension, check_run, finished
 from pessimism.tasks._shapes import sampled
 from pessimism.tasks.allocation import allocate

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.tasks import _interior, _shapes
 from pessimism.tasks.relevance import Relevance, min_l1, min_l2
 

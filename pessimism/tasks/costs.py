@@ -33,8 +33,8 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._batch import CHUNK_BYTES
-from pessimism._draw import Floats
 from pessimism._status import ConvergenceError, Status
+from pessimism._types import Floats
 from pessimism.tasks import _interior
 from pessimism.tasks._shapes import heads_and_target, near_one
 from pessimism.tasks.relevance import OUTSIDE, RANK, min_l1

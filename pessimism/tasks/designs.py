@@ -30,8 +30,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats
 from pessimism._status import ConvergenceError, Status
+from pessimism._types import Floats
 from pessimism.tasks import _interior, _shapes
 from pessimism.tasks.relevance import min_l1
 

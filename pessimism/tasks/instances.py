@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats, Rng
+from pessimism._types import Floats, Rng
 from pessimism.tasks.model import LinearTasks
 
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints, Rng, front_axes
+from pessimism._draw import front_axes
+from pessimism._types import Floats, Ints, Rng
 from pessimism.tasks._sampling import draw_statistics
 from pessimism.tasks._shapes import matrix, orthonormal, transposed, vector
 from pessimism.tasks.data import TaskData

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Ints, Rng
+from pessimism._types import Ints, Rng
 from pessimism.tasks.data import TaskData, row_pairs
 
 

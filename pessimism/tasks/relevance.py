@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints
 from pessimism._status import ConvergenceError, Status
+from pessimism._types import Floats, Ints
 from pessimism.tasks import _lasso
 from pessimism.tasks._lasso import length, times
 from pessimism.tasks._shapes import heads_and_target, near_one

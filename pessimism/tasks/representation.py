@@ -21,8 +21,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._batch import on_threads
-from pessimism._draw import Floats, Ints
 from pessimism._status import ConvergenceError, Status
+from pessimism._types import Floats, Ints
 from pessimism.tasks._shapes import matrix, orthonormal, sampled, transposed
 from pessimism.tasks.data import TaskData
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from numpy.typing import ArrayLike
 
-from pessimism._draw import Floats, Ints, Rng
+from pessimism._types import Floats, Ints, Rng
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.relevance import Relevance
 from pessimism.tasks.representation import Representation

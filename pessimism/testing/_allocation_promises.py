@@ -15,7 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
-from pessimism._draw import Floats, Ints
+from pessimism._types import Floats, Ints
 from pessimism.testing import _plans, _trial
 from pessimism.testing.strategies import GRID, _several
 

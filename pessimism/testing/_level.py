@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism.bandits.data import BanditData, Floats
+from pessimism._types import Floats
+from pessimism.bandits.data import BanditData
 
 Level = Callable[[int, int, int], ArrayLike]
 Ask = Callable[[BanditData], NDArray[np.int64]]

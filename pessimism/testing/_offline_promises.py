@@ -17,7 +17,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pessimism.bandits.data import Floats, Ints
+from pessimism._types import Floats, Ints
 from pessimism.mdp.data import MDPData
 from pessimism.testing import _plans
 from pessimism.testing._plans import Answer, Sizes

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from pessimism.bandits.data import Floats, Ints
+from pessimism._types import Floats, Ints
 from pessimism.mdp.model import MDP
 from pessimism.testing import _plans
 from pessimism.testing._plans import Answer, Sizes

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pessimism.bandits.data import Floats, Ints
+from pessimism._types import Floats, Ints
 
 ROUNDING = 1e-9
 """How far the probabilities of a policy may be from a total of one."""

@@ -18,7 +18,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike, NDArray
 
-from pessimism.bandits.data import BanditData, Floats
+from pessimism._types import Floats
+from pessimism.bandits.data import BanditData
 from pessimism.testing import _level
 from pessimism.testing.strategies import bandit_data
 

@@ -12,7 +12,7 @@ from itertools import permutations
 import numpy as np
 from hypothesis import strategies as st
 
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.tasks.relevance import lasso, min_l1, min_l2
 from pessimism.testing._relevances import Answer, Case, Problem, RelevanceError, Subject, case_of, objective
 from pessimism.testing.task_strategies import task_problems

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pessimism._draw import Floats
 from pessimism._status import ConvergenceError
+from pessimism._types import Floats
 from pessimism.tasks.relevance import Relevance, lasso, min_l1, min_l2
 from pessimism.testing import _plans, _trial
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.bilevel.problem import KINDS
 from pessimism.bilevel.problems import Quadratic
 from pessimism.testing import _plans, _trial

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.bilevel.problem import KINDS
 
 LEVEL = {kind: "f" if kind == "grad_f" else "g" for kind in KINDS}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from pessimism import _check
-from pessimism.bandits.data import Floats, Ints
+from pessimism._types import Floats, Ints
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.model import MDP
 from pessimism.testing.strategies import GRID, UNPULLED, _laws, _several, _size, _untie

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from pessimism import _check
-from pessimism.bandits.data import BanditData, Floats, Ints
+from pessimism._types import Floats, Ints
+from pessimism.bandits.data import BanditData
 from pessimism.bandits.model import KINDS, Bandit
 
 GRID = 1009

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from pessimism import _check
-from pessimism._draw import Floats
+from pessimism._types import Floats
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.model import LinearTasks
 from pessimism.testing.strategies import _several, _size

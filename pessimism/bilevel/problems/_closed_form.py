@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints, Rng
+from pessimism._types import Floats, Ints, Rng
 
 Kernels = tuple[Callable[..., None], ...]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints
+from pessimism._types import Floats, Ints
 from pessimism.bilevel.problems._closed_form import ClosedForm, matrix, not_negative, pack, vector
 
 Data = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]

@@ -5,16 +5,17 @@ X (n, p), b (n)); ``sizes`` is (dim_x, dim_y, p, n, m). Without rows the oracles
 """
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numpy.typing import NDArray
 
+from pessimism._compiled import compiled
 from pessimism.bilevel.problems._signature import ORACLE, Reals, Sizes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@njit(types.void(Reals, Sizes, types.boolean, types.float64, Sizes, Reals, Reals), cache=True, nogil=True)
+@compiled(types.void(Reals, Sizes, types.boolean, types.float64, Sizes, Reals, Reals))
 def slope(reals: Floats, sizes: Ints, validation: bool, weight: float, rows: Ints, theta: Floats, out: Floats) -> None:
     """Mean over the rows of x (x'theta - weight b); over all of them from the Gram matrix."""
     p, n, at = sizes[2], sizes[3], 2
@@ -40,7 +41,7 @@ def slope(reals: Floats, sizes: Ints, validation: bool, weight: float, rows: Int
             out[a] = total
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def ridge_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Rho x in x, X_v'(X_v y - b_v)/m in y."""
     dx = sizes[0]
@@ -49,7 +50,7 @@ def ridge_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, ro
     slope(reals, sizes, True, 1.0, rows, y, out[dx:])
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def ridge_grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """X'(Xy - b)/n + e^x y."""
     slope(reals, sizes, False, 1.0, rows, y, out)
@@ -57,7 +58,7 @@ def ridge_grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, ro
         out[j] += np.exp(x[j if sizes[0] > 1 else 0]) * y[j]
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def ridge_hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """X'Xv/n + e^x v."""
     slope(reals, sizes, False, 0.0, rows, v, out)
@@ -65,7 +66,7 @@ def ridge_hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows:
         out[j] += np.exp(x[j if sizes[0] > 1 else 0]) * v[j]
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def ridge_cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x y v, summed if x is one number."""
     for i in range(sizes[0]):
@@ -75,7 +76,7 @@ def ridge_cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows:
         out[i] += np.exp(x[i]) * y[j] * v[j]
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def ridge_grad_gx(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x y^2 / 2, summed if x is one number."""
     ridge_cvp(reals, sizes, x, y, y, rows, out)
@@ -83,7 +84,7 @@ def ridge_grad_gx(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, r
         out[i] *= 0.5
 
 
-@njit(types.void(Sizes, Reals, Reals, Reals), cache=True, nogil=True)
+@compiled(types.void(Sizes, Reals, Reals, Reals))
 def lower(sizes: Ints, x: Floats, y: Floats, out: Floats) -> None:
     """W'y: coefficients of the inputs."""
     p = sizes[2]
@@ -94,7 +95,7 @@ def lower(sizes: Ints, x: Floats, y: Floats, out: Floats) -> None:
             out[a] += x[j * p + a] * y[j]
 
 
-@njit(types.void(Reals, Sizes, types.float64, Sizes, Reals, Reals, Reals), cache=True, nogil=True)
+@compiled(types.void(Reals, Sizes, types.float64, Sizes, Reals, Reals, Reals))
 def head_slope(reals: Floats, sizes: Ints, weight: float, rows: Ints, x: Floats, y: Floats, out: Floats) -> None:
     """W X'(X W'y - weight b)/n + lambda y."""
     p = sizes[2]
@@ -108,7 +109,7 @@ def head_slope(reals: Floats, sizes: Ints, weight: float, rows: Ints, x: Floats,
         out[j] = total
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def representation_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Rho W + y s' in W, W s in y, with s = X_v'(X_v W'y - b_v)/m."""
     p, dx = sizes[2], sizes[0]
@@ -123,19 +124,19 @@ def representation_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: F
         out[dx + j] = total
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def representation_grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """W X'(X W'y - b)/n + lambda y."""
     head_slope(reals, sizes, 1.0, rows, x, y, out)
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def representation_hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """(W X'X W'/n + lambda) v."""
     head_slope(reals, sizes, 0.0, rows, x, v, out)
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def representation_cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """v s' + y (X'X W'v/n)' with s = X'(X W'y - b)/n."""
     p = sizes[2]
@@ -149,7 +150,7 @@ def representation_cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floa
             out[j * p + a] = v[j] * s[a] + y[j] * t[a]
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def representation_grad_gx(
     reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats
 ) -> None:

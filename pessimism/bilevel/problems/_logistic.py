@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints
 from pessimism._status import ConvergenceError
+from pessimism._types import Floats, Ints
 from pessimism.bilevel.problems._closed_form import ClosedForm, matrix, pack, sigmoid, solve, vector
 
 Data = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]

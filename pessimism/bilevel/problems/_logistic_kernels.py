@@ -5,9 +5,10 @@
 """
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numpy.typing import NDArray
 
+from pessimism._compiled import compiled
 from pessimism.bilevel.problems._signature import ORACLE, Reals, Sizes
 
 Floats = NDArray[np.float64]
@@ -18,7 +19,7 @@ BLOCK = 64
 """Rows that are added up together, while the fast memory holds them."""
 
 
-@njit(types.void(Sizes, types.int64, types.int64, Sizes), cache=True, nogil=True)
+@compiled(types.void(Sizes, types.int64, types.int64, Sizes))
 def spread(terms: Ints, width: int, start: int, rows: Ints) -> None:
     """Where the rows of a sample stand from its row `start` on, as many as `rows` holds; no terms: all of the table."""
     term, offset = start // width, start % width
@@ -29,7 +30,7 @@ def spread(terms: Ints, width: int, start: int, rows: Ints) -> None:
             term, offset = term + 1, 0
 
 
-@njit(types.void(TABLE, Sizes, Reals), cache=True, nogil=True)
+@compiled(types.void(TABLE, Sizes, Reals))
 def touch(table: Floats, rows: Ints, out: Floats) -> None:
     """Read every eighth number of the rows: what lies around comes along, and none waits for the one before it.
 
@@ -42,7 +43,7 @@ def touch(table: Floats, rows: Ints, out: Floats) -> None:
         out[r] = total
 
 
-@njit(types.void(TABLE, Sizes, Reals, Reals), cache=True, nogil=True)
+@compiled(types.void(TABLE, Sizes, Reals, Reals))
 def products(table: Floats, rows: Ints, y: Floats, out: Floats) -> None:
     """Inner products of the rows with y."""
     count = len(out)
@@ -62,7 +63,7 @@ def products(table: Floats, rows: Ints, y: Floats, out: Floats) -> None:
         out[r] = total
 
 
-@njit(types.void(TABLE, Sizes, Reals, Reals), cache=True, nogil=True)
+@compiled(types.void(TABLE, Sizes, Reals, Reals))
 def add(table: Floats, rows: Ints, weights: Floats, out: Floats) -> None:
     """Add the rows, each times its weight."""
     count = len(weights)
@@ -76,7 +77,7 @@ def add(table: Floats, rows: Ints, weights: Floats, out: Floats) -> None:
             out[j] += weights[r] * table[rows[r], j]
 
 
-@njit(types.void(TABLE, Sizes, types.int64, Reals, Reals), cache=True, nogil=True)
+@compiled(types.void(TABLE, Sizes, types.int64, Reals, Reals))
 def slope(table: Floats, terms: Ints, width: int, y: Floats, out: Floats) -> None:
     """Minus the mean of sigma(-z'y) z over rows z of the table; where e^z'y overflows, sigma is 0, as it should be."""
     count, places, buffer = len(terms) * width, np.empty(BLOCK, np.int64), np.empty(BLOCK)
@@ -96,7 +97,7 @@ def slope(table: Floats, terms: Ints, width: int, y: Floats, out: Floats) -> Non
         add(table, rows, weights, out)
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Rho x in x, minus the mean of sigma(-z'y) z over validation rows in y."""
     dx, p, n, m = sizes[0], sizes[1], sizes[2], sizes[3]
@@ -105,7 +106,7 @@ def grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: In
     slope(reals[1 + n * p :].reshape((m, p)), rows, sizes[4], y, out[dx:])
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x y minus the mean of sigma(-z'y) z."""
     p, n = sizes[1], sizes[2]
@@ -114,7 +115,7 @@ def grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: In
         out[j] += np.exp(x[j if sizes[0] > 1 else 0]) * y[j]
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x v plus the mean of sigma'(z'y) z'v z."""
     p, n, width = sizes[1], sizes[2], sizes[4]
@@ -136,7 +137,7 @@ def hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints,
         add(table, here, weights, out)
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x y v, summed if x is one number."""
     for i in range(sizes[0]):
@@ -146,7 +147,7 @@ def cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints,
         out[i] += np.exp(x[i]) * y[j] * v[j]
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def grad_gx(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x y^2 / 2, summed if x is one number."""
     cvp(reals, sizes, x, y, y, rows, out)

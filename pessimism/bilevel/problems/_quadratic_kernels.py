@@ -5,16 +5,17 @@
 """
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numpy.typing import NDArray
 
+from pessimism._compiled import compiled
 from pessimism.bilevel.problems._signature import ORACLE, Reals, Sizes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-@njit(types.float64(Reals, Sizes, types.int64, Sizes), cache=True, nogil=True)
+@compiled(types.float64(Reals, Sizes, types.int64, Sizes))
 def noise(reals: Floats, sizes: Ints, column: int, rows: Ints) -> float:
     """Mean of a column of the table over the rows; 0 without rows."""
     dx, dy = sizes[0], sizes[1]
@@ -24,7 +25,7 @@ def noise(reals: Floats, sizes: Ints, column: int, rows: Ints) -> float:
     return total / max(len(rows), 1)
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """(1 + a) (Ay - Bx - c) + e."""
     dx, dy = sizes[0], sizes[1]
@@ -38,7 +39,7 @@ def grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: In
         out[j] = slope * total + noise(reals, sizes, 1 + j, rows)
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """(1 + a) A v."""
     dy, slope = sizes[1], 1.0 + noise(reals, sizes, 0, rows)
@@ -49,7 +50,7 @@ def hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints,
         out[j] = slope * total
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """-(1 + a) B'v."""
     dx, dy, slope = sizes[0], sizes[1], 1.0 + noise(reals, sizes, 0, rows)
@@ -61,13 +62,13 @@ def cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints,
         out[i] = -slope * total
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def grad_gx(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """-(1 + a) B'y."""
     cvp(reals, sizes, x, y, y, rows, out)
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def bounded_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """r / sqrt(1 + r^2) + u in y, with r = y - t; only the noise in x."""
     dx, dy = sizes[0], sizes[1]
@@ -80,7 +81,7 @@ def bounded_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, 
         out[dx + j] = r / length + noise(reals, sizes, 1 + dy + j, rows)
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def quadratic_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Rho x + u in x, y - t + u in y."""
     dx, dy = sizes[0], sizes[1]
@@ -91,7 +92,7 @@ def quadratic_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats
         out[dx + j] = y[j] - reals[target + j] + noise(reals, sizes, 1 + dy + j, rows)
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def cosh_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Sinh x + u in x, r / sqrt(1 + r^2) + u in y."""
     bounded_grad_f(reals, sizes, x, y, v, rows, out)
@@ -99,7 +100,7 @@ def cosh_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, row
         out[i] += np.sinh(x[i])
 
 
-@njit(ORACLE, cache=True, nogil=True)
+@compiled(ORACLE)
 def quartic_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """x^3 + u in x, r / sqrt(1 + r^2) + u in y."""
     bounded_grad_f(reals, sizes, x, y, v, rows, out)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints, Rng
+from pessimism._types import Floats, Ints, Rng
 from pessimism.bilevel.problems._closed_form import Kernels, not_negative, sigmoid
 from pessimism.bilevel.problems._logistic import Logistic, checked
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints, Rng
+from pessimism._types import Floats, Ints, Rng
 from pessimism.bilevel.problems._closed_form import ClosedForm, Kernels, matrix, not_negative, pack, solve, vector
 
 SYMMETRIC = 1e-12

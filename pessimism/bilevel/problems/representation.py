@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._draw import Floats, Ints, Rng
+from pessimism._types import Floats, Ints, Rng
 from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix, not_negative
 from pessimism.bilevel.problems._least_squares import LeastSquares, Stack, regression
 
