@@ -26,7 +26,7 @@ from pessimism._draw import Floats
 from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import Cosh
 
-VERSION = 2
+VERSION = 3
 LOW, HIGH = 200.0, 400.0  # curvature of the lower level: y shakes by less than 0.01, the smallest eps is 0.1
 START = (3.0, -3.0)
 LEVELS = [10.0 ** (-k / 4) for k in range(5)]  # from 1, so that a power of eps is a factor to the constant
@@ -109,7 +109,7 @@ def tune(cell: dict[str, Any], levels: Floats, rng: np.random.Generator) -> list
         limit = min(limit, RACE * float(first[i, -1]))
     best = []
     for j, costs in enumerate(first.T):
-        front = np.argsort(costs)[:FRONT]
+        front = np.argsort(costs, kind="stable")[:FRONT]  # of equal costs, inf above all, the first
         worst = costs[front]
         for k, i in enumerate(front):  # a step too long may be lucky once
             step, weight = choices[i]
