@@ -133,7 +133,7 @@ def draw(module: Any, rows: Sequence[dict[str, Any]], stem: Path, *, anew: bool)
     told = ", ".join(map(str, files))
     if moved:
         told += "; its rows moved"
-        told += f" ({module.CHAOTIC})" if hasattr(module, "CHAOTIC") else ""
+        told += f" (the last bit of a number: {module.LAST_BIT})" if hasattr(module, "LAST_BIT") else ""
     return told
 
 

@@ -14,7 +14,7 @@ from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import Quadratic
 
 VERSION = 2
-CHAOTIC = "BO-REP's normalised steps jump about the minimiser and amplify the last bit"
+LAST_BIT = "BO-REP's normalised steps jump about the minimiser and amplify it"
 BUDGET = 400_000
 FLOOR = 1e-16  # drawn for what is lower
 PANELS = (("stocbio", "bo-rep"), ("amigo", "ma-soba"))  # those with a bias or a cycle, and those without

@@ -16,7 +16,7 @@ from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import Cosh, Quartic
 
 VERSION = 2
-CHAOTIC = "normalised steps circle the solution and amplify the last bit"
+LAST_BIT = "normalised steps circle the solution and amplify it"
 DIMENSIONS = (5, 8)
 BUDGET = 20_000
 PROBLEMS: dict[str, Any] = {"cosh": Cosh, "quartic": Quartic}

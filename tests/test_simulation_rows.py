@@ -82,7 +82,7 @@ def test_a_torn_file_is_written_again(table, cut):
 class Simulation:
     """Draws a figure that knows its rows."""
 
-    CHAOTIC = "a butterfly"
+    LAST_BIT = "a butterfly"
 
     def __init__(self):
         self.drawn = []

@@ -18,7 +18,7 @@ UNTIE = 1e-11
 TIGHT = {"tol_gap_abs": 1e-14, "tol_gap_rel": 1e-14, "tol_feas": 1e-14, "max_iter": 500}
 """What is asked of the conic solver: all it can give, since its answer is polished and checked by us."""
 
-ROUNDING = 1e-13
+ROUNDING = 1e-12
 """Gaps below are differences of rounded numbers, and none is better than another."""
 
 
