@@ -121,7 +121,7 @@ def draw(module: Any, rows: Sequence[dict[str, Any]], stem: Path, *, anew: bool)
     from pessimism import plotting
 
     table, picture = Path(f"{stem}.csv"), Path(f"{stem}.png")
-    old = _rows.kept(rows, table)
+    old = _rows.kept(rows, table, getattr(module, "ROUNDING_FLOOR", 0.0))
     if old is not None and picture.exists() and not anew:
         return f"{table}, {picture} unchanged"
     moved = table.exists() and old is None

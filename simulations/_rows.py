@@ -14,7 +14,6 @@ from typing import Any
 Row = dict[str, Any]
 
 RELATIVE = 1e-9  # twice what printing ten digits takes, so a number agrees with its own print
-FLOOR = 1e-13  # residuals and differences of numbers near 1: below it there are no digits, only rounding
 
 
 def printed(value: Any) -> Any:
@@ -28,16 +27,18 @@ def printed(value: Any) -> Any:
     return value
 
 
-def agree(new: Any, old: Any) -> bool:
-    """The same value but for rounding: floats to 1e-9 relative or both below the floor, all else exactly."""
+def agree(new: Any, old: Any, floor: float = 0.0) -> bool:
+    """The same value but for rounding: floats to 1e-9 relative or both at most the floor, all else exactly."""
     if isinstance(new, float) and isinstance(old, float):
-        return math.isclose(new, old, rel_tol=RELATIVE, abs_tol=FLOOR) or (math.isnan(new) and math.isnan(old))
+        if max(abs(new), abs(old)) <= floor or (math.isnan(new) and math.isnan(old)):
+            return True
+        return math.isclose(new, old, rel_tol=RELATIVE)
     if type(new) is not type(old):
         return False
     if isinstance(new, list):
-        return len(new) == len(old) and all(map(agree, new, old))
+        return len(new) == len(old) and all(agree(*pair, floor) for pair in zip(new, old, strict=True))
     if isinstance(new, dict):
-        return new.keys() == old.keys() and all(agree(new[key], old[key]) for key in new)
+        return new.keys() == old.keys() and all(agree(new[key], old[key], floor) for key in new)
     return bool(new == old)
 
 
@@ -48,7 +49,7 @@ def write(rows: Sequence[Row], path: Path) -> None:
         writer.writerows(rows)
 
 
-def kept(rows: Sequence[Row], path: Path) -> list[Row] | None:
+def kept(rows: Sequence[Row], path: Path, floor: float = 0.0) -> list[Row] | None:
     """The rows as the file has them, if it is there and every one of them agrees; None if the file must be written."""
     if not path.exists():
         return None
@@ -61,7 +62,7 @@ def kept(rows: Sequence[Row], path: Path) -> list[Row] | None:
         old = [_read(line, like) for line, like in zip(lines, rows, strict=True)]
     except (TypeError, ValueError, SyntaxError):  # a number that is none, or a torn line
         return None
-    return old if agree(list(rows), old) else None
+    return old if agree(list(rows), old, floor) else None
 
 
 def _columns(rows: Sequence[Row]) -> list[str]:

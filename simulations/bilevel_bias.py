@@ -14,6 +14,7 @@ from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import Quadratic
 
 VERSION = 2
+ROUNDING_FLOOR = 1e-13  # a gradient of entries near 1 is not known to be smaller
 LAST_BIT = "BO-REP's normalised steps jump about the minimiser and amplify it"
 BUDGET = 400_000
 FLOOR = 1e-16  # drawn for what is lower

@@ -16,6 +16,7 @@ from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import Cosh, Quartic
 
 VERSION = 2
+ROUNDING_FLOOR = 1e-13  # a gradient of entries near 1 is not known to be smaller
 LAST_BIT = "normalised steps circle the solution and amplify it"
 DIMENSIONS = (5, 8)
 BUDGET = 20_000

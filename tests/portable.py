@@ -20,7 +20,7 @@ SETTINGS = {
     "Nehalem, no vectors, not compiled": {"OPENBLAS_CORETYPE": "Nehalem", DISABLED: ALL, "NUMBA_DISABLE_JIT": "1"},
 }
 QUICK = "Haswell, no vectors"
-AT_RISK = "tasks or planning or hypergradient"  # folders, files or tests: linear algebra and solvers
+AT_RISK = "lasso or relevance or hypergradient or planning or curvature or target_only"  # files, folders or tests
 
 
 def probe() -> None:

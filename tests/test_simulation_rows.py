@@ -52,9 +52,11 @@ def test_rounding_keeps_the_file_and_all_else_does_not(table, change, stays):
     assert (_rows.kept([ROW | change, ROWS[1]], table) is not None) == stays
 
 
-def test_below_the_floor_there_is_only_rounding(table):
-    assert _rows.kept([ROW, ROWS[1] | {"loss": -9e-14}], table)[1]["loss"] == 1e-20
-    assert _rows.kept([ROW, ROWS[1] | {"loss": 2e-13}], table) is None
+def test_below_a_stated_floor_there_is_only_rounding(table):
+    """Without one an exponentially small loss is a number like any other."""
+    assert _rows.kept([ROW, ROWS[1] | {"loss": -9e-14}], table, 1e-13)[1]["loss"] == 1e-20
+    assert _rows.kept([ROW, ROWS[1] | {"loss": 2e-13}], table, 1e-13) is None
+    assert _rows.kept([ROW, ROWS[1] | {"loss": 2e-20}], table) is None
 
 
 def test_nan_and_infinity_agree_with_themselves_only():
