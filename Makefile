@@ -1,9 +1,9 @@
-# make figures | make test | make bench | make deep.  PYTHON=python3.13 and PROFILE=full are the two knobs.
+# make figures | test | portable | bench | deep.  PYTHON=python3.13 and PROFILE=full are the two knobs.
 PYTHON ?= python3
 PROFILE ?= quick
 BIN := .venv/bin
 
-.PHONY: figures test lint bench deep clean FORCE
+.PHONY: figures test portable lint bench deep clean FORCE
 .DELETE_ON_ERROR:
 
 figures: .venv
@@ -12,6 +12,10 @@ figures: .venv
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# What must hold on any processor, under the kernels and instructions of others; half an hour.
+portable: .venv
+	$(BIN)/python -m tests.portable
 
 lint: .venv
 	$(BIN)/ruff check .

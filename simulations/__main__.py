@@ -2,7 +2,6 @@
 
 import argparse
 import ast
-import csv
 import importlib
 import os
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from simulations import ignore_interrupts
+from simulations import _rows, ignore_interrupts
 
 HERE = Path(__file__).parent
 
@@ -35,6 +34,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--shard", type=shard, metavar="I/N", help="every N-th cell from I, counted from 0; no figure")
     parser.add_argument("--store", type=Path, default=Path(".sweeps"), metavar="DIR", help="finished cells (.sweeps)")
     parser.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR", help="figures and rows (figures)")
+    parser.add_argument("--redraw", action="store_true", help="also where the rows are those of the last run")
     parser.add_argument("--seed", type=int, default=0, metavar="S")
     parser.add_argument("--dry-run", action="store_true", help="say how many cells are done and to do")
     options = parser.parse_args(arguments)
@@ -93,16 +93,8 @@ def executor(options: argparse.Namespace) -> Iterator[Any]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def write_csv(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def run(name: str, options: argparse.Namespace) -> None:
-    from pessimism import plotting, sweep
+    from pessimism import sweep
 
     module: ModuleType = importlib.import_module(f"simulations.{name.replace('-', '_')}")
     cells = module.GRID[options.profile]
@@ -120,10 +112,29 @@ def run(name: str, options: argparse.Namespace) -> None:
         print(f"{name}: shard {options.shard[0]}/{options.shard[1]} done; run without --shard to collect and draw")
         return
     stem = name if options.profile == "quick" else f"{name}-{options.profile}"
-    write_csv(rows, options.out / f"{stem}.csv")
+    done = draw(module, rows, options.out / stem, anew=options.redraw)
+    print(f"{name}: {done} ({time.perf_counter() - began:.0f} s)")
+
+
+def draw(module: Any, rows: Sequence[dict[str, Any]], stem: Path, *, anew: bool) -> str:
+    """Write the figure and its rows, unless those that are there differ by rounding only; say what was done."""
+    from pessimism import plotting
+
+    table, picture = Path(f"{stem}.csv"), Path(f"{stem}.png")
+    old = _rows.kept(rows, table, getattr(module, "ROUNDING_FLOOR", 0.0))
+    if old is not None and picture.exists() and not anew:
+        return f"{table}, {picture} unchanged"
+    moved = table.exists() and old is None
+    shown = [_rows.printed(row) for row in rows] if old is None else old
     with plotting.style():
-        files = plotting.save(module.plot(rows), options.out / stem)
-    print(f"{name}: {', '.join(str(file) for file in files)} ({time.perf_counter() - began:.0f} s)")
+        files = plotting.save(module.plot(shown), stem)
+    if old is None:
+        _rows.write(shown, table)  # last: rows that are there vouch for the picture
+    told = ", ".join(map(str, files))
+    if moved:
+        told += "; its rows moved"
+        told += f" (the last bit of a number: {module.LAST_BIT})" if hasattr(module, "LAST_BIT") else ""
+    return told
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,9 @@ is judged by its mean over the last tenth of the budget, the rows also have that
 Every problem is a finite sum, and the unit of cost is a call on one batch. A call on the whole sum, as AID-CG and ITD
 make them, costs its length over the batch. SABA's calls look at one term and cost one over the batch, those that fill
 its tables too; its steps on y and z are a third of one over the steepest term's curvature. Tuning is a sum of one term.
+
+A run that diverges amplifies its last bit and ends after more or fewer draws on another processor, and with it moves
+what is drawn later in its cell; AID-CG's conjugate gradients stop at rounding, one product sooner or later.
 """
 
 import math
@@ -32,6 +35,7 @@ from pessimism.bilevel.problems import (
 )
 
 VERSION = 2
+LAST_BIT = "a run that diverges amplifies it and draws more or less, conjugate gradients stop by it"
 SUM: dict[str, int] = {"n_samples": 256, "batch": 16}
 PROBLEMS: dict[str, tuple[Callable[[], Any], float, float]] = {  # an instance, the entries of the start, unit of steps
     "quadratic": (lambda: Quadratic.random(5, 8, **SUM, rng=0), 2.0, 1.0),

@@ -68,7 +68,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     spread = np.stack(list(errors.values()))
     first, second = np.sort(stack, axis=0)[:2]
     winner = stack.argmin(axis=0)
-    order = np.argsort(stack, axis=0)[:2]
+    order = np.argsort(stack, axis=0, kind="stable")[:2]
     clear = second - first > 2 * np.hypot(*np.take_along_axis(spread, order, axis=0))
     draw_winners(axes[4], sizes, cstars, winner, clear, list(tables))
     axes[5].axis("off")

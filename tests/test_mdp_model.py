@@ -311,10 +311,14 @@ def test_one_state_without_a_future_is_the_bandit_exactly(seed):
     means, mu = rng.random((1, 4)), rng.dirichlet(np.ones(4))[None]
     mu /= mu.sum()
     bandit, mdp = Bandit(means), MDP.dense(np.ones((1, 4, 1)), means, discount=0.0)
-    for policy in ([0], [3], rng.dirichlet(np.ones(4), 1)):
+    for policy in ([0], [3]):
         assert mdp.value(policy) == bandit.value(policy)
         assert mdp.suboptimality(policy) == bandit.suboptimality(policy)
         assert mdp.coverage(mu, policy) == bandit.coverage(mu, policy)
+    mixed, rounding = rng.dirichlet(np.ones(4), 1), 4 * np.finfo(float).eps  # four products, summed in any order
+    assert mdp.value(mixed) == pytest.approx(bandit.value(mixed), rel=0, abs=rounding)
+    assert mdp.suboptimality(mixed) == pytest.approx(bandit.suboptimality(mixed), rel=0, abs=rounding)
+    assert mdp.coverage(mu, mixed) == bandit.coverage(mu, mixed)
     assert mdp.best_policy == bandit.best_policy
     assert mdp.coverage(mu) == bandit.coverage(mu)
 

@@ -19,6 +19,7 @@ from pessimism import plotting, rates, sweep
 from pessimism.mdp import generators
 from pessimism.tasks import instances
 from simulations import __main__ as cli
+from simulations import _rows
 from tests.faults.cells import rows_in
 
 ROOT = Path(__file__).parent.parent
@@ -109,7 +110,7 @@ def test_every_simulation_runs_and_draws(name, tmp_path, monkeypatch, sized):
     cells = small(name, divisor, sized(50, 4 if learned else 50))
     rows = sweep.run(simulation.run_cell, cells, seed=0, name=name, progress=False)
     with plotting.style():
-        figure = simulation.plot(rows)
+        figure = simulation.plot([_rows.printed(row) for row in rows])
         assert isinstance(figure, matplotlib.figure.Figure)
         plotting.save(figure, tmp_path / name)
     assert set(simulation.GRID) == {"quick", "full"}

@@ -269,7 +269,7 @@ def target_only(source: Source, target: TaskData, *, ridge: float = 0.0) -> Acti
     Examples
     --------
     >>> tasks = LinearTasks(np.eye(3, 1), heads=[[1.0]], target=[1.0], noise=0.0)
-    >>> target_only(tasks, tasks.sample_target(9, rng=0)).coefficients.round(9).tolist()
+    >>> (target_only(tasks, tasks.sample_target(9, rng=0)).coefficients.round(9) + 0.0).tolist()  # no -0.0
     [1.0, 0.0, 0.0]
     """
     check_run(source, target, ridge=ridge)
