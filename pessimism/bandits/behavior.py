@@ -18,6 +18,8 @@ from pessimism._types import Floats
 from pessimism.bandits.data import BanditData
 from pessimism.bandits.model import Bandit
 
+__all__ = ["expert", "from_data", "prescribe", "uniform"]
+
 RELATIVE = 1e-12
 """Relative accuracy to which a prescribed C* is met."""
 

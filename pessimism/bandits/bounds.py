@@ -12,18 +12,45 @@ exist: we follow its abstract and later works that restate it, not the text of o
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pessimism import _check
+from pessimism import _bound, _check
 from pessimism._types import Floats, Ints
-from pessimism.bandits._estimate import check_contexts
+from pessimism.bandits._engine.normal import worst_gap
+from pessimism.bandits._input import check_contexts, check_policy
 from pessimism.bandits.data import BanditData
-from pessimism.bandits.model import check_policy
-from pessimism.bandits.rules import hoeffding_level
+from pessimism.bandits.rules.lcb import hoeffding_level
+
+__all__ = [
+    "TWO_POINT",
+    "TWO_SIDED",
+    "contextual_lower",
+    "contextual_rate",
+    "contextual_upper",
+    "crossing",
+    "greedy_failure_loss",
+    "greedy_width_bound",
+    "imitation_equal_marginals",
+    "imitation_exponent",
+    "imitation_floor",
+    "imitation_lower",
+    "imitation_lower_recalled",
+    "imitation_upper",
+    "lcb_exponent",
+    "lcb_normal_gap",
+    "lcb_normal_prediction",
+    "lcb_upper",
+    "lcb_width_bound",
+    "minimax_lower",
+    "missing_mass_loss",
+    "missing_mass_published",
+    "missing_mass_upper",
+    "transition_exponent",
+    "two_point_exponent",
+]
 
 TWO_POINT = 0.036
 """sqrt(1/17.6) exp(-1/2) / 4, rounded down: two points, Bretagnolle-Huber."""
@@ -67,7 +94,7 @@ def lcb_upper(n: ArrayLike, cstar: ArrayLike, arms: int) -> Floats:
     rounds, c = _rounds_and_cstar(n, cstar)
     a = _check.whole("arms", arms, low=1)
     bound = 2.0 * np.sqrt(c * np.log(2.0 * a * rounds) / rounds) + 2.0 / rounds
-    return _where(rounds >= 8.0 * c * np.log(rounds), bound)
+    return _bound.where(rounds >= 8.0 * c * np.log(rounds), bound)
 
 
 def minimax_lower(n: ArrayLike, cstar: ArrayLike) -> Floats:
@@ -100,7 +127,7 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike) -> Floats:
     0.00072
     """
     rounds, c = _rounds_and_cstar(n, cstar)
-    return _where((rounds >= c) & (c >= 2.0), TWO_POINT * np.sqrt(c / rounds))
+    return _bound.where((rounds >= c) & (c >= 2.0), TWO_POINT * np.sqrt(c / rounds))
 
 
 def imitation_exponent(cstar: ArrayLike) -> Floats:
@@ -132,11 +159,11 @@ def imitation_exponent(cstar: ArrayLike) -> Floats:
     >>> imitation_exponent([1.1, 1.5, 1.9, 2.0]).round(6).tolist()
     [0.553456, 0.058892, 0.001387, 0.0]
     """
-    c = _cstar(cstar)
+    c = _bound.concentrability(cstar)
     with np.errstate(divide="ignore"):
         far = 2.0 * np.log(c) - np.log(4.0) - np.log(c - 1.0)
         near = -np.log1p(-(((2.0 - c) / c) ** 2))  # the same, without cancellation near 2
-    return _where(c <= 2.0, 0.5 * np.where(c < 1.5, far, near))
+    return _bound.where(c <= 2.0, 0.5 * np.where(c < 1.5, far, near))
 
 
 def imitation_upper(n: ArrayLike, cstar: ArrayLike) -> Floats:
@@ -205,12 +232,12 @@ def imitation_lower(n: ArrayLike, cstar: ArrayLike, gap: ArrayLike) -> Floats:
     >>> float(imitation_lower(10, 1.5, 0.1).round(5))
     0.00206
     """
-    rounds, c, g = _rounds(n), _cstar(cstar), _check.real_array("gap", gap)
+    rounds, c, g = _bound.rounds(n), _bound.concentrability(cstar), _check.real_array("gap", gap)
     _check.broadcast("n, cstar and gap", rounds.shape, c.shape, g.shape)
     inside = (c > 1.0) & (c < 2.0) & (g > 0.0) & (g <= 0.25)
     safe = np.where(c > 1.0, c, 1.5)
     exponent = (2.0 / safe - 1.0) * np.log(1.0 / (safe - 1.0)) + 8.8 * g**2
-    return _where(inside, 0.5 * g * np.exp(-rounds * exponent))
+    return _bound.where(inside, 0.5 * g * np.exp(-rounds * exponent))
 
 
 def imitation_lower_recalled(n: ArrayLike, cstar: ArrayLike) -> Floats:
@@ -246,7 +273,7 @@ def imitation_lower_recalled(n: ArrayLike, cstar: ArrayLike) -> Floats:
     rounds, c = _rounds_and_cstar(n, cstar)
     inside = (c > 1.0) & (c < 2.0)
     safe = np.where(inside, c, 1.5)
-    return _where(inside, np.exp(-(2.0 - safe) * np.log(2.0 / (safe - 1.0)) * rounds))
+    return _bound.where(inside, np.exp(-(2.0 - safe) * np.log(2.0 / (safe - 1.0)) * rounds))
 
 
 def two_point_exponent(cstar: ArrayLike, gap: ArrayLike) -> Floats:
@@ -278,7 +305,7 @@ def two_point_exponent(cstar: ArrayLike, gap: ArrayLike) -> Floats:
     >>> float(two_point_exponent(1.5, 0.0) - imitation_exponent(1.5))
     0.0
     """
-    c, g = _cstar(cstar), _check.real_array("gap", gap, low=0.0, high=0.5)
+    c, g = _bound.concentrability(cstar), _check.real_array("gap", gap, low=0.0, high=0.5)
     _check.broadcast("cstar and gap", c.shape, g.shape)
     with np.errstate(divide="ignore"):
         return np.asarray(imitation_exponent(c) - 0.5 * np.log1p(-4.0 * g**2))
@@ -349,7 +376,7 @@ def lcb_normal_prediction(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> F
     >>> float(lcb_normal_prediction(1000, 4.0, 3.0).round(4))
     0.0232
     """
-    return _normal_sup(n, cstar, level)[0]
+    return _normal_sup(n, cstar, level)[1]
 
 
 def lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> Floats:
@@ -383,7 +410,7 @@ def lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> Floats:
     >>> float((lcb_normal_gap(100, 2.0, 0.0) / 0.1).round(3))
     0.752
     """
-    return _normal_sup(n, cstar, level)[1]
+    return _normal_sup(n, cstar, level)[0]
 
 
 def lcb_exponent(cstar: ArrayLike, k: float = 1.0) -> Floats:
@@ -417,7 +444,7 @@ def lcb_exponent(cstar: ArrayLike, k: float = 1.0) -> Floats:
     >>> lcb_exponent([1.1, 1.5, 1.9, 4.0]).round(3).tolist()
     [0.925, 0.557, 0.501, 0.5]
     """
-    p = 1.0 / _cstar(cstar)
+    p = 1.0 / _bound.concentrability(cstar)
     power = _check.scalar("k", k, lambda x: 0.0 <= x < math.inf, "non-negative and finite")
     return np.asarray(0.5 + np.where(p > 0.5, power * (1.0 - 2.0 * np.sqrt(p * (1.0 - p))), 0.0))
 
@@ -449,9 +476,9 @@ def crossing(n: ArrayLike) -> Floats:
     >>> float(crossing(10_000).round(3))
     1.939
     """
-    rounds = _rounds(n)
+    rounds = _bound.rounds(n)
     cstar = 2.0 - 2.0 * np.sqrt(np.log(rounds) / rounds)
-    return _where(cstar >= 1.0, cstar)
+    return _bound.where(cstar >= 1.0, cstar)
 
 
 def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
@@ -568,9 +595,9 @@ def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 
     with np.errstate(divide="ignore"):
         ambiguous = (c <= 2.0) & (rounds >= c * (s - 1) / (c - 1.0))
     parts = [
-        _where(ambiguous, TWO_SIDED * np.sqrt(c * (s - 1) * (c - 1.0) / rounds)),
-        _where((c >= 2.0) & (rounds >= s * c), TWO_POINT * np.sqrt(s * c / rounds)),
-        _where(s - 1 <= rounds + 1, (s - 1) * (1.0 - 1.0 / a) / (math.e * (rounds + 1.0))),
+        _bound.where(ambiguous, TWO_SIDED * np.sqrt(c * (s - 1) * (c - 1.0) / rounds)),
+        _bound.where((c >= 2.0) & (rounds >= s * c), TWO_POINT * np.sqrt(s * c / rounds)),
+        _bound.where(s - 1 <= rounds + 1, (s - 1) * (1.0 - 1.0 / a) / (math.e * (rounds + 1.0))),
     ]
     return np.asarray(np.fmax.reduce(np.broadcast_arrays(*parts)))
 
@@ -677,7 +704,7 @@ def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike
     >>> float(missing_mass_loss(1000, 11).round(6))
     0.001838
     """
-    rounds, s = _rounds(n), _contexts(contexts)
+    rounds, s = _bound.rounds(n), _contexts(contexts)
     a, g = _check.whole("arms", arms, low=2), _check.real_array("gap", gap, low=0.0)
     _check.broadcast("n and gap", rounds.shape, g.shape)
     unmet = np.exp(-rounds * np.log1p(1.0 / rounds))  # (N/(N+1))^N, which keeps its digits at large N
@@ -717,7 +744,7 @@ def imitation_equal_marginals(n: ArrayLike, cstar: float, contexts: ArrayLike) -
     >>> bool(imitation_equal_marginals(100, 1.1, [0.5, 0.5]) < 1e-9)
     True
     """
-    rounds, rho = _rounds(n), _check.law("contexts", contexts, axes=1)
+    rounds, rho = _bound.rounds(n), _check.law("contexts", contexts, axes=1)
     _check.broadcast("n and contexts", rounds.shape, rho.shape[:-1])
     kappa = -np.expm1(-imitation_exponent(_check.scalar("cstar", cstar, lambda c: c >= 1.0, "at least 1")))
     with np.errstate(divide="ignore"):
@@ -755,9 +782,9 @@ def imitation_floor(cstar: ArrayLike, gap: ArrayLike = 1.0) -> Floats:
     >>> float(imitation_floor(1.5))
     0.25
     """
-    c, g = _cstar(cstar), _check.real_array("gap", gap, low=0.0)
+    c, g = _bound.concentrability(cstar), _check.real_array("gap", gap, low=0.0)
     _check.broadcast("cstar and gap", c.shape, g.shape)
-    return _where(c <= 2.0, 0.5 * (c - 1.0) * g)
+    return _bound.where(c <= 2.0, 0.5 * (c - 1.0) * g)
 
 
 def transition_exponent(alpha: ArrayLike) -> Floats:
@@ -829,7 +856,7 @@ def lcb_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, de
     chosen = check_policy(policy, data.n_contexts, data.n_arms)
     if chosen.dtype.kind == "f":
         raise TypeError("policy must hold one arm per context as integers: the bound is for deterministic policies")
-    rho = check_contexts(data, contexts)
+    rho = check_contexts(contexts, data.n_contexts, "data")
     batch = _check.broadcast("data, policy and contexts", data.shape, chosen.shape[:-1], rho.shape[:-1])
     counts = np.broadcast_to(data.counts, batch + data.counts.shape[-2:])
     arms: NDArray[Any] = np.broadcast_to(chosen[..., None], (*batch, data.n_contexts, 1))
@@ -884,50 +911,18 @@ def _capped_width(data: BanditData, pulls: Ints, delta: float) -> Floats:
 
 
 def _normal_sup(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> tuple[Floats, Floats]:
-    """sup over z = g/sigma of z Phibar(z + c), c = Delta_b/sigma, by bisection on the slope of its logarithm."""
-    from scipy.special import log_ndtr
-
-    rounds, c = _rounds(n), _cstar(cstar)
+    rounds, c = _bound.rounds(n), _bound.concentrability(cstar)
     _check.require("cstar", c, c > 1.0, "greater than 1")
     lvl = _check.real_array("level", level, low=0.0)
     _check.broadcast("n, cstar and level", rounds.shape, c.shape, lvl.shape)
-    p, q = 1.0 / c, (c - 1.0) / c
-    sigma = np.sqrt((1.0 / p + 1.0 / q) / (4.0 * rounds))
-    shift = np.sqrt(lvl / rounds) * (1.0 / np.sqrt(q) - 1.0 / np.sqrt(p)) / sigma
-
-    def slope(z: Floats) -> Floats:  # of log z + log Phibar(z + shift); falls from +inf to below 0
-        hazard = np.exp(-0.5 * (z + shift) ** 2 - log_ndtr(-(z + shift))) / math.sqrt(2.0 * math.pi)
-        return np.asarray(1.0 / z - hazard)
-
-    z = _root(slope, np.full(shift.shape, 1e-12), np.abs(shift) + 2.0)
-    return np.asarray(sigma * z * np.exp(log_ndtr(-(z + shift)))), np.asarray(sigma * z)
-
-
-def _root(falling: Callable[[Floats], Floats], low: Floats, high: Floats) -> Floats:
-    for _ in range(100):  # bisection in log z: 100 halvings leave nothing of a double
-        middle = np.sqrt(low * high)
-        up = falling(middle) > 0.0
-        low, high = np.where(up, middle, low), np.where(up, high, middle)
-    return low
-
-
-def _rounds(n: ArrayLike) -> Floats:
-    return _check.real_array("n", n, low=1.0)
-
-
-def _cstar(cstar: ArrayLike) -> Floats:
-    return _check.real_array("cstar", cstar, low=1.0)
+    return worst_gap(rounds, c, lvl)
 
 
 def _rounds_and_cstar(n: ArrayLike, cstar: ArrayLike) -> tuple[Floats, Floats]:
-    rounds, c = _rounds(n), _cstar(cstar)
+    rounds, c = _bound.rounds(n), _bound.concentrability(cstar)
     _check.broadcast("n and cstar", rounds.shape, c.shape)
     return rounds, c
 
 
 def _contexts(contexts: int, low: int = 2) -> int:
     return _check.whole("contexts", contexts, low=low)
-
-
-def _where(stated: NDArray[np.bool_], bound: Floats) -> Floats:
-    return np.asarray(np.where(stated, bound, np.nan))

@@ -14,16 +14,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism.bandits import _estimate
+from pessimism._shares import apportion
+from pessimism._types import Floats, Ints, Rng
+from pessimism.bandits import _report
+from pessimism.bandits._engine import estimate, sampling
+from pessimism.bandits._input import check_arm_law, check_contexts, check_policy, reward_width
+from pessimism.bandits.interval import ValueInterval
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Rng = np.random.Generator | np.random.SeedSequence | int | None
+__all__ = ["BanditData"]
 
 ROUNDING = 1e-9
-SINGLE = 1e-6
-"""Of squares: they may have been taken in float32."""
 """Relative room for the rounding of summed rewards when they are checked against their range."""
+
+SINGLE = 1e-6
+"""The same for squares, which may have been taken in float32."""
 
 LARGEST_TABLE = 10**9
 """Cells of one call of `from_log`: more is a label mistaken for a position."""
@@ -309,16 +313,14 @@ class BanditData:
             available = np.array([log.n.min() for log in logs])
             n = int(np.floor((available[share > 0] / share[share > 0]).min() + ROUNDING))
         total = _check.whole("n", n)
-        rounds = np.floor(total * share).astype(np.int64)
-        by_remainder = np.argsort(rounds - total * share, kind="stable")
-        rounds[by_remainder[: total - int(rounds.sum())]] += 1
+        rounds = apportion(share, total).tolist()
         generator = np.random.default_rng(rng)
-        for i, (log, k) in enumerate(zip(logs, rounds.tolist(), strict=True)):
+        for i, (log, k) in enumerate(zip(logs, rounds, strict=True)):
             if k > log.n.min():
                 raise ValueError(
                     f"n = {total} at shares[{i}] = {share[i]:g} asks log {i} for {k} rounds, it has {log.n.min()}"
                 )
-        first, *rest = (log.subsample(int(k), generator) for log, k in zip(logs, rounds, strict=True))
+        first, *rest = (log.subsample(k, generator) for log, k in zip(logs, rounds, strict=True))
         return type(self)(first.counts, first.sums, first.squares, first.reward_range).merge(*rest)
 
     def subsample(self, n: int, rng: Rng = None) -> Self:
@@ -367,15 +369,10 @@ class BanditData:
             )
         if self.n.size and keep > self.n.min():
             raise ValueError(f"n must be at most the {self.n.min()} rounds of the log, got {keep}")
-        generator = np.random.default_rng(rng)
         ones = self.sums.astype(np.int64)
-        colors = np.stack([ones, self.counts - ones], axis=-1)
-        kept = np.empty_like(colors)
-        for index in np.ndindex(self.shape):
-            draw = generator.multivariate_hypergeometric(colors[index].ravel(), keep, method="marginals")
-            kept[index] = draw.reshape(colors.shape[-3:])
-        sums = kept[..., 0].astype(np.float64)
-        return self.trusted(np.asarray(kept.sum(axis=-1)), sums, sums, self.reward_range)
+        counts, kept = sampling.subsample(self.counts, ones, keep, np.random.default_rng(rng))
+        sums = kept.astype(np.float64)
+        return self.trusted(counts, sums, sums, self.reward_range)
 
     def value(
         self,
@@ -384,7 +381,7 @@ class BanditData:
         contexts: ArrayLike | None = None,
         delta: float = 0.05,
         sigma: float | None = None,
-    ) -> _estimate.ValueInterval:
+    ) -> ValueInterval:
         r"""Estimated value of a policy, with an interval.
 
         Parameters
@@ -421,7 +418,18 @@ class BanditData:
         >>> [round(float(x), 3) for x in (interval.low, interval.estimate, interval.high)]
         [0.464, 0.6, 0.736]
         """
-        return _estimate.value(self, policy, contexts, delta, sigma)
+        miss = _check.open_unit_interval("delta", delta)
+        if contexts is None:
+            _check.require("data.n", self.n, self.n > 0, "at least 1 unless contexts are given")
+            rho = np.asarray(self.counts.sum(axis=-1) / self.n[..., None])
+        else:
+            rho = check_contexts(contexts, self.n_contexts, "data")
+        chosen = check_arm_law(policy, self.n_contexts, self.n_arms)
+        _check.broadcast("data, contexts and policy", self.shape, rho.shape[:-1], chosen.shape[:-2])
+        factor = reward_width(self.reward_range, sigma) * math.sqrt(0.5 * math.log(2.0 / miss))
+        weight = rho[..., None] * chosen
+        ends = estimate.value_interval(self.counts, self.means, weight, self.reward_range, factor)
+        return ValueInterval(*ends, level=1.0 - miss)
 
     def describe(self, policy: ArrayLike | None = None) -> str:
         r"""Report for humans: what was logged, how well it covers a policy, and what it cannot tell.
@@ -458,7 +466,14 @@ class BanditData:
           gaps below 0.65 even between its best known arms (95% intervals)
           whether arms were chosen by looking at rewards: intervals assume they were not
         """
-        return _estimate.describe(self, policy)
+        if self.shape:
+            raise ValueError(
+                f"describe reports on one data set, got a batch of shape {self.shape}: pick one, as in data[0]"
+            )
+        arms = None if policy is None else check_policy(policy, self.n_contexts, self.n_arms)
+        if arms is not None and (arms.dtype.kind == "f" or arms.ndim != 1):
+            raise ValueError("policy must be one arm per context, an integer array of shape (contexts,)")
+        return _report.describe(self.counts, self.sums, self.reward_range, None if arms is None else arms.astype(int))
 
 
 def _labels(name: str, value: ArrayLike, kinds: int | None, shape: tuple[int, ...]) -> Ints:

@@ -17,7 +17,21 @@ from numpy.typing import NDArray
 
 from pessimism import _check
 from pessimism._types import Floats
+from pessimism.bandits._engine.normal import worst_gap
 from pessimism.bandits.model import Bandit
+
+__all__ = [
+    "Instance",
+    "ambiguous_contexts",
+    "contextual_two_point",
+    "covered_contexts",
+    "greedy_failure",
+    "lcb_failure",
+    "missing_mass",
+    "swapped",
+    "symmetric",
+    "two_point",
+]
 
 Instance = tuple[Bandit, Floats]
 
@@ -166,10 +180,10 @@ def lcb_failure(cstar: float, n: int, level: float, best: int = 0) -> Instance:
     >>> float(bandit.gaps.max().round(3))
     0.046
     """
-    from pessimism.bandits.bounds import lcb_normal_gap
-
     rounds, lvl = _check.whole("n", n, low=1), _check.positive("level", level)
-    return symmetric(cstar, min(float(lcb_normal_gap(rounds, _cstar(cstar), lvl)), 1.0), best)
+    c = _check.scalar("cstar", cstar, lambda x: 1.0 < x < math.inf, "greater than 1 and finite")
+    gap, _ = worst_gap(*np.array([rounds, c, lvl]))
+    return symmetric(c, min(float(gap), 1.0), best)
 
 
 def greedy_failure(n: int, q: float = 0.567143, shortfall: float = 1e-6) -> Instance:

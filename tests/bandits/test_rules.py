@@ -19,8 +19,8 @@ from pessimism.bandits import (
     index_rule,
     lcb,
     most_played,
-    rules,
 )
+from pessimism.bandits.rules import index_rule as family
 
 INF = math.inf
 
@@ -65,9 +65,9 @@ def test_the_compiled_loop_chooses_what_numpy_chooses(monkeypatch, rule, unseen)
     rng = np.random.default_rng(4)
     counts = rng.poisson(2.0, size=(50, 7, 3, 10))
     data = BanditData(counts, rng.binomial(counts, 0.5))
-    assert data.counts.size >= rules.COMPILED_FROM
+    assert data.counts.size >= family.COMPILED_FROM
     compiled = rule(data, unseen=unseen)
-    monkeypatch.setattr(rules, "COMPILED_FROM", INF)
+    monkeypatch.setattr(family, "COMPILED_FROM", INF)
     assert np.array_equal(compiled, rule(data, unseen=unseen))
     assert compiled.dtype == np.intp
 

@@ -13,7 +13,7 @@ from scipy.stats import binom, norm
 
 from pessimism._status import Status
 from pessimism.bandits import Bandit, behavior, bounds, exact, hoeffding_level, index_rule, instances
-from tests.reference.enumeration import expected_loss
+from tests.bandits.enumeration import expected_loss
 
 LEVELS = (0.0, 0.3, 2.0, -0.5, math.inf, -math.inf)
 tenths = st.integers(0, 10).map(lambda k: Fraction(k, 10))
@@ -186,11 +186,11 @@ def test_swapping_arms_swaps_nothing():
 
 
 def test_identical_contexts_are_computed_once(monkeypatch):
-    from pessimism.bandits import _kernels
+    from pessimism.bandits._engine import enumeration
 
     calls = []
-    original = _kernels.error_probability
-    monkeypatch.setattr(_kernels, "error_probability", lambda *args: calls.append(1) or original(*args))
+    original = enumeration.error_probability
+    monkeypatch.setattr(enumeration, "error_probability", lambda *args: calls.append(1) or original(*args))
     bandit, law = instances.covered_contexts(4.0, contexts=32, gap=0.2, best=[0] * 32)
     loss = exact.suboptimality(bandit, law, 20, level=0.5)
     assert len(calls) == 1

@@ -10,7 +10,7 @@ from scipy.stats import binom
 
 from pessimism import _draw
 from pessimism.bandits import Bandit
-from pessimism.bandits._draw_kernels import binomial_cdfs, draw_binomials, draw_cells, draw_rounds
+from pessimism.bandits._engine.drawing import binomial_cdfs, draw_binomials, draw_cells, draw_rounds
 
 CHANCES = st.floats(1e-300, 1 - 2**-53)
 

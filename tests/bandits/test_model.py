@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pessimism.bandits import Bandit, BanditData
-from pessimism.bandits._draw_kernels import draw_rounds
+from pessimism.bandits._engine.drawing import draw_rounds
 
 RNG = 8723645
 
