@@ -24,7 +24,7 @@ from typing import Any, TypeVar, cast, overload
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 PACKAGE = Path(__file__).parent
-PREFIX = "kernels-"
+PREFIX, OWNER = "kernels-", "made-for"
 ABOVE = {"interop", "testing"}
 """Folders that no kernel can import from, because imports go down only."""
 
@@ -93,10 +93,24 @@ def _cache_folder(digest: str, configured: str) -> Path | None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
-                return folder
+                pass
+            if not (folder / OWNER).exists():
+                (folder / OWNER).write_text(_owner())
+            return folder
         except OSError:
             continue
     return None
+
+
+def stale_folders() -> list[Path]:
+    """Folders that this installation filled before its sources or its versions changed."""
+    current = cache_folder()
+    filled = [owner.parent for root in cache_roots() for owner in root.glob(f"{PREFIX}*/{OWNER}")]
+    return [folder for folder in filled if folder != current and (folder / OWNER).read_text() == _owner()]
+
+
+def _owner() -> str:
+    return f"{PACKAGE.resolve()} {sys.implementation.cache_tag}"
 
 
 @cache
