@@ -165,7 +165,7 @@ def test_contextual_lower_says_which_part_speaks():
 
 @pytest.mark.parametrize("cstar", [1.0, 1.3, 2.0])
 def test_contextual_upper_is_valid(cstar, sized):
-    n = sized(500, 30)
+    n = sized(200, 30)
     level = float(hoeffding_level(n, 2, 2))
     worst = exact.worst_case(partial(instances.ambiguous_contexts, cstar, 2), n, level=level)
     missed = exact.suboptimality(*instances.missing_mass(n, 2), n, level=level)

@@ -121,9 +121,9 @@ KINDS = ("bernoulli", "gaussian", "deterministic")
 
 @pytest.mark.parametrize("second", KINDS)
 @pytest.mark.parametrize("first", KINDS)
-def test_every_pair_of_reward_kinds_agrees_with_monte_carlo(first, second, sized):
+def test_every_pair_of_reward_kinds_agrees_with_monte_carlo(first, second):
     """False alarm below 1e-6 a case; detects a loss off by 5 standard errors, 4 % of it, with probability 0.5."""
-    size = sized(40_000, 40_000)
+    size = 40_000
     bandit = Bandit([[0.6, 0.45]], rewards=[[first, second]], scale=0.3)
     law = behavior.prescribe(bandit, cstar=2.5)
     data = bandit.sample(law, n=15, size=size, rng=5)
@@ -201,14 +201,14 @@ def test_identical_contexts_are_computed_once(monkeypatch):
 @pytest.mark.parametrize("cstar", [1.5, 4.0])
 @pytest.mark.parametrize("level", [0.0, 2.5, math.inf])
 def test_worst_case_agrees_with_a_fine_grid(cstar, level, sized):
-    n, points = 24, sized(2000, 60)
+    n, points = 24, sized(900, 60)
     family = partial(instances.symmetric, cstar)
-    worst = exact.worst_case(family, n, level=level, gaps=(1e-4, 1.0))
-    grid = np.geomspace(1e-4, 1.0, points)
+    worst = exact.worst_case(family, n, level=level, gaps=(1e-2, 1.0))
+    grid = np.geomspace(1e-2, 1.0, points)
     bandits = Bandit(np.stack([0.5 + grid / 2, 0.5 - grid / 2], axis=-1)[:, None, :])
     losses = exact.suboptimality(bandits, family(0.5)[1], n, level=level)
     assert worst.loss >= losses.max() * (1 - 1e-9)
-    assert worst.loss == pytest.approx(losses.max(), rel=1e-5 if points > 1000 else 1e-2)
+    assert worst.loss == pytest.approx(losses.max(), rel=1e-5 if points > 500 else 1e-2)
     # the certificate: the loss of the gap that is returned; it falls when the gap is altered
     assert worst.loss == exact.suboptimality(*family(worst.gap), n, level=level)
     assert exact.suboptimality(*family(0.8 * worst.gap), n, level=level) < worst.loss

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pessimism.bandits import behavior, bounds, exact, hoeffding_level, instances
+from tests.bandits import FEW
 
 
+@FEW
 @given(st.floats(2, 1e6), st.floats(1e-6, 0.5))
 def test_two_point_has_one_law_under_both_hypotheses(cstar, gap):
     (good, law), (bad, same) = (instances.two_point(cstar, gap, best) for best in (0, 1))
@@ -20,6 +22,7 @@ def test_two_point_has_one_law_under_both_hypotheses(cstar, gap):
     assert bad.suboptimality([0]) == pytest.approx(gap)
 
 
+@FEW
 @given(st.floats(1, 2), st.floats(1e-6, 0.5), st.sampled_from([0, 1]))
 def test_swapped_swaps_means_and_law(cstar, gap, best):
     bandit, law = instances.swapped(cstar, gap, best)
@@ -28,6 +31,7 @@ def test_swapped_swaps_means_and_law(cstar, gap, best):
     assert bandit.suboptimality([1 - best]) == pytest.approx(2 * gap)
 
 
+@FEW
 @given(st.floats(1, 1e6), st.floats(1e-6, 1), st.sampled_from([0, 1]))
 def test_symmetric_claims(cstar, gap, best):
     bandit, law = instances.symmetric(cstar, gap, best)
@@ -70,6 +74,7 @@ def test_the_default_q_maximises_the_limit():
     assert bounds.greedy_failure_loss(0.567143) == pytest.approx(0.12153, abs=5e-6)
 
 
+@FEW
 @given(st.floats(1, 2), st.integers(2, 6), st.floats(1e-3, 1))
 def test_ambiguous_contexts_claims(cstar, contexts, gap):
     bandit, law = instances.ambiguous_contexts(cstar, contexts, gap)

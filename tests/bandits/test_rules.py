@@ -21,6 +21,7 @@ from pessimism.bandits import (
     most_played,
 )
 from pessimism.bandits.rules import index_rule as family
+from tests.bandits import FEW
 
 INF = math.inf
 
@@ -72,6 +73,7 @@ def test_the_compiled_loop_chooses_what_numpy_chooses(monkeypatch, rule, unseen)
     assert compiled.dtype == np.intp
 
 
+@FEW
 @given(data_sets(), st.floats(0.01, 0.99))
 def test_named_rules_are_members_of_the_family(data, delta):
     level = float(hoeffding_level(data.n, data.n_contexts, data.n_arms, delta))
@@ -107,6 +109,7 @@ def test_two_widths_are_attained():
     assert worst == pytest.approx(2 * width[0, 1 - chosen], rel=1e-12)
 
 
+@FEW
 @given(data_sets(), st.floats(0.05, 0.95))
 def test_width_bounds_hold_for_the_worst_means_and_laws(data, delta):
     """lcb_width_bound and greedy_width_bound against every deterministic comparator."""
@@ -234,6 +237,7 @@ def test_ties_go_to_the_lowest_index_or_evenly_with_an_rng():
     assert set(lcb(empty, rng=0).ravel().tolist()) == {0, 1, 2}
 
 
+@FEW
 @given(st.integers(0, 2**32))
 def test_batches_equal_single_data_sets(seed):
     rng = np.random.default_rng(seed)
