@@ -46,8 +46,8 @@ def test_losses_do_not_depend_on_the_label(best):
 
 
 @pytest.mark.parametrize("cstar", [1.5, 4.0])
-def test_lcb_failure_is_near_the_worst_of_its_family(cstar, sized):
-    n = sized(1000, 60)
+def test_lcb_failure_is_near_the_worst_of_its_family(cstar):
+    n = 1000
     level = float(hoeffding_level(n, 1, 2))
     worst = exact.worst_case(lambda g: instances.symmetric(cstar, g), n, level=level)
     bandit, law = instances.lcb_failure(cstar, n, level)
@@ -86,18 +86,18 @@ def test_ambiguous_contexts_claims(cstar, contexts, gap):
     assert np.array_equal(law[1:], same[1:])  # the law of the ambiguous contexts does not know the answer
 
 
-def test_imitation_is_stuck_on_ambiguous_contexts(sized):
-    n, cstar, gap = sized(2001, 101), 1.5, 0.4
+def test_imitation_is_stuck_on_ambiguous_contexts():
+    n, cstar, gap = 2001, 1.5, 0.4
     bandit, law = instances.ambiguous_contexts(cstar, 3, gap)
     missed = (2 - cstar) * gap / 2 * (1 - law[0].sum()) ** n
     loss = exact.suboptimality(bandit, law, n, level=math.inf)
     assert loss == pytest.approx(bounds.imitation_floor(cstar, gap) + missed, rel=1e-10)
 
 
-def test_covered_contexts_know_the_answer(sized):
+def test_covered_contexts_know_the_answer():
     bandit, law = instances.covered_contexts(4.0, 3, 0.3)
     assert bandit.coverage(law) == pytest.approx(4.0, rel=1e-12)
-    n = sized(400, 60)
+    n = 400
     assert exact.suboptimality(bandit, law, n, level=-math.inf) < exact.suboptimality(bandit, law, n, level=0.0)
 
 

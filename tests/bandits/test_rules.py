@@ -59,6 +59,7 @@ def test_index_rule_equals_its_plain_twin(data, level, unseen):
     assert index_rule(data, level, unseen).tolist() == plain_index_rule(data, level, unseen)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("unseen", [-INF, -1.0, 0.0, INF])
 @pytest.mark.parametrize("rule", [lcb, greedy, lambda data, unseen: index_rule(data, -2.0, unseen)])
 def test_the_compiled_loop_chooses_what_numpy_chooses(monkeypatch, rule, unseen):
@@ -71,6 +72,14 @@ def test_the_compiled_loop_chooses_what_numpy_chooses(monkeypatch, rule, unseen)
     monkeypatch.setattr(family, "COMPILED_FROM", INF)
     assert np.array_equal(compiled, rule(data, unseen=unseen))
     assert compiled.dtype == np.intp
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("shape", [(0, 1, 2), (3, 1, 1), (1, 2), (2, 0, 3, 4)])
+def test_the_compiled_loop_takes_any_shape(monkeypatch, shape):
+    monkeypatch.setattr(family, "COMPILED_FROM", 0)
+    data = BanditData(np.ones(shape, int), np.ones(shape))
+    assert index_rule(data, 0.5).tolist() == np.zeros(shape[:-1], int).tolist()
 
 
 @FEW

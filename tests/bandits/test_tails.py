@@ -25,9 +25,7 @@ def test_log_binomial_without_cancellation(k, m, p):
         exact_p = mpmath.mpf(p)
         choose = mpmath.loggamma(m + 1) - mpmath.loggamma(k + 1) - mpmath.loggamma(m - k + 1)
         plain = choose + k * mpmath.log(exact_p) + (m - k) * mpmath.log(1 - exact_p)
-    assert log_binomial(k, m, p, 1 - p) == pytest.approx(
-        float(plain), rel=1e-12, abs=1e-6 if m > 10**6 else 1e-12
-    )
+    assert log_binomial(k, m, p, 1 - p) == pytest.approx(float(plain), rel=1e-12, abs=1e-6 if m > 10**6 else 1e-12)
 
 
 def test_log_binomial_of_impossible_outcomes():
