@@ -1,4 +1,4 @@
-"""Offline bandits: contexts, arms, logged rounds, and rules that turn them into a policy."""
+"""Offline contextual bandits: models, logged data, rules that turn data into a policy, exact losses and bounds."""
 
 from pessimism.bandits import behavior, bounds, exact, instances
 from pessimism.bandits.data import BanditData

@@ -1,10 +1,10 @@
-r"""The theorems and predictions, as functions to draw beside a simulation.
+r"""Theorems and predictions on offline bandits, as functions to draw beside a simulation.
 
 Every docstring ends its notes with a status: *published* (checked against a published text or an independent
 restatement of it), *derived* (by us; the proof is short and the test suite compares both sides with exact losses),
 *prediction* (a normal approximation, not a bound) or *unverified* (recalled; do not quote it as the paper's).
 
-Where a statement says nothing (its assumption on N fails), the function returns NaN, which a plot leaves blank.
+Where the assumptions of a statement fail, the function returns NaN, which a plot leaves blank.
 Losses are expected suboptimality for rewards in [0, 1], data are N i.i.d. rounds, delta = 1/N, `log` is natural.
 A curve over a one-parameter family is a lower bound of the minimax risk, not the minimax risk.
 The paper is Rashidinejad, Zhu, Ma, Jiao, Russell (2021), arXiv:2103.12021, of which texts of March 2021 and July 2023
@@ -81,6 +81,12 @@ def lcb_upper(n: ArrayLike, cstar: ArrayLike, arms: int) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.rules.lcb.lcb : The rule that is bounded.
+    pessimism.bandits.bounds.contextual_upper : The bound for several contexts.
+    simulations.bandit_scale : Draws it beside ten arms.
+
     Notes
     -----
     :math:`2\sqrt{C^*\log(2AN)/N} + 2/N` for N >= 8 C* log N and delta = 1/N: on an event of probability 1 - 1/N the
@@ -117,6 +123,11 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.instances.two_point : The pair of instances behind it.
+    pessimism.bandits.bounds.contextual_lower : The bound for several contexts.
+
     Notes
     -----
     Two points, `instances.two_point`, Bretagnolle-Huber. Status: derived.
@@ -148,6 +159,11 @@ def imitation_exponent(cstar: ArrayLike) -> Floats:
     ------
     ValueError, TypeError
         If :math:`C^* < 1`.
+
+    See Also
+    --------
+    pessimism.bandits.exact.most_played_log_error : The probability that has this exponent.
+    pessimism.bandits.bounds.imitation_upper : The bound with this exponent.
 
     Notes
     -----
@@ -186,6 +202,12 @@ def imitation_upper(n: ArrayLike, cstar: ArrayLike) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.rules.most_played.most_played : The rule that is bounded.
+    pessimism.bandits.exact.most_played_log_error : The exact probability of an error.
+    simulations.bandit_rates : Draws the exact loss.
+
     Notes
     -----
     The loss is at most :math:`\Pr(N(a^*) \le N/2)`. Status: derived.
@@ -222,6 +244,11 @@ def imitation_lower(n: ArrayLike, cstar: ArrayLike, gap: ArrayLike) -> Floats:
     ValueError, TypeError
         If an argument is not finite.
 
+    See Also
+    --------
+    pessimism.bandits.instances.swapped : The pair of instances behind it.
+    pessimism.bandits.bounds.imitation_upper : The upper bound.
+
     Notes
     -----
     Two points with the divergence of law and rewards added. Its exponent is above `imitation_exponent`: a bound, not
@@ -241,7 +268,7 @@ def imitation_lower(n: ArrayLike, cstar: ArrayLike, gap: ArrayLike) -> Floats:
 
 
 def imitation_lower_recalled(n: ArrayLike, cstar: ArrayLike) -> Floats:
-    r"""A lower bound for :math:`1 < C^* < 2` as remembered, source not checked.
+    r"""A lower bound for :math:`1 < C^* < 2` quoted from memory; its source was not checked.
 
     Parameters
     ----------
@@ -260,10 +287,14 @@ def imitation_lower_recalled(n: ArrayLike, cstar: ArrayLike) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.imitation_lower : A lower bound with a proof.
+
     Notes
     -----
-    Consistent with `imitation_exponent` (its exponent is larger everywhere on (1, 2)), which is all that is known
-    here. Status: unverified; not to be quoted as the paper's.
+    It does not contradict `imitation_exponent`, because its exponent is larger everywhere on (1, 2); no more has been
+    verified. Status: unverified; not to be quoted as the paper's.
 
     Examples
     --------
@@ -295,6 +326,11 @@ def two_point_exponent(cstar: ArrayLike, gap: ArrayLike) -> Floats:
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.instances.swapped : The pair of instances.
+    pessimism.bandits.bounds.imitation_exponent : Its limit as the gap vanishes.
 
     Notes
     -----
@@ -328,6 +364,11 @@ def greedy_failure_loss(q: ArrayLike) -> Floats:
     ------
     ValueError, TypeError
         If `q` is outside [0, 1].
+
+    See Also
+    --------
+    pessimism.bandits.instances.greedy_failure : The instance.
+    pessimism.bandits.rules.greedy.greedy : The rule that fails on it.
 
     Notes
     -----
@@ -366,6 +407,12 @@ def lcb_normal_prediction(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> F
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.instances.symmetric : The family of instances.
+    pessimism.bandits.exact.worst_case : The exact worst loss.
+    simulations.bandit_composition : Draws both.
+
     Notes
     -----
     Normal approximation with counts at their means and rewards near 1/2. For L = 0 it is 0.17 sigma. Compare measured
@@ -401,6 +448,11 @@ def lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.instances.lcb_failure : The instance at this gap.
+    pessimism.bandits.bounds.lcb_normal_prediction : The loss at this gap.
+
     Notes
     -----
     Status: prediction.
@@ -434,10 +486,16 @@ def lcb_exponent(cstar: ArrayLike, k: float = 1.0) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.rules.lcb.lcb : The rule.
+    pessimism.bandits.bounds.lcb_normal_prediction : The prediction at finite N.
+
     Notes
     -----
-    LCB is polynomial where imitation is exponential: no single delta serves C* < 2 and C* > 2. The limit is reached
-    slowly: at C* = 1.1 the finite-N prediction is 0.949 at N = 1e16. Status: derived.
+    For C* < 2 the loss of LCB is polynomial in N where that of imitation is exponential, so no single delta is best on
+    both sides of C* = 2. The limit is reached slowly: at C* = 1.1 the finite-N prediction is 0.949 at N = 1e16.
+    Status: derived.
 
     Examples
     --------
@@ -466,6 +524,11 @@ def crossing(n: ArrayLike) -> Floats:
     ------
     ValueError, TypeError
         If `n` is not a number of at least 1.
+
+    See Also
+    --------
+    pessimism.bandits.instances.symmetric : The family of instances.
+    simulations.bandit_composition : Draws the crossing.
 
     Notes
     -----
@@ -503,6 +566,12 @@ def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.contextual_upper : An upper bound with constants.
+    pessimism.bandits.bounds.contextual_lower : A lower bound with constants.
+    simulations.context_map : Draws the local exponents.
+
     Notes
     -----
     Upper bound: Theorem 4 of the paper (delta = 1/N, constant 2000, logarithms hidden); lower bound of the same form:
@@ -539,9 +608,14 @@ def contextual_upper(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int) -
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.rules.lcb.lcb : The rule that is bounded.
+    pessimism.bandits.bounds.contextual_lower : The lower bound.
+
     Notes
     -----
-    With C* where Theorem 4 has C* - 1: the simple half of its proof. With probability 1 - 1/N every interval holds and
+    With C* where Theorem 4 has C* - 1, which makes the proof simple. With probability 1 - 1/N every interval holds and
     context s loses at most twice the width of its best arm; that arm has at least half of its expected
     :math:`N\rho(s)/C^*` pulls but for probability :math:`e^{-N\rho(s)/(8C^*)}`; sum over s. Status: derived.
 
@@ -573,17 +647,23 @@ def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 
     (...) float
         The largest of :math:`0.0511\sqrt{C^*(S-1)(C^*-1)/N}` (for C* <= 2 and N >= C*(S-1)/(C*-1)),
         :math:`0.036\sqrt{SC^*/N}` (C* >= 2, N >= S C*) and :math:`(S-1)(1-1/A)/(e(N+1))` (S - 1 <= N + 1); NaN where
-        none of them speaks.
+        none of them holds.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.instances.ambiguous_contexts : The instance of the first term.
+    pessimism.bandits.instances.contextual_two_point : The instance of the second term.
+    pessimism.bandits.instances.missing_mass : The instance of the third term.
+
     Notes
     -----
-    Instances `ambiguous_contexts`, `contextual_two_point`, `missing_mass`, one constant each. The form is that of the
-    paper's Theorem 5. Status: derived.
+    One term for each of the instances `ambiguous_contexts`, `contextual_two_point` and `missing_mass`. The form is that
+    of the paper's Theorem 5. Status: derived.
 
     Examples
     --------
@@ -624,6 +704,10 @@ def missing_mass_upper(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.missing_mass_published : The weaker bound of the paper.
+
     Notes
     -----
     :math:`N \max_z z(1-z)^N = (N/(N+1))^{N+1} < 1/e`. Sharper than `missing_mass_published`. Status: derived.
@@ -658,6 +742,10 @@ def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Flo
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.bounds.missing_mass_upper : A sharper bound.
 
     Notes
     -----
@@ -694,10 +782,14 @@ def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.instances.missing_mass : The instance.
+
     Notes
     -----
-    Counts the contexts of probability 1/(N+1) only; a rule that plays what it saw loses in the rare case that context
-    0 was missed as well. Status: derived.
+    Only the contexts of probability 1/(N+1) are counted; context 0 adds to the loss in the rare case that the log has
+    not met it. Status: derived.
 
     Examples
     --------
@@ -734,10 +826,15 @@ def imitation_equal_marginals(n: ArrayLike, cstar: float, contexts: ArrayLike) -
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.behavior.prescribe : Its default law has equal marginals.
+    pessimism.bandits.bounds.imitation_floor : What happens without them.
+
     Notes
     -----
     Exponential in N for a fixed law, S/N uniformly. Without equal marginals imitation fails for every C* > 1
-    (`imitation_floor`): that is why C* alone does not make imitation work. Status: derived.
+    (`imitation_floor`): a small C* alone does not make imitation work. Status: derived.
 
     Examples
     --------
@@ -753,7 +850,7 @@ def imitation_equal_marginals(n: ArrayLike, cstar: float, contexts: ArrayLike) -
 
 
 def imitation_floor(cstar: ArrayLike, gap: ArrayLike = 1.0) -> Floats:
-    r"""What imitation loses for ever on `instances.ambiguous_contexts`, however large N.
+    r"""Loss of imitation on `instances.ambiguous_contexts` that does not vanish as N grows.
 
     Parameters
     ----------
@@ -765,17 +862,23 @@ def imitation_floor(cstar: ArrayLike, gap: ArrayLike = 1.0) -> Floats:
     Returns
     -------
     (...) float
-        :math:`(C^*-1)g/2`; NaN above C* = 2. Slightly adverse logging makes it nearly (C* - 1) g.
+        :math:`(C^*-1)g/2`; NaN above C* = 2. If the worse arms are logged slightly more often, it is nearly (C* - 1) g.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.instances.ambiguous_contexts : The instance.
+    pessimism.bandits.rules.most_played.most_played : The rule.
+    simulations.context_transition : Draws the loss of imitation.
+
     Notes
     -----
-    So with two contexts or more the paradox of the multi-armed bandit disappears: imitation is stuck, LCB adapts.
-    Status: derived.
+    In one context the loss of imitation falls exponentially in N for C* < 2; with two contexts or more it stops
+    falling, while that of LCB goes to 0. Status: derived.
 
     Examples
     --------
@@ -804,6 +907,11 @@ def transition_exponent(alpha: ArrayLike) -> Floats:
     ------
     ValueError, TypeError
         If `alpha` is outside [0, 1].
+
+    See Also
+    --------
+    pessimism.bandits.bounds.contextual_rate : The rate it is derived from.
+    simulations.context_transition : Draws it beside fitted exponents.
 
     Notes
     -----
@@ -841,9 +949,14 @@ def lcb_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, de
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.rules.lcb.lcb : The rule that is bounded.
+    pessimism.bandits.bounds.greedy_width_bound : The bound for greedy.
+
     Notes
     -----
-    Deterministic once every mean lies in its interval, for ``lcb(data, delta=delta)``; the test suite tries the worst
+    For ``lcb(data, delta=delta)`` it holds whenever every mean lies in its interval; the test suite tries the worst
     such means. Status: derived; the paper has the same argument.
 
     Examples
@@ -865,7 +978,7 @@ def lcb_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, de
 
 
 def greedy_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, delta: float) -> Floats:
-    r"""The same for greedy: the widest arm of every context takes the place of one of the two widths.
+    r"""High-probability bound on the loss of greedy against any policy, from the counts alone.
 
     Parameters
     ----------
@@ -881,12 +994,18 @@ def greedy_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike,
     Returns
     -------
     (...) float
-        :math:`E_\rho[1 \wedge b(s,\pi(s)) + 1 \wedge \max_a b(s,a)]`: one hardly tried arm spoils it.
+        :math:`E_\rho[1 \wedge b(s,\pi(s)) + 1 \wedge \max_a b(s,a)]` with :math:`b = \sqrt{\log(2SA/\delta)/(2N)}`: a
+        single arm with few pulls makes it large.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.rules.greedy.greedy : The rule that is bounded.
+    pessimism.bandits.bounds.lcb_width_bound : The bound for LCB.
 
     Notes
     -----

@@ -1,8 +1,8 @@
-r"""Logged rounds, reduced to what a learner needs of them.
+r"""Logged rounds, reduced to the statistics that rules use.
 
-A log of rounds :math:`(s_i, a_i, r_i)` enters every rule only through the pulls :math:`N(s, a)` (`counts`), the summed
-rewards (`sums`) and, for variance-aware rules, the summed squared rewards (`squares`). Logs of any length therefore
-cost the same, and merging logs is adding arrays.
+A log of rounds :math:`(s_i, a_i, r_i)` enters every rule only through the pulls :math:`N(s, a)` of every pair
+(`counts`), the sums of their rewards (`sums`) and, for variance-aware rules, of their squared rewards (`squares`). The
+cost of a rule therefore does not depend on the length of the log, and merging logs is adding arrays.
 """
 
 import math
@@ -30,7 +30,7 @@ SINGLE = 1e-6
 """The same for squares, which may have been taken in float32."""
 
 LARGEST_TABLE = 10**9
-"""Cells of one call of `from_log`: more is a label mistaken for a position."""
+"""Cells of the tables of one call of `from_log`: more of them means that a label was mistaken for a position."""
 
 HYPERGEOMETRIC_LIMIT = 10**9
 """NumPy draws without replacement from fewer rounds than this."""
@@ -110,7 +110,7 @@ class BanditData:
         squares: Floats | None = None,
         reward_range: tuple[float, float] = (0.0, 1.0),
     ) -> Self:
-        """Data from arrays that are right by construction: no copy, no check. For samplers.
+        """Data from arrays that are correct by construction, without copies or checks; for samplers.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class BanditData:
         Returns
         -------
         BanditData
-            It takes the arrays over and makes them read-only.
+            Data that own the arrays, which become read-only.
 
         Examples
         --------
@@ -148,7 +148,7 @@ class BanditData:
         n_arms: int | None = None,
         reward_range: tuple[float, float] = (0.0, 1.0),
     ) -> Self:
-        """Add up raw rounds.
+        """Count and sum raw rounds.
 
         Parameters
         ----------
@@ -159,14 +159,14 @@ class BanditData:
         rewards : (..., n) array_like of float
             Reward of every round, in `reward_range`.
         n_contexts, n_arms : int, optional
-            S and A. Default: one more than the largest label, which misses arms that were never pulled: pass them.
+            S and A. Default: one more than the largest label, which may miss arms that were never pulled.
         reward_range : (float, float)
             Interval known to hold every reward.
 
         Returns
         -------
         BanditData
-            With squares; leading axes are separate logs.
+            One data set for each log, squares included; leading axes are the batch.
 
         Raises
         ------
@@ -251,7 +251,7 @@ class BanditData:
         Returns
         -------
         BanditData
-            With squares if every part has them.
+            The rounds of all logs; with squares if every log has them.
 
         Raises
         ------
@@ -274,7 +274,7 @@ class BanditData:
         return type(self)(counts, sums, both, self.reward_range)
 
     def mix(self, *others: "BanditData", shares: Sequence[float], n: int | None = None, rng: Rng = None) -> Self:
-        r"""A log of n rounds whose composition is chosen: a share from each log, without replacement.
+        r"""A log of n rounds composed of given shares of several logs, drawn without replacement.
 
         Parameters
         ----------
@@ -283,14 +283,14 @@ class BanditData:
         shares : sequence of float
             Share of each log, this one first; non-negative, total one.
         n : int, optional
-            Rounds of the result. Default: as many as the logs can give at these shares.
+            Rounds of the result. Default: the largest number that the logs hold at these shares.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7); spent on this log first, then on the others in order.
 
         Returns
         -------
         BanditData
-            Of n rounds, of which log i gives n times its share, rounded to a total of n by largest remainders.
+            A log of n rounds; log i gives n times its share, rounded to a total of n by largest remainders.
 
         Raises
         ------
@@ -324,7 +324,7 @@ class BanditData:
         return type(self)(first.counts, first.sums, first.squares, first.reward_range).merge(*rest)
 
     def subsample(self, n: int, rng: Rng = None) -> Self:
-        """Draw rounds from the log without replacement, in law, from the statistics alone.
+        """Draw rounds from the log without replacement; the statistics alone determine their law.
 
         Parameters
         ----------
@@ -336,13 +336,13 @@ class BanditData:
         Returns
         -------
         BanditData
-            Of n rounds each.
+            Data sets of n rounds each.
 
         Raises
         ------
         ValueError
-            If the rewards are not known to be 0 or 1 (their sums do not say which reward to leave out), the log has
-            10^9 rounds or more (NumPy's limit), or n is more than there are.
+            If the rewards are not known to be 0 or 1 (other sums do not tell which rewards they consist of), the log
+            has 10^9 rounds or more (NumPy's limit), or fewer than n.
 
         Notes
         -----
@@ -398,8 +398,8 @@ class BanditData:
         Returns
         -------
         ValueInterval
-            Estimate, low, high (batch axes of data and policy broadcast) and level 1 - delta. The interval is cut to
-            the reward range, in which the value must lie.
+            Estimate, low, high (batch axes of data and policy broadcast) and level 1 - delta. The interval is
+            intersected with the reward range, in which the value must lie.
 
         Raises
         ------
@@ -408,9 +408,11 @@ class BanditData:
 
         Notes
         -----
-        Half-width :math:`w\sqrt{\tfrac12\log(2/\delta)\sum_{s,a} (\rho\pi)^2/N}` by Hoeffding's inequality given
-        the counts; a pair never logged adds its weight times the whole range. For a policy learnt from the same
-        rewards use `lcb`'s own bound: this interval does not account for the choice.
+        Given the counts, the estimate :math:`\sum_{s,a} \rho(s)\pi(a|s)\hat r(s,a)` is a weighted sum of independent
+        rewards, so by Hoeffding's inequality the half-width is
+        :math:`w\sqrt{\tfrac12\log(2/\delta)\sum_{s,a} \rho(s)^2\pi(a|s)^2/N(s,a)}`, w being the width of the reward
+        range. A pair that was never logged adds its weight times the whole range. The interval does not account for a
+        policy chosen with the same rewards: `bounds.lcb_width_bound` does.
 
         Examples
         --------
@@ -432,7 +434,7 @@ class BanditData:
         return ValueInterval(*ends, level=1.0 - miss)
 
     def describe(self, policy: ArrayLike | None = None) -> str:
-        r"""Report for humans: what was logged, how well it covers a policy, and what it cannot tell.
+        r"""Report in words: what was logged, how well it covers a policy, and what it cannot tell.
 
         Parameters
         ----------

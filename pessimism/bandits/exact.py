@@ -1,12 +1,13 @@
 r"""Expected and worst-case suboptimality without Monte Carlo, for two arms per context.
 
-The expected loss of an index rule is :math:`\sum_s \rho(s) g(s) \Pr(\text{wrong at } s)`, and by linearity only the
-marginal law of the two counts of each context matters, :math:`(N_1, N_2, \text{rest}) \sim` trinomial. Given the
-counts, the reward sums are independent binomials and the comparison of the two indices is a threshold on one of them
-(`suboptimality`). Imitation looks at counts only, so its errors are binomial tails, summed in log space
-(`most_played_log_error`). Maximising over the gap for each n gives the points of a rate plot (`worst_case`).
+The expected loss of an index rule is :math:`\sum_s \rho(s) g(s) \Pr(\text{the worse arm is chosen at } s)`, where g is
+the gap. By linearity only the marginal law of the counts :math:`(N_0, N_1, \text{rest})` of each context matters, which
+is trinomial. Given the counts, the reward sums are independent binomials and the comparison of the two indices is a
+threshold on one of them (`suboptimality`). Imitation uses the counts alone, so its errors are binomial tails, summed in
+log space (`most_played_log_error`). Maximising over the gap for each n gives the points of a rate plot (`worst_case`).
 
-Ties are split evenly, which is what rules do when given an `rng`, and what labels drawn at random do to the others.
+Ties are split evenly. This is the law of a rule that is given an `rng`, and the average over random labels of the arms
+for a rule that breaks ties by the lowest index.
 """
 
 import math
@@ -28,7 +29,7 @@ Level = float | Callable[[int], float]
 Family = Callable[[float], tuple[Bandit, ArrayLike]]
 
 LARGEST_N, LARGEST_N_ALONE = 10**6, 10**8
-"""Where a sum takes about a minute: tables of 1 GB with several contexts, 1e10 terms with one."""
+"""Largest n with several contexts (tables of 1 GB) and with one (1e10 terms): about a minute each."""
 
 
 def suboptimality(
@@ -65,14 +66,20 @@ def suboptimality(
     Raises
     ------
     ValueError, TypeError
-        If there are not two arms, naming the Monte Carlo route, or an argument is out of its range.
+        If there are not two arms or n is too large, naming Monte Carlo instead, or an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.rules.index_rule.index_rule : The rule.
+    pessimism.bandits.model.Bandit.suboptimality : The loss of a given policy.
+    pessimism.bandits.exact.worst_case : The largest over the gap.
 
     Notes
     -----
     Joint probabilities below 1e-36 are dropped and everything else is a sum of positive terms: relative error about
     1e-10 for losses above 1e-16 (level inf: for all that float64 can hold). Cost O(n) for one context, O(n^1.5) for a
-    context seen in a constant share of the rounds; contexts with the same law and means are computed once. The first
-    call in a process loads compiled code (0.5 s), the very first compiles it (5 s).
+    context met in a constant share of the rounds; contexts with the same law and means are computed once. The first
+    call in a process loads compiled code (0.3 s), the very first compiles it (1 to 2 s).
 
     Examples
     --------
@@ -126,17 +133,23 @@ def most_played_log_error(p: float, n: int) -> float:
     Returns
     -------
     float
-        Log of the probability that the most played of two arms is the worse one (ties evenly); -inf if it cannot be.
+        Log of the probability that the most played of two arms is the worse one, ties split evenly; -inf for
+        probability 0.
 
     Raises
     ------
     ValueError, TypeError
         If `p` is outside [0, 1] or `n` not a whole number.
 
+    See Also
+    --------
+    pessimism.bandits.rules.most_played.most_played : The rule.
+    pessimism.bandits.bounds.imitation_exponent : The exponent as n grows.
+
     Notes
     -----
-    Valid far below the smallest float: relative error about 1e-13 of the logarithm. The parity of n matters, because
-    only an even n can tie: compare even with even. Cost O(sqrt(n)), O(1) terms away from p = 1/2.
+    Valid far below the smallest float: relative error about 1e-13 of the logarithm. Only an even n allows ties, so
+    compare even n with even n. Cost O(sqrt(n)) terms near p = 1/2, O(1) away from it.
 
     Examples
     --------
@@ -145,10 +158,10 @@ def most_played_log_error(p: float, n: int) -> float:
     >>> round(most_played_log_error(0.999, 2000) / math.log(10))
     -2400
     """
-    from pessimism.bandits._engine.tails import log_minority
+    from pessimism.bandits._engine.tails import log_most_played_error
 
     good = _check.scalar("p", p, lambda x: 0.0 <= x <= 1.0, "in [0, 1]")
-    return float(log_minority(_check.whole("n", n), good, 1.0 - good))
+    return log_most_played_error(_check.whole("n", n), np.array([good, 1.0 - good, 0.0]))
 
 
 def worst_case(
@@ -187,11 +200,16 @@ def worst_case(
     ValueError, TypeError
         If an argument is out of its range; errors of `family` pass through.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.lcb_normal_prediction : A prediction of the result for `instances.symmetric`.
+    simulations.bandit_rates : Draws the results against n.
+
     Notes
     -----
-    A logarithmic grid of 41 gaps, then a bounded search around every local maximum of at least half the largest. A
-    fixed gap decays exponentially in n; the supremum over the gap is what has a rate. It is a lower bound of the
-    minimax risk, not the minimax risk.
+    A logarithmic grid of 41 gaps, then a bounded search around every local maximum of at least half the largest. At a
+    fixed gap the loss decays exponentially in n; the supremum over the gap has a rate. It is the worst case of one rule
+    on one family: for the best rule a lower bound of the minimax risk, not the minimax risk.
 
     Examples
     --------

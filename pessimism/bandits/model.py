@@ -1,13 +1,13 @@
-r"""The world: contexts, arms, rewards.
+r"""The model: contexts, arms, rewards.
 
 A context :math:`s` is drawn from the law :math:`\rho` (`contexts`), the learner plays an arm :math:`a` and receives a
-reward with mean :math:`r(s, a)` (`means`). A policy :math:`\pi` is worth :math:`J(\pi) = \sum_s \rho(s) r(s, \pi(s))`
-(`value`) and loses :math:`J(\pi^*) - J(\pi)` (`suboptimality`): both are sums, so every loss in this package is exact
-once the policy is known. A multi-armed bandit is the case of one context.
+reward with mean :math:`r(s, a)` (`means`). The value of a policy :math:`\pi` is
+:math:`J(\pi) = \sum_s \rho(s) r(s, \pi(s))` (`value`) and its loss :math:`J(\pi^*) - J(\pi)` (`suboptimality`). Both
+are finite sums, so the loss of a known policy is exact. A multi-armed bandit is the case of one context.
 
 Data are logged under a joint law :math:`\mu(s, a)` (a *behavior*), whose marginal over contexts need not be
 :math:`\rho`. The single-policy concentrability :math:`C^* = \max_{s,a} d^\pi(s,a)/\mu(s,a)`, with
-:math:`d^\pi(s,a) = \rho(s)\pi(a|s)`, says how well it covers a policy (`coverage`).
+:math:`d^\pi(s,a) = \rho(s)\pi(a|s)` (`occupancy`), says how well it covers a policy (`coverage`).
 """
 
 import math
@@ -29,12 +29,12 @@ KINDS = ("bernoulli", "gaussian", "deterministic")
 """Names of the distributions of rewards."""
 
 SMALLEST, LARGEST = 1e-60, 1e60
-"""Scales, and the largest mean: squares of 2^53 such rewards add up to a number, and that of a scale is not 0."""
+"""Limits of scales, and of means in size: 2^53 squared rewards add up without overflow, and no squared scale is 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class Bandit:
-    r"""Contexts and arms with known mean rewards; values and losses are exact.
+    r"""Contexts and arms with known mean rewards, in which values and losses are exact.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Bandit:
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, its first bad entry and what was expected.
+        If an argument is not what is described above; the message names the first bad entry.
 
     Notes
     -----
@@ -109,12 +109,12 @@ class Bandit:
 
     @property
     def gaps(self) -> Floats:
-        """(..., S, A) float, how much each arm loses against the best arm of its context."""
+        """(..., S, A) float, mean reward of the best arm of the context minus that of the arm."""
         return np.asarray(self.means.max(axis=-1, keepdims=True) - self.means)
 
     @property
     def best_policy(self) -> NDArray[np.intp]:
-        """(..., S) int, the best arm of every context; the lowest index among equals."""
+        """(..., S) int, the best arm of every context; ties are broken by the lowest index."""
         return np.asarray(self.means.argmax(axis=-1))
 
     @property
@@ -148,7 +148,7 @@ class Bandit:
         return _expectation(self.means, self.contexts, policy)
 
     def suboptimality(self, policy: ArrayLike) -> Floats:
-        r"""Loss :math:`J(\pi^*) - J(\pi)` of a policy, summed from the gaps, so that small losses keep their digits.
+        r"""Loss :math:`J(\pi^*) - J(\pi)` of a policy, summed from the gaps, so that small losses are not rounded away.
 
         Parameters
         ----------
@@ -180,8 +180,8 @@ class Bandit:
         behavior : (..., S, A) array_like of float
             Joint law :math:`\mu` of the logged (context, arm) pairs.
         policy : (..., S) array_like of int or (..., S, A) array_like of float, optional
-            The policy to be covered. Default: `best_policy`. With several optimal policies :math:`C^*` depends on
-            which; pass the one you mean.
+            The policy to be covered. Default: `best_policy`. If there are several optimal policies, their
+            :math:`C^*` may differ: pass the one you mean.
 
         Returns
         -------
@@ -271,10 +271,10 @@ class Bandit:
         Notes
         -----
         Multinomial counts, then binomial (Bernoulli), normal and chi-square (Gaussian) sums given the counts: the cost
-        is O(SA) a data set, whatever n. Bernoulli rounds are drawn one by one where n <= 10SA, and batches of 25,000
-        cells and more invert tables of binomial distribution functions where n <= 20,000: both are cheaper there, and
-        compile for some five seconds at the first call, once. The law is that of `sample_log` followed by
-        `BanditData.from_log`, whichever way is taken; the numbers drawn are not.
+        is O(SA) a data set, whatever n. Where it is cheaper, Bernoulli rounds are drawn one by one (n <= 10SA) or by
+        inverting tables of binomial distribution functions (batches of 25,000 cells or more, n <= 20,000); large
+        batches of either kind call compiled code, which is compiled once, within a second or two. Each way draws other
+        numbers, but from the same law: that of `sample_log` followed by `BanditData.from_log`.
 
         Examples
         --------
@@ -295,7 +295,7 @@ class Bandit:
         size: int | tuple[int, ...] | None = None,
         rng: Rng = None,
     ) -> tuple[Ints, Ints, Floats]:
-        r"""Raw rounds, one by one: slow, plain, and the oracle of the law of `sample`.
+        r"""Raw rounds, drawn one by one: slow but plain, the reference for the law of `sample`.
 
         Parameters
         ----------
@@ -311,9 +311,9 @@ class Bandit:
         Returns
         -------
         contexts, arms : ``size + batch + (n,)`` int
-            What was met and played.
+            Context and arm of every round.
         rewards : ``size + batch + (n,)`` float
-            What was received.
+            Reward of every round.
 
         Raises
         ------

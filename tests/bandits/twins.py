@@ -12,7 +12,7 @@ TWINS = {
     "pessimism/bandits/_engine/index.py": {"best_index": "tests/bandits/test_rules.py"},
     "pessimism/bandits/_engine/tails.py": {
         **dict.fromkeys(("stirling_error", "log_binomial"), "tests/bandits/test_tails.py"),
-        **dict.fromkeys(("log_minority", "log_most_played_error"), "tests/bandits/test_exact.py"),
+        **dict.fromkeys(("log_minority", "log_mean_minority"), "tests/bandits/test_exact.py"),
     },
 }
 

@@ -1,4 +1,4 @@
-"""Compiled loops that draw logs of 0/1 rewards. No checks: callers pass clean, C-contiguous arrays.
+"""Compiled loops that draw logs of 0/1 rewards; callers pass checked, C-contiguous arrays.
 
 Few rounds are drawn one by one. For more, cell after cell takes its binomial share of the rounds that are left, and of
 these its rewards, each binomial by inverting its distribution function F_n at a uniform. Many data sets need F_n for

@@ -1,4 +1,4 @@
-"""The compiled loop of the index rules. No checks: callers pass clean, C-contiguous arrays."""
+"""The compiled loop of the index rules; callers pass checked, C-contiguous arrays."""
 
 import math
 

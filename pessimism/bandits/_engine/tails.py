@@ -1,13 +1,24 @@
-r"""Logarithms of the probability that the less likely of two arms is the most played one, down to any exponent.
+r"""Logarithm of the probability that arm 1 has more pulls than arm 0, far below the smallest float.
 
-With N0 pulls of arm 0 and N1 of arm 1, this is :math:`\Pr(N_1 > N_0) + \tfrac12 \Pr(N_1 = N_0)`. Given their sum m, N0
-is binomial, and the event is the tail below m/2, summed relative to its largest term. No checks.
+With N0 pulls of arm 0 and N1 of arm 1, this is :math:`\log[\Pr(N_1 > N_0) + \tfrac12 \Pr(N_1 = N_0)]`. Given their sum
+m, N0 is binomial and the event is its tail below m/2, summed relative to its largest term.
 """
 
 import math
 
-from pessimism._compiled import compiled
+from pessimism._compiled import compiled, plain
 from pessimism._types import Floats
+
+COMPILED_FROM = 10_000
+"""Rounds from which a single tail is summed by compiled code; for fewer, compiling costs more than it saves."""
+
+
+def log_most_played_error(n: int, law: Floats) -> float:
+    """log P(arm 1 has more pulls than arm 0, ties one half) after n rounds with law (arm 0, arm 1, elsewhere)."""
+    if law[2] > 0.0:
+        return log_mean_minority(n, law)
+    kernel = log_minority if n >= COMPILED_FROM else plain(log_minority)
+    return kernel(n, float(law[0]), float(law[1]))
 
 
 @compiled
@@ -38,7 +49,7 @@ def log_binomial(k: int, m: int, p: float, q: float) -> float:
 
 @compiled
 def log_minority(m: int, p: float, q: float) -> float:
-    """log[P(X < m/2) + P(X = m/2) / 2] for X ~ Bin(m, p/(p+q)): the complement of the other tail where p < q."""
+    """log[P(X < m/2) + P(X = m/2) / 2] for X ~ Bin(m, p/(p+q)); for p < q from the complement, the other tail."""
     large, small = max(p, q), min(p, q)
     half = m // 2
     term = 0.5 if 2 * half == m else 1.0  # relative to P(X = half)
@@ -52,10 +63,8 @@ def log_minority(m: int, p: float, q: float) -> float:
 
 
 @compiled
-def log_most_played_error(n: int, law: Floats) -> float:
-    """log P(arm 1 has more pulls than arm 0, ties one half) after n rounds with law (arm 0, arm 1, elsewhere)."""
-    if law[2] == 0.0:
-        return log_minority(n, law[0], law[1])
+def log_mean_minority(n: int, law: Floats) -> float:
+    """Log of the mean of exp(log_minority) over the number m of rounds, out of n, that play either arm."""
     both = law[0] + law[1]
     best, total = -math.inf, 0.0
     for m in range(n + 1):

@@ -1,7 +1,7 @@
 r"""LCB with empirical Bernstein widths: pessimism that shrinks with the observed variance.
 
-With :math:`\ell = \log(2SA/\delta)` (`log_term`), the unbiased sample variance :math:`\hat v` (`variance`) and the width
-w of the reward range, the rule plays
+With :math:`\ell = \log(2SA/\delta)` (`log_term`), the unbiased sample variance :math:`\hat v` (`variance`) and the
+width w of the reward range, the rule plays
 
 .. math:: \arg\max_a \hat r - \sqrt{2 \hat v \ell / N} - \frac{7 w \ell}{3 (N - 1)}.
 """
@@ -48,6 +48,10 @@ def bernstein_lcb(
     ------
     ValueError, TypeError
         If squares are missing, the reward range is infinite or `delta` is outside (0, 1).
+
+    See Also
+    --------
+    pessimism.bandits.rules.lcb.lcb : The rule with widths that only count pulls.
 
     Notes
     -----

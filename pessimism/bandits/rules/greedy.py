@@ -32,6 +32,12 @@ def greedy(data: BanditData, *, unseen: float = -math.inf, rng: Rng = None) -> P
     ValueError, TypeError
         If `unseen` is NaN.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.greedy_width_bound : Bounds its loss from the counts of a log.
+    pessimism.bandits.instances.greedy_failure : An instance on which it fails.
+    pessimism.bandits.rules.lcb.lcb : The pessimistic rule.
+
     Examples
     --------
     >>> int(greedy(BanditData([[1000, 1]], [[500.0, 1.0]]))[0])

@@ -34,7 +34,7 @@ def index_rule(
     sigma: float | None = None,
     rng: Rng = None,
 ) -> Policy:
-    r"""Arm with the highest index :math:`\hat r - w \sqrt{L/N}` in every context: the family that holds them all.
+    r"""Arm with the highest index :math:`\hat r - w \sqrt{L/N}` in every context.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def index_rule(
         Logged rounds.
     level : (...) array_like of float
         L, one number or one per data set. 0 is greedy, positive pessimistic, negative optimistic (the width
-        :math:`w\sqrt{|L|/N}` is added); inf is the most and -inf the least played among the pulled arms, without a
-        look at the rewards or at `unseen`.
+        :math:`w\sqrt{|L|/N}` is added); inf is the most and -inf the least played among the pulled arms, whatever the
+        rewards and `unseen`.
     unseen : float
         Index of an arm that was never pulled, in reward units.
     sigma : float, optional
@@ -62,9 +62,15 @@ def index_rule(
     ValueError, TypeError
         If `level` or `unseen` is NaN, `level` does not broadcast to the data sets, or `sigma` is missing.
 
+    See Also
+    --------
+    pessimism.bandits.rules.lcb.lcb : The level at which all intervals hold together.
+    pessimism.bandits.exact.suboptimality : Its exact expected loss for two arms.
+    simulations.bandit_adaptivity : Draws its worst loss over all levels.
+
     Notes
     -----
-    Cost O(SA). As rules for fixed counts, all finite levels are minimax optimal up to logarithms (Xiao et al., 2021).
+    Cost O(SA). For given counts, all finite levels are minimax optimal up to logarithms (Xiao et al., 2021).
 
     Examples
     --------

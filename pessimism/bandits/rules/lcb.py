@@ -1,8 +1,8 @@
 r"""LCB with Hoeffding's widths: pessimism that needs no knowledge of the composition.
 
 At the level :math:`L = \tfrac12 \log(2SA/\delta)` (`hoeffding_level`) all SA intervals
-:math:`\hat r(s,a) \pm w\sqrt{L/N(s,a)}` hold together with probability :math:`1 - \delta`, w being the width of the reward
-range. LCB plays the arm whose interval has the highest lower end (`lcb`).
+:math:`\hat r(s,a) \pm w\sqrt{L/N(s,a)}` hold together with probability at least :math:`1 - \delta`, where w is the width
+of the reward range. LCB plays the arm whose interval has the highest lower end (`lcb`).
 """
 
 import math
@@ -46,6 +46,11 @@ def hoeffding_level(
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.rules.lcb.lcb : The rule at this level.
+    pessimism.bandits.data.BanditData.value : The interval of a single value.
 
     Notes
     -----
@@ -108,10 +113,18 @@ def lcb(
         If an argument is out of its range, the range is infinite and `sigma` missing, or `paper_constants` comes with
         another `constant` or `unseen`.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.lcb_upper : Bounds its expected loss in one context.
+    pessimism.bandits.bounds.contextual_upper : Bounds its expected loss in several contexts.
+    pessimism.bandits.bounds.lcb_width_bound : Bounds its loss from the counts of a log.
+    pessimism.bandits.instances.lcb_failure : An instance on which it does badly.
+    pessimism.bandits.rules.bernstein_lcb.bernstein_lcb : The rule with widths from the observed variance.
+
     Notes
     -----
-    All SA intervals hold together with probability :math:`1-\delta`, and then the loss against any policy is at most
-    twice its average width. Cost O(SA). Source: Rashidinejad et al. (2021), arXiv:2103.12021, contextual-bandit
+    All SA intervals hold together with probability at least :math:`1-\delta`, and then the loss against any policy is
+    at most twice its average width. Cost O(SA). Source: Rashidinejad et al. (2021), arXiv:2103.12021, contextual-bandit
     section; the default constants are ours.
 
     Examples

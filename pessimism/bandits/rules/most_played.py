@@ -25,6 +25,12 @@ def most_played(data: BanditData, *, rng: Rng = None) -> Policy:
     (..., S) int
         An arm per context and data set; a context without pulls is a tie of all arms.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.imitation_upper : Bounds its loss in one context for C* below 2.
+    pessimism.bandits.bounds.imitation_floor : What it loses in several contexts at any N.
+    pessimism.bandits.exact.most_played_log_error : The exact probability of an error.
+
     Examples
     --------
     >>> int(most_played(BanditData([[10, 11]], [[10.0, 0.0]]))[0])
