@@ -1,10 +1,14 @@
-"""Offline bandits: contexts, arms, logged rounds, and rules that turn them into a policy."""
+"""Offline contextual bandits: models, logged data, rules that turn data into a policy, exact losses and bounds."""
 
 from pessimism.bandits import behavior, bounds, exact, instances
-from pessimism.bandits._estimate import ValueInterval
 from pessimism.bandits.data import BanditData
+from pessimism.bandits.interval import ValueInterval
 from pessimism.bandits.model import Bandit
-from pessimism.bandits.rules import bernstein_lcb, greedy, hoeffding_level, index_rule, lcb, most_played
+from pessimism.bandits.rules.bernstein_lcb import bernstein_lcb
+from pessimism.bandits.rules.greedy import greedy
+from pessimism.bandits.rules.index_rule import index_rule
+from pessimism.bandits.rules.lcb import hoeffding_level, lcb
+from pessimism.bandits.rules.most_played import most_played
 
 __all__ = [
     "Bandit",

@@ -5,9 +5,9 @@ Mixing the pairs :math:`d^*` of the optimal policy with any law :math:`\nu` give
 
 .. math:: C^* = \frac{1}{1 - w(1-\kappa)}, \qquad 1-w = \frac{1/C^* - \kappa}{1-\kappa},
 
-so every :math:`C^* \in [1, 1/\kappa]` is reached: :math:`C^* = 1` is expert data, and it grows as the expert's share
-shrinks. Behaviors are plain arrays (..., S, A), built on pairs; mixing the action probabilities of two policies would
-be a different thing.
+so every :math:`C^* \in [1, 1/\kappa]` is reached: :math:`C^* = 1` is expert data, and :math:`C^*` grows as the share
+:math:`1-w` (`expert_weight`) of the expert falls. Behaviors are plain arrays (..., S, A). The mixture is one of laws
+over pairs, not of the action probabilities of two policies.
 """
 
 import numpy as np
@@ -17,6 +17,8 @@ from pessimism import _check
 from pessimism._types import Floats
 from pessimism.bandits.data import BanditData
 from pessimism.bandits.model import Bandit
+
+__all__ = ["expert", "from_data", "prescribe", "uniform"]
 
 RELATIVE = 1e-12
 """Relative accuracy to which a prescribed C* is met."""
@@ -34,8 +36,8 @@ def prescribe(bandit: Bandit, *, cstar: ArrayLike, mix: ArrayLike | None = None)
     mix : (..., S, A) array_like of float, optional
         The law :math:`\nu` mixed with the expert's. Default: :math:`\rho(s)/(A-1)` on every arm but the best, which
         lies off the expert's support, so that every :math:`C^* \ge 1` is reached and the ratio is :math:`C^*` at every
-        covered pair. It keeps the contexts' law :math:`\rho`; pass a `mix` with another marginal to see imitation fail
-        (with equal marginals it looks good for :math:`C^* < 2`).
+        covered pair. Its marginal over contexts is :math:`\rho`, with which imitation does well for :math:`C^* < 2`;
+        with another marginal it may fail.
 
     Returns
     -------
@@ -46,6 +48,10 @@ def prescribe(bandit: Bandit, *, cstar: ArrayLike, mix: ArrayLike | None = None)
     ------
     ValueError
         If :math:`C^*` is not in the feasible interval :math:`[1, 1/\kappa]`, which the message states.
+
+    See Also
+    --------
+    pessimism.bandits.model.Bandit.coverage : Computes C* of a law.
 
     Notes
     -----

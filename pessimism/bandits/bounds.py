@@ -1,10 +1,10 @@
-r"""The theorems and predictions, as functions to draw beside a simulation.
+r"""Theorems and predictions on offline bandits, as functions to draw beside a simulation.
 
 Every docstring ends its notes with a status: *published* (checked against a published text or an independent
 restatement of it), *derived* (by us; the proof is short and the test suite compares both sides with exact losses),
 *prediction* (a normal approximation, not a bound) or *unverified* (recalled; do not quote it as the paper's).
 
-Where a statement says nothing (its assumption on N fails), the function returns NaN, which a plot leaves blank.
+Where the assumptions of a statement fail, the function returns NaN, which a plot leaves blank.
 Losses are expected suboptimality for rewards in [0, 1], data are N i.i.d. rounds, delta = 1/N, `log` is natural.
 A curve over a one-parameter family is a lower bound of the minimax risk, not the minimax risk.
 The paper is Rashidinejad, Zhu, Ma, Jiao, Russell (2021), arXiv:2103.12021, of which texts of March 2021 and July 2023
@@ -12,18 +12,45 @@ exist: we follow its abstract and later works that restate it, not the text of o
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pessimism import _check
+from pessimism import _bound, _check
 from pessimism._types import Floats, Ints
-from pessimism.bandits._estimate import check_contexts
+from pessimism.bandits._engine.normal import worst_gap
+from pessimism.bandits._input import check_contexts, check_policy
 from pessimism.bandits.data import BanditData
-from pessimism.bandits.model import check_policy
-from pessimism.bandits.rules import hoeffding_level
+from pessimism.bandits.rules.lcb import hoeffding_level
+
+__all__ = [
+    "TWO_POINT",
+    "TWO_SIDED",
+    "contextual_lower",
+    "contextual_rate",
+    "contextual_upper",
+    "crossing",
+    "greedy_failure_loss",
+    "greedy_width_bound",
+    "imitation_equal_marginals",
+    "imitation_exponent",
+    "imitation_floor",
+    "imitation_lower",
+    "imitation_lower_recalled",
+    "imitation_upper",
+    "lcb_exponent",
+    "lcb_normal_gap",
+    "lcb_normal_prediction",
+    "lcb_upper",
+    "lcb_width_bound",
+    "minimax_lower",
+    "missing_mass_loss",
+    "missing_mass_published",
+    "missing_mass_upper",
+    "transition_exponent",
+    "two_point_exponent",
+]
 
 TWO_POINT = 0.036
 """sqrt(1/17.6) exp(-1/2) / 4, rounded down: two points, Bretagnolle-Huber."""
@@ -54,6 +81,12 @@ def lcb_upper(n: ArrayLike, cstar: ArrayLike, arms: int) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.rules.lcb.lcb : The rule that is bounded.
+    pessimism.bandits.bounds.contextual_upper : The bound for several contexts.
+    simulations.bandit_scale : Draws it beside ten arms.
+
     Notes
     -----
     :math:`2\sqrt{C^*\log(2AN)/N} + 2/N` for N >= 8 C* log N and delta = 1/N: on an event of probability 1 - 1/N the
@@ -67,7 +100,7 @@ def lcb_upper(n: ArrayLike, cstar: ArrayLike, arms: int) -> Floats:
     rounds, c = _rounds_and_cstar(n, cstar)
     a = _check.whole("arms", arms, low=1)
     bound = 2.0 * np.sqrt(c * np.log(2.0 * a * rounds) / rounds) + 2.0 / rounds
-    return _where(rounds >= 8.0 * c * np.log(rounds), bound)
+    return _bound.where(rounds >= 8.0 * c * np.log(rounds), bound)
 
 
 def minimax_lower(n: ArrayLike, cstar: ArrayLike) -> Floats:
@@ -90,6 +123,11 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.instances.two_point : The pair of instances behind it.
+    pessimism.bandits.bounds.contextual_lower : The bound for several contexts.
+
     Notes
     -----
     Two points, `instances.two_point`, Bretagnolle-Huber. Status: derived.
@@ -100,7 +138,7 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike) -> Floats:
     0.00072
     """
     rounds, c = _rounds_and_cstar(n, cstar)
-    return _where((rounds >= c) & (c >= 2.0), TWO_POINT * np.sqrt(c / rounds))
+    return _bound.where((rounds >= c) & (c >= 2.0), TWO_POINT * np.sqrt(c / rounds))
 
 
 def imitation_exponent(cstar: ArrayLike) -> Floats:
@@ -122,6 +160,11 @@ def imitation_exponent(cstar: ArrayLike) -> Floats:
     ValueError, TypeError
         If :math:`C^* < 1`.
 
+    See Also
+    --------
+    pessimism.bandits.exact.most_played_log_error : The probability that has this exponent.
+    pessimism.bandits.bounds.imitation_upper : The bound with this exponent.
+
     Notes
     -----
     Also the best exponent of any rule as the gap vanishes subexponentially (Chernoff information of `swapped`).
@@ -132,11 +175,11 @@ def imitation_exponent(cstar: ArrayLike) -> Floats:
     >>> imitation_exponent([1.1, 1.5, 1.9, 2.0]).round(6).tolist()
     [0.553456, 0.058892, 0.001387, 0.0]
     """
-    c = _cstar(cstar)
+    c = _bound.concentrability(cstar)
     with np.errstate(divide="ignore"):
         far = 2.0 * np.log(c) - np.log(4.0) - np.log(c - 1.0)
         near = -np.log1p(-(((2.0 - c) / c) ** 2))  # the same, without cancellation near 2
-    return _where(c <= 2.0, 0.5 * np.where(c < 1.5, far, near))
+    return _bound.where(c <= 2.0, 0.5 * np.where(c < 1.5, far, near))
 
 
 def imitation_upper(n: ArrayLike, cstar: ArrayLike) -> Floats:
@@ -158,6 +201,12 @@ def imitation_upper(n: ArrayLike, cstar: ArrayLike) -> Floats:
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.rules.most_played.most_played : The rule that is bounded.
+    pessimism.bandits.exact.most_played_log_error : The exact probability of an error.
+    simulations.bandit_rates : Draws the exact loss.
 
     Notes
     -----
@@ -195,6 +244,11 @@ def imitation_lower(n: ArrayLike, cstar: ArrayLike, gap: ArrayLike) -> Floats:
     ValueError, TypeError
         If an argument is not finite.
 
+    See Also
+    --------
+    pessimism.bandits.instances.swapped : The pair of instances behind it.
+    pessimism.bandits.bounds.imitation_upper : The upper bound.
+
     Notes
     -----
     Two points with the divergence of law and rewards added. Its exponent is above `imitation_exponent`: a bound, not
@@ -205,16 +259,16 @@ def imitation_lower(n: ArrayLike, cstar: ArrayLike, gap: ArrayLike) -> Floats:
     >>> float(imitation_lower(10, 1.5, 0.1).round(5))
     0.00206
     """
-    rounds, c, g = _rounds(n), _cstar(cstar), _check.real_array("gap", gap)
+    rounds, c, g = _bound.rounds(n), _bound.concentrability(cstar), _check.real_array("gap", gap)
     _check.broadcast("n, cstar and gap", rounds.shape, c.shape, g.shape)
     inside = (c > 1.0) & (c < 2.0) & (g > 0.0) & (g <= 0.25)
     safe = np.where(c > 1.0, c, 1.5)
     exponent = (2.0 / safe - 1.0) * np.log(1.0 / (safe - 1.0)) + 8.8 * g**2
-    return _where(inside, 0.5 * g * np.exp(-rounds * exponent))
+    return _bound.where(inside, 0.5 * g * np.exp(-rounds * exponent))
 
 
 def imitation_lower_recalled(n: ArrayLike, cstar: ArrayLike) -> Floats:
-    r"""A lower bound for :math:`1 < C^* < 2` as remembered, source not checked.
+    r"""A lower bound for :math:`1 < C^* < 2` quoted from memory; its source was not checked.
 
     Parameters
     ----------
@@ -233,10 +287,14 @@ def imitation_lower_recalled(n: ArrayLike, cstar: ArrayLike) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.imitation_lower : A lower bound with a proof.
+
     Notes
     -----
-    Consistent with `imitation_exponent` (its exponent is larger everywhere on (1, 2)), which is all that is known
-    here. Status: unverified; not to be quoted as the paper's.
+    It does not contradict `imitation_exponent`, because its exponent is larger everywhere on (1, 2); no more has been
+    verified. Status: unverified; not to be quoted as the paper's.
 
     Examples
     --------
@@ -246,7 +304,7 @@ def imitation_lower_recalled(n: ArrayLike, cstar: ArrayLike) -> Floats:
     rounds, c = _rounds_and_cstar(n, cstar)
     inside = (c > 1.0) & (c < 2.0)
     safe = np.where(inside, c, 1.5)
-    return _where(inside, np.exp(-(2.0 - safe) * np.log(2.0 / (safe - 1.0)) * rounds))
+    return _bound.where(inside, np.exp(-(2.0 - safe) * np.log(2.0 / (safe - 1.0)) * rounds))
 
 
 def two_point_exponent(cstar: ArrayLike, gap: ArrayLike) -> Floats:
@@ -269,6 +327,11 @@ def two_point_exponent(cstar: ArrayLike, gap: ArrayLike) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.instances.swapped : The pair of instances.
+    pessimism.bandits.bounds.imitation_exponent : Its limit as the gap vanishes.
+
     Notes
     -----
     Chernoff information of one round. At g = 0 the most played arm attains it. Status: derived.
@@ -278,7 +341,7 @@ def two_point_exponent(cstar: ArrayLike, gap: ArrayLike) -> Floats:
     >>> float(two_point_exponent(1.5, 0.0) - imitation_exponent(1.5))
     0.0
     """
-    c, g = _cstar(cstar), _check.real_array("gap", gap, low=0.0, high=0.5)
+    c, g = _bound.concentrability(cstar), _check.real_array("gap", gap, low=0.0, high=0.5)
     _check.broadcast("cstar and gap", c.shape, g.shape)
     with np.errstate(divide="ignore"):
         return np.asarray(imitation_exponent(c) - 0.5 * np.log1p(-4.0 * g**2))
@@ -301,6 +364,11 @@ def greedy_failure_loss(q: ArrayLike) -> Floats:
     ------
     ValueError, TypeError
         If `q` is outside [0, 1].
+
+    See Also
+    --------
+    pessimism.bandits.instances.greedy_failure : The instance.
+    pessimism.bandits.rules.greedy.greedy : The rule that fails on it.
 
     Notes
     -----
@@ -339,6 +407,12 @@ def lcb_normal_prediction(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> F
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.instances.symmetric : The family of instances.
+    pessimism.bandits.exact.worst_case : The exact worst loss.
+    simulations.bandit_composition : Draws both.
+
     Notes
     -----
     Normal approximation with counts at their means and rewards near 1/2. For L = 0 it is 0.17 sigma. Compare measured
@@ -349,7 +423,7 @@ def lcb_normal_prediction(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> F
     >>> float(lcb_normal_prediction(1000, 4.0, 3.0).round(4))
     0.0232
     """
-    return _normal_sup(n, cstar, level)[0]
+    return _normal_sup(n, cstar, level)[1]
 
 
 def lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> Floats:
@@ -374,6 +448,11 @@ def lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.instances.lcb_failure : The instance at this gap.
+    pessimism.bandits.bounds.lcb_normal_prediction : The loss at this gap.
+
     Notes
     -----
     Status: prediction.
@@ -383,7 +462,7 @@ def lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> Floats:
     >>> float((lcb_normal_gap(100, 2.0, 0.0) / 0.1).round(3))
     0.752
     """
-    return _normal_sup(n, cstar, level)[1]
+    return _normal_sup(n, cstar, level)[0]
 
 
 def lcb_exponent(cstar: ArrayLike, k: float = 1.0) -> Floats:
@@ -407,17 +486,23 @@ def lcb_exponent(cstar: ArrayLike, k: float = 1.0) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.rules.lcb.lcb : The rule.
+    pessimism.bandits.bounds.lcb_normal_prediction : The prediction at finite N.
+
     Notes
     -----
-    LCB is polynomial where imitation is exponential: no single delta serves C* < 2 and C* > 2. The limit is reached
-    slowly: at C* = 1.1 the finite-N prediction is 0.949 at N = 1e16. Status: derived.
+    For C* < 2 the loss of LCB is polynomial in N where that of imitation is exponential, so no single delta is best on
+    both sides of C* = 2. The limit is reached slowly: at C* = 1.1 the finite-N prediction is 0.949 at N = 1e16.
+    Status: derived.
 
     Examples
     --------
     >>> lcb_exponent([1.1, 1.5, 1.9, 4.0]).round(3).tolist()
     [0.925, 0.557, 0.501, 0.5]
     """
-    p = 1.0 / _cstar(cstar)
+    p = 1.0 / _bound.concentrability(cstar)
     power = _check.scalar("k", k, lambda x: 0.0 <= x < math.inf, "non-negative and finite")
     return np.asarray(0.5 + np.where(p > 0.5, power * (1.0 - 2.0 * np.sqrt(p * (1.0 - p))), 0.0))
 
@@ -440,6 +525,11 @@ def crossing(n: ArrayLike) -> Floats:
     ValueError, TypeError
         If `n` is not a number of at least 1.
 
+    See Also
+    --------
+    pessimism.bandits.instances.symmetric : The family of instances.
+    simulations.bandit_composition : Draws the crossing.
+
     Notes
     -----
     Status: prediction.
@@ -449,9 +539,9 @@ def crossing(n: ArrayLike) -> Floats:
     >>> float(crossing(10_000).round(3))
     1.939
     """
-    rounds = _rounds(n)
+    rounds = _bound.rounds(n)
     cstar = 2.0 - 2.0 * np.sqrt(np.log(rounds) / rounds)
-    return _where(cstar >= 1.0, cstar)
+    return _bound.where(cstar >= 1.0, cstar)
 
 
 def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
@@ -475,6 +565,12 @@ def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.bounds.contextual_upper : An upper bound with constants.
+    pessimism.bandits.bounds.contextual_lower : A lower bound with constants.
+    simulations.context_map : Draws the local exponents.
 
     Notes
     -----
@@ -512,9 +608,14 @@ def contextual_upper(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int) -
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.rules.lcb.lcb : The rule that is bounded.
+    pessimism.bandits.bounds.contextual_lower : The lower bound.
+
     Notes
     -----
-    With C* where Theorem 4 has C* - 1: the simple half of its proof. With probability 1 - 1/N every interval holds and
+    With C* where Theorem 4 has C* - 1, which makes the proof simple. With probability 1 - 1/N every interval holds and
     context s loses at most twice the width of its best arm; that arm has at least half of its expected
     :math:`N\rho(s)/C^*` pulls but for probability :math:`e^{-N\rho(s)/(8C^*)}`; sum over s. Status: derived.
 
@@ -546,17 +647,23 @@ def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 
     (...) float
         The largest of :math:`0.0511\sqrt{C^*(S-1)(C^*-1)/N}` (for C* <= 2 and N >= C*(S-1)/(C*-1)),
         :math:`0.036\sqrt{SC^*/N}` (C* >= 2, N >= S C*) and :math:`(S-1)(1-1/A)/(e(N+1))` (S - 1 <= N + 1); NaN where
-        none of them speaks.
+        none of them holds.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.instances.ambiguous_contexts : The instance of the first term.
+    pessimism.bandits.instances.contextual_two_point : The instance of the second term.
+    pessimism.bandits.instances.missing_mass : The instance of the third term.
+
     Notes
     -----
-    Instances `ambiguous_contexts`, `contextual_two_point`, `missing_mass`, one constant each. The form is that of the
-    paper's Theorem 5. Status: derived.
+    One term for each of the instances `ambiguous_contexts`, `contextual_two_point` and `missing_mass`. The form is that
+    of the paper's Theorem 5. Status: derived.
 
     Examples
     --------
@@ -568,9 +675,9 @@ def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 
     with np.errstate(divide="ignore"):
         ambiguous = (c <= 2.0) & (rounds >= c * (s - 1) / (c - 1.0))
     parts = [
-        _where(ambiguous, TWO_SIDED * np.sqrt(c * (s - 1) * (c - 1.0) / rounds)),
-        _where((c >= 2.0) & (rounds >= s * c), TWO_POINT * np.sqrt(s * c / rounds)),
-        _where(s - 1 <= rounds + 1, (s - 1) * (1.0 - 1.0 / a) / (math.e * (rounds + 1.0))),
+        _bound.where(ambiguous, TWO_SIDED * np.sqrt(c * (s - 1) * (c - 1.0) / rounds)),
+        _bound.where((c >= 2.0) & (rounds >= s * c), TWO_POINT * np.sqrt(s * c / rounds)),
+        _bound.where(s - 1 <= rounds + 1, (s - 1) * (1.0 - 1.0 / a) / (math.e * (rounds + 1.0))),
     ]
     return np.asarray(np.fmax.reduce(np.broadcast_arrays(*parts)))
 
@@ -596,6 +703,10 @@ def missing_mass_upper(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.bounds.missing_mass_published : The weaker bound of the paper.
 
     Notes
     -----
@@ -632,6 +743,10 @@ def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Flo
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.missing_mass_upper : A sharper bound.
+
     Notes
     -----
     A step of the proof of Theorem 4. Status: published.
@@ -667,17 +782,21 @@ def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.instances.missing_mass : The instance.
+
     Notes
     -----
-    Counts the contexts of probability 1/(N+1) only; a rule that plays what it saw loses in the rare case that context
-    0 was missed as well. Status: derived.
+    Only the contexts of probability 1/(N+1) are counted; context 0 adds to the loss in the rare case that the log has
+    not met it. Status: derived.
 
     Examples
     --------
     >>> float(missing_mass_loss(1000, 11).round(6))
     0.001838
     """
-    rounds, s = _rounds(n), _contexts(contexts)
+    rounds, s = _bound.rounds(n), _contexts(contexts)
     a, g = _check.whole("arms", arms, low=2), _check.real_array("gap", gap, low=0.0)
     _check.broadcast("n and gap", rounds.shape, g.shape)
     unmet = np.exp(-rounds * np.log1p(1.0 / rounds))  # (N/(N+1))^N, which keeps its digits at large N
@@ -707,17 +826,22 @@ def imitation_equal_marginals(n: ArrayLike, cstar: float, contexts: ArrayLike) -
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.behavior.prescribe : Its default law has equal marginals.
+    pessimism.bandits.bounds.imitation_floor : What happens without them.
+
     Notes
     -----
     Exponential in N for a fixed law, S/N uniformly. Without equal marginals imitation fails for every C* > 1
-    (`imitation_floor`): that is why C* alone does not make imitation work. Status: derived.
+    (`imitation_floor`): a small C* alone does not make imitation work. Status: derived.
 
     Examples
     --------
     >>> bool(imitation_equal_marginals(100, 1.1, [0.5, 0.5]) < 1e-9)
     True
     """
-    rounds, rho = _rounds(n), _check.law("contexts", contexts, axes=1)
+    rounds, rho = _bound.rounds(n), _check.law("contexts", contexts, axes=1)
     _check.broadcast("n and contexts", rounds.shape, rho.shape[:-1])
     kappa = -np.expm1(-imitation_exponent(_check.scalar("cstar", cstar, lambda c: c >= 1.0, "at least 1")))
     with np.errstate(divide="ignore"):
@@ -726,7 +850,7 @@ def imitation_equal_marginals(n: ArrayLike, cstar: float, contexts: ArrayLike) -
 
 
 def imitation_floor(cstar: ArrayLike, gap: ArrayLike = 1.0) -> Floats:
-    r"""What imitation loses for ever on `instances.ambiguous_contexts`, however large N.
+    r"""Loss of imitation on `instances.ambiguous_contexts` that does not vanish as N grows.
 
     Parameters
     ----------
@@ -738,26 +862,32 @@ def imitation_floor(cstar: ArrayLike, gap: ArrayLike = 1.0) -> Floats:
     Returns
     -------
     (...) float
-        :math:`(C^*-1)g/2`; NaN above C* = 2. Slightly adverse logging makes it nearly (C* - 1) g.
+        :math:`(C^*-1)g/2`; NaN above C* = 2. If the worse arms are logged slightly more often, it is nearly (C* - 1) g.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.instances.ambiguous_contexts : The instance.
+    pessimism.bandits.rules.most_played.most_played : The rule.
+    simulations.context_transition : Draws the loss of imitation.
+
     Notes
     -----
-    So with two contexts or more the paradox of the multi-armed bandit disappears: imitation is stuck, LCB adapts.
-    Status: derived.
+    In one context the loss of imitation falls exponentially in N for C* < 2; with two contexts or more it stops
+    falling, while that of LCB goes to 0. Status: derived.
 
     Examples
     --------
     >>> float(imitation_floor(1.5))
     0.25
     """
-    c, g = _cstar(cstar), _check.real_array("gap", gap, low=0.0)
+    c, g = _bound.concentrability(cstar), _check.real_array("gap", gap, low=0.0)
     _check.broadcast("cstar and gap", c.shape, g.shape)
-    return _where(c <= 2.0, 0.5 * (c - 1.0) * g)
+    return _bound.where(c <= 2.0, 0.5 * (c - 1.0) * g)
 
 
 def transition_exponent(alpha: ArrayLike) -> Floats:
@@ -777,6 +907,11 @@ def transition_exponent(alpha: ArrayLike) -> Floats:
     ------
     ValueError, TypeError
         If `alpha` is outside [0, 1].
+
+    See Also
+    --------
+    pessimism.bandits.bounds.contextual_rate : The rate it is derived from.
+    simulations.context_transition : Draws it beside fitted exponents.
 
     Notes
     -----
@@ -814,9 +949,14 @@ def lcb_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, de
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.rules.lcb.lcb : The rule that is bounded.
+    pessimism.bandits.bounds.greedy_width_bound : The bound for greedy.
+
     Notes
     -----
-    Deterministic once every mean lies in its interval, for ``lcb(data, delta=delta)``; the test suite tries the worst
+    For ``lcb(data, delta=delta)`` it holds whenever every mean lies in its interval; the test suite tries the worst
     such means. Status: derived; the paper has the same argument.
 
     Examples
@@ -829,7 +969,7 @@ def lcb_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, de
     chosen = check_policy(policy, data.n_contexts, data.n_arms)
     if chosen.dtype.kind == "f":
         raise TypeError("policy must hold one arm per context as integers: the bound is for deterministic policies")
-    rho = check_contexts(data, contexts)
+    rho = check_contexts(contexts, data.n_contexts, "data")
     batch = _check.broadcast("data, policy and contexts", data.shape, chosen.shape[:-1], rho.shape[:-1])
     counts = np.broadcast_to(data.counts, batch + data.counts.shape[-2:])
     arms: NDArray[Any] = np.broadcast_to(chosen[..., None], (*batch, data.n_contexts, 1))
@@ -838,7 +978,7 @@ def lcb_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, de
 
 
 def greedy_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, delta: float) -> Floats:
-    r"""The same for greedy: the widest arm of every context takes the place of one of the two widths.
+    r"""High-probability bound on the loss of greedy against any policy, from the counts alone.
 
     Parameters
     ----------
@@ -854,12 +994,18 @@ def greedy_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike,
     Returns
     -------
     (...) float
-        :math:`E_\rho[1 \wedge b(s,\pi(s)) + 1 \wedge \max_a b(s,a)]`: one hardly tried arm spoils it.
+        :math:`E_\rho[1 \wedge b(s,\pi(s)) + 1 \wedge \max_a b(s,a)]` with :math:`b = \sqrt{\log(2SA/\delta)/(2N)}`: a
+        single arm with few pulls makes it large.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.rules.greedy.greedy : The rule that is bounded.
+    pessimism.bandits.bounds.lcb_width_bound : The bound for LCB.
 
     Notes
     -----
@@ -884,50 +1030,18 @@ def _capped_width(data: BanditData, pulls: Ints, delta: float) -> Floats:
 
 
 def _normal_sup(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> tuple[Floats, Floats]:
-    """sup over z = g/sigma of z Phibar(z + c), c = Delta_b/sigma, by bisection on the slope of its logarithm."""
-    from scipy.special import log_ndtr
-
-    rounds, c = _rounds(n), _cstar(cstar)
+    rounds, c = _bound.rounds(n), _bound.concentrability(cstar)
     _check.require("cstar", c, c > 1.0, "greater than 1")
     lvl = _check.real_array("level", level, low=0.0)
     _check.broadcast("n, cstar and level", rounds.shape, c.shape, lvl.shape)
-    p, q = 1.0 / c, (c - 1.0) / c
-    sigma = np.sqrt((1.0 / p + 1.0 / q) / (4.0 * rounds))
-    shift = np.sqrt(lvl / rounds) * (1.0 / np.sqrt(q) - 1.0 / np.sqrt(p)) / sigma
-
-    def slope(z: Floats) -> Floats:  # of log z + log Phibar(z + shift); falls from +inf to below 0
-        hazard = np.exp(-0.5 * (z + shift) ** 2 - log_ndtr(-(z + shift))) / math.sqrt(2.0 * math.pi)
-        return np.asarray(1.0 / z - hazard)
-
-    z = _root(slope, np.full(shift.shape, 1e-12), np.abs(shift) + 2.0)
-    return np.asarray(sigma * z * np.exp(log_ndtr(-(z + shift)))), np.asarray(sigma * z)
-
-
-def _root(falling: Callable[[Floats], Floats], low: Floats, high: Floats) -> Floats:
-    for _ in range(100):  # bisection in log z: 100 halvings leave nothing of a double
-        middle = np.sqrt(low * high)
-        up = falling(middle) > 0.0
-        low, high = np.where(up, middle, low), np.where(up, high, middle)
-    return low
-
-
-def _rounds(n: ArrayLike) -> Floats:
-    return _check.real_array("n", n, low=1.0)
-
-
-def _cstar(cstar: ArrayLike) -> Floats:
-    return _check.real_array("cstar", cstar, low=1.0)
+    return worst_gap(rounds, c, lvl)
 
 
 def _rounds_and_cstar(n: ArrayLike, cstar: ArrayLike) -> tuple[Floats, Floats]:
-    rounds, c = _rounds(n), _cstar(cstar)
+    rounds, c = _bound.rounds(n), _bound.concentrability(cstar)
     _check.broadcast("n and cstar", rounds.shape, c.shape)
     return rounds, c
 
 
 def _contexts(contexts: int, low: int = 2) -> int:
     return _check.whole("contexts", contexts, low=low)
-
-
-def _where(stated: NDArray[np.bool_], bound: Floats) -> Floats:
-    return np.asarray(np.where(stated, bound, np.nan))

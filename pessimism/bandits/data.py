@@ -1,8 +1,8 @@
-r"""Logged rounds, reduced to what a learner needs of them.
+r"""Logged rounds, reduced to the statistics that rules use.
 
-A log of rounds :math:`(s_i, a_i, r_i)` enters every rule only through the pulls :math:`N(s, a)` (`counts`), the summed
-rewards (`sums`) and, for variance-aware rules, the summed squared rewards (`squares`). Logs of any length therefore
-cost the same, and merging logs is adding arrays.
+A log of rounds :math:`(s_i, a_i, r_i)` enters every rule only through the pulls :math:`N(s, a)` of every pair
+(`counts`), the sums of their rewards (`sums`) and, for variance-aware rules, of their squared rewards (`squares`). The
+cost of a rule therefore does not depend on the length of the log, and merging logs is adding arrays.
 """
 
 import math
@@ -14,19 +14,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism.bandits import _estimate
+from pessimism._shares import apportion
+from pessimism._types import Floats, Ints, Rng
+from pessimism.bandits import _report
+from pessimism.bandits._engine import estimate, sampling
+from pessimism.bandits._input import check_arm_law, check_contexts, check_policy, reward_width
+from pessimism.bandits.interval import ValueInterval
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Rng = np.random.Generator | np.random.SeedSequence | int | None
+__all__ = ["BanditData"]
 
 ROUNDING = 1e-9
-SINGLE = 1e-6
-"""Of squares: they may have been taken in float32."""
 """Relative room for the rounding of summed rewards when they are checked against their range."""
 
+SINGLE = 1e-6
+"""The same for squares, which may have been taken in float32."""
+
 LARGEST_TABLE = 10**9
-"""Cells of one call of `from_log`: more is a label mistaken for a position."""
+"""Cells of the tables of one call of `from_log`: more of them means that a label was mistaken for a position."""
 
 HYPERGEOMETRIC_LIMIT = 10**9
 """NumPy draws without replacement from fewer rounds than this."""
@@ -106,7 +110,7 @@ class BanditData:
         squares: Floats | None = None,
         reward_range: tuple[float, float] = (0.0, 1.0),
     ) -> Self:
-        """Data from arrays that are right by construction: no copy, no check. For samplers.
+        """Data from arrays that are correct by construction, without copies or checks; for samplers.
 
         Parameters
         ----------
@@ -122,7 +126,7 @@ class BanditData:
         Returns
         -------
         BanditData
-            It takes the arrays over and makes them read-only.
+            Data that own the arrays, which become read-only.
 
         Examples
         --------
@@ -144,7 +148,7 @@ class BanditData:
         n_arms: int | None = None,
         reward_range: tuple[float, float] = (0.0, 1.0),
     ) -> Self:
-        """Add up raw rounds.
+        """Count and sum raw rounds.
 
         Parameters
         ----------
@@ -155,14 +159,14 @@ class BanditData:
         rewards : (..., n) array_like of float
             Reward of every round, in `reward_range`.
         n_contexts, n_arms : int, optional
-            S and A. Default: one more than the largest label, which misses arms that were never pulled: pass them.
+            S and A. Default: one more than the largest label, which may miss arms that were never pulled.
         reward_range : (float, float)
             Interval known to hold every reward.
 
         Returns
         -------
         BanditData
-            With squares; leading axes are separate logs.
+            One data set for each log, squares included; leading axes are the batch.
 
         Raises
         ------
@@ -247,7 +251,7 @@ class BanditData:
         Returns
         -------
         BanditData
-            With squares if every part has them.
+            The rounds of all logs; with squares if every log has them.
 
         Raises
         ------
@@ -270,7 +274,7 @@ class BanditData:
         return type(self)(counts, sums, both, self.reward_range)
 
     def mix(self, *others: "BanditData", shares: Sequence[float], n: int | None = None, rng: Rng = None) -> Self:
-        r"""A log of n rounds whose composition is chosen: a share from each log, without replacement.
+        r"""A log of n rounds composed of given shares of several logs, drawn without replacement.
 
         Parameters
         ----------
@@ -279,14 +283,14 @@ class BanditData:
         shares : sequence of float
             Share of each log, this one first; non-negative, total one.
         n : int, optional
-            Rounds of the result. Default: as many as the logs can give at these shares.
+            Rounds of the result. Default: the largest number that the logs hold at these shares.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7); spent on this log first, then on the others in order.
 
         Returns
         -------
         BanditData
-            Of n rounds, of which log i gives n times its share, rounded to a total of n by largest remainders.
+            A log of n rounds; log i gives n times its share, rounded to a total of n by largest remainders.
 
         Raises
         ------
@@ -309,20 +313,18 @@ class BanditData:
             available = np.array([log.n.min() for log in logs])
             n = int(np.floor((available[share > 0] / share[share > 0]).min() + ROUNDING))
         total = _check.whole("n", n)
-        rounds = np.floor(total * share).astype(np.int64)
-        by_remainder = np.argsort(rounds - total * share, kind="stable")
-        rounds[by_remainder[: total - int(rounds.sum())]] += 1
+        rounds = apportion(share, total).tolist()
         generator = np.random.default_rng(rng)
-        for i, (log, k) in enumerate(zip(logs, rounds.tolist(), strict=True)):
+        for i, (log, k) in enumerate(zip(logs, rounds, strict=True)):
             if k > log.n.min():
                 raise ValueError(
                     f"n = {total} at shares[{i}] = {share[i]:g} asks log {i} for {k} rounds, it has {log.n.min()}"
                 )
-        first, *rest = (log.subsample(int(k), generator) for log, k in zip(logs, rounds, strict=True))
+        first, *rest = (log.subsample(k, generator) for log, k in zip(logs, rounds, strict=True))
         return type(self)(first.counts, first.sums, first.squares, first.reward_range).merge(*rest)
 
     def subsample(self, n: int, rng: Rng = None) -> Self:
-        """Draw rounds from the log without replacement, in law, from the statistics alone.
+        """Draw rounds from the log without replacement; the statistics alone determine their law.
 
         Parameters
         ----------
@@ -334,13 +336,13 @@ class BanditData:
         Returns
         -------
         BanditData
-            Of n rounds each.
+            Data sets of n rounds each.
 
         Raises
         ------
         ValueError
-            If the rewards are not known to be 0 or 1 (their sums do not say which reward to leave out), the log has
-            10^9 rounds or more (NumPy's limit), or n is more than there are.
+            If the rewards are not known to be 0 or 1 (other sums do not tell which rewards they consist of), the log
+            has 10^9 rounds or more (NumPy's limit), or fewer than n.
 
         Notes
         -----
@@ -367,15 +369,10 @@ class BanditData:
             )
         if self.n.size and keep > self.n.min():
             raise ValueError(f"n must be at most the {self.n.min()} rounds of the log, got {keep}")
-        generator = np.random.default_rng(rng)
         ones = self.sums.astype(np.int64)
-        colors = np.stack([ones, self.counts - ones], axis=-1)
-        kept = np.empty_like(colors)
-        for index in np.ndindex(self.shape):
-            draw = generator.multivariate_hypergeometric(colors[index].ravel(), keep, method="marginals")
-            kept[index] = draw.reshape(colors.shape[-3:])
-        sums = kept[..., 0].astype(np.float64)
-        return self.trusted(np.asarray(kept.sum(axis=-1)), sums, sums, self.reward_range)
+        counts, kept = sampling.subsample(self.counts, ones, keep, np.random.default_rng(rng))
+        sums = kept.astype(np.float64)
+        return self.trusted(counts, sums, sums, self.reward_range)
 
     def value(
         self,
@@ -384,7 +381,7 @@ class BanditData:
         contexts: ArrayLike | None = None,
         delta: float = 0.05,
         sigma: float | None = None,
-    ) -> _estimate.ValueInterval:
+    ) -> ValueInterval:
         r"""Estimated value of a policy, with an interval.
 
         Parameters
@@ -401,8 +398,8 @@ class BanditData:
         Returns
         -------
         ValueInterval
-            Estimate, low, high (batch axes of data and policy broadcast) and level 1 - delta. The interval is cut to
-            the reward range, in which the value must lie.
+            Estimate, low, high (batch axes of data and policy broadcast) and level 1 - delta. The interval is
+            intersected with the reward range, in which the value must lie.
 
         Raises
         ------
@@ -411,9 +408,11 @@ class BanditData:
 
         Notes
         -----
-        Half-width :math:`w\sqrt{\tfrac12\log(2/\delta)\sum_{s,a} (\rho\pi)^2/N}` by Hoeffding's inequality given
-        the counts; a pair never logged adds its weight times the whole range. For a policy learnt from the same
-        rewards use `lcb`'s own bound: this interval does not account for the choice.
+        Given the counts, the estimate :math:`\sum_{s,a} \rho(s)\pi(a|s)\hat r(s,a)` is a weighted sum of independent
+        rewards, so by Hoeffding's inequality the half-width is
+        :math:`w\sqrt{\tfrac12\log(2/\delta)\sum_{s,a} \rho(s)^2\pi(a|s)^2/N(s,a)}`, w being the width of the reward
+        range. A pair that was never logged adds its weight times the whole range. The interval does not account for a
+        policy chosen with the same rewards: `bounds.lcb_width_bound` does.
 
         Examples
         --------
@@ -421,10 +420,21 @@ class BanditData:
         >>> [round(float(x), 3) for x in (interval.low, interval.estimate, interval.high)]
         [0.464, 0.6, 0.736]
         """
-        return _estimate.value(self, policy, contexts, delta, sigma)
+        miss = _check.open_unit_interval("delta", delta)
+        if contexts is None:
+            _check.require("data.n", self.n, self.n > 0, "at least 1 unless contexts are given")
+            rho = np.asarray(self.counts.sum(axis=-1) / self.n[..., None])
+        else:
+            rho = check_contexts(contexts, self.n_contexts, "data")
+        chosen = check_arm_law(policy, self.n_contexts, self.n_arms)
+        _check.broadcast("data, contexts and policy", self.shape, rho.shape[:-1], chosen.shape[:-2])
+        factor = reward_width(self.reward_range, sigma) * math.sqrt(0.5 * math.log(2.0 / miss))
+        weight = rho[..., None] * chosen
+        ends = estimate.value_interval(self.counts, self.means, weight, self.reward_range, factor)
+        return ValueInterval(*ends, level=1.0 - miss)
 
     def describe(self, policy: ArrayLike | None = None) -> str:
-        r"""Report for humans: what was logged, how well it covers a policy, and what it cannot tell.
+        r"""Report in words: what was logged, how well it covers a policy, and what it cannot tell.
 
         Parameters
         ----------
@@ -458,7 +468,14 @@ class BanditData:
           gaps below 0.65 even between its best known arms (95% intervals)
           whether arms were chosen by looking at rewards: intervals assume they were not
         """
-        return _estimate.describe(self, policy)
+        if self.shape:
+            raise ValueError(
+                f"describe reports on one data set, got a batch of shape {self.shape}: pick one, as in data[0]"
+            )
+        arms = None if policy is None else check_policy(policy, self.n_contexts, self.n_arms)
+        if arms is not None and (arms.dtype.kind == "f" or arms.ndim != 1):
+            raise ValueError("policy must be one arm per context, an integer array of shape (contexts,)")
+        return _report.describe(self.counts, self.sums, self.reward_range, None if arms is None else arms.astype(int))
 
 
 def _labels(name: str, value: ArrayLike, kinds: int | None, shape: tuple[int, ...]) -> Ints:

@@ -1,60 +1,35 @@
 r"""Expected and worst-case suboptimality without Monte Carlo, for two arms per context.
 
-The expected loss of an index rule is :math:`\sum_s \rho(s) g(s) \Pr(\text{wrong at } s)`, and by linearity only the
-marginal law of the two counts of each context matters, :math:`(N_1, N_2, \text{rest}) \sim` trinomial. Given the
-counts, the reward sums are independent binomials and the comparison of the two indices is a threshold on one of them
-(`suboptimality`). Imitation looks at counts only, so its errors are binomial tails, summed in log space
-(`most_played_log_error`). Maximising over the gap for each n gives the points of a rate plot (`worst_case`).
+The expected loss of an index rule is :math:`\sum_s \rho(s) g(s) \Pr(\text{the worse arm is chosen at } s)`, where g is
+the gap. By linearity only the marginal law of the counts :math:`(N_0, N_1, \text{rest})` of each context matters, which
+is trinomial. Given the counts, the reward sums are independent binomials and the comparison of the two indices is a
+threshold on one of them (`suboptimality`). Imitation uses the counts alone, so its errors are binomial tails, summed in
+log space (`most_played_log_error`). Maximising over the gap for each n gives the points of a rate plot (`worst_case`).
 
-Ties are split evenly, which is what rules do when given an `rng`, and what labels drawn at random do to the others.
+Ties are split evenly. This is the law of a rule that is given an `rng`, and the average over random labels of the arms
+for a rule that breaks ties by the lowest index.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._status import Status
 from pessimism._types import Floats
-from pessimism.bandits.model import KINDS, Bandit
+from pessimism._worst_case import WorstCase, largest_loss
+from pessimism.bandits._engine.rewards import Rewards
+from pessimism.bandits._input import reward_width
+from pessimism.bandits.model import Bandit
+
+__all__ = ["Family", "Level", "WorstCase", "most_played_log_error", "suboptimality", "worst_case"]
 
 Level = float | Callable[[int], float]
 Family = Callable[[float], tuple[Bandit, ArrayLike]]
 
-GRID_POINTS = 41
 LARGEST_N, LARGEST_N_ALONE = 10**6, 10**8
-"""Where a sum takes about a minute: tables of 1 GB with several contexts, 1e10 terms with one."""
-KIND_CODES = {kind: code for code, kind in enumerate(KINDS)}
-
-
-@dataclass(frozen=True, slots=True)
-class WorstCase:
-    """Largest loss over a family of instances, and where it is attained.
-
-    Attributes
-    ----------
-    loss : float
-        Largest expected suboptimality found, in reward units; recomputed at `gap`.
-    gap : float
-        The member of the family that attains it.
-    status : Status
-        Whether the maximum lies inside the interval searched or at its end.
-    evaluations : int
-        Exact losses computed.
-
-    Examples
-    --------
-    >>> WorstCase(0.1, 0.2, Status.INTERIOR_MAXIMUM, 60).gap
-    0.2
-    """
-
-    loss: float
-    gap: float
-    status: Status
-    evaluations: int
+"""Largest n with several contexts (tables of 1 GB) and with one (1e10 terms): about a minute each."""
 
 
 def suboptimality(
@@ -91,14 +66,20 @@ def suboptimality(
     Raises
     ------
     ValueError, TypeError
-        If there are not two arms, naming the Monte Carlo route, or an argument is out of its range.
+        If there are not two arms or n is too large, naming Monte Carlo instead, or an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.rules.index_rule.index_rule : The rule.
+    pessimism.bandits.model.Bandit.suboptimality : The loss of a given policy.
+    pessimism.bandits.exact.worst_case : The largest over the gap.
 
     Notes
     -----
     Joint probabilities below 1e-36 are dropped and everything else is a sum of positive terms: relative error about
     1e-10 for losses above 1e-16 (level inf: for all that float64 can hold). Cost O(n) for one context, O(n^1.5) for a
-    context seen in a constant share of the rounds; contexts with the same law and means are computed once. The first
-    call in a process loads compiled code (0.5 s), the very first compiles it (5 s).
+    context met in a constant share of the rounds; contexts with the same law and means are computed once. The first
+    call in a process loads compiled code (0.3 s), the very first compiles it (1 to 2 s).
 
     Examples
     --------
@@ -116,7 +97,8 @@ def suboptimality(
     rounds = _check.whole_array("n", n)
     lvl = _check.extended_array("level", level)
     fill = _check.not_nan("unseen", unseen)
-    unit = _unit(bandit, lvl, sigma)
+    widths_matter = np.any(np.isfinite(lvl) & (lvl != 0))
+    width = reward_width(bandit.reward_range, sigma) if widths_matter else 1.0
     batch = _check.broadcast("bandit, behavior, n and level", bandit.shape, mu.shape[:-2], rounds.shape, lvl.shape)
     largest = LARGEST_N if bandit.n_contexts > 1 else LARGEST_N_ALONE
     countable = (rounds <= largest) | ((lvl == math.inf) & (bandit.n_contexts == 1))
@@ -125,14 +107,15 @@ def suboptimality(
             f"n must be at most {largest:.0e} for exact enumeration here, got {rounds.max()}; by Monte Carlo: "
             "bandit.suboptimality(index_rule(bandit.sample(behavior, n=n, size=10_000), level)).mean()"
         )
-    pairs = batch + bandit.means.shape[-2:]
-    means, scales, law = (np.broadcast_to(x, pairs) for x in (bandit.means, bandit.scale, mu))
-    rho = np.broadcast_to(bandit.contexts, pairs[:-1])
+    from pessimism.bandits._engine.enumeration import IndexRule, error_probabilities
+
+    kinds, means, scales = bandit._rewards(batch + bandit.means.shape[-2:])
+    law, rho = np.broadcast_to(mu, means.shape), np.broadcast_to(bandit.contexts, means.shape[:-1])
     rounds, lvl = np.broadcast_to(rounds, batch), np.broadcast_to(lvl, batch)
-    kinds = np.vectorize(KIND_CODES.__getitem__)(bandit.rewards)
     loss = np.empty(batch)
     for i in np.ndindex(batch):
-        errors = _errors(int(rounds[i]), law[i], kinds, means[i], scales[i], float(lvl[i]), unit, fill)
+        rule = IndexRule(float(lvl[i]), width, fill)
+        errors = error_probabilities(int(rounds[i]), law[i], Rewards(kinds, means[i], scales[i]), rule)
         loss[i] = np.sum(rho[i] * np.abs(means[i][:, 0] - means[i][:, 1]) * errors)
     return loss[()]
 
@@ -150,17 +133,23 @@ def most_played_log_error(p: float, n: int) -> float:
     Returns
     -------
     float
-        Log of the probability that the most played of two arms is the worse one (ties evenly); -inf if it cannot be.
+        Log of the probability that the most played of two arms is the worse one, ties split evenly; -inf for
+        probability 0.
 
     Raises
     ------
     ValueError, TypeError
         If `p` is outside [0, 1] or `n` not a whole number.
 
+    See Also
+    --------
+    pessimism.bandits.rules.most_played.most_played : The rule.
+    pessimism.bandits.bounds.imitation_exponent : The exponent as n grows.
+
     Notes
     -----
-    Valid far below the smallest float: relative error about 1e-13 of the logarithm. The parity of n matters, because
-    only an even n can tie: compare even with even. Cost O(sqrt(n)), O(1) terms away from p = 1/2.
+    Valid far below the smallest float: relative error about 1e-13 of the logarithm. Only an even n allows ties, so
+    compare even n with even n. Cost O(sqrt(n)) terms near p = 1/2, O(1) away from it.
 
     Examples
     --------
@@ -169,11 +158,10 @@ def most_played_log_error(p: float, n: int) -> float:
     >>> round(most_played_log_error(0.999, 2000) / math.log(10))
     -2400
     """
-    from pessimism.bandits import _kernels
+    from pessimism.bandits._engine.tails import log_most_played_error
 
     good = _check.scalar("p", p, lambda x: 0.0 <= x <= 1.0, "in [0, 1]")
-    rounds = _check.whole("n", n)
-    return float(_kernels.log_majority_error(rounds, good, 1.0 - good))
+    return log_most_played_error(_check.whole("n", n), np.array([good, 1.0 - good, 0.0]))
 
 
 def worst_case(
@@ -212,11 +200,16 @@ def worst_case(
     ValueError, TypeError
         If an argument is out of its range; errors of `family` pass through.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.lcb_normal_prediction : A prediction of the result for `instances.symmetric`.
+    simulations.bandit_rates : Draws the results against n.
+
     Notes
     -----
-    A logarithmic grid of 41 gaps, then a bounded search around every local maximum of at least half the largest. A
-    fixed gap decays exponentially in n; the supremum over the gap is what has a rate. It is a lower bound of the
-    minimax risk, not the minimax risk.
+    A logarithmic grid of 41 gaps, then a bounded search around every local maximum of at least half the largest. At a
+    fixed gap the loss decays exponentially in n; the supremum over the gap has a rate. It is the worst case of one rule
+    on one family: for the best rule a lower bound of the minimax risk, not the minimax risk.
 
     Examples
     --------
@@ -225,74 +218,15 @@ def worst_case(
     >>> round(worst.loss, 4), round(worst.gap, 2), worst.status.name
     (0.0198, 0.09, 'INTERIOR_MAXIMUM')
     """
-    from scipy.optimize import minimize_scalar
-
-    low, high = _check.interval("gaps", gaps)
-    if not (low > 0.0 and high < math.inf):
-        raise ValueError(f"gaps must be a pair 0 < low < high < inf, got {gaps!r}")
     if not callable(family):
         raise TypeError(f"family must be a function gap -> (bandit, behavior), got {family!r}")
     rounds = _check.whole("n", n)
     lvl = _check.not_nan("level", level(rounds) if callable(level) else level)
-    known: dict[float, float] = {}
 
     def loss(gap: float) -> float:  # numpydoc ignore=GL08
         expected = suboptimality(*family(gap), rounds, level=lvl, unseen=unseen, sigma=sigma)
         if expected.ndim:
             raise ValueError(f"family must return one model and one law, got a batch of shape {expected.shape}")
-        known[gap] = float(expected)
-        return known[gap]
+        return float(expected)
 
-    grid = np.geomspace(low, high, GRID_POINTS).tolist()
-    losses = np.array([loss(gap) for gap in grid])
-    padded = np.concatenate([[-math.inf], losses, [-math.inf]])
-    peaks = (losses >= padded[:-2]) & (losses >= padded[2:]) & (losses >= 0.5 * losses.max()) & (losses > 0)
-    for i in np.flatnonzero(peaks).tolist():
-        between = (math.log(grid[max(i - 1, 0)]), math.log(grid[min(i + 1, GRID_POINTS - 1)]))
-        minimize_scalar(lambda x: -loss(math.exp(x)), bounds=between, method="bounded", options={"xatol": 1e-6})
-    gap = max(sorted(known), key=known.__getitem__)
-    status = Status.EDGE_MAXIMUM if gap in (low, high) else Status.INTERIOR_MAXIMUM
-    return WorstCase(known[gap], gap, status, len(known))
-
-
-def _unit(bandit: Bandit, level: Floats, sigma: float | None) -> float:
-    if sigma is not None:
-        return 2.0 * _check.positive("sigma", sigma, _check.MAX_SIZE)
-    if math.isinf(bandit.reward_range[1]) and np.any(np.isfinite(level) & (level != 0)):
-        raise ValueError("sigma must be given: Gaussian rewards have an infinite range")
-    return 1.0
-
-
-def _errors(
-    n: int,
-    law: Floats,
-    kinds: NDArray[np.int64],
-    means: Floats,
-    scales: Floats,
-    level: float,
-    unit: float,
-    unseen: float,
-) -> Floats:
-    """Probability of the worse arm in every context; contexts that cannot be told apart are computed once."""
-    from pessimism.bandits import _kernels
-
-    order = np.stack([means.argmax(axis=-1), means.argmin(axis=-1)], axis=-1)  # better arm first
-    order[means[:, 0] == means[:, 1]] = (0, 1)
-    rows = [np.take_along_axis(x, order, axis=-1) for x in (law, kinds, means, scales)]
-    # added up from both sides, not subtracted from one: a rare elsewhere keeps its digits, and none is exactly 0
-    met = np.concatenate([[0.0], law.sum(axis=-1), [0.0]])
-    elsewhere = np.cumsum(met)[:-2] + np.cumsum(met[::-1])[:-2][::-1]
-    table = np.concatenate([rows[0], elsewhere[:, None], *rows[1:]], axis=-1)
-    distinct, inverse = np.unique(table, axis=0, return_inverse=True)
-    errors = np.zeros(len(distinct))
-    for i, (better, worse, rest, kind0, kind1, mean0, mean1, scale0, scale1) in enumerate(distinct):
-        if mean0 == mean1:
-            continue
-        shares = np.array([better, worse, rest])
-        if level == math.inf:
-            errors[i] = math.exp(_kernels.log_most_played_error(n, shares))
-        else:
-            codes = np.array([kind0, kind1]).astype(np.int64)
-            pair_means, pair_scales = np.array([mean0, mean1]), np.array([scale0, scale1])
-            errors[i] = _kernels.error_probability(n, shares, codes, pair_means, pair_scales, level, unit, unseen)
-    return errors[inverse.ravel()]
+    return largest_loss(loss, gaps)

@@ -1,9 +1,9 @@
 r"""Hard and instructive instances, each a function of its parameters that returns ``(bandit, behavior)``.
 
-Two kinds, kept apart. In a **lower-bound** instance the law of the pairs is the same under every hypothesis, so no
-rule can read the answer off the counts. In a **simulation** instance the law knows the best arm: good for showing how
-a rule behaves, never for claiming what no rule can do. Every function says which it is, and all but `greedy_failure`
-and `missing_mass` state their loss through `exact.suboptimality`.
+There are two kinds. In a **lower-bound** instance the law of the pairs is the same under every hypothesis, so that the
+counts do not reveal the best arm. In a **simulation** instance the law depends on the best arm: it shows how a rule
+behaves, and says nothing about what no rule can do. Every function says which kind it is. Expected losses are computed
+by `exact.suboptimality`; `greedy_failure` and `missing_mass` also have closed forms.
 
 All constructions are derived by us; they attain the rates of Rashidinejad et al. (2021), arXiv:2103.12021, but
 are not claimed to be that paper's own.
@@ -17,7 +17,21 @@ from numpy.typing import NDArray
 
 from pessimism import _check
 from pessimism._types import Floats
+from pessimism.bandits._engine.normal import worst_gap
 from pessimism.bandits.model import Bandit
+
+__all__ = [
+    "Instance",
+    "ambiguous_contexts",
+    "contextual_two_point",
+    "covered_contexts",
+    "greedy_failure",
+    "lcb_failure",
+    "missing_mass",
+    "swapped",
+    "symmetric",
+    "two_point",
+]
 
 Instance = tuple[Bandit, Floats]
 
@@ -43,6 +57,11 @@ def two_point(cstar: float, gap: float, best: int = 0) -> Instance:
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.bounds.minimax_lower : The bound that it proves.
+    pessimism.bandits.instances.contextual_two_point : The same in several contexts.
 
     Notes
     -----
@@ -82,6 +101,11 @@ def swapped(cstar: float, gap: float, best: int = 0) -> Instance:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.imitation_lower : The bound that it proves.
+    pessimism.bandits.bounds.two_point_exponent : The exponent of the best rule on it.
+
     Notes
     -----
     The most played arm is exponent-optimal on this pair as the gap vanishes. Derived by us.
@@ -97,7 +121,7 @@ def swapped(cstar: float, gap: float, best: int = 0) -> Instance:
 
 
 def symmetric(cstar: float, gap: float, best: int = 0) -> Instance:
-    r"""The family of the rate plots: means :math:`1/2 \pm g/2`, best arm played with probability :math:`1/C^*`.
+    r"""Two arms with means :math:`1/2 \pm g/2`, the better one logged with probability :math:`1/C^*`.
 
     Parameters
     ----------
@@ -111,12 +135,17 @@ def symmetric(cstar: float, gap: float, best: int = 0) -> Instance:
     Returns
     -------
     Bandit, (1, 2) float
-        Simulation instance; re-optimise the gap for every N and rule.
+        Simulation instance. For a rate plot re-optimise the gap for every N and rule (`exact.worst_case`).
 
     Raises
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.bounds.lcb_normal_prediction : Predicts the worst loss of an index rule on it.
+    simulations.bandit_rates : Draws the worst losses on it.
 
     Examples
     --------
@@ -129,7 +158,7 @@ def symmetric(cstar: float, gap: float, best: int = 0) -> Instance:
 
 
 def lcb_failure(cstar: float, n: int, level: float, best: int = 0) -> Instance:
-    r"""The member of `symmetric` on which LCB of a given level does badly.
+    r"""The member of `symmetric` on which LCB of a given level has nearly its worst loss.
 
     Parameters
     ----------
@@ -152,6 +181,11 @@ def lcb_failure(cstar: float, n: int, level: float, best: int = 0) -> Instance:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.lcb_normal_gap : The gap that it takes.
+    pessimism.bandits.rules.lcb.lcb : The rule that it hurts.
+
     Notes
     -----
     With p = 1/C*, :math:`\Delta_b = \sqrt{L/N}(1/\sqrt{1-p} - 1/\sqrt p)` and
@@ -166,14 +200,14 @@ def lcb_failure(cstar: float, n: int, level: float, best: int = 0) -> Instance:
     >>> float(bandit.gaps.max().round(3))
     0.046
     """
-    from pessimism.bandits.bounds import lcb_normal_gap
-
     rounds, lvl = _check.whole("n", n, low=1), _check.positive("level", level)
-    return symmetric(cstar, min(float(lcb_normal_gap(rounds, _cstar(cstar), lvl)), 1.0), best)
+    c = _check.scalar("cstar", cstar, lambda x: 1.0 < x < math.inf, "greater than 1 and finite")
+    gap, _ = worst_gap(*np.array([rounds, c, lvl]))
+    return symmetric(c, min(float(gap), 1.0), best)
 
 
 def greedy_failure(n: int, q: float = 0.567143, shortfall: float = 1e-6) -> Instance:
-    r"""Nearly expert data on which greedy loses a constant: one arm is sure, the other was hardly tried.
+    r"""Nearly expert data on which greedy loses a constant: one arm has fixed rewards, the other about one pull.
 
     Parameters
     ----------
@@ -193,6 +227,11 @@ def greedy_failure(n: int, q: float = 0.567143, shortfall: float = 1e-6) -> Inst
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.bounds.greedy_failure_loss : The limit of the loss.
+    pessimism.bandits.rules.greedy.greedy : The rule that it hurts.
 
     Notes
     -----
@@ -216,7 +255,7 @@ def greedy_failure(n: int, q: float = 0.567143, shortfall: float = 1e-6) -> Inst
 
 
 def ambiguous_contexts(cstar: float, contexts: int, gap: float, best: Sequence[int] | None = None) -> Instance:
-    r"""Expert data in one context, a coin toss in the others, :math:`1 \le C^* \le 2`: where the C* - 1 comes from.
+    r"""Expert data in one context, both arms equally often in the others: the term C* - 1 of the rate for C* <= 2.
 
     Parameters
     ----------
@@ -227,7 +266,7 @@ def ambiguous_contexts(cstar: float, contexts: int, gap: float, best: Sequence[i
     gap : float
         Gap g of every context, in (0, 1]; means 1/2 +- g/2.
     best : (S,) sequence of {0, 1}, optional
-        Better arm of every context. Default: alternating, so that no tie-break by index is flattered.
+        Better arm of every context. Default: alternating, so that breaking ties by the lowest index has no advantage.
 
     Returns
     -------
@@ -239,10 +278,17 @@ def ambiguous_contexts(cstar: float, contexts: int, gap: float, best: Sequence[i
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.contextual_lower : The bound that it proves.
+    pessimism.bandits.bounds.imitation_floor : What imitation loses on it at any N.
+    simulations.context_transition : Draws the losses on it.
+
     Notes
     -----
-    The marginal of the law is not :math:`\rho`. The most played arm is a coin toss in all ambiguous contexts, for
-    ever: it loses exactly (C* - 1) g/2 plus what it misses in context 0. Any rule loses at least
+    The marginal of the law is not :math:`\rho`. In the ambiguous contexts the most played arm is the better one with
+    probability 1/2 at every N: it loses exactly (C* - 1) g/2, and in context 0 if the log has not met it. Any rule
+    loses at least
     :math:`0.0511\sqrt{C^*(S-1)(C^*-1)/N}` at the worst gap. Derived by us.
 
     Examples
@@ -275,12 +321,16 @@ def covered_contexts(cstar: float, contexts: int, gap: float, best: Sequence[int
     Returns
     -------
     Bandit, (S, 2) float
-        A simulation instance, never a lower bound: for C* > 2 the rule "least played" reads the best arm off the law.
+        A simulation instance, not a lower bound: for C* > 2 the least played arm is the best one.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.instances.symmetric : The case of one context.
 
     Examples
     --------
@@ -317,6 +367,11 @@ def contextual_two_point(cstar: float, contexts: int, gap: float, best: Sequence
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.contextual_lower : The bound that it proves.
+    pessimism.bandits.instances.two_point : The case of one context.
+
     Notes
     -----
     At :math:`g = \sqrt{S C^*/(17.6 N)}` any rule loses at least :math:`0.036\sqrt{S C^*/N}` for N >= S C* under some
@@ -335,7 +390,7 @@ def contextual_two_point(cstar: float, contexts: int, gap: float, best: Sequence
 
 
 def missing_mass(n: int, contexts: int, arms: int = 2, gap: float = 1.0, best: Sequence[int] | None = None) -> Instance:
-    r"""Expert data, :math:`C^* = 1`, and still a loss of order S/N: contexts that the log has not met.
+    r"""Expert data, :math:`C^* = 1`, with a loss of order S/N from contexts that the log has not met.
 
     Parameters
     ----------
@@ -359,6 +414,11 @@ def missing_mass(n: int, contexts: int, arms: int = 2, gap: float = 1.0, best: S
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.bandits.bounds.missing_mass_loss : The loss of any rule on it.
+    simulations.context_map : Draws the losses on it.
 
     Notes
     -----

@@ -1,13 +1,13 @@
-r"""The world: contexts, arms, rewards.
+r"""The model: contexts, arms, rewards.
 
 A context :math:`s` is drawn from the law :math:`\rho` (`contexts`), the learner plays an arm :math:`a` and receives a
-reward with mean :math:`r(s, a)` (`means`). A policy :math:`\pi` is worth :math:`J(\pi) = \sum_s \rho(s) r(s, \pi(s))`
-(`value`) and loses :math:`J(\pi^*) - J(\pi)` (`suboptimality`): both are sums, so every loss in this package is exact
-once the policy is known. A multi-armed bandit is the case of one context.
+reward with mean :math:`r(s, a)` (`means`). The value of a policy :math:`\pi` is
+:math:`J(\pi) = \sum_s \rho(s) r(s, \pi(s))` (`value`) and its loss :math:`J(\pi^*) - J(\pi)` (`suboptimality`). Both
+are finite sums, so the loss of a known policy is exact. A multi-armed bandit is the case of one context.
 
 Data are logged under a joint law :math:`\mu(s, a)` (a *behavior*), whose marginal over contexts need not be
 :math:`\rho`. The single-policy concentrability :math:`C^* = \max_{s,a} d^\pi(s,a)/\mu(s,a)`, with
-:math:`d^\pi(s,a) = \rho(s)\pi(a|s)`, says how well it covers a policy (`coverage`).
+:math:`d^\pi(s,a) = \rho(s)\pi(a|s)` (`occupancy`), says how well it covers a policy (`coverage`).
 """
 
 import math
@@ -16,19 +16,25 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pessimism import _check
-from pessimism._types import Floats, Ints
+from pessimism import _check, _draw
+from pessimism._types import Floats, Ints, Rng
+from pessimism.bandits._engine import sampling
+from pessimism.bandits._engine.rewards import DETERMINISTIC, GAUSSIAN, Rewards
+from pessimism.bandits._input import check_arm_law, check_contexts, check_policy
 from pessimism.bandits.data import BanditData
 
+__all__ = ["KINDS", "Bandit"]
+
 KINDS = ("bernoulli", "gaussian", "deterministic")
+"""Names of the distributions of rewards."""
 
 SMALLEST, LARGEST = 1e-60, 1e60
-"""Scales, and the largest mean: squares of 2^53 such rewards add up to a number, and that of a scale is not 0."""
+"""Limits of scales, and of means in size: 2^53 squared rewards add up without overflow, and no squared scale is 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class Bandit:
-    r"""Contexts and arms with known mean rewards; values and losses are exact.
+    r"""Contexts and arms with known mean rewards, in which values and losses are exact.
 
     Parameters
     ----------
@@ -44,7 +50,7 @@ class Bandit:
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, its first bad entry and what was expected.
+        If an argument is not what is described above; the message names the first bad entry.
 
     Notes
     -----
@@ -75,9 +81,7 @@ class Bandit:
             raise ValueError(f"means must have at least one context and one arm, got shape {mean.shape}")
         if contexts is None:
             contexts = np.full(n_contexts, 1.0 / n_contexts)
-        rho = _check.law("contexts", contexts, axes=1)
-        if rho.shape[-1] != n_contexts:
-            raise ValueError(f"contexts must have {n_contexts} entries to go with means, got {rho.shape[-1]}")
+        rho = check_contexts(contexts, n_contexts, "means")
         _check.broadcast("means and contexts", mean.shape[:-2], rho.shape[:-1])
         kinds = _kinds(rewards, n_contexts, n_arms)
         bounded = np.broadcast_to(kinds != "gaussian", mean.shape)
@@ -105,12 +109,12 @@ class Bandit:
 
     @property
     def gaps(self) -> Floats:
-        """(..., S, A) float, how much each arm loses against the best arm of its context."""
+        """(..., S, A) float, mean reward of the best arm of the context minus that of the arm."""
         return np.asarray(self.means.max(axis=-1, keepdims=True) - self.means)
 
     @property
     def best_policy(self) -> NDArray[np.intp]:
-        """(..., S) int, the best arm of every context; the lowest index among equals."""
+        """(..., S) int, the best arm of every context; ties are broken by the lowest index."""
         return np.asarray(self.means.argmax(axis=-1))
 
     @property
@@ -144,7 +148,7 @@ class Bandit:
         return _expectation(self.means, self.contexts, policy)
 
     def suboptimality(self, policy: ArrayLike) -> Floats:
-        r"""Loss :math:`J(\pi^*) - J(\pi)` of a policy, summed from the gaps, so that small losses keep their digits.
+        r"""Loss :math:`J(\pi^*) - J(\pi)` of a policy, summed from the gaps, so that small losses are not rounded away.
 
         Parameters
         ----------
@@ -176,8 +180,8 @@ class Bandit:
         behavior : (..., S, A) array_like of float
             Joint law :math:`\mu` of the logged (context, arm) pairs.
         policy : (..., S) array_like of int or (..., S, A) array_like of float, optional
-            The policy to be covered. Default: `best_policy`. With several optimal policies :math:`C^*` depends on
-            which; pass the one you mean.
+            The policy to be covered. Default: `best_policy`. If there are several optimal policies, their
+            :math:`C^*` may differ: pass the one you mean.
 
         Returns
         -------
@@ -229,9 +233,7 @@ class Bandit:
         >>> Bandit([[0.6, 0.5]]).occupancy([0]).tolist()
         [[1.0, 0.0]]
         """
-        clean = check_policy(policy, self.n_contexts, self.n_arms)
-        if clean.dtype.kind == "i":
-            clean = (clean[..., None] == np.arange(self.n_arms)).astype(np.float64)
+        clean = check_arm_law(policy, self.n_contexts, self.n_arms)
         _check.broadcast("policy and contexts", clean.shape[:-2], self.contexts.shape[:-1])
         return np.asarray(self.contexts[..., None] * clean)
 
@@ -241,7 +243,7 @@ class Bandit:
         *,
         n: ArrayLike,
         size: int | tuple[int, ...] | None = None,
-        rng: np.random.Generator | np.random.SeedSequence | int | None = None,
+        rng: Rng = None,
     ) -> BanditData:
         r"""Data sets of n rounds each, drawn in law as counts and sums.
 
@@ -269,19 +271,21 @@ class Bandit:
         Notes
         -----
         Multinomial counts, then binomial (Bernoulli), normal and chi-square (Gaussian) sums given the counts: the cost
-        is O(SA) a data set, whatever n. Bernoulli rounds are drawn one by one where n <= 10SA, and batches of 25,000
-        cells and more invert tables of binomial distribution functions where n <= 20,000: both are cheaper there, and
-        compile for some five seconds at the first call, once. The law is that of `sample_log` followed by
-        `BanditData.from_log`, whichever way is taken; the numbers drawn are not.
+        is O(SA) a data set, whatever n. Where it is cheaper, Bernoulli rounds are drawn one by one (n <= 10SA) or by
+        inverting tables of binomial distribution functions (batches of 25,000 cells or more, n <= 20,000); large
+        batches of either kind call compiled code, which is compiled once, within a second or two. Each way draws other
+        numbers, but from the same law: that of `sample_log` followed by `BanditData.from_log`.
 
         Examples
         --------
         >>> Bandit([[0.6, 0.5]]).sample([[0.5, 0.5]], n=10**12, size=3, rng=0).counts.shape
         (3, 1, 2)
         """
-        from pessimism.bandits import _sampling
-
-        return _sampling.sample(self, self.check_behavior(behavior), n, size, np.random.default_rng(rng))
+        mu, rounds, front = self.check_behavior(behavior), _check.whole_array("n", n), _draw.front_axes(size)
+        batch = _check.broadcast("n, behavior and model", rounds.shape, mu.shape[:-2], self.shape)
+        law = np.broadcast_to(mu, batch + mu.shape[-2:])
+        drawn = sampling.draw_data(self._rewards(), law, rounds, front, np.random.default_rng(rng))
+        return BanditData.trusted(*drawn, self.reward_range)
 
     def sample_log(
         self,
@@ -289,9 +293,9 @@ class Bandit:
         *,
         n: int,
         size: int | tuple[int, ...] | None = None,
-        rng: np.random.Generator | np.random.SeedSequence | int | None = None,
+        rng: Rng = None,
     ) -> tuple[Ints, Ints, Floats]:
-        r"""Raw rounds, one by one: slow, plain, and the oracle of the law of `sample`.
+        r"""Raw rounds, drawn one by one: slow but plain, the reference for the law of `sample`.
 
         Parameters
         ----------
@@ -307,9 +311,9 @@ class Bandit:
         Returns
         -------
         contexts, arms : ``size + batch + (n,)`` int
-            What was met and played.
+            Context and arm of every round.
         rewards : ``size + batch + (n,)`` float
-            What was received.
+            Reward of every round.
 
         Raises
         ------
@@ -326,9 +330,10 @@ class Bandit:
         >>> bool(np.all(rewards == (arms == 0)))
         True
         """
-        from pessimism.bandits import _sampling
-
-        return _sampling.sample_log(self, self.check_behavior(behavior), n, size, np.random.default_rng(rng))
+        mu, rounds, front = self.check_behavior(behavior), _check.whole("n", n), _draw.front_axes(size)
+        law = np.broadcast_to(mu, _check.broadcast("behavior and model", mu.shape[:-2], self.shape) + mu.shape[-2:])
+        cells, rewards = sampling.draw_log(self._rewards(law.shape), law, rounds, front, np.random.default_rng(rng))
+        return cells // self.n_arms, cells % self.n_arms, rewards
 
     def check_behavior(self, behavior: ArrayLike) -> Floats:
         """Clean joint law over (context, arm) that fits this model.
@@ -361,44 +366,12 @@ class Bandit:
         _check.broadcast("behavior and model", mu.shape[:-2], self.shape)
         return mu
 
-
-def check_policy(policy: ArrayLike, n_contexts: int, n_arms: int) -> NDArray[np.int64] | Floats:
-    """Clean policy: int64 (..., S) if `policy` holds integers, else a float64 law (..., S, A).
-
-    Parameters
-    ----------
-    policy : (..., S) array_like of int or (..., S, A) array_like of float
-        Candidate policy.
-    n_contexts, n_arms : int
-        S and A.
-
-    Returns
-    -------
-    (..., S) int or (..., S, A) float
-        The same policy, owned and read-only.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an arm does not exist, a law does not sum to one or the shape does not fit.
-
-    Examples
-    --------
-    >>> check_policy([2], n_contexts=1, n_arms=2)
-    Traceback (most recent call last):
-    ...
-    ValueError: policy[0] must be a whole number in [0, 1], got 2
-    """
-    given = _check.numeric("policy", policy)
-    if given.dtype.kind in "iu":
-        arms = _check.whole_array("policy", policy, min_ndim=1, high=n_arms - 1)
-        if arms.shape[-1] != n_contexts:
-            raise ValueError(f"policy must hold one arm for each of {n_contexts} contexts, got shape {arms.shape}")
-        return arms
-    if given.shape[-2:] != (n_contexts, n_arms):
-        expected = f"(..., {n_contexts}) of int or (..., {n_contexts}, {n_arms}) of float"
-        raise ValueError(f"policy must have shape {expected}, got {given.dtype} of shape {given.shape}")
-    return _check.law("policy", given, axes=1)
+    def _rewards(self, shape: tuple[int, ...] | None = None) -> Rewards:
+        """The distributions of the rewards as arrays, means and scales broadcast to a shape (..., S, A)."""
+        kinds = GAUSSIAN * (self.rewards == "gaussian") + DETERMINISTIC * (self.rewards == "deterministic")
+        if shape is None:
+            return Rewards(kinds, self.means, self.scale)
+        return Rewards(kinds, np.broadcast_to(self.means, shape), np.broadcast_to(self.scale, shape))
 
 
 def _kinds(rewards: str | ArrayLike, n_contexts: int, n_arms: int) -> NDArray[np.str_]:

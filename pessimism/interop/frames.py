@@ -39,8 +39,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism.bandits._input import check_policy
 from pessimism.bandits.data import BanditData
-from pessimism.bandits.model import check_policy
 
 BACKENDS = ("pandas", "polars", "pyarrow")
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pessimism.bandits import Bandit, BanditData
-from pessimism.bandits._draw_kernels import draw_rounds
+from pessimism.bandits._engine.drawing import draw_rounds
+from tests.bandits import FEW
 
 RNG = 8723645
 
@@ -18,6 +19,7 @@ def random_law(rng, *shape):
     return law / law.sum()
 
 
+@FEW
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 2**32))
 def test_values_equal_plain_loops(contexts, arms, seed):
     rng = np.random.default_rng(seed)
@@ -40,6 +42,7 @@ def test_small_losses_are_not_differences_of_large_values():
     assert bandit.suboptimality([1]) == 2**-50
 
 
+@FEW
 @given(st.integers(0, 2**32))
 def test_coverage_equals_its_definition(seed):
     rng = np.random.default_rng(seed)
@@ -162,7 +165,7 @@ def test_any_layout_gives_the_same_numbers(means):
 @pytest.mark.compiled_only
 def test_layouts_do_not_multiply_compiled_versions():
     for means in (np.asfortranarray(np.eye(4)), np.eye(4)[::-1], np.eye(4, dtype=np.float32)):
-        Bandit(means).sample(np.full((4, 4), 1 / 16), n=2, rng=RNG)
+        Bandit(means).sample(np.full((4, 4), 1 / 16), n=2, size=10_000, rng=RNG)
     assert len(draw_rounds.signatures) == 1
 
 

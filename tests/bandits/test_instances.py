@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pessimism.bandits import behavior, bounds, exact, hoeffding_level, instances
+from tests.bandits import FEW
 
 
+@FEW
 @given(st.floats(2, 1e6), st.floats(1e-6, 0.5))
 def test_two_point_has_one_law_under_both_hypotheses(cstar, gap):
     (good, law), (bad, same) = (instances.two_point(cstar, gap, best) for best in (0, 1))
@@ -20,6 +22,7 @@ def test_two_point_has_one_law_under_both_hypotheses(cstar, gap):
     assert bad.suboptimality([0]) == pytest.approx(gap)
 
 
+@FEW
 @given(st.floats(1, 2), st.floats(1e-6, 0.5), st.sampled_from([0, 1]))
 def test_swapped_swaps_means_and_law(cstar, gap, best):
     bandit, law = instances.swapped(cstar, gap, best)
@@ -28,6 +31,7 @@ def test_swapped_swaps_means_and_law(cstar, gap, best):
     assert bandit.suboptimality([1 - best]) == pytest.approx(2 * gap)
 
 
+@FEW
 @given(st.floats(1, 1e6), st.floats(1e-6, 1), st.sampled_from([0, 1]))
 def test_symmetric_claims(cstar, gap, best):
     bandit, law = instances.symmetric(cstar, gap, best)
@@ -42,8 +46,8 @@ def test_losses_do_not_depend_on_the_label(best):
 
 
 @pytest.mark.parametrize("cstar", [1.5, 4.0])
-def test_lcb_failure_is_near_the_worst_of_its_family(cstar, sized):
-    n = sized(1000, 60)
+def test_lcb_failure_is_near_the_worst_of_its_family(cstar):
+    n = 1000
     level = float(hoeffding_level(n, 1, 2))
     worst = exact.worst_case(lambda g: instances.symmetric(cstar, g), n, level=level)
     bandit, law = instances.lcb_failure(cstar, n, level)
@@ -70,6 +74,7 @@ def test_the_default_q_maximises_the_limit():
     assert bounds.greedy_failure_loss(0.567143) == pytest.approx(0.12153, abs=5e-6)
 
 
+@FEW
 @given(st.floats(1, 2), st.integers(2, 6), st.floats(1e-3, 1))
 def test_ambiguous_contexts_claims(cstar, contexts, gap):
     bandit, law = instances.ambiguous_contexts(cstar, contexts, gap)
@@ -81,18 +86,18 @@ def test_ambiguous_contexts_claims(cstar, contexts, gap):
     assert np.array_equal(law[1:], same[1:])  # the law of the ambiguous contexts does not know the answer
 
 
-def test_imitation_is_stuck_on_ambiguous_contexts(sized):
-    n, cstar, gap = sized(2001, 101), 1.5, 0.4
+def test_imitation_is_stuck_on_ambiguous_contexts():
+    n, cstar, gap = 2001, 1.5, 0.4
     bandit, law = instances.ambiguous_contexts(cstar, 3, gap)
     missed = (2 - cstar) * gap / 2 * (1 - law[0].sum()) ** n
     loss = exact.suboptimality(bandit, law, n, level=math.inf)
     assert loss == pytest.approx(bounds.imitation_floor(cstar, gap) + missed, rel=1e-10)
 
 
-def test_covered_contexts_know_the_answer(sized):
+def test_covered_contexts_know_the_answer():
     bandit, law = instances.covered_contexts(4.0, 3, 0.3)
     assert bandit.coverage(law) == pytest.approx(4.0, rel=1e-12)
-    n = sized(400, 60)
+    n = 400
     assert exact.suboptimality(bandit, law, n, level=-math.inf) < exact.suboptimality(bandit, law, n, level=0.0)
 
 

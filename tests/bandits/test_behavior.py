@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pessimism.bandits import Bandit, BanditData, behavior
+from tests.bandits import FEW
 
 
 @st.composite
@@ -16,6 +17,7 @@ def models(draw, min_arms=1):
     return Bandit(rng.random((contexts, arms)), rho / rho.sum()), rng
 
 
+@FEW
 @given(models(min_arms=2), st.floats(1, 1e15))
 def test_the_default_mix_reaches_every_cstar(model, cstar):
     bandit, _ = model
@@ -27,6 +29,7 @@ def test_the_default_mix_reaches_every_cstar(model, cstar):
     assert covered == pytest.approx(cstar, rel=1e-12)  # the ratio is C* at every covered pair
 
 
+@FEW
 @given(models(), st.floats(0, 1))
 def test_any_mix_is_hit_inside_its_interval_and_refused_outside(model, position):
     bandit, rng = model

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 from scipy.stats import binom, hypergeom
 
 from pessimism.bandits import Bandit, BanditData, behavior
+from tests.bandits import FEW
 
 COINS = st.sampled_from([0.0, 1.0])
 
@@ -22,6 +23,7 @@ def logs(draw, rewards=COINS):
     return contexts, arms, draw(hnp.arrays(np.float64, n, elements=rewards)), s, a
 
 
+@FEW
 @given(logs(st.floats(-2, 3, width=32)))
 def test_from_log_equals_a_plain_loop(log):
     contexts, arms, rewards, s, a = log
@@ -37,6 +39,7 @@ def test_from_log_equals_a_plain_loop(log):
     BanditData(data.counts, data.sums, data.squares, data.reward_range)  # its own checks accept what it made
 
 
+@FEW
 @given(logs(), st.integers(0, 30))
 def test_merging_two_logs_is_concatenating_them(log, cut):
     contexts, arms, rewards, s, a = log
@@ -65,6 +68,7 @@ def test_logs_with_leading_axes_are_separate():
         data[0, 0][0]
 
 
+@FEW
 @given(logs(), st.data())
 def test_a_subsample_is_part_of_the_log(log, draw):
     contexts, arms, rewards, s, a = log

@@ -1,4 +1,4 @@
-"""Compiled loops that draw logs of 0/1 rewards. No checks: callers pass clean, C-contiguous arrays.
+"""Compiled loops that draw logs of 0/1 rewards; callers pass checked, C-contiguous arrays.
 
 Few rounds are drawn one by one. For more, cell after cell takes its binomial share of the rounds that are left, and of
 these its rewards, each binomial by inverting its distribution function F_n at a uniform. Many data sets need F_n for
@@ -12,38 +12,29 @@ makes that table for less than a rejection sampler's start at each pair (n, p).
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pessimism._compiled import compiled
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from pessimism._types import Floats, Ints
 
 
 @compiled
-def draw_rounds(cdf: Floats, n: int, replicates: int, rng: np.random.Generator) -> Ints:
-    """How often each outcome came up (replicates, outcomes) in n rounds, round by round; `cdf` ends in 1.
+def draw_rounds(cdf: Floats, guide: Ints, n: int, counts: Ints, rng: np.random.Generator) -> None:
+    """Count the outcomes of n rounds into every row of `counts` (replicates, outcomes); `cdf` ends in 1.
 
-    Spends exactly one uniform a round. `guide[j]` is the first outcome whose cdf exceeds j / slots, so the search
-    seldom takes a step; slots is a power of two, so that u * slots is not rounded.
+    Spends exactly one uniform a round. `guide[j]` is the first outcome whose cdf exceeds j / len(guide), so the search
+    seldom takes a step; the length is a power of two, so that u * len(guide) is not rounded.
     """
-    slots = 4
-    while slots < 4 * cdf.size:
-        slots *= 2
-    guide = np.searchsorted(cdf, np.arange(slots) / slots, side="right")
-    counts = np.zeros((replicates, cdf.size), np.int64)
-    for i in range(replicates):
+    for i in range(counts.shape[0]):
         for _ in range(n):
             u = rng.random()
-            outcome = guide[int(u * slots)]
+            outcome = guide[int(u * guide.size)]
             while u >= cdf[outcome]:
                 outcome += 1
             counts[i, outcome] += 1
-    return counts
 
 
 @compiled
-def within(n: int, p: float) -> tuple[int, int]:
+def window(n: int, p: float) -> tuple[int, int]:
     """Least and largest k of Binomial(n, p) by Bernstein's inequality: 2 exp(-38) < 2^-53 lies outside."""
     mean = n * p
     margin = 13.0 + math.sqrt(161.0 + 76.0 * mean * (1.0 - p))
@@ -57,16 +48,19 @@ def binomial_cdfs(low: int, high: int, p: float) -> tuple[int, Floats]:
     The first row is built outwards from its mode. A later one is the row before minus p times its steps: zeros and ones
     stay exact, and a row adds one rounding at the most.
     """
-    first, end = within(low, p)
-    cdfs = np.ones((high - low + 1, within(high, p)[1] - first + 1))
+    first, end = window(low, p)
+    cdfs = np.empty((high - low + 1, window(high, p)[1] - first + 1))
     row, odds, mode = cdfs[0], p / (1.0 - p), min(max(int((low + 1) * p), first), end)
-    for k in range(mode, end):  # weights, that of the mode being 1
+    row[mode - first] = 1.0  # weights, relative to that of the mode
+    for k in range(mode, end):
         row[k + 1 - first] = row[k - first] * ((low - k) / (k + 1) * odds)
     for k in range(mode, first, -1):
         row[k - 1 - first] = row[k - first] * (k / ((low - k + 1) * odds))
     for k in range(1, end - first + 1):
         row[k] += row[k - 1]
-    row[: end - first + 1] /= row[end - first]
+    total = row[end - first]
+    for k in range(row.size):
+        row[k] = row[k] / total if k <= end - first else 1.0
     for i in range(1, cdfs.shape[0]):
         cdfs[i, 0] = cdfs[i - 1, 0] - p * cdfs[i - 1, 0]
         for k in range(1, cdfs.shape[1]):
@@ -75,16 +69,18 @@ def binomial_cdfs(low: int, high: int, p: float) -> tuple[int, Floats]:
 
 
 @compiled
-def draw_binomials(n: Ints, p: float, rng: np.random.Generator) -> Ints:
-    """Binomial(n[i], p) for every i: the least k with u < F(k). Spends one uniform each, none where p is 0 or 1.
+def draw_binomials(n: Ints, p: float, drawn: Ints, rng: np.random.Generator) -> None:
+    """drawn[i] from Binomial(n[i], p), the least k with u < F(k). Spends one uniform each, none where p is 0 or 1.
 
     The search starts at the u-quantile of the middle row, moved by p for each trial more.
     """
-    if p <= 0.0:
-        return np.zeros_like(n)
-    if p >= 1.0:
-        return n.copy()
-    low, high = n.min(), n.max()
+    if p <= 0.0 or p >= 1.0:
+        for i in range(n.size):
+            drawn[i] = n[i] if p >= 1.0 else 0
+        return
+    low, high = n[0], n[0]
+    for i in range(n.size):
+        low, high = min(low, n[i]), max(high, n[i])
     first, cdfs = binomial_cdfs(low, high, p)
     middle, slots, k = (low + high) // 2, 128, 0
     guide = np.empty(slots)
@@ -92,7 +88,7 @@ def draw_binomials(n: Ints, p: float, rng: np.random.Generator) -> Ints:
         while cdfs[middle - low, k] <= (j + 0.5) / slots:
             k += 1
         guide[j] = k + 0.5 - middle * p
-    drawn, last = np.empty_like(n), cdfs.shape[1] - 1
+    last = cdfs.shape[1] - 1
     for i in range(n.size):
         u, cdf = rng.random(), cdfs[n[i] - low]
         k = min(max(int(guide[int(u * slots)] + n[i] * p), 0), last)
@@ -101,20 +97,3 @@ def draw_binomials(n: Ints, p: float, rng: np.random.Generator) -> Ints:
         while k > 0 and u < cdf[k - 1]:
             k -= 1
         drawn[i] = first + k
-    return drawn
-
-
-@compiled
-def draw_cells(chances: Floats, means: Floats, n: int, replicates: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
-    """Counts and rewards of 1 (cells, replicates) in n rounds; a cell takes a round not taken before it by its chance.
-
-    Cell after cell: the counts of all data sets, then their rewards, each by `draw_binomials`.
-    """
-    counts = np.empty((chances.size, replicates), np.int64)
-    hits = np.empty((chances.size, replicates), np.int64)
-    left = np.full(replicates, n)
-    for j in range(chances.size):
-        counts[j] = draw_binomials(left, chances[j], rng)
-        hits[j] = draw_binomials(counts[j], means[j], rng)
-        left -= counts[j]
-    return counts, hits

@@ -29,9 +29,8 @@ def test_constants_are_those_of_two_points():
 
 
 @pytest.mark.parametrize("cstar", [1.2, 2.0, 5.0])
-@pytest.mark.parametrize(("n", "plain"), [(100, 60), (400, 250)])
-def test_lcb_upper_is_valid_for_the_worst_gap(n, plain, cstar, sized):
-    n = sized(n, plain)
+@pytest.mark.parametrize("n", [100, 400])
+def test_lcb_upper_is_valid_for_the_worst_gap(n, cstar):
     worst = exact.worst_case(partial(instances.symmetric, cstar), n, level=float(hoeffding_level(n, 1, 2)))
     bound = float(bounds.lcb_upper(n, cstar, 2))
     if n < 8 * cstar * math.log(n):
@@ -116,12 +115,12 @@ def test_exponents_are_ordered():
     assert bounds.two_point_exponent(1.5, 0.0) == bounds.imitation_exponent(1.5)
 
 
-@pytest.mark.parametrize(("cstar", "plain"), [(1.5, 150), (4.0, 100)])
-def test_normal_prediction_is_close_to_the_exact_worst_case(cstar, plain, sized):
-    n = sized(2000, plain)
+@pytest.mark.parametrize("cstar", [1.5, 4.0])
+def test_normal_prediction_is_close_to_the_exact_worst_case(cstar):
+    n = 2000
     for level in (0.0, float(hoeffding_level(n, 1, 2))):
         worst = exact.worst_case(partial(instances.symmetric, cstar), n, level=level)
-        assert bounds.lcb_normal_prediction(n, cstar, level) == pytest.approx(worst.loss, rel=sized(20, 50) / 1000)
+        assert bounds.lcb_normal_prediction(n, cstar, level) == pytest.approx(worst.loss, rel=0.02)
         assert bounds.lcb_normal_gap(n, cstar, level) == pytest.approx(worst.gap, rel=0.15)
 
 
@@ -164,8 +163,8 @@ def test_contextual_lower_says_which_part_speaks():
 
 
 @pytest.mark.parametrize("cstar", [1.0, 1.3, 2.0])
-def test_contextual_upper_is_valid(cstar, sized):
-    n = sized(500, 30)
+def test_contextual_upper_is_valid(cstar):
+    n = 200
     level = float(hoeffding_level(n, 2, 2))
     worst = exact.worst_case(partial(instances.ambiguous_contexts, cstar, 2), n, level=level)
     missed = exact.suboptimality(*instances.missing_mass(n, 2), n, level=level)
@@ -184,8 +183,8 @@ def test_missing_mass_bounds_hold_for_every_law_and_the_sharp_one_is_attained(n,
         assert attained >= bounds.missing_mass_upper(n, cstar, 1) * (1 - 1 / (n + 1))
 
 
-def test_equal_marginals_make_imitation_look_good(sized):
-    n, cstar, rho = sized(40, 15), 1.5, np.array([0.7, 0.3])
+def test_equal_marginals_make_imitation_look_good():
+    n, cstar, rho = 40, 1.5, np.array([0.7, 0.3])
     from pessimism.bandits import Bandit, behavior
 
     bandit = Bandit([[1.0, 0.0], [1.0, 0.0]], contexts=rho)

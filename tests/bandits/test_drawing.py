@@ -10,7 +10,10 @@ from scipy.stats import binom
 
 from pessimism import _draw
 from pessimism.bandits import Bandit
-from pessimism.bandits._draw_kernels import binomial_cdfs, draw_binomials, draw_cells, draw_rounds
+from pessimism.bandits._engine import sampling
+from pessimism.bandits._engine.drawing import binomial_cdfs, draw_binomials
+
+pytestmark = pytest.mark.kernels
 
 CHANCES = st.floats(1e-300, 1 - 2**-53)
 
@@ -43,13 +46,26 @@ def plain_binomials(n, p, rng):
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=40).filter(any), st.integers(0, 2**32))
-def test_draw_rounds_equals_plain_numpy_bit_for_bit(weights, seed):
-    """Also where the law is in multiples of 1/k, which puts the cdf exactly on the edges of the guide."""
-    cdf = _draw.cdf(np.array(weights) / sum(weights))
-    counts = draw_rounds(cdf, 30, 20, np.random.default_rng(seed))
+def test_rounds_equal_plain_numpy_bit_for_bit(weights, seed):
+    """Compiled and not; also where the law is in multiples of 1/k, which puts the cdf exactly on the guide's edges."""
+    law = np.array([weights]) / sum(weights)
+    means = np.linspace(0, 1, law.size)[None]
+    cdf = _draw.cdf(np.stack([law * (1 - means), law * means]))
     outcomes = np.searchsorted(cdf, np.random.default_rng(seed).random((20, 30)), side="right")
-    for i in range(20):
-        assert np.array_equal(counts[i], np.bincount(outcomes[i], minlength=cdf.size))
+    plain = np.array([np.bincount(row, minlength=cdf.size) for row in outcomes]).reshape(20, 2, 1, law.size)
+    for compiled_from in (0, math.inf):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sampling, "COMPILED_FROM", compiled_from)
+            counts, sums, _ = sampling._by_rounds(law, means, 30, (20,), np.random.default_rng(seed))
+        assert np.array_equal(counts, plain.sum(axis=1))
+        assert np.array_equal(sums, plain[:, 1])
+
+
+@pytest.mark.parametrize(("n", "replicates"), [(0, 3), (3, 0), (0, 0)])
+def test_no_rounds_are_no_counts(monkeypatch, n, replicates):
+    monkeypatch.setattr(sampling, "COMPILED_FROM", 0)
+    data = Bandit([[0.5]]).sample([[1.0]], n=n, size=replicates, rng=0)
+    assert data.counts.tolist() == [[[n]]] * replicates
 
 
 @given(st.integers(0, 3000), st.integers(0, 20), CHANCES)
@@ -77,38 +93,27 @@ def test_tables_are_distribution_functions(low, more, p):
 )
 def test_draw_binomials_equals_plain_numpy_bit_for_bit(n, p, seed):
     n = np.array(n)
-    drawn = draw_binomials(n, p, np.random.default_rng(seed))
+    drawn = np.empty_like(n)
+    draw_binomials(n, p, drawn, np.random.default_rng(seed))
     assert np.array_equal(drawn, plain_binomials(n, p, np.random.default_rng(seed)))
     assert np.all((drawn >= 0) & (drawn <= n))
 
 
-@given(st.lists(st.floats(0, 1), max_size=5), st.integers(1, 60), st.integers(0, 99))
-def test_draw_cells_equals_plain_numpy_bit_for_bit(chances, n, seed):
-    """The stream: cell after cell, first the counts of all data sets, then their sums."""
-    chances = np.append(chances, 1.0)
-    means = np.linspace(0, 1, chances.size)
-    counts, sums = draw_cells(chances, means, n, 7, np.random.default_rng(seed))
-    rng, left = np.random.default_rng(seed), np.full(7, n)
-    for j in range(chances.size):
-        assert np.array_equal(counts[j], plain_binomials(left, chances[j], rng))
-        assert np.array_equal(sums[j], plain_binomials(counts[j], means[j], rng))
-        left = left - counts[j]
-    assert np.all(left == 0)
-
-
 @pytest.mark.parametrize("likeliest", [0, 1, 3])
 def test_large_batches_of_some_rounds_are_drawn_by_tables(likeliest):
-    """The likeliest cell comes last, in the place of the last one, and takes what is left."""
+    """Cell after cell, the likeliest last: the counts of all data sets, then their rewards; no round is left over."""
     law, means = np.array([0.3, 0.0, 0.2, 0.1]), np.array([0.2, 0.5, 1.0, 0.6])
     law[likeliest] += 1 - law.sum()
     data = Bandit(means.reshape(2, 2)).sample(law.reshape(2, 2), n=40, size=(125, 50), rng=5)
     order = list(range(4))
     order[likeliest], order[3] = 3, likeliest
-    chances = [law[k] / law[order[j:]].sum() for j, k in enumerate(order)]
-    counts, sums = draw_cells(np.array(chances), means[order], 40, 6250, np.random.default_rng(5))
+    rng, left = np.random.default_rng(5), np.full(6250, 40)
     for j, k in enumerate(order):
-        assert np.array_equal(data.counts.reshape(6250, 4)[:, k], counts[j])
-        assert np.array_equal(data.sums.reshape(6250, 4)[:, k], sums[j])
+        counts = plain_binomials(left, law[k] / law[order[j:]].sum(), rng)
+        assert np.array_equal(data.counts.reshape(6250, 4)[:, k], counts)
+        assert np.array_equal(data.sums.reshape(6250, 4)[:, k], plain_binomials(counts, means[k], rng))
+        left = left - counts
+    assert np.all(left == 0)
     assert np.array_equal(data.squares, data.sums)
     assert data.counts.flags.c_contiguous
     assert data.sums.flags.c_contiguous

@@ -25,12 +25,12 @@ def homogeneous(first, second):
 
 
 @pytest.mark.parametrize("n", [1, 2, 9, 17, 40, [41]])
-def test_counts_and_sums_have_the_joint_law_of_raw_logs(n, sized):
+def test_counts_and_sums_have_the_joint_law_of_raw_logs(n):
     """False alarm 1e-6 a case; with 20,000 logs each it detects a total variation of 0.03 with probability 0.9.
 
     Up to 4SA = 16 rounds are drawn one by one, then by tables if there are 25,000 cells, by NumPy otherwise.
     """
-    size = sized(20_000, 3000)
+    size = 20_000
     bandit = Bandit(MEANS)
     data = bandit.sample(LAW, n=n, size=size, rng=101)
     n = int(np.max(n))
@@ -39,9 +39,9 @@ def test_counts_and_sums_have_the_joint_law_of_raw_logs(n, sized):
     assert homogeneous(*flat) > FALSE_ALARM
 
 
-def test_round_by_round_counts_have_the_multinomial_law(sized):
+def test_round_by_round_counts_have_the_multinomial_law():
     """False alarm 1e-6; the chi-square of pooled counts detects a cell off by 5 % with probability above 0.99."""
-    rng, size = np.random.default_rng(3), sized(20_000, 500)
+    rng, size = np.random.default_rng(3), 20_000
     law = rng.dirichlet(np.ones(24)).reshape(6, 4)
     law[2, 1] = 0.0
     law /= law.sum()
@@ -66,7 +66,7 @@ def test_large_samples_are_binomial_in_every_cell(n):
         assert kstest(hits, "norm").statistic < allowed + 0.03 * (n == 1000)  # thinning: Bin(n, p r)
 
 
-def test_gaussian_sums_and_squares_have_their_joint_law(sized):
+def test_gaussian_sums_and_squares_have_their_joint_law():
     """Mean and scatter given the counts: DKW at 1e-6; detects a scale off by 10 % and n instead of n - 1 freedoms."""
     size = 20_000
     bandit = Bandit([[0.3, -2.0]], rewards="gaussian", scale=[[0.5, 2.0]])

@@ -19,8 +19,9 @@ from pessimism.bandits import (
     index_rule,
     lcb,
     most_played,
-    rules,
 )
+from pessimism.bandits.rules import index_rule as family
+from tests.bandits import FEW
 
 INF = math.inf
 
@@ -58,6 +59,7 @@ def test_index_rule_equals_its_plain_twin(data, level, unseen):
     assert index_rule(data, level, unseen).tolist() == plain_index_rule(data, level, unseen)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("unseen", [-INF, -1.0, 0.0, INF])
 @pytest.mark.parametrize("rule", [lcb, greedy, lambda data, unseen: index_rule(data, -2.0, unseen)])
 def test_the_compiled_loop_chooses_what_numpy_chooses(monkeypatch, rule, unseen):
@@ -65,13 +67,22 @@ def test_the_compiled_loop_chooses_what_numpy_chooses(monkeypatch, rule, unseen)
     rng = np.random.default_rng(4)
     counts = rng.poisson(2.0, size=(50, 7, 3, 10))
     data = BanditData(counts, rng.binomial(counts, 0.5))
-    assert data.counts.size >= rules.COMPILED_FROM
+    assert data.counts.size >= family.COMPILED_FROM
     compiled = rule(data, unseen=unseen)
-    monkeypatch.setattr(rules, "COMPILED_FROM", INF)
+    monkeypatch.setattr(family, "COMPILED_FROM", INF)
     assert np.array_equal(compiled, rule(data, unseen=unseen))
     assert compiled.dtype == np.intp
 
 
+@pytest.mark.kernels
+@pytest.mark.parametrize("shape", [(0, 1, 2), (3, 1, 1), (1, 2), (2, 0, 3, 4)])
+def test_the_compiled_loop_takes_any_shape(monkeypatch, shape):
+    monkeypatch.setattr(family, "COMPILED_FROM", 0)
+    data = BanditData(np.ones(shape, int), np.ones(shape))
+    assert index_rule(data, 0.5).tolist() == np.zeros(shape[:-1], int).tolist()
+
+
+@FEW
 @given(data_sets(), st.floats(0.01, 0.99))
 def test_named_rules_are_members_of_the_family(data, delta):
     level = float(hoeffding_level(data.n, data.n_contexts, data.n_arms, delta))
@@ -107,6 +118,7 @@ def test_two_widths_are_attained():
     assert worst == pytest.approx(2 * width[0, 1 - chosen], rel=1e-12)
 
 
+@FEW
 @given(data_sets(), st.floats(0.05, 0.95))
 def test_width_bounds_hold_for_the_worst_means_and_laws(data, delta):
     """lcb_width_bound and greedy_width_bound against every deterministic comparator."""
@@ -234,6 +246,7 @@ def test_ties_go_to_the_lowest_index_or_evenly_with_an_rng():
     assert set(lcb(empty, rng=0).ravel().tolist()) == {0, 1, 2}
 
 
+@FEW
 @given(st.integers(0, 2**32))
 def test_batches_equal_single_data_sets(seed):
     rng = np.random.default_rng(seed)
