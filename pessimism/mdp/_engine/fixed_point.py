@@ -78,7 +78,7 @@ def iterate(
 
     def work(part: slice) -> Any:
         settings = tables.discount, floor, fallback, tolerance, *search
-        return solve_many(lists, part_of(p, part), part_of(gains, part), *settings, flat[part], policies[part])
+        return solve(lists, part_of(p, part), part_of(gains, part), *settings, flat[part], policies[part])
 
     iterations, bounds = (np.concatenate(x) for x in zip(*on_threads(work, len(flat)), strict=True))
     status = np.full(len(flat), Status.NOT_CONVERGED, object)
@@ -207,139 +207,100 @@ def bicgstab(successors: States, p: Floats, rewards: Floats, values: Floats, fac
 @compiled
 def solve(
     next_states: States,
-    p: Floats,
-    r: Floats,
-    discount: float,
-    floor: float,
-    fallback: float,
-    tolerance: float,
-    span: bool,
-    sweeps: int,
-    krylov_after: int,
-    max_iterations: int,
-    values: Floats,
-    policy: NDArray[np.int64],
-) -> tuple[int, float]:
-    """Policy improvements alternating with evaluation; returns their number and the error bound of `values`.
-
-    Between improvements the policy is evaluated by `sweeps` (an even number of) Jacobi sweeps, or, from improvement
-    `krylov_after` on where that promises to be faster, by `bicgstab`. Should ten Krylov steps not halve the error, or
-    one blow up, sweeps do the rest. The error bound counts the rounding of a sweep; nothing is left to do when that is
-    all of it. When MacQueen's bounds are close enough, or as close as a tolerance below rounding lets them come,
-    `values` is shifted to their middle if `span`. A policy below 0 is a state at its floor (see `improve`); its value
-    is fixed.
-    """
-    size, width = values.size, p.shape[2]
-    improved, spare = np.empty(size), np.empty(size)
-    successors = np.empty((size, width), next_states.dtype)
-    kept, gained, followed = np.empty((size, width)), np.empty(size), np.empty(size, np.int64)
-    for s in range(size):
-        followed[s] = -1
-    best, last, bound, krylov, patience, settled = np.inf, np.inf, np.inf, False, 10, False
-    for iteration in range(1, max_iterations + 1):
-        lowest, highest = improve(next_states, p, r, discount, floor, fallback, values, improved, policy)
-        scale = 0.0
-        for s in range(size):
-            scale = max(scale, abs(improved[s]))
-        residual = max(-lowest, highest) / (1.0 - discount)
-        rounding = (width + ROUNDINGS) * EPSILON * scale / (1.0 - discount)
-        bound = residual + rounding
-        if bound <= tolerance or residual <= rounding or settled or not bound < np.inf:
-            return iteration, bound
-        spread = discount / (1.0 - discount) * (highest - lowest) / 2.0 if span else discount * residual
-        shift = discount / (1.0 - discount) * (highest + lowest) / 2.0 if span else 0.0
-        scale = 0.0
-        for s in range(size):
-            scale = max(scale, abs(improved[s] + shift))
-        left = (width + ROUNDINGS) * EPSILON * scale / (1.0 - discount)
-        # the constant part of the error would take 1 / (1 - discount) sweeps to fall below rounding
-        settled = span and spread <= left and left > tolerance
-        if settled or spread + min(rounding, left) <= tolerance:
-            # next time the bound is this spread; before, a shift would change no policy and no spread
-            for s in range(size):
-                values[s] = improved[s] + shift
-            continue
-        for s in range(size):
-            values[s] = improved[s]
-        pace = spread / last
-        if krylov:
-            # a Krylov step may first raise the error: its policy is new everywhere
-            patience = 10 if spread <= 0.5 * best else patience - 1
-            best = spread if spread <= 0.5 * best else best
-            krylov = patience > 0
-        elif patience > 0 and krylov_after <= 1:
-            krylov = True
-        last, changed = spread, 0
-        for s in range(size):
-            a = policy[s]
-            changed += a != followed[s]
-            followed[s] = a
-            gained[s] = r[s, a] if a >= 0 else improved[s]
-            for b in range(width):
-                successors[s, b] = next_states[s, max(a, 0), b]
-                kept[s, b] = discount * p[s, a, b] if a >= 0 else 0.0
-        if not krylov and patience > 0 and iteration >= krylov_after and 100 * changed < size:
-            # exact evaluation pays for a policy that has nearly settled, unless ten more rounds of sweeps will do
-            krylov = spread * pace**10 > tolerance
-        for _ in range(2 if krylov else sweeps // 2):
-            sweep(successors, kept, gained, values, spare)
-            sweep(successors, kept, gained, spare, values)
-        if krylov:
-            for s in range(size):
-                spare[s] = values[s]
-            bicgstab(successors, kept, gained, values, 0.01, 200)
-            for s in range(size):
-                krylov = krylov and abs(values[s]) < HUGE
-            if not krylov:
-                patience = 0
-                for s in range(size):
-                    values[s] = spare[s]
-    return max_iterations, bound
-
-
-@compiled
-def solve_many(
-    next_states: States,
     probabilities: Floats,
     rewards: Floats,
     discount: float,
     floor: float,
     fallback: float,
     tolerance: float,
-    span: bool,
+    shift: bool,
     sweeps: int,
     krylov_after: int,
-    max_iterations: int,
+    limit: int,
     values: Floats,
     policies: NDArray[np.int64],
 ) -> tuple[NDArray[np.int64], Floats]:
-    """`solve` for every item: values (items, S) and policies (items, S) are overwritten.
+    """Improvements and error bounds (items,) of `values` and `policies` (items, S), which are overwritten.
 
-    Values that are fixed somewhere, by a floor or for want of actions, cannot be shifted.
+    Between improvements the policy is evaluated by `sweeps` (an even number of) Jacobi sweeps, or, from improvement
+    `krylov_after` on where that promises to be faster, by `bicgstab`. Should ten Krylov steps not halve the error, or
+    one blow up, sweeps do the rest. The error bound counts the rounding of a sweep; an item is finished when little
+    more than that is left. When MacQueen's bounds are close enough, or as close as a tolerance below rounding lets them
+    come, the values are moved to their middle if `shift`, unless some are fixed by a floor or for want of actions. A
+    policy below 0 is a state at its floor (see `improve`); its value is fixed.
     """
-    items = values.shape[0]
+    items, size, width = values.shape[0], values.shape[1], probabilities.shape[3]
     iterations, bounds = np.empty(items, np.int64), np.empty(items)
+    improved, spare, gained = np.empty(size), np.empty(size), np.empty(size)
+    successors, kept = np.empty((size, width), next_states.dtype), np.empty((size, width))
+    followed = np.empty(size, np.int64)
     for i in range(items):
-        own = rewards[i % rewards.shape[0]]
-        movable = span and floor == -np.inf
-        for s in range(own.shape[0]):
+        p, r = probabilities[i % probabilities.shape[0]], rewards[i % rewards.shape[0]]
+        x, policy = values[i], policies[i]
+        movable = shift and floor == -np.inf
+        for s in range(size):
+            followed[s] = -1
             allowed = False
-            for a in range(own.shape[1]):
-                allowed = allowed or own[s, a] > -np.inf
-            movable = movable and allowed  # a state without actions has a fixed value
-        iterations[i], bounds[i] = solve(
-            next_states,
-            probabilities[i % probabilities.shape[0]],
-            own,
-            discount,
-            floor,
-            fallback,
-            tolerance,
-            movable,
-            sweeps,
-            krylov_after,
-            max_iterations,
-            values[i],
-            policies[i],
-        )
+            for a in range(r.shape[1]):
+                allowed = allowed or r[s, a] > -np.inf
+            movable = movable and allowed
+        iterations[i], bound = limit, np.inf
+        best, last, krylov, patience, settled = np.inf, np.inf, False, 10, False
+        for iteration in range(1, limit + 1):
+            lowest, highest = improve(next_states, p, r, discount, floor, fallback, x, improved, policy)
+            ahead = discount / (1.0 - discount) * (highest + lowest) / 2.0 if movable else 0.0
+            scale, moved_scale = 0.0, 0.0
+            for s in range(size):
+                scale = max(scale, abs(improved[s]))
+                moved_scale = max(moved_scale, abs(improved[s] + ahead))
+            residual = max(-lowest, highest) / (1.0 - discount)
+            rounding = (width + ROUNDINGS) * EPSILON * scale / (1.0 - discount)
+            bound = residual + rounding
+            if bound <= tolerance or residual <= rounding or settled or not bound < np.inf:
+                iterations[i] = iteration
+                break
+            spread = discount / (1.0 - discount) * (highest - lowest) / 2.0 if movable else discount * residual
+            left = (width + ROUNDINGS) * EPSILON * moved_scale / (1.0 - discount)
+            # the constant part of the error would take 1 / (1 - discount) sweeps to fall below rounding
+            settled = movable and spread <= left and left > tolerance
+            if settled or spread + min(rounding, left) <= tolerance:
+                # next time the bound is this spread; before, a shift would change no policy and no spread
+                for s in range(size):
+                    x[s] = improved[s] + ahead
+                continue
+            pace = spread / last
+            if krylov:
+                # a Krylov step may first raise the error: its policy is new everywhere
+                patience = 10 if spread <= 0.5 * best else patience - 1
+                best = spread if spread <= 0.5 * best else best
+                krylov = patience > 0
+            elif patience > 0 and krylov_after <= 1:
+                krylov = True
+            last, changed = spread, 0
+            for s in range(size):
+                a = policy[s]
+                changed += a != followed[s]
+                followed[s] = a
+                x[s] = improved[s]
+                gained[s] = r[s, a] if a >= 0 else improved[s]
+                for b in range(width):
+                    successors[s, b] = next_states[s, max(a, 0), b]
+                    kept[s, b] = discount * p[s, a, b] if a >= 0 else 0.0
+            if not krylov and patience > 0 and iteration >= krylov_after and 100 * changed < size:
+                # exact evaluation pays for a policy that has nearly settled, unless ten more rounds of sweeps will do
+                krylov = spread * pace**10 > tolerance
+            for _ in range(2 if krylov else sweeps // 2):
+                sweep(successors, kept, gained, x, spare)
+                sweep(successors, kept, gained, spare, x)
+            if krylov:
+                for s in range(size):
+                    spare[s] = x[s]
+                bicgstab(successors, kept, gained, x, 0.01, 200)
+                for s in range(size):
+                    krylov = krylov and abs(x[s]) < HUGE
+                if not krylov:
+                    patience = 0
+                    for s in range(size):
+                        x[s] = spare[s]
+        bounds[i] = bound
     return iterations, bounds
