@@ -31,6 +31,14 @@ def dense(next_states, values):
     return full
 
 
+def step_tables(rng, items, steps, n_states=4, n_actions=2, width=3):
+    """Lists and tables (items or 1, steps or 1, S, A, B) with a padded, repeated successor."""
+    lists = rng.integers(0, n_states, (steps, n_states, n_actions, width)).astype(np.int32)
+    p = rng.dirichlet(np.ones(width), (items, steps, n_states, n_actions))
+    p[..., -1] *= rng.random(p.shape[:-1]) < 0.5
+    return lists, p / p.sum(axis=-1, keepdims=True)
+
+
 def policies(n_states, n_actions, steps=()):
     """All deterministic policies, in lexicographic order: the first optimal one has the lowest actions."""
     shape = (*steps, n_states)

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from pessimism import _binomial
 from pessimism._status import Status
 from pessimism.mdp import MDP, exact, instances
 from pessimism.mdp._engine import stay_exit as engine
@@ -74,6 +73,7 @@ def expected_loss(stay, start, law, discount, n, level):
     return total
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize(
     ("stay", "law", "n"),
@@ -202,6 +202,7 @@ def test_plug_in_never_plays_what_was_never_logged():
         assert exact.stay_exit_loss(model, [[0.0, 0.0], [1.0, 0.0]], 7, level=level) == pytest.approx(gap / 2)
 
 
+@pytest.mark.kernels
 def test_a_width_of_exactly_one_certifies_nothing():
     """L/(1 - discount)^2 = 100 visits, not a whole number in floating point; action 1 has 100 visits or fewer."""
     model = stay_exit([[0.2, 0.7]], [1.0], 0.9)
@@ -306,36 +307,3 @@ WANDER = MDP.dense(np.full((2, 2, 2), 0.5), [[1, 1], [0, 0]], discount=0.5)
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-# Kernels beside their plain twins; `error_probability` has its own above.
-
-
-@given(st.integers(0, 60), st.sampled_from([0.0, 1.0]) | st.floats(1e-9, 1 - 1e-9))
-def test_binomial_row_is_that_of_scipy(m, p):
-    row = np.empty(m + 2)
-    first, length = _binomial.binomial_row(m, p, 1.0 - p, 1e-36, row)
-    assert row[:length] == pytest.approx(binom.pmf(np.arange(first, first + length), m, p), rel=1e-10)
-    assert row[:length].sum() == pytest.approx(1.0, rel=1e-12)
-
-
-def test_tails_and_overtakes_are_double_sums():
-    rng = np.random.default_rng(0)
-    for start, stride in [
-        (0.0, 1.0),
-        (-1.5, 0.7),
-        (2.0, 0.5),
-        (-30.0, 1.0),
-        (30.0, 2.0),
-        (6 - 1e-12, 0.0),
-        (5.0, 1e-12),
-    ]:
-        row = binom.pmf(np.arange(9), 8, rng.random())
-        other = binom.pmf(np.arange(6), 5, rng.random())
-        tail = np.empty(7)
-        _binomial.tails(other, 6, tail)
-        assert tail == pytest.approx([other[k:].sum() for k in range(7)], abs=1e-15)
-        t = start + stride * np.arange(9)[:, None]
-        sign = np.where(np.abs(np.arange(6) - t) < 1e-9, 0, np.sign(np.arange(6) - t))
-        plain = (row[:, None] * other * (sign + 1) / 2).sum()
-        assert _binomial.overtakes(row, 9, start, stride, 6, tail, 0.0) == pytest.approx(plain, abs=1e-14)

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pessimism.mdp._engine import bellman, evaluation, finite_horizon, fixed_point
+from pessimism.mdp._engine import finite_horizon, fixed_point
 from tests.mdp import reference as plain
+
+pytestmark = pytest.mark.kernels
 
 SEEDS = st.integers(0, 2**32)
 SHARED = st.booleans()
@@ -15,37 +17,17 @@ SEARCHES = sorted(
 )
 
 
-def step_tables(rng, items, steps, n_states=4, n_actions=2, width=3):
-    """Lists and tables (items or 1, steps or 1, S, A, B) with a padded, repeated successor."""
-    lists = rng.integers(0, n_states, (steps, n_states, n_actions, width)).astype(np.int32)
-    p = rng.dirichlet(np.ones(width), (items, steps, n_states, n_actions))
-    p[..., -1] *= rng.random(p.shape[:-1]) < 0.5
-    return lists, p / p.sum(axis=-1, keepdims=True)
-
-
 def matrices_of(lists, p, items, horizon):
     """Dense matrices (items, H, S, A, S)."""
     dense = [[plain.dense(lists[h % len(lists)], q[h % len(q)]) for h in range(horizon)] for q in p]
     return [np.array(dense[i % len(p)]).reshape(horizon, *p.shape[2:4], p.shape[2]) for i in range(items)]
 
 
-@given(SEEDS, SHARED)
-def test_policy_matrices(seed, shared):
-    rng = np.random.default_rng(seed)
-    lists, p = step_tables(rng, 1 if shared else 3, 1)
-    laws = rng.dirichlet(np.ones(2), (3, 4))
-    laws[0] = [1.0, 0.0]
-    moves = evaluation.policy_matrices(lists[0], np.ascontiguousarray(p[:, 0]), laws)
-    for i in range(3):
-        dense = plain.dense(lists[0], p[i % len(p), 0])
-        assert moves[i] == pytest.approx(np.einsum("sa,sat->st", laws[i], dense), rel=1e-14)
-
-
 @given(SEEDS, st.integers(0, 4), SHARED, SHARED, SHARED)
 def test_backward_and_forward(seed, horizon, one_table, one_step, one_policy):
     rng = np.random.default_rng(seed)
     items, steps = 2, 1 if one_step else max(horizon, 1)
-    lists, p = step_tables(rng, 1 if one_table else items, steps)
+    lists, p = plain.step_tables(rng, 1 if one_table else items, steps)
     source, start = rng.random((items, steps, 4, 2)), rng.dirichlet(np.ones(4), items)
     laws = rng.dirichlet(np.ones(2), (items, 1 if one_policy else max(horizon, 1), 4))
     values = finite_horizon.backward(lists, p, source, laws, 0.9, horizon)
@@ -58,16 +40,12 @@ def test_backward_and_forward(seed, horizon, one_table, one_step, one_policy):
         assert met[i] == pytest.approx(expected, rel=1e-13)
 
 
-@given(SEEDS, SHARED, SHARED)
-def test_action_values(seed, one_table, one_reward):
-    rng = np.random.default_rng(seed)
-    lists, p = step_tables(rng, 1 if one_table else 3, 1)
-    p, rewards, values = p[:, 0].copy(), rng.normal(size=(1 if one_reward else 3, 4, 2)), rng.normal(size=(3, 4))
-    rewards[0, 1, 1] = -np.inf  # a forbidden action
-    q = bellman.action_values(lists[0], p, rewards, 0.9, values)
-    for i in range(3):
-        expected = rewards[i % len(rewards)] + 0.9 * plain.dense(lists[0], p[i % len(p)]) @ values[i]
-        assert q[i] == pytest.approx(expected, rel=1e-12, abs=1e-14)
+def read_only(*tables):
+    """As `iterate` hands them over: unsigned lists, nothing to write to."""
+    views = [np.ascontiguousarray(x).view(np.uint32 if x.dtype == np.int32 else x.dtype) for x in tables]
+    for view in views:
+        view.flags.writeable = False
+    return views
 
 
 def plain_improve(lists, p, r, discount, floor, fallback, values, policy):
@@ -85,12 +63,13 @@ def plain_improve(lists, p, r, discount, floor, fallback, values, policy):
 @given(SEEDS, st.sampled_from([-np.inf, 0.0, 0.7]))
 def test_improve(seed, floor):
     rng = np.random.default_rng(seed)
-    lists, p = step_tables(rng, 1, 1)
+    lists, p = plain.step_tables(rng, 1, 1)
     rewards, values = rng.normal(size=(4, 2)), rng.normal(size=4)
     rewards[rng.random((4, 2)) < 0.3] = -np.inf
     before = rng.integers(-2, 2, 4)
     improved, policy = np.empty(4), before.copy()
-    low, high = fixed_point.improve(lists[0], p[0, 0], rewards, 0.9, floor, -0.5, values, improved, policy)
+    tables = read_only(lists[0], p[0, 0], rewards)
+    low, high = fixed_point.improve(*tables, 0.9, floor, -0.5, values, improved, policy)
     expected, chosen = plain_improve(lists[0], p[0, 0], rewards, 0.9, floor, -0.5, values, before)
     assert improved == pytest.approx(expected, rel=1e-12, abs=1e-13)
     assert policy.tolist() == chosen.tolist()
@@ -100,12 +79,13 @@ def test_improve(seed, floor):
 def test_improve_takes_the_lowest_among_equals():
     lists, p = np.zeros((1, 3, 1), np.int32), np.ones((1, 3, 1))
     policy = np.zeros(1, np.int64)
-    fixed_point.improve(lists, p, np.array([[0.5, 1.0, 1.0]]), 0.9, -np.inf, 0.0, np.zeros(1), np.empty(1), policy)
+    tables = read_only(lists, p, np.array([[0.5, 1.0, 1.0]]))
+    fixed_point.improve(*tables, 0.9, -np.inf, 0.0, np.zeros(1), np.empty(1), policy)
     assert policy.tolist() == [1]
 
 
 def policy_system(rng, size=6, width=3, discount=0.9):
-    lists = rng.integers(0, size, (size, width)).astype(np.int32)
+    lists = rng.integers(0, size, (size, width)).astype(np.uint32)
     p = discount * rng.dirichlet(np.ones(width), size)
     return lists, p, plain.dense(lists[:, None], p[:, None])[:, 0]
 
@@ -160,7 +140,7 @@ def test_bicgstab_stops_where_it_breaks_down():
     rewards, zeros = np.zeros(6), np.zeros(6)
     assert fixed_point.bicgstab(lists, p, rewards, zeros, 1e-2, 200) == 1
     assert np.array_equal(zeros, np.zeros(6))
-    ring = ((np.arange(6) + 1) % 6).astype(np.int32)[:, None]
+    ring = ((np.arange(6) + 1) % 6).astype(np.uint32)[:, None]
     values = np.zeros(6)
     assert fixed_point.bicgstab(ring, np.full((6, 1), 0.999), np.eye(6)[0], values, 1e-2, 200) <= 201
 
@@ -170,15 +150,23 @@ def bound_of(lists, p, r, discount, floor, fallback, values):
     return np.abs(improved - values).max() / (1 - discount)
 
 
+def solve(lists, p, rewards, *settings):
+    """The kernel as `iterate` calls it, on read-only tables; one model without its batch axis is a batch of one."""
+    *numbers, values, policies = settings
+    single = values.ndim == 1
+    tables = read_only(lists, *((p[None], rewards[None]) if single else (p, rewards)))
+    changed = (values[None], policies[None]) if single else (values, policies)
+    iterations, bounds = fixed_point.solve(*tables, *numbers, *changed)
+    return (iterations[0], bounds[0]) if single else (iterations, bounds)
+
+
 @given(SEEDS, st.sampled_from(SEARCHES), st.sampled_from([0.0, 0.5, 0.95]), SHARED)
 def test_solve_finds_the_fixed_point_by_every_road(seed, search, discount, shared):
     rng = np.random.default_rng(seed)
-    lists, p = step_tables(rng, 1 if shared else 2, 1, n_states=6)
+    lists, p = plain.step_tables(rng, 1 if shared else 2, 1, n_states=6)
     p, rewards = p[:, 0].copy(), rng.random((2, 6, 2))
     values, policies = rng.random((2, 6)), np.zeros((2, 6), np.int64)
-    iterations, bounds = fixed_point.solve_many(
-        lists[0], p, rewards, discount, -np.inf, 0.0, 1e-9, *search, 10**6, values, policies
-    )
+    iterations, bounds = solve(lists[0], p, rewards, discount, -np.inf, 0.0, 1e-9, *search, 10**6, values, policies)
     assert np.all(bounds <= 1e-9)
     assert np.all(iterations >= 1)
     for i in range(2):
@@ -196,11 +184,11 @@ def test_solve_finds_the_fixed_point_by_every_road(seed, search, discount, share
 def test_solve_with_a_floor_and_forbidden_actions(seed, search):
     """The fixed point of max(floor, max Q) from below; a state at its floor is marked and keeps its action."""
     rng = np.random.default_rng(seed)
-    lists, p = step_tables(rng, 1, 1, n_states=6)
+    lists, p = plain.step_tables(rng, 1, 1, n_states=6)
     rewards = rng.normal(size=(6, 2))
     rewards[rng.random((6, 2)) < 0.2] = -np.inf
     values, policy, start = np.zeros(6), np.ones(6, np.int64), np.zeros(6)
-    _, bound = fixed_point.solve(lists[0], p[0, 0], rewards, 0.8, 0.0, 0.0, 1e-9, *search, 10**6, values, policy)
+    _, bound = solve(lists[0], p[0, 0], rewards, 0.8, 0.0, 0.0, 1e-9, *search, 10**6, values, policy)
     for _ in range(130):
         start, chosen = plain_improve(lists[0], p[0, 0], rewards, 0.8, 0.0, 0.0, start, np.ones(6, int))
     assert bound <= 1e-9
@@ -229,7 +217,7 @@ def test_where_krylov_steps_fail_sweeps_finish(search, seed, sized):
     rng = np.random.default_rng(seed)
     for lists, p, rewards in slow_models(rng, sized(40, 8)):
         values, policy, discount = np.zeros(len(lists)), np.zeros(len(lists), np.int64), sized(0.999, 0.9)
-        _, bound = fixed_point.solve(lists, p, rewards, discount, -np.inf, 0.0, 1e-6, *search, 10**6, values, policy)
+        _, bound = solve(lists, p, rewards, discount, -np.inf, 0.0, 1e-6, *search, 10**6, values, policy)
         assert bound <= 1e-6
         assert bound_of(lists, p, rewards, discount, -np.inf, 0.0, values) <= 1.0001e-6
         rows = np.arange(len(lists))
@@ -243,12 +231,12 @@ def test_where_krylov_steps_fail_sweeps_finish(search, seed, sized):
 def test_solve_stops_at_its_limit_and_where_values_are_no_numbers():
     lists, p, rewards = np.zeros((1, 1, 1), np.int32), np.ones((1, 1, 1)), np.ones((1, 1))
     values, policy = np.zeros(1), np.zeros(1, np.int64)
-    spent, bound = fixed_point.solve(lists, p, rewards, 0.9, -np.inf, 0.0, 1e-9, False, 0, 10**9, 3, values, policy)
+    spent, bound = solve(lists, p, rewards, 0.9, -np.inf, 0.0, 1e-9, False, 0, 10**9, 3, values, policy)
     assert (spent, bound) == (3, pytest.approx(10 * 0.9**2))
     assert values[0] == pytest.approx(1 + 0.9 + 0.81)
     absorbing, p, rewards = np.array([[[1]], [[1]]], np.int32), np.ones((2, 1, 1)), np.ones((2, 1))
     for values in (np.array([np.nan, 10.0]), np.array([np.nan, np.nan])):  # the first would be right in one more step
-        result = fixed_point.solve(
+        result = solve(
             absorbing, p, rewards, 0.9, -np.inf, 0.0, 1e-6, False, 0, 10**9, 1, values, np.zeros(2, np.int64)
         )
         assert result == (1, np.inf)
@@ -258,7 +246,7 @@ def test_solve_stops_at_its_limit_and_where_values_are_no_numbers():
 def test_plan_backward(seed, horizon, one_step):
     rng = np.random.default_rng(seed)
     steps = 1 if one_step else max(horizon, 1)
-    lists, p = step_tables(rng, 1, steps)
+    lists, p = plain.step_tables(rng, 1, steps)
     rewards, fallback = rng.random((2, steps, 4, 2)), rng.random(horizon)
     rewards[rng.random(rewards.shape) < 0.2] = -np.inf
     values, actions = finite_horizon.plan_backward(lists, p, rewards, 0.9, fallback)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pessimism.bandits import Bandit
 from pessimism.mdp import MDP
-from pessimism.mdp._engine import evaluation
+from pessimism.mdp._engine import bellman, evaluation, optimum
 from tests.mdp import reference as plain
 
 SEEDS = st.integers(0, 2**32)
@@ -545,3 +545,58 @@ def test_the_reward_range_is_that_of_the_means_or_the_one_given():
     assert built([[-2.0]], reward_range=(-4, 0)).sample([[1.0]], n=3).reward_range == (-4.0, 0.0)
     with pytest.raises(ValueError, match=r"reward_range must hold the rewards, which are in \[-2, -2\]"):
         built([[-2.0]], reward_range=(0, 1))
+
+
+# ---- NumPy pieces of the engine
+
+
+@given(SEEDS, st.booleans())
+def test_policy_matrices_are_sums_over_actions(seed, shared):
+    rng = np.random.default_rng(seed)
+    lists, p = plain.step_tables(rng, 1 if shared else 3, 1)
+    laws = rng.dirichlet(np.ones(2), (3, 4))
+    laws[0] = [1.0, 0.0]
+    moves = evaluation.policy_matrices(lists[0], np.ascontiguousarray(p[:, 0]), laws)
+    for i in range(3):
+        dense = plain.dense(lists[0], p[i % len(p), 0])
+        assert moves[i] == pytest.approx(np.einsum("sa,sat->st", laws[i], dense), rel=1e-14)
+
+
+@given(SEEDS, st.booleans(), st.booleans())
+def test_action_values(seed, one_table, one_reward):
+    rng = np.random.default_rng(seed)
+    lists, p = plain.step_tables(rng, 1 if one_table else 3, 1)
+    p, rewards, values = p[:, 0].copy(), rng.normal(size=(1 if one_reward else 3, 4, 2)), rng.normal(size=(3, 4))
+    rewards[0, 1, 1] = -np.inf  # a forbidden action
+    q = bellman.action_values(lists[0], p, rewards, 0.9, values)
+    for i in range(3):
+        expected = rewards[i % len(rewards)] + 0.9 * plain.dense(lists[0], p[i % len(p)]) @ values[i]
+        assert q[i] == pytest.approx(expected, rel=1e-12, abs=1e-14)
+
+
+@given(SEEDS, st.sampled_from([0.0, 0.9, 0.999]))
+def test_small_and_large_models_have_the_same_optimum(seed, discount):
+    """From the actions of largest reward and from a plan; ties included, because rewards are coarse."""
+    rng = np.random.default_rng(seed)
+    lists, p, rewards = plain.garnet(rng, 6, 3, 2, (2,))
+    tables = MDP(lists, p, np.round(3 * rewards), discount=discount).tables
+    scale = 3.0 / (1.0 - discount)
+    small = optimum._policy_iteration(tables, optimum._greedy(tables))
+    large = optimum._policy_iteration(tables, optimum._nearly_optimal(tables, scale))
+    assert np.array_equal(small[0], large[0])
+    assert small[1] == pytest.approx(large[1], rel=1e-12)
+    assert small[2] == pytest.approx(large[2], rel=1e-9, abs=1e-11 * scale)
+
+
+def test_a_small_model_that_needs_many_rounds_starts_from_a_plan(monkeypatch):
+    """Along a corridor every round of policy iteration wins one state."""
+    n = 60
+    steps = [[[max(s - 1, 0)], [min(s + 1, n - 1)]] for s in range(n)]
+    rewards = np.zeros((n, 2))
+    rewards[0, 0], rewards[-1, 1] = 1e-3, 1.0
+    corridor = MDP(steps, np.ones((n, 2, 1)), rewards, discount=0.99)
+    assert optimum._policy_iteration(corridor.tables, optimum._greedy(corridor.tables)) is None
+    assert corridor.best_policy.tolist() == [1] * n
+    monkeypatch.setattr(optimum, "_nearly_optimal", lambda tables, scale: optimum._greedy(tables))
+    with pytest.raises(RuntimeError, match="did not settle within 50 rounds"):
+        _ = MDP(steps, np.ones((n, 2, 1)), rewards, discount=0.99).gaps

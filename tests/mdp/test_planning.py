@@ -107,6 +107,7 @@ def test_what_does_not_converge_says_so_with_its_own_bound(method):
         assert np.abs(partial.value[i] - mdp.optimal_values[i]).max() <= partial.error_bound[i] + 1e-10
 
 
+@pytest.mark.kernels
 def test_the_textbook_stop_by_hand():
     """One state that earns 1: after k sweeps the value is 1 + ... + gamma^(k-1), its error gamma^k / (1 - gamma)."""
     mdp = MDP.dense([[[1.0]]], [[1.0]], discount=0.5)
@@ -136,6 +137,7 @@ def test_a_batch_is_each_model_alone(method):
         assert result.error_bound[i] == single.error_bound
 
 
+@pytest.mark.kernels
 @given(SEEDS, st.integers(0, 4), st.sampled_from([0.5, 1.0]), st.booleans())
 def test_a_horizon_is_backward_induction(seed, horizon, discount, batch):
     rng = np.random.default_rng(seed)
@@ -178,6 +180,7 @@ def test_ties_go_to_the_lowest_action():
     assert plan(MDP.dense(np.ones((1, 3, 1)), [[0.5, 1.0, 1.0]], horizon=2)).policy.tolist() == [[1], [1]]
 
 
+@pytest.mark.kernels
 def test_a_floor_keeps_the_start_policy_where_nothing_exceeds_it():
     tables = np.array([[[0], [1]], [[1], [0]]], np.int32), np.ones((2, 2, 1)), np.array([[-1.0, -np.inf], [-1.0, -2.0]])
     search, start = Search(False, 0, NEVER, 100), np.array([1, 1])
@@ -189,6 +192,7 @@ def test_a_floor_keeps_the_start_policy_where_nothing_exceeds_it():
     assert result.value == pytest.approx([2.0, 0.0], abs=1e-9)
 
 
+@pytest.mark.kernels
 def test_forbidden_actions_of_a_finite_recursion():
     tables = np.zeros((1, 1, 2, 1), np.int32), np.ones((1, 1, 2, 1)), np.array([[[-np.inf, 0.5]]])
     result = backward_induction(Tables(*tables, 1.0, 3, ()), np.zeros(3))

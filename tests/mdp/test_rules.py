@@ -130,9 +130,8 @@ def test_the_split_rule_is_the_papers_loop_on_folds(seed, constant, monotone):
     v, policy = np.zeros(data.n_states), folds[0].counts.argmax(axis=-1)
     for t in range(1, steps + 1):
         p, r, m = lists(folds[t])
-        p[m == 0] = (
-            MDP.from_data(folds[t], discount).probabilities[m == 0] @ np.eye(data.n_states) if p.shape[2] == 3 else 0
-        )
+        model = MDP.from_data(folds[t], discount)
+        p[m == 0] = model.probabilities[m == 0] @ np.eye(data.n_states) if p.shape[2] == 3 else 0
         width = v_max * np.sqrt(level / np.maximum(m, 1))
         width[m == 0] = np.maximum(width[m == 0], v_max)
         q = r - width + discount * p @ v
@@ -163,6 +162,12 @@ def test_literal_constants_imitate():
     assert plan.status is Status.NO_UPDATE
     first = data.folds(fold_count(int(data.n), 0.9) + 1, rng=3)[0]
     assert plan.policy.tolist() == first.counts.argmax(axis=-1).tolist()
+    same = vi_lcb(data, discount=0.9, split=True, paper_constants=True, rng=3)
+    assert same.policy.tolist() == plan.policy.tolist()
+    spelled_out = vi_lcb(data, discount=0.9, split=True, constant=2000.0, rng=3)
+    assert np.array_equal(spelled_out.value, same.value)
+    with pytest.raises(ValueError, match="paper_constants sets constant: pass one or the other"):
+        vi_lcb(data, discount=0.9, paper_constants=True, constant=1.0)
 
 
 @pytest.mark.parametrize("split", [True, False])
@@ -218,6 +223,7 @@ def plain_bernstein(data, discount, level, v):
     return q
 
 
+@pytest.mark.kernels
 @given(SEEDS, st.sampled_from([0.5, 0.8, 0.95]), st.sampled_from([1e-3, 0.05, 1.0]))
 def test_bernstein_fixed_point_equals_the_plain_loop(seed, discount, constant):
     _, data = log(seed, n=3000, discount=discount)
@@ -238,6 +244,7 @@ def test_bernstein_fixed_point_equals_the_plain_loop(seed, discount, constant):
     assert np.array_equal(plan.policy[clear], best[clear])
 
 
+@pytest.mark.kernels
 @given(SEEDS, st.floats(0.5, 0.97), st.floats(1e-3, 5), st.floats(0, 1), st.floats(0, 1))
 def test_the_bernstein_operator_is_a_monotone_contraction(seed, discount, level, low, high):
     """Adversarial values: extreme ones, since the variance is what might break it."""
@@ -313,6 +320,7 @@ def plain_episodic(data, level):
     return v[:-1], policy
 
 
+@pytest.mark.kernels
 @given(SEEDS, st.sampled_from([1e-3, 0.05, 1.0]), st.integers(1, 4))
 def test_the_episodic_rule_equals_the_plain_recursion(seed, constant, horizon):
     _, data = log(seed, horizon=horizon)
@@ -366,6 +374,7 @@ def plain_lcb_q(log, n_states, n_actions, bonus):
     return v[:-1], policy
 
 
+@pytest.mark.kernels
 @given(SEEDS, st.sampled_from([1e-4, 0.01, 1.0]))
 def test_lcb_q_equals_the_plain_stream(seed, constant):
     mdp = world(seed, horizon=3)
@@ -513,7 +522,9 @@ def test_a_batch_is_answered_as_its_members_are(name):
         assert type(alone.error_bound) is np.ndarray  # of every rule
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize(
+    "name", [x if x in ("cloning", "cql") else pytest.param(x, marks=pytest.mark.kernels) for x in RULES]
+)
 def test_nothing_logged_is_answered(name):
     nothing = MDPData(np.zeros((2, 2), int), [[[0, 1]] * 2] * 2, np.zeros((2, 2, 2), int), np.zeros((2, 2)))
     plan = RULES[name](nothing)
@@ -569,6 +580,7 @@ def test_widths_of_any_size_are_planned_for_without_the_monotone_update(discount
             vi_lcb(empty, discount=discount, monotone=False, unseen=unseen)
 
 
+@pytest.mark.kernels
 def test_a_batch_with_an_empty_data_set_is_answered_as_its_members_are():
     """States without data stop the shift of values; not that of the other data sets."""
     _, data = log(22, n=3000, n_states=4)
@@ -585,13 +597,22 @@ def test_a_batch_with_an_empty_data_set_is_answered_as_its_members_are():
     assert together.iterations[0] == alone.iterations
 
 
-@pytest.mark.parametrize("call", [vi_lcb_episodic, plug_in, behavior_cloning, lambda d: pevi(d, np.ones((2, 1, 1)))])
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(vi_lcb_episodic, marks=pytest.mark.kernels),
+        pytest.param(plug_in, marks=pytest.mark.kernels),
+        behavior_cloning,
+        lambda d: pevi(d, np.ones((2, 1, 1))),
+    ],
+)
 def test_no_steps_at_all(call):
     none = MDP.dense(np.ones((2, 1, 2)) / 2, np.ones((2, 1)), horizon=0).sample_episodes([0, 0], n=5, rng=0)
     plan = call(none)
     assert plan.policy.shape == plan.value.shape == (0, 2)
 
 
+@pytest.mark.kernels
 def test_lcb_q_without_steps():
     nothing = np.zeros((5, 0))
     assert lcb_q(Transitions(nothing, nothing, nothing, nothing), n_states=2, n_actions=2).policy.shape == (0, 2)
@@ -677,6 +698,7 @@ def test_arguments_of_another_kind_are_named(call, message):
         call(data, episodes)
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize("batch", [(0,), (2,)])
 @pytest.mark.parametrize("horizon", [0, 2])
 def test_nothing_is_subsampled_of_nothing(batch, horizon):
