@@ -69,6 +69,11 @@ def vi_lcb_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, with `split`.
+    pessimism.mdp.bounds.vi_lcb_upper : The bound with its constants.
+
     Notes
     -----
     As listed by Li et al.: :math:`N \sim S C^*/((1-\gamma)^5\varepsilon^2)`. Constants and logarithms are missing: a
@@ -109,6 +114,11 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, with `split`.
+    pessimism.mdp.bounds.vi_lcb_rate : The rate of the paper.
 
     Notes
     -----
@@ -155,6 +165,10 @@ def nearly_expert_rate(n: ArrayLike, states: int, discount: ArrayLike) -> Floats
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.instances.lower_bounds.missing_mass : Expert data on which every rule loses.
+
     Notes
     -----
     That the loss is of order 1/N on nearly expert data is published; the powers of S and :math:`1/(1-\gamma)` and where
@@ -193,6 +207,10 @@ def minimax_lower_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: Ar
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.minimax_lower : Lower bound with constants.
+
     Notes
     -----
     Both terms are proved with constants, by instances of ours, in `minimax_lower`. Status: unverified as the paper's.
@@ -227,12 +245,20 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLi
         :math:`N \ge \frac{3\gamma(S-1)C^*}{8(1-\gamma)}`),
         :math:`0.0145\sqrt{\gamma(S-2)C^*(C^*-1)/((1-\gamma)^3N)}` (C* <= 2, gamma >= 3/4,
         :math:`N \ge \frac{\gamma(S-2)C^*}{3(1-\gamma)(C^*-1)}`) and
-        :math:`\frac{\gamma(S-2)}{2e(1-\gamma)^2(N+1)}` (:math:`N+1 \ge \frac{S-2}{1-\gamma}`); NaN where none speaks.
+        :math:`\frac{\gamma(S-2)}{2e(1-\gamma)^2(N+1)}` (:math:`N+1 \ge \frac{S-2}{1-\gamma}`); NaN where
+        none is stated.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.bounds.minimax_lower_rate : Its shape.
+    pessimism.mdp.instances.lower_bounds.two_point_replicas : Instances of the first term.
+    pessimism.mdp.instances.lower_bounds.ambiguous_replicas : Instances of the second term.
+    pessimism.mdp.instances.lower_bounds.missing_mass : Instances of the third term.
 
     Notes
     -----
@@ -292,6 +318,10 @@ def missing_mass_loss(n: ArrayLike, replicas: int, discount: ArrayLike) -> Float
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.instances.lower_bounds.missing_mass : The instances.
+
     Notes
     -----
     Expert data. A rare state is missed with probability :math:`(1-\frac1{N+1})^N`; then the rule is wrong half of the
@@ -345,6 +375,10 @@ def bernstein_samples(
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb_bernstein.vi_lcb_bernstein : The rule, with `paper_constants`.
 
     Notes
     -----
@@ -401,6 +435,10 @@ def subsampled_episodes(
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb_episodic.vi_lcb_episodic : The rule, with `subsample` and `paper_constants`.
+
     Notes
     -----
     Li et al., i.i.d. trajectories, probability 1 - 12 delta. Half of the episodes only count how much of the other
@@ -442,6 +480,10 @@ def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: 
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.instances.lower_bounds.rare_state : Models of the structure used in the proof.
 
     Notes
     -----
@@ -487,6 +529,10 @@ def discounted_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: i
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.episodic_rate : The same for a finite horizon.
+
     Notes
     -----
     Orders without constants and logarithms. Li et al. (2022) for the first three, Yan et al. (2023) for Q-learning.
@@ -528,6 +574,10 @@ def episodic_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: int
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.discounted_rate : The same for discounted models.
+
     Notes
     -----
     Orders without constants and logarithms; transitions change with the step. K episodes are KH transitions: divide by
@@ -561,6 +611,11 @@ def horizon_exponent(widths: str, *, split: bool) -> float:
     ------
     ValueError
         If `widths` is not one of the two.
+
+    See Also
+    --------
+    pessimism.mdp.bounds.discounted_rate : Numbers of transitions with these exponents.
+    simulations.mdp_horizon : Figure of measured exponents.
 
     Notes
     -----
@@ -599,6 +654,10 @@ def no_update(counts: ArrayLike, level: ArrayLike, discount: float) -> NDArray[n
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, whose status is then NO_UPDATE.
+
     Notes
     -----
     Then every width of a visited pair is at least 1, rewards are at most 1 and the iteration starts at V = 0: no pair
@@ -617,7 +676,7 @@ def no_update(counts: ArrayLike, level: ArrayLike, discount: float) -> NDArray[n
 
 
 def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
-    r"""Least that plug-in planning loses on `instances.plug_in_failure` as N grows: a constant, though C* tends to 1.
+    r"""Smallest loss of plug-in planning on `instances.plug_in_failure` as N grows: constant, though C* tends to 1.
 
     Parameters
     ----------
@@ -636,6 +695,11 @@ def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.instances.simulation.plug_in_failure : The instance.
+    pessimism.mdp.rules.plug_in.plug_in : The rule.
 
     Notes
     -----
@@ -656,7 +720,7 @@ def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
 
 
 def vi_lcb_bias(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLike, level: ArrayLike) -> Floats:
-    r"""What VI-LCB without splitting loses on `instances.vi_lcb_failure` by punishing the less logged action.
+    r"""What VI-LCB without splitting loses on `instances.vi_lcb_failure` because the better action is logged less.
 
     Parameters
     ----------
@@ -681,6 +745,11 @@ def vi_lcb_bias(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLi
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.instances.simulation.vi_lcb_failure : The instance.
+    pessimism.mdp.bounds.vi_lcb_normal_prediction : Prediction that counts the noise too.
 
     Notes
     -----
@@ -726,6 +795,12 @@ def vi_lcb_normal_prediction(
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.instances.simulation.stay_exit : The family of instances.
+    pessimism.mdp.exact.worst_case : The exact worst loss over it.
+    simulations.mdp_rates : Figure of both against N.
+
     Notes
     -----
     Delta method for the index :math:`(1-b)/(1-\gamma\hat p)`, counts at their means. For L = 0 it is
@@ -765,6 +840,11 @@ def vi_lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: A
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.bounds.vi_lcb_normal_prediction : The supremum.
+    pessimism.mdp.instances.simulation.vi_lcb_failure : The member of the family with this gap.
 
     Notes
     -----
@@ -837,3 +917,24 @@ def _effective_horizon(discount: ArrayLike) -> Floats:
     gamma = _check.real_array("discount", discount, low=0.0)
     _check.require("discount", gamma, gamma < 1.0, "in [0, 1)")
     return np.asarray(1.0 / (1.0 - gamma))
+
+
+__all__ = [
+    "bernstein_samples",
+    "discounted_rate",
+    "episodic_rate",
+    "horizon_exponent",
+    "minimax_lower",
+    "minimax_lower_rate",
+    "missing_mass_loss",
+    "nearly_expert_rate",
+    "no_update",
+    "plug_in_failure_loss",
+    "samples_needed",
+    "subsampled_episodes",
+    "vi_lcb_bias",
+    "vi_lcb_normal_gap",
+    "vi_lcb_normal_prediction",
+    "vi_lcb_rate",
+    "vi_lcb_upper",
+]

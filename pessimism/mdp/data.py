@@ -224,7 +224,7 @@ class MDPData:
         log : Transitions
             Of shape (..., n), or of episodes (..., K, H) if `per_step`.
         n_states, n_actions : int, optional
-            S and A. Default: one more than the largest label, which misses what was never seen: pass them.
+            S and A. Default: one more than the largest label. Pass them: a label that was never seen is missed.
         per_step : bool
             Keep the last axis as the step axis of finite-horizon data; the axis before it is added up. Otherwise the
             last axis is added up and the axes before it are separate logs.

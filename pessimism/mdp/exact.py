@@ -56,14 +56,20 @@ def stay_exit_loss(mdp: MDP, behavior: ArrayLike, n: ArrayLike, *, level: ArrayL
     Raises
     ------
     ValueError, TypeError
-        If the model is not of this kind, naming the Monte Carlo route, or an argument is out of its range.
+        If the model is not of this kind (the message points to the Monte Carlo alternative), or an argument is out of
+        its range.
+
+    See Also
+    --------
+    pessimism.mdp.instances.simulation.stay_exit : Instances that it takes.
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule.
 
     Notes
     -----
     The limit of the iterations is meant, not T of them. Joint probabilities below 1e-36 are dropped and everything else
     is a sum of positive terms: relative error below 1e-9 for losses above 1e-16. Cost O(m^1.5) for m expected visits of
-    a replica; identical replicas are computed once. The first call in a process loads compiled code, the very first
-    compiles it for some seconds.
+    a replica; identical replicas are computed once. The first call ever compiles for some seconds; later processes
+    load the compiled loops.
 
     Examples
     --------
@@ -124,6 +130,11 @@ def worst_case(family: Family, n: int, *, level: Level, gaps: tuple[float, float
     ------
     ValueError, TypeError
         If an argument is out of its range; errors of `family` pass through.
+
+    See Also
+    --------
+    pessimism.mdp.bounds.vi_lcb_normal_prediction : Prediction of the worst loss.
+    simulations.mdp_rates : Figure of both against N.
 
     Notes
     -----

@@ -648,7 +648,7 @@ class MDP:
         size: int | tuple[int, ...] | None = None,
         rng: Rng = None,
     ) -> Transitions:
-        """Draw episodes step by step: what `sample_episodes` adds up, and the oracle of its law.
+        """Draw episodes step by step: the raw logs whose counts and sums `sample_episodes` draws in law.
 
         Parameters
         ----------

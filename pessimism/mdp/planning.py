@@ -1,7 +1,7 @@
 r"""Planning: the optimal policy of a known model, with a certificate.
 
 Bellman's operator :math:`(TV)(s) = \max_a r(s,a) + \gamma \sum_{s'} P(s' \mid s,a) V(s')` contracts by :math:`\gamma`,
-so any V whatever satisfies
+so every V satisfies
 
 .. math:: \|V - V^*\|_\infty \le \frac{\|TV - V\|_\infty}{1-\gamma},
 
@@ -96,7 +96,7 @@ def plan(
     initial : (..., S) array_like of float, optional
         Values to start from (a warm start). Default: 0. Not used with a horizon.
     max_iterations : int, optional
-        Largest number of policy improvements. Default: more than any model needs whose discount float64 can tell
+        Largest number of policy improvements. Default: more than any model needs while float64 can tell its discount
         from 1.
 
     Returns
@@ -108,8 +108,8 @@ def plan(
     Raises
     ------
     ConvergenceError
-        With the partial result, if the error bound of a model does not reach the tolerance, be it for want of
-        iterations or because the rounding of its values is larger.
+        With the partial result, if the error bound of a model does not reach the tolerance: iterations ran out, or the
+        rounding of its values alone is larger.
     ValueError, TypeError
         If an argument is out of its range.
 

@@ -9,6 +9,7 @@ from pessimism.bandits import Bandit
 from pessimism.bandits import behavior as bandit_behavior
 from pessimism.mdp import MDP, MDPData, behavior
 from tests.mdp import reference as plain
+from tests.mdp.sizes import examples
 
 HORIZONS = st.sampled_from([None, 1, 3])
 
@@ -36,6 +37,7 @@ def by_step(mdp, mu, policy):
     return np.array([plain.coverage(d, law) for d, law in pairs])
 
 
+@examples(0.5)
 @given(models(min_actions=2), st.floats(1, 1e12))
 def test_the_default_mix_reaches_every_cstar(model, cstar):
     mdp, rng = model
@@ -49,6 +51,7 @@ def test_the_default_mix_reaches_every_cstar(model, cstar):
         assert mu.sum(axis=-1) == pytest.approx(met.sum(axis=-1), rel=1e-9)  # it keeps the law of the states
 
 
+@examples(0.5)
 @given(models(), st.floats(0, 1))
 def test_any_mix_is_hit_inside_its_interval_and_refused_outside(model, position):
     mdp, rng = model
@@ -139,6 +142,7 @@ def test_a_mixture_follows_one_policy_for_a_whole_episode():
     assert one_by_one[2].tolist() == [[0.0, 0.0], [0.0625, 0.1875], [0.1875, 0.5625]]
 
 
+@examples(0.5)
 @given(models(), st.floats(0.01, 1))
 def test_a_share_of_the_best_policy_bounds_cstar(model, share):
     mdp, rng = model

@@ -12,6 +12,7 @@ from scipy.stats import multivariate_hypergeom
 
 from pessimism.mdp import MDP, MDPData, Transitions
 from tests.mdp import reference as plain
+from tests.mdp.sizes import examples
 
 SEEDS = st.integers(0, 2**32)
 COINS = st.sampled_from([0.0, 1.0])
@@ -45,6 +46,7 @@ def accepted(data):
     return MDPData(*(getattr(data, name) for name in data.__slots__))
 
 
+@examples(0.5)
 @given(logs(st.floats(-2, 3, width=32)))
 def test_adding_up_a_log_equals_a_plain_loop(sample):
     log, s, a = sample
@@ -61,6 +63,7 @@ def test_adding_up_a_log_equals_a_plain_loop(sample):
     assert data.mean_rewards == pytest.approx(means, abs=1e-12)
 
 
+@examples(0.5)
 @given(logs(shape=(2, 3, 4)))
 def test_episodes_are_added_up_step_by_step(sample):
     log, s, a = sample
@@ -109,6 +112,7 @@ def test_a_log_shows_the_law_and_the_range_of_its_rewards(rewards, law, span):
     assert (data.reward_law, data.reward_range) == (law, span)
 
 
+@examples(0.5)
 @given(logs(st.floats(0, 1, width=16)), st.integers(0, 30))
 def test_merging_two_logs_is_concatenating_them(sample, cut):
     """Though each has only the successors that it met on its lists."""
@@ -173,6 +177,7 @@ def divisible(rng, per_successor, law, size=()):
     return mdp.sample(np.full((3, 2), 1 / 6), n=40, size=size, rng=rng)
 
 
+@examples(0.5)
 @given(SEEDS, st.booleans(), st.sampled_from(["bernoulli", "deterministic"]), st.integers(1, 4))
 def test_parts_are_parts_and_add_up(seed, per_successor, law, k):
     rng = np.random.default_rng(seed)
@@ -233,6 +238,7 @@ def test_mix_hits_its_shares_exactly():
     assert a.mix(b, b, shares=(0.5, 0.25, 0.25), n=40, rng=0).n == 40
 
 
+@examples(0.5)
 @given(SEEDS, st.booleans(), st.sampled_from(["bernoulli", "deterministic"]))
 def test_halves_of_episodes_are_episodes(seed, per_successor, law):
     """Half of them each; they add up; in each half what arrives at a state is what leaves it."""

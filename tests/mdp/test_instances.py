@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pessimism.mdp import bounds, exact, generators, instances, plan
 from pessimism.mdp.instances import lower_bounds
+from tests.mdp.sizes import examples
 
 discounts = st.sampled_from([0.55, 0.75, 0.9, 0.99])
 labels = st.lists(st.integers(0, 1), min_size=1, max_size=4)
@@ -138,6 +139,7 @@ def test_forbidden_stakes_are_copies_of_the_largest_allowed():
 # Simulation instances
 
 
+@examples(0.5)
 @given(st.floats(1, 100), labels, st.floats(1e-3, 1), discounts)
 def test_stay_exit_claims(cstar, best, share, discount):
     gap = share * half(discount)
@@ -196,6 +198,7 @@ def test_plug_in_failure_loses_a_constant_while_imitation_does_not(discount, bes
 # Lower bounds: one law
 
 
+@examples(0.5)
 @given(st.floats(1.001, 2), labels, st.floats(1e-3, 1), discounts)
 def test_ambiguous_replicas_claims(cstar, best, share, discount):
     gap = share * half(discount)
@@ -224,6 +227,7 @@ def test_imitation_is_stuck_on_ambiguous_replicas(sized):
     assert loss == pytest.approx((cstar - 1) * (good - bad) / 2 + missed, rel=1e-9)
 
 
+@examples(0.5)
 @given(st.floats(2, 100), labels, st.floats(1e-3, 1), discounts)
 def test_two_point_replicas_have_one_law(cstar, best, share, discount):
     p = half(discount)

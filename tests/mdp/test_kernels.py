@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pessimism.mdp._engine import finite_horizon, fixed_point
 from tests.mdp import reference as plain
+from tests.mdp.sizes import examples
 
 pytestmark = pytest.mark.kernels
 
@@ -23,6 +24,7 @@ def matrices_of(lists, p, items, horizon):
     return [np.array(dense[i % len(p)]).reshape(horizon, *p.shape[2:4], p.shape[2]) for i in range(items)]
 
 
+@examples(0.5)
 @given(SEEDS, st.integers(0, 4), SHARED, SHARED, SHARED)
 def test_backward_and_forward(seed, horizon, one_table, one_step, one_policy):
     rng = np.random.default_rng(seed)
@@ -180,6 +182,7 @@ def test_solve_finds_the_fixed_point_by_every_road(seed, search, discount, share
         assert np.all(np.take_along_axis(q, policies[i][:, None], axis=1)[:, 0] >= q.max(axis=1) - 1e-12)
 
 
+@examples(0.5)
 @given(SEEDS, st.sampled_from([(False, 0, 10**9), (False, 10, 10**9)]))
 def test_solve_with_a_floor_and_forbidden_actions(seed, search):
     """The fixed point of max(floor, max Q) from below; a state at its floor is marked and keeps its action."""
@@ -242,6 +245,7 @@ def test_solve_stops_at_its_limit_and_where_values_are_no_numbers():
         assert result == (1, np.inf)
 
 
+@examples(0.5)
 @given(SEEDS, st.integers(0, 4), SHARED)
 def test_plan_backward(seed, horizon, one_step):
     rng = np.random.default_rng(seed)

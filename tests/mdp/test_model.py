@@ -12,6 +12,7 @@ from pessimism.bandits import Bandit
 from pessimism.mdp import MDP
 from pessimism.mdp._engine import bellman, evaluation, optimum
 from tests.mdp import reference as plain
+from tests.mdp.sizes import examples
 
 SEEDS = st.integers(0, 2**32)
 DISCOUNTS = st.sampled_from([0.0, 0.5, 0.9, 0.9999])
@@ -22,6 +23,7 @@ def close(value, rel=1e-9):
     return pytest.approx(np.asarray(value), rel=rel, abs=1e-12)
 
 
+@examples(0.4)
 @given(SEEDS, DISCOUNTS)
 def test_every_policy_of_three_states_by_brute_force(seed, discount):
     rng = np.random.default_rng(seed)
@@ -140,6 +142,7 @@ def padded(rng, matrices, rewards):
     )
 
 
+@examples(0.4)
 @given(SEEDS, st.sampled_from([None, 3]))
 def test_padded_lists_are_the_dense_model(seed, horizon):
     rng = np.random.default_rng(seed)
@@ -173,6 +176,7 @@ def test_from_function_adds_up_what_occurs_twice():
     assert MDP.from_function(step, 2, 2, horizon=3).best_policy.tolist() == [[1, 1]] * 3
 
 
+@examples(0.4)
 @given(SEEDS, DISCOUNTS)
 def test_large_models_are_solved_sparsely_with_the_same_result(seed, discount):
     rng = np.random.default_rng(seed)
@@ -574,6 +578,7 @@ def test_action_values(seed, one_table, one_reward):
         assert q[i] == pytest.approx(expected, rel=1e-12, abs=1e-14)
 
 
+@examples(0.4)
 @given(SEEDS, st.sampled_from([0.0, 0.9, 0.999]))
 def test_small_and_large_models_have_the_same_optimum(seed, discount):
     """From the actions of largest reward and from a plan; ties included, because rewards are coarse."""

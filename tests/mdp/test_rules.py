@@ -29,6 +29,7 @@ from pessimism.mdp import (
 from pessimism.mdp._engine.bernstein import bernstein_sweep
 from pessimism.mdp.rules import vi_lcb_bernstein as bernstein
 from pessimism.mdp.rules.vi_lcb import fold_count
+from tests.mdp.sizes import examples
 
 SEEDS = st.integers(0, 2**32)
 
@@ -85,6 +86,7 @@ def plain_vi_lcb(data, discount, level, sweeps=2000):
     return v, policy
 
 
+@examples(0.4)
 @given(SEEDS, st.sampled_from([0.0, 0.3, 0.8, 0.95]), st.sampled_from([1e-4, 0.01, 0.5]))
 def test_vi_lcb_reaches_the_fixed_point_of_the_plain_loop_from_below(seed, discount, constant):
     _, data = log(seed, discount=discount)
@@ -119,6 +121,7 @@ def test_nothing_moves_exactly_while_every_width_is_at_least_one():
         assert (plan.value[0] > 0) == moved
 
 
+@examples(0.4)
 @given(SEEDS, st.sampled_from([0.05, 0.5]), st.booleans())
 def test_the_split_rule_is_the_papers_loop_on_folds(seed, constant, monotone):
     discount = 0.3
@@ -223,6 +226,7 @@ def plain_bernstein(data, discount, level, v):
     return q
 
 
+@examples(0.4)
 @pytest.mark.kernels
 @given(SEEDS, st.sampled_from([0.5, 0.8, 0.95]), st.sampled_from([1e-3, 0.05, 1.0]))
 def test_bernstein_fixed_point_equals_the_plain_loop(seed, discount, constant):
@@ -320,6 +324,7 @@ def plain_episodic(data, level):
     return v[:-1], policy
 
 
+@examples(0.4)
 @pytest.mark.kernels
 @given(SEEDS, st.sampled_from([1e-3, 0.05, 1.0]), st.integers(1, 4))
 def test_the_episodic_rule_equals_the_plain_recursion(seed, constant, horizon):
@@ -374,6 +379,7 @@ def plain_lcb_q(log, n_states, n_actions, bonus):
     return v[:-1], policy
 
 
+@examples(0.4)
 @pytest.mark.kernels
 @given(SEEDS, st.sampled_from([1e-4, 0.01, 1.0]))
 def test_lcb_q_equals_the_plain_stream(seed, constant):
@@ -448,6 +454,7 @@ def test_cql_closed_form_minimises_the_objective():
     assert value == pytest.approx((policy * target).sum(axis=1) - penalty, abs=1e-12)
 
 
+@examples(0.4)
 @given(SEEDS, st.sampled_from([1e-3, 0.1, 10.0]))
 def test_cql_beats_every_other_policy_against_its_penalty(seed, alpha):
     _, data = log(seed, discount=0.7)

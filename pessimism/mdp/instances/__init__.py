@@ -5,6 +5,7 @@ what no rule can do. In a family of `lower_bounds` the models share one law of t
 answer off the counts: what any rule must lose on them is in `pessimism.mdp.bounds`.
 """
 
+from pessimism.mdp.instances._stay_exit import Instance
 from pessimism.mdp.instances.lower_bounds import (
     ambiguous_replicas,
     missing_mass,
@@ -15,6 +16,7 @@ from pessimism.mdp.instances.lower_bounds import (
 from pessimism.mdp.instances.simulation import plug_in_failure, stay_exit, vi_lcb_failure
 
 __all__ = [
+    "Instance",
     "ambiguous_replicas",
     "missing_mass",
     "plug_in_failure",

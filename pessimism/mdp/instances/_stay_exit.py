@@ -13,6 +13,8 @@ from pessimism import _check
 from pessimism._types import Floats, Ints
 from pessimism.mdp.model import MDP
 
+Instance = tuple[MDP, Floats]
+
 HALF = 0.5
 """Occupancy of the decision states, D = (1 - gamma) V, for the probability of leaving that `leaving` gives."""
 
@@ -58,6 +60,6 @@ def cstar(value: float, low: float = 1.0, high: float = np.inf) -> float:
 
 
 def gap(value: float, high: float) -> float:
-    """A gap in (0, high]; the rounding of `high` itself is no error."""
+    """A gap in (0, high]; `high` itself may be exceeded by its rounding."""
     number = _check.scalar("gap", value, lambda g: 0.0 < g <= high * (1.0 + 1e-12), f"in (0, {high:.6g}]")
     return min(number, high)

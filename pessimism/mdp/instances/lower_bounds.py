@@ -14,18 +14,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._types import Floats
 from pessimism.mdp.instances import _stay_exit
-from pessimism.mdp.instances._stay_exit import HALF
+from pessimism.mdp.instances._stay_exit import HALF, Instance
 from pessimism.mdp.model import MDP
-
-Family = tuple[MDP, Floats]
 
 
 def ambiguous_replicas(
     cstar: float, replicas: int, gap: float, *, discount: float, best: ArrayLike | None = None
-) -> Family:
-    r"""Expert data in one state, a coin toss in the replicas, :math:`1 \le C^* \le 2`: where a C* - 1 comes from.
+) -> Instance:
+    r"""Expert data in one state, both actions equally often in the replicas, :math:`1 \le C^* \le 2`.
 
     Parameters
     ----------
@@ -51,12 +48,17 @@ def ambiguous_replicas(
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.minimax_lower : What every rule loses on it: the second term.
+
     Notes
     -----
     With D = 1/2: start 2 - C* in state 0 and (C* - 1)/R in each replica; law (2 - C*)D/C* on (0, 0),
     (C* - 1)(1 + D)/(2RC*) on both actions of a replica, (1 - D)/C* on the sink. The ratio is C* in state 0 and in the
     sink and 2C*/3 in the replicas. Only the better action stays with :math:`p^*`, so D, the law and C* do not depend
-    on the hypothesis. Imitation tosses a coin in every replica, for ever. Derived here.
+    on the hypothesis. Imitation decides by chance in every replica, however much is logged. This
+    family gives the factor C* - 1 of the lower bound. Derived here.
 
     Examples
     --------
@@ -79,7 +81,7 @@ def ambiguous_replicas(
 
 def two_point_replicas(
     cstar: float, replicas: int, gap: float, *, discount: float, best: ArrayLike | None = None
-) -> Family:
+) -> Instance:
     r"""Lower bound for :math:`C^* \ge 2`: in every replica action 0 is logged rarely and better or worse than action 1.
 
     Parameters
@@ -106,6 +108,10 @@ def two_point_replicas(
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.minimax_lower : What every rule loses on it: the first term.
+
     Notes
     -----
     With :math:`D_+ = (1-\gamma)/(1-\gamma(p^*+\mathrm{gap}))` the law is :math:`D_+/(RC^*)` on action 0,
@@ -130,8 +136,8 @@ def two_point_replicas(
     return _stay_exit.model(exits, np.full(count, 1.0 / count), gamma), law
 
 
-def missing_mass(n: int, replicas: int, *, discount: float, best: ArrayLike | None = None) -> Family:
-    r"""Expert data, :math:`C^* = 1`, and still a loss of order :math:`S/((1-\gamma)^2 N)`: states the log never met.
+def missing_mass(n: int, replicas: int, *, discount: float, best: ArrayLike | None = None) -> Instance:
+    r"""Expert data, :math:`C^* = 1`, and still a loss of order :math:`S/((1-\gamma)^2 N)`: states never logged.
 
     Parameters
     ----------
@@ -154,9 +160,13 @@ def missing_mass(n: int, replicas: int, *, discount: float, best: ArrayLike | No
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.missing_mass_loss : What every rule loses on it.
+
     Notes
     -----
-    The game starts in each rare state with probability :math:`z = 1/((1-\gamma)(n+1))`, else in the good state, which
+    An episode starts in each rare state with probability :math:`z = 1/((1-\gamma)(n+1))`, else in the good state, which
     earns 1 for ever. In a rare state one action leads to the good state, the other to the bad one, worth nothing. The
     rare pair has occupancy :math:`(1-\gamma)z = 1/(n+1)`, and a log that misses it says nothing about the state; the
     law follows the better action, but the chance of missing the state is the same under every hypothesis. Averaged
@@ -191,8 +201,8 @@ def missing_mass(n: int, replicas: int, *, discount: float, best: ArrayLike | No
 
 def rare_state(
     cstar: float, n_states: int, epsilon: float, *, discount: float, best: Sequence[int] | int | None = None
-) -> Family:
-    r"""One state that decides everything and is seldom logged: the family of Li et al., as far as it is known here.
+) -> Instance:
+    r"""One state that decides everything and is rarely logged: the family of Li et al., as far as it is known here.
 
     Parameters
     ----------
@@ -216,6 +226,10 @@ def rare_state(
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.bounds.samples_needed : The lower bound that models of this structure prove.
 
     Notes
     -----
@@ -252,7 +266,7 @@ def rare_state(
     return MDP(successors, probabilities, rewards, start, gamma), law
 
 
-def unknowable_coverage(n: int, gap: float = 0.25, *, best: Sequence[int] | int | None = None) -> Family:
+def unknowable_coverage(n: int, gap: float = 0.25, *, best: Sequence[int] | int | None = None) -> Instance:
     r"""Two steps in which the clipped C* is 1 or n/2, and a log of n does not tell which: C* cannot be estimated.
 
     Parameters
@@ -274,6 +288,10 @@ def unknowable_coverage(n: int, gap: float = 0.25, *, best: Sequence[int] | int 
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.model.MDP.coverage : The coefficient that cannot be estimated.
 
     Notes
     -----
@@ -298,3 +316,6 @@ def unknowable_coverage(n: int, gap: float = 0.25, *, best: Sequence[int] | int 
     law[1, :, 0] = 0.5
     successors = np.broadcast_to([1, 0], (2, 2, 2, 2))
     return MDP(successors, np.stack([good, 1.0 - good], axis=-1), rewards, [1.0, 0.0], horizon=2), law
+
+
+__all__ = ["ambiguous_replicas", "missing_mass", "rare_state", "two_point_replicas", "unknowable_coverage"]

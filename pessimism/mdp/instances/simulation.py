@@ -1,11 +1,11 @@
 r"""Simulation instances: instructive models, each a function of its parameters that returns ``(mdp, behavior)``.
 
-Their law follows the optimal action, so they show how a rule behaves and never what no rule can do: for that see
-`lower_bounds`. All are **stay-exit replicas**: decision states in which action a earns 1 and stays with probability
-:math:`p_a`, else falls into a sink worth nothing. There :math:`V = 1/(1-\gamma p)`; with
+Their law follows the optimal action, so they show how a rule behaves, never what no rule can do: for that see
+`pessimism.mdp.instances.lower_bounds`. All are **stay-exit replicas**: decision states in which action a earns 1 and
+stays with probability :math:`p_a`, else falls into a sink worth nothing. There :math:`V = 1/(1-\gamma p)`; with
 :math:`p^* = (2\gamma-1)/\gamma` the decision states have half of the occupancy, :math:`D = (1-\gamma)V = 1/2`, and the
-variance of the next value is of order :math:`1/(1-\gamma)`, on average the largest there can be. Their losses are
-exact: `exact.stay_exit_loss`.
+variance of the next value is of order :math:`1/(1-\gamma)`, on average the largest there can be. Their exact losses
+are computed by `exact.stay_exit_loss`.
 
 All constructions are derived here. They have the shape of the hard instances in Rashidinejad et al. (2021),
 arXiv:2103.12021, but are not that paper's own.
@@ -17,19 +17,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from pessimism import _check
-from pessimism._types import Floats
 from pessimism.mdp import bounds
 from pessimism.mdp.instances import _stay_exit
-from pessimism.mdp.instances._stay_exit import HALF
-from pessimism.mdp.model import MDP
-
-Instance = tuple[MDP, Floats]
+from pessimism.mdp.instances._stay_exit import HALF, Instance
 
 
 def stay_exit(
     cstar: float, replicas: int, gap: float, *, discount: float, best: Sequence[int] | None = None
 ) -> Instance:
-    r"""The family of the rate plots: R replicas, the optimal action logged by its occupancy over C*, the other amply.
+    r"""The family of the rate plots: the optimal action is logged with its occupancy over C*, the other one often.
 
     Parameters
     ----------
@@ -43,7 +39,8 @@ def stay_exit(
     discount : float
         :math:`\gamma`, in (1/2, 1).
     best : (R,) sequence of {0, 1}, optional
-        Better action of every replica. Default: alternating, so that no tie-break by index is flattered.
+        Better action of every replica. Default: alternating, so that tie-breaking by the lowest index
+        gives no advantage.
 
     Returns
     -------
@@ -54,6 +51,11 @@ def stay_exit(
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.exact.stay_exit_loss : The exact loss of VI-LCB on it.
+    pessimism.mdp.bounds.vi_lcb_normal_prediction : Prediction of the worst loss over the gap.
 
     Notes
     -----
@@ -109,10 +111,15 @@ def vi_lcb_failure(
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.vi_lcb_bias : What the rule loses on it.
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule.
+
     Notes
     -----
     VI-LCB is wrong where :math:`(1-b_1)/(1-\gamma\hat p_1) < (1-b_2)/(1-\gamma\hat p_2)`. For :math:`C^* > 3/2` the
-    better action is the less logged one, :math:`b_1 > b_2`, and it is punished: the loss is about
+    better action is logged less, :math:`b_1 > b_2`, and its wider interval counts against it: the loss is about
     :math:`V_1(b_1-b_2)`, of order :math:`(1-\gamma)^{-2}\sqrt{R C^* L/N}` (`bounds.vi_lcb_bias`). The gap maximises the
     normal approximation `bounds.vi_lcb_normal_prediction`; where some width is at least 1, the rule goes by counts and
     the gap is the largest there is. Derived here.
@@ -158,6 +165,11 @@ def plug_in_failure(n: int, *, discount: float, stay: float | None = None, best:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.plug_in_failure_loss : What the rule loses on it.
+    pessimism.mdp.rules.plug_in.plug_in : The rule.
+
     Notes
     -----
     The plug-in rule errs when the worse action was logged, never left, and the better one left once. Its loss is at
@@ -182,3 +194,6 @@ def plug_in_failure(n: int, *, discount: float, stay: float | None = None, best:
     law[0] = _stay_exit.by_label(arms, HALF * (1.0 - 1.0 / rounds), 1.0 / rounds)[0]
     law[1, 0] = HALF * (1.0 - 1.0 / rounds)
     return _stay_exit.model(_stay_exit.by_label(arms, leave, 1.0 - q), np.ones(1), gamma), law
+
+
+__all__ = ["plug_in_failure", "stay_exit", "vi_lcb_failure"]

@@ -31,14 +31,14 @@ def behavior_cloning(data: MDPData, *, discount: float | None = None, horizon: i
     ValueError, TypeError
         If neither `discount` nor `horizon` is given and the data have no step axis, or `horizon` is not theirs.
 
-    Notes
-    -----
-    Cost O(SA).
-
     See Also
     --------
     pessimism.mdp.rules.vi_lcb.vi_lcb : Departs from imitation only where something better is certified.
-    pessimism.mdp.instances.lower_bounds.ambiguous_replicas : Models on which imitation loses for ever.
+    pessimism.mdp.instances.lower_bounds.ambiguous_replicas : Models on which imitation never learns.
+
+    Notes
+    -----
+    Cost O(SA).
 
     Examples
     --------

@@ -58,6 +58,10 @@ def cql_values(data: MDPData, policy: ArrayLike, *, discount: float, alpha: floa
     ValueError, TypeError
         If an argument is out of its range or the policy uses an action that was never logged in a logged state.
 
+    See Also
+    --------
+    pessimism.mdp.rules.cql.cql : The best policy against the penalty.
+
     Notes
     -----
     Sweeps to rounding. Closed form: Kumar et al. (2020), arXiv:2006.04779, in the tabular case; derived here.
@@ -98,8 +102,8 @@ def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float 
         :math:`\gamma`, in [0, 1).
     alpha : float
         :math:`\alpha`, at least 0, in reward units: 0 is the plug-in rule, and as it grows the policy tends to the
-        logged shares. With the unit of the rewards it must change too: for one that does not, waive the promise
-        "scale" of `check_offline_rule`.
+        logged shares. It must change with the unit of the rewards; to check the rule at a fixed `alpha`, waive the
+        promise "scale" of `check_offline_rule`.
     tolerance : float
         Largest allowed error of the fixed point, positive, in reward units.
 
@@ -115,6 +119,11 @@ def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float 
         If the error bound does not reach `tolerance`.
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.rules.plug_in.plug_in : The limit of a small `alpha`.
+    pessimism.mdp.rules.behavior_cloning.behavior_cloning : Imitation by the most frequent action.
 
     Notes
     -----

@@ -37,11 +37,11 @@ def lcb_q(
     log : Transitions
         Episodes (..., K, H); leading axes are separate logs.
     n_states, n_actions : int, optional
-        S and A. Default: one more than the largest label, which misses what was never seen: pass them.
+        S and A. Default: one more than the largest label. Pass them: a label that was never seen is missed.
     delta : float, optional
         :math:`\delta` in :math:`\iota = \log(SAT/\delta)` with T = KH, in (0, 1). Default 1/max(K, 2).
     constant : float
-        Factor c, positive. The analysis has a constant that is larger, and of unknown size to us.
+        Factor c, positive. The constant of the analysis is larger; its size is not known to us.
     reward_range : (float, float)
         Interval known to hold every reward.
 
@@ -56,6 +56,10 @@ def lcb_q(
     ------
     ValueError, TypeError
         If the log is not of episodes or an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.bounds.episodic_rate : Rates of this and other rules for episodes.
 
     Notes
     -----

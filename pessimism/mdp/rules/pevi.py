@@ -64,6 +64,10 @@ def pevi(
     ValueError, TypeError
         If an argument is out of its range or the features do not fit.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.episodic_rate : Rates of rules for episodes.
+
     Notes
     -----
     On that event the loss is at most :math:`2\sum_h E_{\pi^*}[\Gamma_h]`. Cost :math:`O(H(SAd^2 + d^3 + SAB))`. Source:

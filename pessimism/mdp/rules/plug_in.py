@@ -39,14 +39,15 @@ def plug_in(
     ValueError, TypeError
         If an argument is out of its range.
 
-    Notes
-    -----
-    Cost O(SAB) an iteration, or O(HSAB) with a horizon; batches run on all cores.
-
     See Also
     --------
     pessimism.mdp.bounds.plug_in_failure_loss : What this rule loses on nearly expert data.
     pessimism.mdp.instances.simulation.plug_in_failure : The instance on which it loses that.
+    pessimism.mdp.exact.stay_exit_loss : Its exact loss on stay-exit replicas, at level 0.
+
+    Notes
+    -----
+    Cost O(SAB) an iteration, or O(HSAB) with a horizon; batches run on all cores.
 
     Examples
     --------

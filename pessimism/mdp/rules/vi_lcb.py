@@ -7,8 +7,8 @@ With :math:`m(s,a)` visits and :math:`V_{\max} = 1/(1-\gamma)` (for rewards in [
     b(s,a) = V_{\max} \sqrt{L / m(s,a)},
 
 and raises V(s) to :math:`\max_a Q(s,a)` only where that is an improvement, from :math:`V = 0` and the most frequent
-action. So the policy departs from imitation only where something better is certified, and no state is ever worth less
-than the smallest possible value. On the event that all widths hold, and with fresh data in every iteration (`split`),
+action. So the policy departs from imitation only where something better is certified, and no value falls below
+ the smallest possible value. On the event that all widths hold, and with fresh data in every iteration (`split`),
 :math:`V \le V^\pi`.
 """
 
@@ -57,7 +57,7 @@ def vi_lcb(
     constant : float
         Factor c in :math:`L = c \log(2SA/\delta)`, or :math:`c \log(2(T+1)SA/\delta)` if `split`; positive.
     paper_constants : bool
-        Use c = 2000, under which nothing moves at any n of practice.
+        Use c = 2000, with which no value is raised at any practical n.
     split : bool
         Divide the data into T + 1 random folds, :math:`T = \lceil \log n / (1-\gamma) \rceil`: one for the start
         policy, one for each of T iterations. Every transition goes to a fold at random, so the sizes vary.
@@ -87,6 +87,14 @@ def vi_lcb(
         If the error bound does not reach `tolerance`.
     ValueError, TypeError
         If an argument is out of its range, or the rewards of the data cannot be divided.
+
+    See Also
+    --------
+    pessimism.mdp.bounds.vi_lcb_upper : Upper bound on the loss with `split`.
+    pessimism.mdp.bounds.no_update : When the rule is certain to imitate.
+    pessimism.mdp.exact.stay_exit_loss : Exact loss without `split` on stay-exit replicas.
+    pessimism.mdp.instances.simulation.vi_lcb_failure : The instance on which the rule does badly.
+    simulations.mdp_rates : Figure of its worst loss against N.
 
     Notes
     -----
@@ -127,7 +135,7 @@ def vi_lcb(
 
 
 def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, rng: Rng = None) -> Plan:
-    r"""VI-LCB with the proof constants: split, monotone, L = 2000 log(2(T+1)SA/delta), unseen pairs as seen once.
+    r"""Algorithm 3 of the paper: `vi_lcb` with `split` and `paper_constants`.
 
     Parameters
     ----------
@@ -143,12 +151,17 @@ def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, r
     Returns
     -------
     Plan
-        As for `vi_lcb`. At any sample size of practice its status is NO_UPDATE and its policy imitates one fold.
+        As for `vi_lcb`. At any practical sample size its status is NO_UPDATE and its policy imitates one fold.
 
     Raises
     ------
     ValueError, TypeError
         As for `vi_lcb`.
+
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule with a constant of choice.
+    pessimism.mdp.bounds.vi_lcb_rate : Rate of the paper.
 
     Notes
     -----
@@ -185,6 +198,10 @@ def fold_count(n: int, discount: float) -> int:
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.bounds.vi_lcb_upper : Bound with this number of folds.
 
     Examples
     --------

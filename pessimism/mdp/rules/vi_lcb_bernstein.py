@@ -44,14 +44,14 @@ def vi_lcb_bernstein(
     Parameters
     ----------
     data : MDPData
-        Logged transitions, without a step axis. The rule is stated for known rewards. It uses the mean of what was
-        received, which is the same if the pair decides the reward; noise in rewards is not in its widths.
+        Logged transitions, without a step axis. The rule is stated for known rewards. It uses the mean of the received
+        rewards, which is the same if the pair decides the reward; its widths do not account for noise in the rewards.
     discount : float
         :math:`\gamma`, in [1/2, 1): below, the operator need not contract.
     delta : float, optional
         :math:`\delta` in :math:`\ell = \log(N/((1-\gamma)\delta))`, in (0, 1). Default 1/max(N, 2).
     constant : float
-        Factor c, positive. The theorem asks for 144 or more, under which nothing moves at any N of practice.
+        Factor c, positive. The theorem asks for 144 or more, with which no value is raised at any practical N.
     log_factor : float, optional
         A number in place of :math:`\ell`, positive; 1 for widths without the logarithm.
     paper_constants : bool
@@ -73,6 +73,12 @@ def vi_lcb_bernstein(
         If the error bound does not reach `tolerance`.
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb_episodic.vi_lcb_episodic : The rule for episodes.
+    pessimism.mdp.bounds.bernstein_samples : Transitions with which the rule is epsilon-optimal.
+    simulations.mdp_horizon : Figure of what Hoeffding widths and splitting cost.
 
     Notes
     -----

@@ -44,7 +44,7 @@ def vi_lcb_episodic(
     ----------
     data : MDPData
         Logged transitions with a step axis: episodes, or independent transitions at every step. The rule is stated for
-        known rewards and uses the mean of what was received; noise in rewards is not in its widths.
+        known rewards and uses the mean of the received ones; its widths do not account for noise in the rewards.
     horizon : int, optional
         H; that of the data.
     delta : float, optional
@@ -52,8 +52,8 @@ def vi_lcb_episodic(
     constant : float
         Factor c, positive. The theorem asks for 16 or more.
     log_factor : float, optional
-        A number in place of :math:`\ell`, positive; 1 for widths without a logarithm, as in the authors'
-        experiments, whose code also caps them at H - h and drops variances below 1e-6.
+        A number in place of :math:`\ell`, positive. 1 leaves the logarithm out, as in the authors' experiments, whose
+        code also caps the widths at H - h and drops variances below 1e-6.
     paper_constants : bool
         Use c = 16.
     subsample : bool
@@ -70,7 +70,13 @@ def vi_lcb_episodic(
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range, or `subsample` is asked of data that are not of episodes.
+        If an argument is out of its range, or the data are not of episodes although `subsample` needs them to be.
+
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb_bernstein.vi_lcb_bernstein : The rule for discounted problems.
+    pessimism.mdp.bounds.subsampled_episodes : Episodes with which the rule with `subsample` is epsilon-optimal.
+    simulations.gambler : The experiment of Li et al. run again.
 
     Notes
     -----
