@@ -1,13 +1,55 @@
-"""Compiled value iteration with Bernstein widths. Kernels take clean, C-contiguous arrays, one item a data set."""
+"""Value iteration with Bernstein widths, for rewards in [0, 1].
+
+Kernels take clean, C-contiguous arrays, one item a data set.
+"""
 
 import math
+from typing import Any
 
 import numpy as np
 
+from pessimism._batch import items, on_threads
 from pessimism._compiled import compiled
 from pessimism._types import Floats, Ints
 from pessimism.mdp._engine.bellman import EPSILON
-from pessimism.mdp._engine.tables import States
+from pessimism.mdp._engine.tables import States, Tables
+
+
+def discounted(
+    tables: Tables, counts: Ints, level: Floats, total: Floats, tolerance: float, limit: int
+) -> tuple[Floats, Ints, Ints, Floats]:
+    """Values and policies (..., S), sweeps and error bounds (...) of the fixed points, reached from below.
+
+    `tables` are the empirical models of data with visits `counts` (..., S, A); `level` (...) is c times the log factor,
+    `total` (...) the number of transitions. Where nothing is certified the policy is the most frequent action.
+    """
+    shape, count = tables.shape, math.prod(tables.shape)
+    arrays = (tables.probabilities, 3), (counts, 2), (tables.rewards, 2), (counts.argmax(axis=-1), 1)
+    shares, visits, rewards, starts = (items(x, shape, core, full=True) for x, core in arrays)
+    levels, totals = (np.broadcast_to(x, shape).reshape(count).astype(np.float64) for x in (level, total))
+
+    def work(part: slice) -> Any:
+        own = shares[part], visits[part], rewards[part], tables.discount, levels[part], totals[part]
+        return bernstein_fixed_points(tables.next_states, *own, tolerance, limit, starts[part])
+
+    values, policies, sweeps, bounds = (np.concatenate(x) for x in zip(*on_threads(work, count), strict=True))
+    full = (*shape, tables.n_states)
+    return values.reshape(full), policies.reshape(full), sweeps.reshape(shape), bounds.reshape(shape)
+
+
+def episodic(tables: Tables, counts: Ints, level: Floats) -> tuple[Floats, Ints]:
+    """Values and policies (..., H, S) of the backward pass over data with visits `counts` (..., H, S, A)."""
+    shape, count = tables.shape, math.prod(tables.shape)
+    arrays = (tables.probabilities, 4), (counts, 3), (tables.rewards, 3)
+    shares, visits, rewards = (items(x, shape, core, full=True) for x, core in arrays)
+    levels = np.broadcast_to(level, shape).reshape(count).astype(np.float64)
+
+    def work(part: slice) -> Any:
+        return bernstein_backward(tables.next_states, shares[part], visits[part], rewards[part], levels[part])
+
+    values, policies = (np.concatenate(x) for x in zip(*on_threads(work, count), strict=True))
+    full = (*shape, *counts.shape[-3:-1])
+    return values.reshape(full), policies.reshape(full)
 
 
 @compiled

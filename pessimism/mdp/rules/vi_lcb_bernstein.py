@@ -11,13 +11,9 @@ with c the `constant` and :math:`\ell` the logarithm. The widths depend on V, an
 :math:`\gamma`-contraction, thanks to the maximum of the two terms: with their sum, as in `vi_lcb_episodic`, it is none.
 """
 
-import math
-from typing import Any
-
 import numpy as np
 
 from pessimism import _check
-from pessimism._batch import items, on_threads
 from pessimism._status import Status
 from pessimism.mdp._certificate import certified
 from pessimism.mdp._engine.solution import as_status
@@ -100,36 +96,18 @@ def vi_lcb_bernstein(
     n = np.maximum(data.n, 1)
     level = c * logarithm(n * inverse_delta(data, delta, least=2) / (1.0 - gamma), log_factor)
     low, high = known.reward_range
-    rewards = (known.tables.rewards - low) / (high - low)
+    tables = known.tables._replace(rewards=(known.tables.rewards - low) / (high - low))
 
-    from pessimism.mdp._engine.bernstein import bernstein_fixed_points
+    from pessimism.mdp._engine.bernstein import discounted
 
-    count = math.prod(data.shape)
-    shares, counts, gains = (
-        items(x, data.shape, k, full=True) for x, k in ((known.tables.probabilities, 3), (data.counts, 2), (rewards, 2))
-    )
-    levels, totals = (np.broadcast_to(x, data.shape).reshape(count).astype(np.float64) for x in (level, n))
-    start = items(data.counts.argmax(axis=-1), data.shape, 1, full=True)
-
-    def work(part: slice) -> Any:  # numpydoc ignore=GL08
-        tables = data.next_states, shares[part], counts[part], gains[part], gamma
-        settings = levels[part], totals[part], goal / (high - low), MAX_SWEEPS
-        return bernstein_fixed_points(*tables, *settings, start[part])
-
-    values, policies, sweeps, bounds = (np.concatenate(x) for x in zip(*on_threads(work, count), strict=True))
-    bounds = (high - low) * bounds
-    status = np.full(count, Status.NOT_CONVERGED, object)
+    values, policy, sweeps, bound = discounted(tables, data.counts, level, n, goal / (high - low), MAX_SWEEPS)
+    bound = np.asarray((high - low) * bound)
+    status = np.full(data.shape, Status.NOT_CONVERGED, object)
     status[sweeps < MAX_SWEEPS] = Status.ROUNDING
-    status[bounds <= goal] = Status.CONVERGED
+    status[bound <= goal] = Status.CONVERGED
     status[~(values > 0).any(axis=-1)] = Status.NO_UPDATE
-    shape = (*data.shape, data.n_states)
-    plan = Plan(
-        policies.reshape(shape),
-        known.low_value + (high - low) * values.reshape(shape),
-        as_status(status, data.shape),
-        sweeps.reshape(data.shape),
-        np.asarray(bounds.reshape(data.shape)),
-    )
+    value = known.low_value + (high - low) * values
+    plan = Plan(policy, value, as_status(status, data.shape), sweeps, bound)
     return certified(plan, goal, (Status.CONVERGED, Status.NO_UPDATE, Status.ROUNDING))
 
 

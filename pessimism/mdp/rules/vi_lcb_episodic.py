@@ -10,13 +10,9 @@ One backward pass over the steps h, for rewards in [0, 1]:
 with c the `constant` and :math:`\ell` the logarithm.
 """
 
-import math
-from typing import Any
-
 import numpy as np
 
 from pessimism import _check
-from pessimism._batch import items, on_threads
 from pessimism._types import Floats, Rng
 from pessimism.mdp._engine import splitting
 from pessimism.mdp._engine.solution import finished
@@ -100,24 +96,13 @@ def vi_lcb_episodic(
     n = np.maximum(used.n, 1)
     level = c * logarithm(n * max(steps, 1) * certainty, log_factor)
     low, high = known.reward_range
-    rewards = (known.tables.rewards - low) / (high - low)
+    tables = known.tables._replace(rewards=(known.tables.rewards - low) / (high - low))
 
-    from pessimism.mdp._engine.bernstein import bernstein_backward
+    from pessimism.mdp._engine import bernstein
 
-    count = math.prod(data.shape)
-    shares, counts, gains = (
-        items(x, data.shape, k, full=True) for x, k in ((known.tables.probabilities, 4), (used.counts, 3), (rewards, 3))
-    )
-    levels = np.broadcast_to(level, data.shape).reshape(count).astype(np.float64)
-
-    def work(part: slice) -> Any:  # numpydoc ignore=GL08
-        return bernstein_backward(data.next_states, shares[part], counts[part], gains[part], levels[part])
-
-    values, policies = (np.concatenate(x) for x in zip(*on_threads(work, count), strict=True))
-    shape = (*data.shape, steps, data.n_states)
-    value = known.low_to_go[:, None] + (high - low) * values.reshape(shape)
-    moved = np.asarray((values > 0).any(axis=(-2, -1)).reshape(data.shape))
-    return Plan(*finished(policies.reshape(shape), value, data.shape, steps, moved=moved))
+    values, policy = bernstein.episodic(tables, used.counts, level)
+    moved = np.asarray((values > 0).any(axis=(-2, -1)))
+    return Plan(*finished(policy, known.low_to_go[:, None] + (high - low) * values, data.shape, steps, moved=moved))
 
 
 def _subsampled(data: MDPData, certainty: Floats, rng: np.random.Generator) -> MDPData:
