@@ -31,15 +31,15 @@ def finished(
     iterations: int | Ints,
     *,
     status: Status = Status.EXACT,
-    moved: NDArray[np.bool_] | None = None,
+    updated: NDArray[np.bool_] | None = None,
 ) -> Solution:
-    """Solution of a finite computation, with status NO_UPDATE where nothing was `moved` (...).
+    """Solution of a finite computation, with status NO_UPDATE where no value was `updated` (...).
 
     The error bound is 0 for an exact recursion and inf where no fixed point is claimed.
     """
     ended = np.full(batch, status, object)
-    if moved is not None:
-        ended[~moved] = Status.NO_UPDATE
+    if updated is not None:
+        ended[~updated] = Status.NO_UPDATE
     bound = 0.0 if status is Status.EXACT else np.inf
     steps = np.array(np.broadcast_to(iterations, batch), np.int64)
     return Solution(np.array(policy), np.array(value), as_status(ended, batch), steps, np.full(batch, bound))

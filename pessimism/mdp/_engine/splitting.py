@@ -56,9 +56,9 @@ def merged(logs: list[Statistics]) -> Statistics:
     width = successors.shape[-1]
     places = [place] * len(logs) if same else np.split(place, np.cumsum([x.shape[-1] for x in lists])[:-1], axis=-1)
     counts = _total([log.counts for log in logs])
-    next_counts = _total([_moved(log.next_counts, at, width) for log, at in zip(logs, places, strict=True)])
+    next_counts = _total([_regrouped(log.next_counts, at, width) for log, at in zip(logs, places, strict=True)])
     if all(log.per_successor for log in logs):
-        sums = _total([_moved(log.reward_sums, at, width) for log, at in zip(logs, places, strict=True)])
+        sums = _total([_regrouped(log.reward_sums, at, width) for log, at in zip(logs, places, strict=True)])
         means = sums / np.maximum(next_counts, 1)
         expected = [
             np.take_along_axis(means, np.broadcast_to(at, (*means.shape[:-1], at.shape[-1])), -1) for at in places
@@ -170,11 +170,11 @@ def _union(lists: States) -> tuple[States, Ints]:
     return union, place
 
 
-def _moved(table: Any, place: Ints, width: int) -> Any:
+def _regrouped(table: Any, place: Ints, width: int) -> Any:
     """Entries of the last axis added up at their new places."""
     full = np.broadcast_to(place, table.shape)
-    moved = np.zeros((*table.shape[:-1], width), table.dtype)
+    regrouped = np.zeros((*table.shape[:-1], width), table.dtype)
     for b in range(table.shape[-1]):  # two old entries may share a place, so one at a time
         at = full[..., b : b + 1]
-        np.put_along_axis(moved, at, np.take_along_axis(moved, at, axis=-1) + table[..., b : b + 1], axis=-1)
-    return moved
+        np.put_along_axis(regrouped, at, np.take_along_axis(regrouped, at, axis=-1) + table[..., b : b + 1], axis=-1)
+    return regrouped

@@ -99,8 +99,9 @@ def lcb_q(
     values, policies, updates = (np.concatenate(x) for x in zip(*results, strict=True))
     shape, rises = (*batch, horizon, sizes[0]), updates.reshape(batch)
     value = low * np.arange(horizon, 0, -1.0)[:, None] + (high - low) * values.reshape(shape)
-    moved = np.asarray(rises > 0)
-    return Plan(*finished(policies.reshape(shape), value, batch, rises, status=Status.COMPLETED, moved=moved))
+    return Plan(
+        *finished(policies.reshape(shape), value, batch, rises, status=Status.COMPLETED, updated=np.asarray(rises > 0))
+    )
 
 
 def _size(name: str, given: int | None, *labels: Ints) -> int:

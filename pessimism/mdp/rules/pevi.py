@@ -103,9 +103,9 @@ def pevi(
         value[..., h, :] = np.clip(best, 0.0, steps - h)
         policy[..., h, :] = np.where(best > 0, q.argmax(axis=-1), policy[..., h, :])
     value = value[..., :-1, :]
-    moved = np.asarray((value > 0).any(axis=(-2, -1)))
+    updated = np.asarray((value > 0).any(axis=(-2, -1)))
     total = known.low_to_go[:, None] + (high - low) * value
-    return Plan(*finished(policy, total, data.shape, steps, moved=moved))
+    return Plan(*finished(policy, total, data.shape, steps, updated=updated))
 
 
 def _features(features: ArrayLike, pairs: tuple[int, int], steps: int) -> Floats:

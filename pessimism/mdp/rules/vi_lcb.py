@@ -7,8 +7,8 @@ With :math:`m(s,a)` visits and :math:`V_{\max} = 1/(1-\gamma)` (for rewards in [
     b(s,a) = V_{\max} \sqrt{L / m(s,a)},
 
 and raises V(s) to :math:`\max_a Q(s,a)` only where that is an improvement, from :math:`V = 0` and the most frequent
-action. So the policy departs from imitation only where something better is certified, and no value falls below
- the smallest possible value. On the event that all widths hold, and with fresh data in every iteration (`split`),
+action. So the policy departs from imitation only where something better is certified, and no value falls below the
+smallest possible one. On the event that all widths hold, and with fresh data in every iteration (`split`),
 :math:`V \le V^\pi`.
 """
 
@@ -246,7 +246,7 @@ def _iterate(data: MDPData, known: Empirical, widths: _Widths, rising: bool, rng
     # any action would do in a state that the first fold has not seen: the most frequent one of all folds
     policy = np.where(first.counts.any(axis=-1), first.counts.argmax(axis=-1), data.counts.argmax(axis=-1))
     value = np.full((*data.shape, data.n_states), known.low_value)
-    moved = np.zeros(data.shape, bool)
+    updated = np.zeros(data.shape, bool)
     for left in range(steps, 0, -1):
         part, rest = splitting.thin(rest, 1.0 / left, rng)
         fold = MDPData.trusted(*part)
@@ -259,8 +259,8 @@ def _iterate(data: MDPData, known: Empirical, widths: _Widths, rising: bool, rng
         best, choice = q.max(axis=-1), q.argmax(axis=-1)
         better = best > value if rising else np.ones(best.shape, bool)
         value, policy = np.where(better, best, value), np.where(better, choice, policy)
-        moved |= better.any(axis=-1)
-    return Plan(*finished(policy, value, data.shape, steps, status=Status.COMPLETED, moved=np.asarray(moved)))
+        updated |= better.any(axis=-1)
+    return Plan(*finished(policy, value, data.shape, steps, status=Status.COMPLETED, updated=np.asarray(updated)))
 
 
 __all__ = ["algorithm_3", "fold_count", "vi_lcb"]

@@ -101,8 +101,8 @@ def vi_lcb_episodic(
     from pessimism.mdp._engine import bernstein
 
     values, policy = bernstein.episodic(tables, used.counts, level)
-    moved = np.asarray((values > 0).any(axis=(-2, -1)))
-    return Plan(*finished(policy, known.low_to_go[:, None] + (high - low) * values, data.shape, steps, moved=moved))
+    updated = np.asarray((values > 0).any(axis=(-2, -1)))
+    return Plan(*finished(policy, known.low_to_go[:, None] + (high - low) * values, data.shape, steps, updated=updated))
 
 
 def _subsampled(data: MDPData, certainty: Floats, rng: np.random.Generator) -> MDPData:
