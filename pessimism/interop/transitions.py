@@ -184,12 +184,13 @@ def transition_log(
     Examples
     --------
     >>> import pandas as pd
+    >>> from pessimism.mdp import MDP
     >>> table = pd.DataFrame({"drug": ["a", "b", "a"], "cost": [-1, -2, 0]})
     >>> table["stage"], table["then"] = ["ill", "ill", "well"], ["ill", "well", "well"]
     >>> log = transition_log(table, state="stage", action="drug", reward="cost", next_state="then")
     >>> log.states, log.data().counts.tolist()
     (('ill', 'well'), [[1, 1], [1, 0]])
-    >>> log.decisions(log.data().model(0.9).best_policy)
+    >>> log.decisions(MDP.from_data(log.data(), 0.9).best_policy)
     {'ill': 'b', 'well': 'a'}
     """
     here, there = _names("state", state), _names("next_state", next_state)

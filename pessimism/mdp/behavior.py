@@ -51,6 +51,11 @@ def prescribe(mdp: MDP, *, cstar: ArrayLike, mix: ArrayLike | None = None, polic
     ValueError, TypeError
         If :math:`C^*` is not in the feasible interval :math:`[1, 1/\kappa]`, which the message states.
 
+    See Also
+    --------
+    pessimism.mdp.model.MDP.coverage : The coefficient of any law.
+    simulations.mdp_composition : Figure of losses over prescribed compositions.
+
     Examples
     --------
     >>> mdp = MDP.dense([[[1.0], [1.0]]], [[0.6, 0.5]], discount=0.5)
@@ -213,3 +218,6 @@ def _off_support(mdp: MDP, d: Floats, policy: np.ndarray) -> Floats:
         return d
     own = policy[..., None] == np.arange(mdp.n_actions)
     return np.asarray(d.sum(axis=-1, keepdims=True) * ~own / (mdp.n_actions - 1))
+
+
+__all__ = ["expert", "from_data", "mixture", "prescribe", "uniform"]

@@ -15,19 +15,18 @@ Li et al. is Li, Shi, Chen, Chi, Wei (2022), arXiv:2204.05275.
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pessimism import _check
+from pessimism import _bound, _check
 from pessimism._types import Floats
 
 TWO_POINT = 0.0092
-"""exp(-1/2) sqrt(3/32) / 20, rounded down: `lower_bounds.two_point_replicas`."""
+"""exp(-1/2) sqrt(3/32) / 20, rounded down: `instances.two_point_replicas`."""
 
 AMBIGUOUS = 0.0145
-"""exp(-1/2) / (24 sqrt(3)), rounded down: `lower_bounds.ambiguous_replicas`."""
+"""exp(-1/2) / (24 sqrt(3)), rounded down: `instances.ambiguous_replicas`."""
 
 DISCOUNTED = {  # powers x of 1/(1-gamma) in S C* (...)^x / epsilon^2, and of a second term over epsilon
     "minimax": (3.0, None),
@@ -70,6 +69,11 @@ def vi_lcb_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, with `split`.
+    pessimism.mdp.bounds.vi_lcb_upper : The bound with its constants.
+
     Notes
     -----
     As listed by Li et al.: :math:`N \sim S C^*/((1-\gamma)^5\varepsilon^2)`. Constants and logarithms are missing: a
@@ -81,7 +85,7 @@ def vi_lcb_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike
     >>> vi_lcb_rate(10**8, 4.0, 10, 0.9).round(3).item()
     0.2
     """
-    rounds, c, s, h = _rounds(n), _cstar(cstar), _states(states), _effective_horizon(discount)
+    rounds, c, s, h = _bound.rounds(n), _bound.concentrability(cstar), _states(states), _effective_horizon(discount)
     return np.asarray(np.minimum(h, np.sqrt(s * c * h**5 / rounds)))
 
 
@@ -111,6 +115,11 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, with `split`.
+    pessimism.mdp.bounds.vi_lcb_rate : The rate of the paper.
+
     Notes
     -----
     With probability 1 - 1/N every :math:`|\hat r_t + \gamma\hat P_t V_{t-1} - r - \gamma P V_{t-1}|` is at most its
@@ -127,7 +136,7 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
     >>> vi_lcb_upper(10**9, 2.0, 5, 2, 0.8).round(3).item()
     0.273
     """
-    rounds, c, s, h = _rounds(n), _cstar(cstar), _states(states), _effective_horizon(discount)
+    rounds, c, s, h = _bound.rounds(n), _bound.concentrability(cstar), _states(states), _effective_horizon(discount)
     folds = np.ceil(np.log(rounds) * h) + 1.0
     level = 0.5 * np.log(2.0 * folds * s * _check.whole("actions", actions, low=1) * rounds)
     wide = 2.0 * h**2 * np.sqrt(2.0 * level * s * c / (np.floor(rounds / folds) + 1.0))
@@ -156,6 +165,10 @@ def nearly_expert_rate(n: ArrayLike, states: int, discount: ArrayLike) -> Floats
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.instances.lower_bounds.missing_mass : Expert data on which every rule loses.
+
     Notes
     -----
     That the loss is of order 1/N on nearly expert data is published; the powers of S and :math:`1/(1-\gamma)` and where
@@ -166,7 +179,7 @@ def nearly_expert_rate(n: ArrayLike, states: int, discount: ArrayLike) -> Floats
     >>> nearly_expert_rate(10**6, 10, 0.9).round(3).item()
     0.1
     """
-    rounds, s, h = _rounds(n), _states(states), _effective_horizon(discount)
+    rounds, s, h = _bound.rounds(n), _states(states), _effective_horizon(discount)
     return np.asarray(np.minimum(h, s * h**4 / rounds))
 
 
@@ -194,6 +207,10 @@ def minimax_lower_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: Ar
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.minimax_lower : Lower bound with constants.
+
     Notes
     -----
     Both terms are proved with constants, by instances of ours, in `minimax_lower`. Status: unverified as the paper's.
@@ -203,7 +220,7 @@ def minimax_lower_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: Ar
     >>> minimax_lower_rate(10**6, 1.0, 10, 0.9).round(6).item()
     0.001
     """
-    rounds, c, s, h = _rounds(n), _cstar(cstar), _states(states), _effective_horizon(discount)
+    rounds, c, s, h = _bound.rounds(n), _bound.concentrability(cstar), _states(states), _effective_horizon(discount)
     return np.asarray(np.minimum(h, s * h**2 / rounds + np.sqrt(s * (c - 1.0) * h**3 / rounds)))
 
 
@@ -228,16 +245,24 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLi
         :math:`N \ge \frac{3\gamma(S-1)C^*}{8(1-\gamma)}`),
         :math:`0.0145\sqrt{\gamma(S-2)C^*(C^*-1)/((1-\gamma)^3N)}` (C* <= 2, gamma >= 3/4,
         :math:`N \ge \frac{\gamma(S-2)C^*}{3(1-\gamma)(C^*-1)}`) and
-        :math:`\frac{\gamma(S-2)}{2e(1-\gamma)^2(N+1)}` (:math:`N+1 \ge \frac{S-2}{1-\gamma}`); NaN where none speaks.
+        :math:`\frac{\gamma(S-2)}{2e(1-\gamma)^2(N+1)}` (:math:`N+1 \ge \frac{S-2}{1-\gamma}`); NaN where
+        none is stated.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.minimax_lower_rate : Its shape.
+    pessimism.mdp.instances.lower_bounds.two_point_replicas : Instances of the first term.
+    pessimism.mdp.instances.lower_bounds.ambiguous_replicas : Instances of the second term.
+    pessimism.mdp.instances.lower_bounds.missing_mass : Instances of the third term.
+
     Notes
     -----
-    Instances `lower_bounds.two_point_replicas`, `ambiguous_replicas`, `missing_mass`. In the first two every replica
+    Instances `instances.two_point_replicas`, `ambiguous_replicas`, `missing_mass`. In the first two every replica
     is a pair of hypotheses under one law; by Bretagnolle-Huber the two error probabilities add up to at least
     :math:`\frac12e^{-\mathrm{KL}}`, and a stochastic decision loses no less than a random one, V being convex in p.
 
@@ -255,22 +280,23 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLi
     >>> minimax_lower(10**6, 4.0, 11, 0.9).round(5).item()
     0.00175
     """
-    rounds, c, s, h = _rounds(n), _cstar(cstar), _states(states, low=3), _effective_horizon(discount)
+    rounds, c = _bound.rounds(n), _bound.concentrability(cstar)
+    s, h = _states(states, low=3), _effective_horizon(discount)
     gamma = 1.0 - 1.0 / h
     long = gamma >= 0.75 - 1e-12
     with np.errstate(divide="ignore"):
         enough = rounds >= gamma * (s - 2) * c * h / (3.0 * (c - 1.0))
     many = rounds >= 3.0 * gamma * (s - 1) * c * h / 8.0
     parts = [
-        _where((c >= 2.0) & long & many, TWO_POINT * np.sqrt(gamma * (s - 1) * c * h**3 / rounds)),
-        _where((c <= 2.0) & long & enough, AMBIGUOUS * np.sqrt(gamma * (s - 2) * c * (c - 1.0) * h**3 / rounds)),
-        _where(rounds + 1.0 >= (s - 2) * h, gamma * (s - 2) * h**2 / (2.0 * math.e * (rounds + 1.0))),
+        _bound.where((c >= 2.0) & long & many, TWO_POINT * np.sqrt(gamma * (s - 1) * c * h**3 / rounds)),
+        _bound.where((c <= 2.0) & long & enough, AMBIGUOUS * np.sqrt(gamma * (s - 2) * c * (c - 1.0) * h**3 / rounds)),
+        _bound.where(rounds + 1.0 >= (s - 2) * h, gamma * (s - 2) * h**2 / (2.0 * math.e * (rounds + 1.0))),
     ]
     return np.asarray(np.fmax.reduce(np.broadcast_arrays(*parts)))
 
 
 def missing_mass_loss(n: ArrayLike, replicas: int, discount: ArrayLike) -> Floats:
-    r"""Lower bound on the loss of any rule on `lower_bounds.missing_mass`, averaged over the better actions.
+    r"""Lower bound on the loss of any rule on `instances.missing_mass`, averaged over the better actions.
 
     Parameters
     ----------
@@ -292,6 +318,10 @@ def missing_mass_loss(n: ArrayLike, replicas: int, discount: ArrayLike) -> Float
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.instances.lower_bounds.missing_mass : The instances.
+
     Notes
     -----
     Expert data. A rare state is missed with probability :math:`(1-\frac1{N+1})^N`; then the rule is wrong half of the
@@ -303,10 +333,10 @@ def missing_mass_loss(n: ArrayLike, replicas: int, discount: ArrayLike) -> Float
     >>> missing_mass_loss(10**4, 10, 0.9).round(4).item()
     0.0166
     """
-    rounds, count, h = _rounds(n), _check.whole("replicas", replicas, low=1), _effective_horizon(discount)
+    rounds, count, h = _bound.rounds(n), _check.whole("replicas", replicas, low=1), _effective_horizon(discount)
     unmet = np.exp(-rounds * np.log1p(1.0 / rounds))  # (N/(N+1))^N, which keeps its digits at large N
     loss = (1.0 - 1.0 / h) * count * h**2 / (2.0 * (rounds + 1.0)) * unmet
-    return _where(rounds + 1.0 >= count * h, loss)
+    return _bound.where(rounds + 1.0 >= count * h, loss)
 
 
 def bernstein_samples(
@@ -346,6 +376,10 @@ def bernstein_samples(
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb_bernstein.vi_lcb_bernstein : The rule, with `paper_constants`.
+
     Notes
     -----
     Theorem 1 of Li et al.: with so many transitions the loss is at most epsilon with probability 1 - 2 delta. Every
@@ -362,7 +396,7 @@ def bernstein_samples(
     small, c = _epsilon(epsilon), _check.real_array("cstar", cstar, low=1.0 / s)
     constant = _check.scalar("bernstein_constant", bernstein_constant, lambda x: x >= 144.0, "at least 144")
     amount = 21_000.0 * constant * s * c * _check.real_array("log_factor", log_factor, low=1.0) * h**3 / small**2
-    return _where((h >= 2.0) & (small <= h), amount)
+    return _bound.where((h >= 2.0) & (small <= h), amount)
 
 
 def subsampled_episodes(
@@ -401,6 +435,10 @@ def subsampled_episodes(
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb_episodic.vi_lcb_episodic : The rule, with `subsample` and `paper_constants`.
+
     Notes
     -----
     Li et al., i.i.d. trajectories, probability 1 - 12 delta. Half of the episodes only count how much of the other
@@ -415,7 +453,7 @@ def subsampled_episodes(
     small, c = _epsilon(epsilon), _check.real_array("cstar", cstar, low=1.0 / s)
     constant = _check.scalar("bernstein_constant", bernstein_constant, lambda x: x >= 16.0, "at least 16")
     amount = 12_800.0 * constant * s * c * _check.real_array("log_factor", log_factor, low=1.0) * h**3 / small**2
-    return _where(small <= h, amount)
+    return _bound.where(small <= h, amount)
 
 
 def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike) -> Floats:
@@ -443,10 +481,14 @@ def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: 
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.instances.lower_bounds.rare_state : Models of the structure used in the proof.
+
     Notes
     -----
     Lower bound of Li et al.: with fewer transitions every rule misses epsilon with constant probability on one of two
-    models. `lower_bounds.rare_state` has their structure. Status: published.
+    models. `instances.rare_state` has their structure. Status: published.
 
     Examples
     --------
@@ -456,7 +498,7 @@ def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: 
     h, s, small = _effective_horizon(discount), _states(states, low=2), _epsilon(epsilon)
     c = _check.real_array("cstar", cstar, low=0.0)
     inside = (h >= 3.0 - 1e-12) & (c >= 8.0 * (1.0 - 1.0 / h) / s) & (small <= h / 42.0)
-    return _where(inside, s * c * h**3 / (25_088.0 * small**2))
+    return _bound.where(inside, s * c * h**3 / (25_088.0 * small**2))
 
 
 def discounted_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike) -> Floats:
@@ -486,6 +528,10 @@ def discounted_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: i
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.bounds.episodic_rate : The same for a finite horizon.
 
     Notes
     -----
@@ -528,6 +574,10 @@ def episodic_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: int
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.discounted_rate : The same for discounted models.
+
     Notes
     -----
     Orders without constants and logarithms; transitions change with the step. K episodes are KH transitions: divide by
@@ -562,6 +612,11 @@ def horizon_exponent(widths: str, *, split: bool) -> float:
     ValueError
         If `widths` is not one of the two.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.discounted_rate : Numbers of transitions with these exponents.
+    simulations.mdp_horizon : Figure of measured exponents.
+
     Notes
     -----
     Li et al. state both gains: from :math:`(1-\gamma)^{-5}` samples (Hoeffding, split) to :math:`(1-\gamma)^{-3}`
@@ -574,7 +629,7 @@ def horizon_exponent(widths: str, *, split: bool) -> float:
     (1.5, 2.5)
     """
     hoeffding = _check.choice("widths", widths, ("hoeffding", "bernstein")) == "hoeffding"
-    return 1.5 + 0.5 * hoeffding + 0.5 * bool(split)
+    return 1.5 + 0.5 * hoeffding + 0.5 * _check.flag("split", split)
 
 
 def no_update(counts: ArrayLike, level: ArrayLike, discount: float) -> NDArray[np.bool_]:
@@ -599,6 +654,10 @@ def no_update(counts: ArrayLike, level: ArrayLike, discount: float) -> NDArray[n
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, whose status is then NO_UPDATE.
+
     Notes
     -----
     Then every width of a visited pair is at least 1, rewards are at most 1 and the iteration starts at V = 0: no pair
@@ -617,7 +676,7 @@ def no_update(counts: ArrayLike, level: ArrayLike, discount: float) -> NDArray[n
 
 
 def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
-    r"""Least that plug-in planning loses on `instances.plug_in_failure` as N grows: a constant, though C* tends to 1.
+    r"""Smallest loss of plug-in planning on `instances.plug_in_failure` as N grows: constant, though C* tends to 1.
 
     Parameters
     ----------
@@ -637,6 +696,11 @@ def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.instances.simulation.plug_in_failure : The instance.
+    pessimism.mdp.rules.plug_in.plug_in : The rule.
+
     Notes
     -----
     The worse action was logged a Poisson number of times with mean 1 and never left, so its empirical value is the
@@ -652,11 +716,11 @@ def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
     gamma = 1.0 - 1.0 / h
     _check.require("discount", gamma, gamma > 0.5, "in (0.5, 1)")
     lost = 0.5 * h - 1.0 / (1.0 - gamma * q)
-    return _where(lost > 0.0, lost * (np.exp(q - 1.0) - math.exp(-1.0)))
+    return _bound.where(lost > 0.0, lost * (np.exp(q - 1.0) - math.exp(-1.0)))
 
 
 def vi_lcb_bias(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLike, level: ArrayLike) -> Floats:
-    r"""What VI-LCB without splitting loses on `instances.vi_lcb_failure` by punishing the less logged action.
+    r"""What VI-LCB without splitting loses on `instances.vi_lcb_failure` because the better action is logged less.
 
     Parameters
     ----------
@@ -681,6 +745,11 @@ def vi_lcb_bias(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLi
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.instances.simulation.vi_lcb_failure : The instance.
+    pessimism.mdp.bounds.vi_lcb_normal_prediction : Prediction that counts the noise too.
 
     Notes
     -----
@@ -726,6 +795,12 @@ def vi_lcb_normal_prediction(
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.instances.simulation.stay_exit : The family of instances.
+    pessimism.mdp.exact.worst_case : The exact worst loss over it.
+    simulations.mdp_rates : Figure of both against N.
+
     Notes
     -----
     Delta method for the index :math:`(1-b)/(1-\gamma\hat p)`, counts at their means. For L = 0 it is
@@ -766,6 +841,11 @@ def vi_lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: A
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.vi_lcb_normal_prediction : The supremum.
+    pessimism.mdp.instances.simulation.vi_lcb_failure : The member of the family with this gap.
+
     Notes
     -----
     Status: prediction.
@@ -782,7 +862,7 @@ def _stay_exit(
     n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLike, level: ArrayLike
 ) -> tuple[Floats, Floats, list[Floats], list[Floats]]:
     """Discount, value of the better action, widths and expected counts of both actions."""
-    rounds, c, h = _rounds(n), _cstar(cstar), _effective_horizon(discount)
+    rounds, c, h = _bound.rounds(n), _bound.concentrability(cstar), _effective_horizon(discount)
     _check.require("cstar", c, c > 1.0, "greater than 1")
     gamma = 1.0 - 1.0 / h
     _check.require("discount", gamma, gamma > 0.5, "in (0.5, 1)")
@@ -794,9 +874,7 @@ def _stay_exit(
 def _normal_sup(
     n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLike, level: ArrayLike
 ) -> tuple[Floats, Floats]:
-    """sup over z of z Phibar(z + c), by bisection on the slope of its logarithm; times sigma/(1 - b_2)."""
-    from scipy.special import log_ndtr
-
+    """sup over z of z Phibar(z + shift), and its z, times sigma/(1 - b_2); NaN where a width is 1 or more."""
     gamma, value, (b1, b2), visits = _stay_exit(n, cstar, replicas, discount, level)
     certain = (b1 < 1.0) & (b2 < 1.0)
     b1, b2 = np.where(certain, b1, 0.0), np.where(certain, b2, 0.0)
@@ -804,21 +882,9 @@ def _normal_sup(
     sigma = gamma * value**2 * np.sqrt(spread * ((1.0 - b1) ** 2 / visits[0] + (1.0 - b2) ** 2 / visits[1]))
     shift = -value * (b1 - b2) / sigma
 
-    def slope(z: Floats) -> Floats:  # of log z + log Phibar(z + shift); falls from +inf to below 0
-        hazard = np.exp(-0.5 * (z + shift) ** 2 - log_ndtr(-(z + shift))) / math.sqrt(2.0 * math.pi)
-        return np.asarray(1.0 / z - hazard)
-
-    z = _root(slope, np.full(shift.shape, 1e-12), np.abs(shift) + 2.0)
+    z, tail = _bound.normal_peak(shift)
     gap = sigma * z / (1.0 - b2)
-    return _where(certain, gap * np.exp(log_ndtr(-(z + shift)))), _where(certain, gap)
-
-
-def _root(falling: Callable[[Floats], Floats], low: Floats, high: Floats) -> Floats:
-    for _ in range(100):  # bisection in log z: 100 halvings leave nothing of a double
-        middle = np.sqrt(low * high)
-        up = falling(middle) > 0.0
-        low, high = np.where(up, middle, low), np.where(up, high, middle)
-    return low
+    return _bound.where(certain, gap * tail), _bound.where(certain, gap)
 
 
 def _sample_rate(
@@ -837,14 +903,6 @@ def _sample_rate(
     return np.asarray(_states(states) * c * total)
 
 
-def _rounds(n: ArrayLike) -> Floats:
-    return _check.real_array("n", n, low=1.0)
-
-
-def _cstar(cstar: ArrayLike) -> Floats:
-    return _check.real_array("cstar", cstar, low=1.0)
-
-
 def _states(states: int, low: int = 1) -> int:
     return _check.whole("states", states, low=low)
 
@@ -861,5 +919,22 @@ def _effective_horizon(discount: ArrayLike) -> Floats:
     return np.asarray(1.0 / (1.0 - gamma))
 
 
-def _where(stated: NDArray[np.bool_], bound: Floats) -> Floats:
-    return np.asarray(np.where(stated, bound, np.nan))
+__all__ = [
+    "bernstein_samples",
+    "discounted_rate",
+    "episodic_rate",
+    "horizon_exponent",
+    "minimax_lower",
+    "minimax_lower_rate",
+    "missing_mass_loss",
+    "nearly_expert_rate",
+    "no_update",
+    "plug_in_failure_loss",
+    "samples_needed",
+    "subsampled_episodes",
+    "vi_lcb_bias",
+    "vi_lcb_normal_gap",
+    "vi_lcb_normal_prediction",
+    "vi_lcb_rate",
+    "vi_lcb_upper",
+]

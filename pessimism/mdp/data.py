@@ -14,12 +14,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._shares import apportion
 from pessimism._types import Floats, Ints, Rng
-from pessimism.mdp import _log, _split, _tables
-from pessimism.mdp._tables import States
-from pessimism.mdp.model import MDP
+from pessimism.mdp import _input
+from pessimism.mdp._engine import counting, splitting
+from pessimism.mdp._engine.splitting import Statistics
+from pessimism.mdp._engine.tables import States
 
 REWARD_LAWS = ("bernoulli", "deterministic", "other")
+
+LARGEST_TABLE = 10**9
+"""Cells of a table of counts: more is a label mistaken for a position."""
 
 ROUNDING = 1e-9
 """Relative room for the rounding of summed rewards when they are checked against their range."""
@@ -115,7 +120,7 @@ class MDPData:
         reward_law: str = "bernoulli",
     ) -> None:
         visits = _check.whole_array("counts", counts)
-        successors = _tables.lists(next_states, (3, 4)).astype(np.int32)
+        successors = _input.lists(next_states, (3, 4)).astype(np.int32)
         pairs, core = successors.shape[:-1], visits.shape[1 - successors.ndim :]
         if len(core) != len(pairs) or core[-2:] != pairs[-2:] or pairs[:-2] not in ((), (1,), core[:-2]):
             raise ValueError(f"counts must end in shape {pairs} to go with next_states, got {visits.shape}")
@@ -219,7 +224,7 @@ class MDPData:
         log : Transitions
             Of shape (..., n), or of episodes (..., K, H) if `per_step`.
         n_states, n_actions : int, optional
-            S and A. Default: one more than the largest label, which misses what was never seen: pass them.
+            S and A. Default: one more than the largest label. Pass them: a label that was never seen is missed.
         per_step : bool
             Keep the last axis as the step axis of finite-horizon data; the axis before it is added up. Otherwise the
             last axis is added up and the axes before it are separate logs.
@@ -250,7 +255,25 @@ class MDPData:
         [[2], [1]]
         """
         _check.instance("log", log, Transitions)
-        return cls.trusted(*_log.add_up(log, n_states, n_actions, per_step, reward_range))
+        steps = _check.flag("per_step", per_step)
+        if steps and log.rewards.ndim < 2:
+            raise ValueError(f"log must have shape (..., episodes, steps) to be kept per step, got {log.rewards.shape}")
+        span = _range(log.rewards, reward_range)
+        sizes = _sizes(log, n_states, n_actions)
+        tables = math.prod(np.delete(log.rewards.shape, -2 if steps else -1).tolist())  # one a log and step
+        if tables * sizes[0] * sizes[1] > LARGEST_TABLE:
+            shown = f"{sizes[0]} states x {sizes[1]} actions"
+            raise ValueError(f"a table of {shown} is too large: labels must be 0, 1, 2, ...")
+        labels = log.states, log.actions, log.next_states
+        counts, lists, next_counts, sums, law = counting.count(labels, log.rewards, sizes, steps)
+        return cls.trusted(counts, lists, next_counts, sums, span, law)
+
+    @property
+    def statistics(self) -> Statistics:
+        """The six arrays and labels of the data as a named tuple: what loops over data sets read."""
+        return Statistics(
+            self.counts, self.next_states, self.next_counts, self.reward_sums, self.reward_range, self.reward_law
+        )
 
     @property
     def horizon(self) -> int | None:
@@ -314,40 +337,6 @@ class MDPData:
         counts, next_counts, sums = pick(self.counts), pick(self.next_counts), pick(self.reward_sums)
         return self.trusted(counts, self.next_states, next_counts, sums, self.reward_range, self.reward_law)
 
-    def model(self, discount: float | None = None, *, start: ArrayLike | None = None) -> MDP:
-        r"""Empirical model :math:`(\hat P, \hat r)`: a plug-in estimate that can be planned in and evaluated.
-
-        Parameters
-        ----------
-        discount : float, optional
-            As for `MDP`; the horizon is that of the data.
-        start : (..., S) array_like of float, optional
-            Law of the first state. Default: uniform.
-
-        Returns
-        -------
-        MDP
-            Of the batch of the data. A pair that was never seen earns the low end of the reward range and goes to any
-            successor on its list with equal probability.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for `MDP`.
-
-        Examples
-        --------
-        >>> MDPData([[4]], [[[0]]], [[[4]]], [[2.0]]).model(0.5).value([0]).item()
-        1.0
-        """
-        successors = self.next_states
-        if self.horizon is not None and len(successors) != self.horizon:
-            successors = np.broadcast_to(successors, (self.horizon, *successors.shape[1:]))
-        shares, rewards = self.transition_shares, self.mean_rewards
-        if rewards.shape[-successors.ndim :] == successors.shape:  # a batch that looks like rewards per successor
-            rewards = np.broadcast_to(rewards[..., None], shares.shape)
-        return MDP(successors, shares, rewards, start, discount, horizon=self.horizon)
-
     def merge(self, *others: "MDPData") -> Self:
         """All transitions of several logs as one log.
 
@@ -372,7 +361,7 @@ class MDPData:
         >>> data.merge(data).counts.tolist()
         [[6]]
         """
-        return type(self)(*_split.merged(_logs(self, others)))
+        return type(self)(*splitting.merged([log.statistics for log in _alike(self, others)]))
 
     def mix(self, *others: "MDPData", shares: Sequence[float], n: int, rng: Rng = None) -> Self:
         r"""A log of n transitions whose composition is chosen: a share from each log, without replacement.
@@ -407,12 +396,9 @@ class MDPData:
         share = _check.law("shares", shares, axes=1)
         if share.shape != (1 + len(others),):
             raise ValueError(f"shares must hold one number for each of {1 + len(others)} logs, got shape {share.shape}")
-        total = _check.whole("n", n)
-        parts = np.floor(total * share).astype(np.int64)
-        parts[np.argsort(parts - total * share, kind="stable")[: total - int(parts.sum())]] += 1
-        generator = np.random.default_rng(rng)
-        logs = zip(_logs(self, others), parts, strict=True)
-        return type(self)(*_split.merged([log.subsample(int(k), generator) for log, k in logs]))
+        parts, generator = apportion(share, _check.whole("n", n)), np.random.default_rng(rng)
+        drawn = [log.subsample(int(k), generator) for log, k in zip(_logs(self, others), parts, strict=True)]
+        return self.trusted(*splitting.merged([log.statistics for log in _alike(drawn[0], tuple(drawn[1:]))]))
 
     def subsample(self, n: int, rng: Rng = None) -> Self:
         """Draw transitions without replacement, in law, from the statistics alone.
@@ -445,7 +431,11 @@ class MDPData:
         >>> data.subsample(4, rng=0).reward_sums.tolist()
         [[4.0]]
         """
-        return self.trusted(*_split.subsample(self, _check.whole("n", n), np.random.default_rng(rng)))
+        kept = _check.whole("n", n)
+        _input.require_divisible(self.statistics)
+        if self.counts.size and kept > self.n.min():
+            raise ValueError(f"n must be at most the {self.n.min()} transitions of the log, got {kept}")
+        return self.trusted(*splitting.subsample(self.statistics, kept, np.random.default_rng(rng)))
 
     def folds(self, k: int, rng: Rng = None) -> Self:
         """Divide the data at random into k folds.
@@ -474,7 +464,9 @@ class MDPData:
         >>> data.folds(3, rng=0).counts.sum(axis=0).tolist()
         [[9]]
         """
-        return self.trusted(*_split.folds(self, _check.whole("k", k, low=1), np.random.default_rng(rng)))
+        count = _check.whole("k", k, low=1)
+        _input.require_divisible(self.statistics, limited=False)
+        return self.trusted(*splitting.folds(self.statistics, count, np.random.default_rng(rng)))
 
     def split_episodes(self, rng: Rng = None) -> tuple[Self, Self]:
         """Divide logged episodes at random into two halves.
@@ -505,16 +497,65 @@ class MDPData:
 
         Examples
         --------
+        >>> from pessimism.mdp import MDP
         >>> mdp = MDP.dense([[[0.0, 1.0]], [[1.0, 0.0]]], [[1.0], [0.0]], [1, 0], horizon=3)
         >>> main, auxiliary = mdp.sample_episodes([0, 0], n=7, rng=0).split_episodes(rng=1)
         >>> main.counts[..., 0].tolist()
         [[3, 0], [0, 3], [3, 0]]
         """
-        main, rest = _split.episodes(self, np.random.default_rng(rng))
-        return self.trusted(*main), self.trusted(*rest)
+        _require_episodes(self)
+        main, auxiliary = splitting.episodes(self.statistics, np.random.default_rng(rng))
+        return self.trusted(*main), self.trusted(*auxiliary)
+
+
+def _range(rewards: Floats, reward_range: tuple[float, float] | None) -> tuple[float, float]:
+    """The interval given, if it holds the rewards of a log; by default (0, 1) or the smallest that does."""
+    if reward_range is None:
+        if rewards.size == 0 or (rewards.min() >= 0 and rewards.max() <= 1):
+            return 0.0, 1.0
+        low, high = float(rewards.min()), float(rewards.max())
+        return low, (high if high > low else low + 1.0)
+    low, high = _check.interval("reward_range", reward_range)
+    _check.require("rewards", rewards, (rewards >= low) & (rewards <= high), f"in reward_range [{low:g}, {high:g}]")
+    return low, high
+
+
+def _sizes(log: Transitions, n_states: int | None, n_actions: int | None) -> tuple[int, int]:
+    """S and A, as given or from the largest labels."""
+    visited = max(int(log.states.max(initial=0)), int(log.next_states.max(initial=0)))
+    size_s = visited + 1 if n_states is None else _check.whole("n_states", n_states, low=1)
+    size_a = int(log.actions.max(initial=0)) + 1 if n_actions is None else _check.whole("n_actions", n_actions, low=1)
+    for name, size in (("states", size_s), ("actions", size_a), ("next_states", size_s)):
+        labels = getattr(log, name)
+        _check.require(name, labels, labels < size, f"a whole number in [0, {size - 1}]")
+    return size_s, size_a
 
 
 def _logs(first: MDPData, others: tuple[MDPData, ...]) -> list[MDPData]:
     for i, log in enumerate(others):
         _check.instance(f"others[{i}]", log, MDPData)
     return [first, *others]
+
+
+def _alike(first: MDPData, others: tuple[MDPData, ...]) -> list[MDPData]:
+    """The logs, if they can be joined."""
+    logs = _logs(first, others)
+    for i, log in enumerate(others):
+        if (log.n_states, log.n_actions, log.horizon) != (first.n_states, first.n_actions, first.horizon):
+            raise ValueError(f"others[{i}] must have the states, actions and steps of the first log")
+        if log.reward_range != first.reward_range:
+            raise ValueError(f"others[{i}] must have reward_range {first.reward_range}, got {log.reward_range}")
+    _check.broadcast("the batches of the logs", *(log.shape for log in logs))
+    return logs
+
+
+def _require_episodes(data: MDPData) -> None:
+    _input.require_divisible(data.statistics, steps=True)
+    leaving = data.counts.sum(axis=-1)
+    for h in range(1, leaving.shape[-2]):
+        lists = data.next_states[(h - 1) % len(data.next_states)]
+        if not np.array_equal(splitting.arrivals(lists, data.next_counts[..., h - 1, :, :, :]), leaving[..., h, :]):
+            raise ValueError(f"data must be of episodes: what arrives at step {h} is not what leaves there")
+
+
+__all__ = ["MDPData", "Transitions"]

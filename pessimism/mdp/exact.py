@@ -15,50 +15,21 @@ that was; plug-in planning is L = 0. Ties are split evenly.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism._status import Status
 from pessimism._types import Floats
+from pessimism._worst_case import WorstCase, largest_loss
 from pessimism.mdp.model import MDP
 
 Level = float | Callable[[int], float]
 Family = Callable[[float], tuple[MDP, ArrayLike]]
 
-GRID_POINTS = 41
 LARGEST_N = 10**6
 """Where the sum takes minutes, and its tables up to 1 GB."""
 TOLERANCE = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class WorstCase:
-    """Largest loss over a family of instances, and where it is attained.
-
-    Attributes
-    ----------
-    loss : float
-        Largest expected suboptimality found, in reward units; recomputed at `gap`.
-    gap : float
-        The member of the family that attains it.
-    status : Status
-        Whether the maximum lies inside the interval searched or at its end.
-    evaluations : int
-        Exact losses computed.
-
-    Examples
-    --------
-    >>> WorstCase(0.1, 0.2, Status.INTERIOR_MAXIMUM, 60).gap
-    0.2
-    """
-
-    loss: float
-    gap: float
-    status: Status
-    evaluations: int
 
 
 def stay_exit_loss(mdp: MDP, behavior: ArrayLike, n: ArrayLike, *, level: ArrayLike) -> Floats:
@@ -85,14 +56,20 @@ def stay_exit_loss(mdp: MDP, behavior: ArrayLike, n: ArrayLike, *, level: ArrayL
     Raises
     ------
     ValueError, TypeError
-        If the model is not of this kind, naming the Monte Carlo route, or an argument is out of its range.
+        If the model is not of this kind (the message points to the Monte Carlo alternative), or an argument is out of
+        its range.
+
+    See Also
+    --------
+    pessimism.mdp.instances.simulation.stay_exit : Instances that it takes.
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule.
 
     Notes
     -----
     The limit of the iterations is meant, not T of them. Joint probabilities below 1e-36 are dropped and everything else
     is a sum of positive terms: relative error below 1e-9 for losses above 1e-16. Cost O(m^1.5) for m expected visits of
-    a replica; identical replicas are computed once. The first call in a process loads compiled code, the very first
-    compiles it for some seconds.
+    a replica; identical replicas are computed once. The first call ever compiles for some seconds; later processes
+    load the compiled loops.
 
     Examples
     --------
@@ -118,10 +95,13 @@ def stay_exit_loss(mdp: MDP, behavior: ArrayLike, n: ArrayLike, *, level: ArrayL
     left = (1.0 - mdp.discount) + mdp.discount * leave  # 1 - discount * stay, with all its digits
     lost = mdp.discount * np.abs(stay[..., 0] - stay[..., 1]) / left.prod(axis=-1)
     loss = np.empty(batch)
+
+    from pessimism.mdp._engine.stay_exit import error_probabilities
+
     for i in np.ndindex(batch):
         least = _width_one(float(lvl[i]), mdp.discount)
         rest = _elsewhere(total[i])[decision]
-        errors = _errors(int(rounds[i]), law[i], rest, stay[i], leave[i], mdp.discount, least)
+        errors = error_probabilities(int(rounds[i]), law[i], rest, stay[i], leave[i], mdp.discount, least)
         loss[i] = np.sum(start[i] * lost[i] * errors)
     return loss[()]
 
@@ -151,6 +131,11 @@ def worst_case(family: Family, n: int, *, level: Level, gaps: tuple[float, float
     ValueError, TypeError
         If an argument is out of its range; errors of `family` pass through.
 
+    See Also
+    --------
+    pessimism.mdp.bounds.vi_lcb_normal_prediction : Prediction of the worst loss.
+    simulations.mdp_rates : Figure of both against N.
+
     Notes
     -----
     A logarithmic grid of 41 gaps, then a bounded search around every local maximum of at least half the largest. A
@@ -164,28 +149,8 @@ def worst_case(family: Family, n: int, *, level: Level, gaps: tuple[float, float
     >>> round(worst.loss, 3), round(worst.gap, 2), worst.status.name
     (0.167, 0.18, 'INTERIOR_MAXIMUM')
     """
-    from scipy.optimize import minimize_scalar
-
-    low, high = _check.interval("gaps", gaps)
-    if not (low > 0.0 and high < math.inf):
-        raise ValueError(f"gaps must be a pair 0 < low < high < inf, got {gaps!r}")
     lvl = level(n) if callable(level) else level
-    known: dict[float, float] = {}
-
-    def loss(gap: float) -> float:  # numpydoc ignore=GL08
-        known[gap] = float(np.max(stay_exit_loss(*family(gap), n, level=lvl)))
-        return known[gap]
-
-    grid = np.geomspace(low, high, GRID_POINTS).tolist()
-    losses = np.array([loss(gap) for gap in grid])
-    padded = np.concatenate([[-math.inf], losses, [-math.inf]])
-    peaks = (losses >= padded[:-2]) & (losses >= padded[2:]) & (losses >= 0.5 * losses.max()) & (losses > 0)
-    for i in np.flatnonzero(peaks).tolist():
-        between = (math.log(grid[max(i - 1, 0)]), math.log(grid[min(i + 1, GRID_POINTS - 1)]))
-        minimize_scalar(lambda x: -loss(math.exp(x)), bounds=between, method="bounded", options={"xatol": 1e-6})
-    gap = max(sorted(known), key=known.__getitem__)
-    status = Status.EDGE_MAXIMUM if gap in (low, high) else Status.INTERIOR_MAXIMUM
-    return WorstCase(known[gap], gap, status, len(known))
+    return largest_loss(lambda gap: float(np.max(stay_exit_loss(*family(gap), n, level=lvl))), gaps)
 
 
 _MONTE_CARLO = (
@@ -231,20 +196,4 @@ def _elsewhere(mass: Floats) -> Floats:
     return np.asarray(np.cumsum(met)[:-2] + np.cumsum(met[::-1])[:-2][::-1])
 
 
-def _errors(
-    n: int, law: Floats, rest: Floats, stay: Floats, leave: Floats, discount: float, least: float
-) -> NDArray[np.float64]:
-    """Probability of the worse action in every replica; replicas that cannot be told apart are computed once."""
-    from pessimism.mdp import _exact_kernels
-
-    better = (stay[:, 1] > stay[:, 0]).astype(np.int64)[:, None]
-    order = np.concatenate([better, 1 - better], axis=-1)
-    table = np.concatenate([np.take_along_axis(x, order, axis=-1) for x in (law, stay, leave)], axis=-1)
-    # the mass elsewhere differs by rounding only between replicas with the same law
-    _, first, inverse = np.unique(table, axis=0, return_index=True, return_inverse=True)
-    errors = np.zeros(len(first))
-    for i, row in enumerate(first):
-        shares, stays, leaves = np.append(table[row, :2], rest[row]), table[row, 2:4].copy(), table[row, 4:].copy()
-        if discount > 0.0 and stays[0] != stays[1]:
-            errors[i] = _exact_kernels.error_probability(n, shares, stays, leaves, discount, least)
-    return errors[inverse.ravel()]
+__all__ = ["WorstCase", "stay_exit_loss", "worst_case"]

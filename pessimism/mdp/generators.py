@@ -1,7 +1,6 @@
 """Models to try rules on: random ones, a slow grid, and the gambler of the textbooks.
 
-None of them is hard by design: what a rule loses here is a measurement. For models whose loss is known see `instances`
-and `lower_bounds`.
+None of them is hard by design: what a rule loses here is a measurement. For models whose loss is known see `instances`.
 """
 
 import numpy as np
@@ -193,3 +192,6 @@ def _distinct(rng: np.random.Generator, n: int, shape: tuple[int, ...]) -> NDArr
         taken = (chosen[..., :i] == drawn[..., None]).any(axis=-1)
         chosen[..., i] = np.where(taken, last, drawn)
     return chosen
+
+
+__all__ = ["allowed_stakes", "gamblers_problem", "garnet", "torus"]

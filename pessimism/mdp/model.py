@@ -1,4 +1,4 @@
-r"""The world: states, actions, transitions, rewards.
+r"""Markov decision processes: states, actions, transitions, rewards.
 
 In state :math:`s` an action :math:`a` earns a reward of mean :math:`r(s, a)` (`mean_rewards`) and leads to
 :math:`s' \sim P(\cdot \mid s, a)` (`next_states`, `probabilities`). A policy :math:`\pi` is worth
@@ -14,18 +14,20 @@ the law of each step. Data are logged under a law :math:`\mu(s, a)` (a *behavior
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pessimism import _check
+from pessimism import _check, _draw
 from pessimism._types import Floats, Ints, Rng
-from pessimism.mdp import _tables
-from pessimism.mdp._tables import Policy, States
-
-if TYPE_CHECKING:
-    from pessimism.mdp.data import MDPData, Transitions
+from pessimism.mdp import _input
+from pessimism.mdp._engine import sampling
+from pessimism.mdp._engine.evaluation import expected_sums, state_laws
+from pessimism.mdp._engine.optimum import optimum
+from pessimism.mdp._engine.tables import States, Tables, as_law, per_successor
+from pessimism.mdp._input import Policy
+from pessimism.mdp.data import MDPData, Transitions
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -62,7 +64,8 @@ class MDP:
     -----
     Leading axes are a batch of models; every method broadcasts over them. A successor that occurs twice in a list has
     the sum of both probabilities. With a horizon the step axis stands directly before the state axis, everywhere.
-    The first evaluation in a process compiles for some seconds, or loads the compiled loops in about a second.
+    Without a horizon small models need no compiled code; what does need it compiles at its first call, and later
+    processes load it from the cache.
 
     Examples
     --------
@@ -81,7 +84,7 @@ class MDP:
     horizon: int | None
     reward_law: str
     reward_range: tuple[float, float]
-    _optimum: "tuple[Ints, Floats, Floats] | None"
+    _optimum: tuple[Ints, Floats, Floats] | None
 
     def __init__(
         self,
@@ -95,21 +98,21 @@ class MDP:
         reward_law: str = "deterministic",
         reward_range: tuple[float, float] | None = None,
     ) -> None:
-        steps = None if horizon is None else _check.whole("horizon", horizon, low=0, high=_tables.MAX_STATES)
-        successors, p = _tables.transitions(next_states, probabilities, steps)
+        steps = None if horizon is None else _check.whole("horizon", horizon, low=0, high=_input.MAX_STATES)
+        successors, p = _input.transitions(next_states, probabilities, steps)
         kind = _check.choice("reward_law", reward_law, ("deterministic", "bernoulli"))
         own_axes = successors.shape[successors.ndim - np.ndim(next_states) :]
-        r = _tables.rewards(rewards, own_axes, steps, kind)
+        r = _input.rewards(rewards, own_axes, steps, kind)
         n_states = successors.shape[-3]
         rho = _check.law("start", np.full(n_states, 1.0 / n_states) if start is None else start, axes=1)
         if rho.shape[-1] != n_states:
             raise ValueError(f"start must have {n_states} entries, one a state, got {rho.shape[-1]}")
         core = successors.ndim
         _check.broadcast(
-            "probabilities, rewards and start", p.shape[:-core], _tables.batch(r, successors), rho.shape[:-1]
+            "probabilities, rewards and start", p.shape[:-core], _input.batch(r, successors), rho.shape[:-1]
         )
-        span = _tables.reward_range(reward_range, r, p if _tables.per_successor(r, successors) else None, kind)
-        self._set(successors, p, r, rho, _tables.discount(discount, steps), steps, kind, span)
+        span = _input.reward_range(reward_range, r, p if per_successor(r, successors) else None, kind)
+        self._set(successors, p, r, rho, _input.discount(discount, steps), steps, kind, span)
 
     def _set(
         self,
@@ -174,7 +177,7 @@ class MDP:
         >>> MDP.dense([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [0.5]], [1, 0], discount=0.5).value([0, 0]).item()
         1.5
         """
-        successors, p = _tables.from_dense(transitions)
+        successors, p = _input.from_dense(transitions)
         r = _check.real_array("rewards", rewards)
         if r.shape[-p.ndim :] == (*p.shape[:-1], p.shape[-3]):
             r = np.take_along_axis(r, np.broadcast_to(successors, r.shape[:-1] + p.shape[-1:]), axis=-1)
@@ -223,16 +226,54 @@ class MDP:
         >>> ring.best_policy.tolist()
         [1, 1, 0]
         """
-        tables = _tables.from_function(
+        tables = _input.from_function(
             step, _check.whole("n_states", n_states, low=1), _check.whole("n_actions", n_actions, low=1)
         )
         return cls(*tables, start, discount, horizon=horizon)
+
+    @classmethod
+    def from_data(cls, data: MDPData, discount: float | None = None, *, start: ArrayLike | None = None) -> Self:
+        r"""Empirical model :math:`(\hat P, \hat r)`: a plug-in estimate that can be planned in and evaluated.
+
+        Parameters
+        ----------
+        data : MDPData
+            Logged transitions; their step axis becomes the horizon.
+        discount : float, optional
+            As for the class.
+        start : (..., S) array_like of float, optional
+            Law of the first state. Default: uniform.
+
+        Returns
+        -------
+        MDP
+            Of the batch of the data. A pair that was never seen earns the low end of the reward range and goes to any
+            successor on its list with equal probability.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for the class.
+
+        Examples
+        --------
+        >>> MDP.from_data(MDPData([[4]], [[[0]]], [[[4]]], [[2.0]]), 0.5).value([0]).item()
+        1.0
+        """
+        _check.instance("data", data, MDPData)
+        successors = data.next_states
+        if data.horizon is not None and len(successors) != data.horizon:
+            successors = np.broadcast_to(successors, (data.horizon, *successors.shape[1:]))
+        shares, rewards = data.transition_shares, data.mean_rewards
+        if rewards.shape[-successors.ndim :] == successors.shape:  # a batch that looks like rewards per successor
+            rewards = np.broadcast_to(rewards[..., None], shares.shape)
+        return cls(successors, shares, rewards, start, discount, horizon=data.horizon)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Batch of models."""
         core = self.next_states.ndim
-        rewards = _tables.batch(self.rewards, self.next_states)
+        rewards = _input.batch(self.rewards, self.next_states)
         return np.broadcast_shapes(self.probabilities.shape[:-core], rewards, self.start.shape[:-1])
 
     @property
@@ -246,6 +287,12 @@ class MDP:
         return int(self.next_states.shape[-2])
 
     @property
+    def _pairs(self) -> tuple[int, ...]:
+        """Shape ([H,] S, A) of laws and counts."""
+        steps = () if self.horizon is None else (self.horizon,)
+        return (*steps, self.n_states, self.n_actions)
+
+    @property
     def n_successors(self) -> int:
         """B, the length of the padded lists of successors."""
         return int(self.next_states.shape[-1])
@@ -253,7 +300,7 @@ class MDP:
     @property
     def per_successor(self) -> bool:
         """Whether rewards depend on the next state."""
-        return _tables.per_successor(self.rewards, self.next_states)
+        return per_successor(self.rewards, self.next_states)
 
     @property
     def mean_rewards(self) -> Floats:
@@ -261,12 +308,20 @@ class MDP:
         return np.asarray((self.probabilities * self.rewards).sum(axis=-1)) if self.per_successor else self.rewards
 
     @property
+    def tables(self) -> Tables:
+        """The arrays that planners and other loops over states read: a named tuple, with mean rewards of pairs."""
+        return self._tables(self.mean_rewards)
+
+    def _tables(self, rewards: Floats) -> Tables:
+        return Tables(self.next_states, self.probabilities, rewards, self.discount, self.horizon, self.shape)
+
+    @property
     def value_range(self) -> tuple[float, float]:
         """Smallest and largest value any policy can have, from the smallest and largest mean reward."""
         means = self.mean_rewards
         if means.size == 0:  # no steps or no models
             return 0.0, 0.0
-        total = _tables.total_discount(self.discount, self.horizon)
+        total = _input.total_discount(self.discount, self.horizon)
         return float(means.min()) * total, float(means.max()) * total
 
     @property
@@ -285,12 +340,11 @@ class MDP:
         return self._solved()[2]
 
     def _solved(self) -> tuple[Ints, Floats, Floats]:
-        if self._optimum is None:
-            from pessimism.mdp import _optimum
-
-            object.__setattr__(self, "_optimum", _optimum.solve(self))
-        assert self._optimum is not None
-        return self._optimum
+        found = self._optimum
+        if found is None:
+            found = optimum(self.tables, max(map(abs, self.value_range)))
+            object.__setattr__(self, "_optimum", found)
+        return found
 
     def evaluate(self, policy: ArrayLike) -> Floats:
         r"""Value :math:`V^\pi(s)` of a policy from every state.
@@ -320,9 +374,7 @@ class MDP:
         >>> MDP.dense([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [0.5]], discount=0.5).evaluate([0, 0]).tolist()
         [1.5, 1.0]
         """
-        from pessimism.mdp import _solve
-
-        return _solve.expected_sums(self, self.mean_rewards, self.check_policy(policy))
+        return expected_sums(self.tables, as_law(self.check_policy(policy), self.n_actions))
 
     def value(self, policy: ArrayLike) -> Floats:
         r"""Value :math:`J(\pi) = \sum_s \rho(s) V^\pi(s)` of a policy.
@@ -372,9 +424,8 @@ class MDP:
         >>> MDP.dense([[[1.0], [1.0]]], [[0.75, 0.5]], discount=0.5).suboptimality([1]).item()
         0.5
         """
-        from pessimism.mdp import _solve
-
-        return self._from_start(_solve.expected_sums(self, self.gaps, self.check_policy(policy)))
+        law = as_law(self.check_policy(policy), self.n_actions)
+        return self._from_start(expected_sums(self._tables(self.gaps), law))
 
     def _from_start(self, values: Floats) -> Floats:
         if self.horizon == 0:
@@ -405,11 +456,8 @@ class MDP:
         >>> MDP.dense([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [0.5]], [1, 0], 0.75).occupancy([0, 0]).ravel().tolist()
         [0.25, 0.75]
         """
-        from pessimism.mdp import _solve
-
-        clean = self.check_policy(policy)
-        states = _solve.state_laws(self, clean)
-        return np.asarray(states[..., None] * _solve.as_law(clean, self.n_actions))
+        law = as_law(self.check_policy(policy), self.n_actions)
+        return np.asarray(state_laws(self._tables(self.rewards), self.start, law)[..., None] * law)
 
     def coverage(self, behavior: ArrayLike, policy: ArrayLike | None = None, *, clipped: bool = False) -> Floats:
         r"""Single-policy concentrability :math:`C^* = \max d^\pi(s,a)/\mu(s,a)`, with 0/0 = 0 and x/0 = inf.
@@ -446,7 +494,7 @@ class MDP:
         """
         mu = self.check_behavior(behavior)
         d = self.occupancy(self.best_policy if policy is None else policy)
-        if clipped:
+        if _check.flag("clipped", clipped):
             d = np.minimum(d, 1.0 / self.n_states)
         axes = (-2, -1) if self.horizon is None else (-3, -2, -1)
         shape = _check.broadcast("behavior, policy and model", mu.shape, d.shape)
@@ -456,7 +504,7 @@ class MDP:
 
     def sample(
         self, behavior: ArrayLike, *, n: ArrayLike, size: int | tuple[int, ...] | None = None, rng: Rng = None
-    ) -> "MDPData":
+    ) -> MDPData:
         r"""Draw data sets of independent transitions, in law, as counts and sums.
 
         Parameters
@@ -492,11 +540,14 @@ class MDP:
         >>> mdp.sample([[0.5], [0.5]], n=100, size=3, rng=0).counts.sum(axis=(-2, -1)).tolist()
         [100, 100, 100]
         """
-        from pessimism.mdp import _sampling
+        mu, total = self.check_behavior(behavior), _check.whole_array("n", n)
+        core = mu.shape[-len(self._pairs) :]
+        batch = _check.broadcast("n, behavior and model", total.shape, mu.shape[: -len(core)], self.shape)
+        generator, shape = np.random.default_rng(rng), (*_draw.front_axes(size), *batch, *core)
+        draws = total if self.horizon is None else total[..., None]
+        return self._outcomes(sampling.visits(mu, draws, shape, generator), generator)
 
-        return _sampling.pairs(self, self.check_behavior(behavior), n, size, np.random.default_rng(rng))
-
-    def sample_at(self, counts: ArrayLike, *, size: int | tuple[int, ...] | None = None, rng: Rng = None) -> "MDPData":
+    def sample_at(self, counts: ArrayLike, *, size: int | tuple[int, ...] | None = None, rng: Rng = None) -> MDPData:
         r"""Draw data sets whose numbers of transitions from every pair are given: a generative model.
 
         Parameters
@@ -524,9 +575,16 @@ class MDP:
         >>> mdp.sample_at([[10], [5]], rng=0).next_counts.sum(axis=-1).tolist()
         [[10], [5]]
         """
-        from pessimism.mdp import _sampling
+        visits, core = _check.whole_array("counts", counts), self._pairs
+        if visits.shape[-len(core) :] != core:
+            raise ValueError(f"counts must end in shape {core}, got {visits.shape}")
+        batch = _check.broadcast("counts and model", visits.shape[: -len(core)], self.shape)
+        shape = (*_draw.front_axes(size), *batch, *core)
+        return self._outcomes(np.broadcast_to(visits, shape).copy(), np.random.default_rng(rng))
 
-        return _sampling.at_counts(self, counts, size, np.random.default_rng(rng))
+    def _outcomes(self, counts: Ints, rng: np.random.Generator) -> MDPData:
+        next_counts, sums = sampling.outcomes(self._tables(self.rewards), self.reward_law, counts, rng)
+        return MDPData.trusted(counts, self.next_states, next_counts, sums, self.reward_range, self.reward_law)
 
     def sample_episodes(
         self,
@@ -536,7 +594,7 @@ class MDP:
         steps: int | None = None,
         size: int | tuple[int, ...] | None = None,
         rng: Rng = None,
-    ) -> "MDPData":
+    ) -> MDPData:
         r"""Draw data sets of n episodes that follow a policy, in law, as counts and sums.
 
         Parameters
@@ -573,9 +631,13 @@ class MDP:
         >>> mdp.sample_episodes([0, 0], n=7, rng=0).counts[..., 0].tolist()
         [[7, 0], [0, 7], [7, 0]]
         """
-        from pessimism.mdp import _sampling
-
-        return _sampling.episodes(self, self.check_policy(policy), n, steps, size, np.random.default_rng(rng))
+        law, length = self._episode_law(policy, steps)
+        generator, tables = np.random.default_rng(rng), self._tables(self.rewards)
+        front, count = _draw.front_axes(size), _check.whole("n", n)
+        next_counts = sampling.episodes(tables, self.start, law, count, length, front, generator)
+        counts = next_counts.sum(axis=-1)
+        sums = sampling.reward_sums(tables, self.reward_law, counts, next_counts, generator)
+        return MDPData.trusted(counts, self.next_states, next_counts, sums, self.reward_range, self.reward_law)
 
     def sample_log(
         self,
@@ -585,8 +647,8 @@ class MDP:
         steps: int | None = None,
         size: int | tuple[int, ...] | None = None,
         rng: Rng = None,
-    ) -> "Transitions":
-        """Draw episodes step by step: what `sample_episodes` adds up, and the oracle of its law.
+    ) -> Transitions:
+        """Draw episodes step by step: the raw logs whose counts and sums `sample_episodes` draws in law.
 
         Parameters
         ----------
@@ -621,9 +683,24 @@ class MDP:
         >>> mdp.sample_log([0, 0], n=2, rng=0).states.tolist()
         [[0, 1, 0], [0, 1, 0]]
         """
-        from pessimism.mdp import _sampling
+        law, length = self._episode_law(policy, steps)
+        front, tables = (*_draw.front_axes(size), _check.whole("n", n)), self._tables(self.rewards)
+        fields = sampling.log(tables, self.reward_law, self.start, law, front, length, np.random.default_rng(rng))
+        return Transitions(*fields)
 
-        return _sampling.log(self, self.check_policy(policy), n, steps, size, np.random.default_rng(rng))
+    def _episode_law(self, policy: ArrayLike, steps: int | None) -> tuple[Floats, int]:
+        """The policy of episodes as a law (1 or H, S, A), and their length."""
+        clean = self.check_policy(policy)
+        law = as_law(clean, self.n_actions)
+        if self.shape != () or law.ndim != (2 if self.horizon is None else 3):
+            raise ValueError(f"episodes follow one policy in one model, got batches {self.shape} and {clean.shape}")
+        if self.horizon is not None:
+            if steps is not None:
+                raise ValueError(f"steps must not be given: the horizon of the model is {self.horizon}")
+            return law, self.horizon
+        if steps is None:
+            raise ValueError("steps must be given for a model without a horizon")
+        return law[None], _check.whole("steps", steps)
 
     def check_policy(self, policy: ArrayLike) -> Policy:
         """Clean policy: int64 if `policy` holds integers, else a float64 law; with a horizon it has a step axis.
@@ -650,7 +727,7 @@ class MDP:
         ...
         ValueError: policy[0] must be a whole number in [0, 0], got 1
         """
-        clean = _tables.policy(policy, self.n_states, self.n_actions, self.horizon)
+        clean = _input.policy(policy, self.n_states, self.n_actions, self.horizon)
         core = (1 if self.horizon is None else 2) + (clean.dtype.kind == "f")
         _check.broadcast("policy and model", clean.shape[: clean.ndim - core], self.shape)
         return clean
@@ -681,11 +758,12 @@ class MDP:
         ValueError: behavior must sum to 1 within 1e-12, got 0.5: if that is what you mean, divide by it in float64
         """
         mu = _check.real_array("behavior", behavior, low=0.0)
-        core = (
-            (self.n_states, self.n_actions) if self.horizon is None else (self.horizon, self.n_states, self.n_actions)
-        )
+        core = self._pairs
         if mu.shape[-len(core) :] != core:
             raise ValueError(f"behavior must end in shape {core}, got {mu.shape}")
         _check.require_total_one("behavior", mu, axes=2)
         _check.broadcast("behavior and model", mu.shape[: -len(core)], self.shape)
         return mu
+
+
+__all__ = ["MDP"]

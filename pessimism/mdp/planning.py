@@ -1,7 +1,7 @@
 r"""Planning: the optimal policy of a known model, with a certificate.
 
 Bellman's operator :math:`(TV)(s) = \max_a r(s,a) + \gamma \sum_{s'} P(s' \mid s,a) V(s')` contracts by :math:`\gamma`,
-so any V whatever satisfies
+so every V satisfies
 
 .. math:: \|V - V^*\|_\infty \le \frac{\|TV - V\|_\infty}{1-\gamma},
 
@@ -19,6 +19,8 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._status import Status
 from pessimism._types import Floats, Ints
+from pessimism.mdp._certificate import certified
+from pessimism.mdp._engine.bellman import residual_bounds
 from pessimism.mdp.model import MDP
 
 METHODS = (
@@ -29,14 +31,7 @@ METHODS = (
     "policy_iteration",
     "backward_induction",
 )
-NEVER = 2**62
-LIMITS = {  # span shift, sweeps per improvement, improvement from which Krylov steps are tried, improvements
-    "auto": (True, 10, 8, 100_000),
-    "value_iteration": (True, 0, NEVER, 10_000_000),
-    "value_iteration_sup": (False, 0, NEVER, 10_000_000),
-    "modified_policy_iteration": (True, 20, NEVER, 500_000),
-    "policy_iteration": (True, 20, 1, 100_000),
-}
+"""What `plan` takes as `method`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +96,7 @@ def plan(
     initial : (..., S) array_like of float, optional
         Values to start from (a warm start). Default: 0. Not used with a horizon.
     max_iterations : int, optional
-        Largest number of policy improvements. Default: more than any model needs whose discount float64 can tell
+        Largest number of policy improvements. Default: more than any model needs while float64 can tell its discount
         from 1.
 
     Returns
@@ -113,8 +108,8 @@ def plan(
     Raises
     ------
     ConvergenceError
-        With the partial result, if the error bound of a model does not reach the tolerance, be it for want of
-        iterations or because the rounding of its values is larger.
+        With the partial result, if the error bound of a model does not reach the tolerance: iterations ran out, or the
+        rounding of its values alone is larger.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -122,7 +117,7 @@ def plan(
     -----
     A sweep costs O(SAB), a sweep under a fixed policy O(SB); a batch runs on all cores. The Krylov iteration is
     BiCGSTAB to a hundredth of the residual; after ten steps that do not halve the error bound, sweeps finish the
-    work, which contract whatever the model. The first call in a process compiles for some seconds, or loads the
+    work, which contract whatever the model. The first call ever compiles for some seconds; later processes load the
     compiled loops in about a second.
 
     Examples
@@ -131,8 +126,6 @@ def plan(
     >>> plan(mdp).policy.tolist()
     [1, 1]
     """
-    from pessimism.mdp import _fixed_point
-
     _check.instance("mdp", mdp, MDP)
     _check.choice("method", method, METHODS)
     goal = _check.positive("tolerance", tolerance)
@@ -140,17 +133,20 @@ def plan(
     values = np.zeros((*mdp.shape, mdp.n_states))
     if initial is not None:
         values[...] = _initial(initial, values.shape)
-    tables = mdp.next_states, mdp.probabilities, mdp.mean_rewards, mdp.discount
     if mdp.horizon is not None:
         if method not in ("auto", "backward_induction"):
             raise ValueError(f"method must be 'auto' or 'backward_induction' with a horizon, got {method!r}")
-        return _fixed_point.backward_induction(*tables, np.zeros(mdp.horizon), mdp.shape)
+        from pessimism.mdp._engine.finite_horizon import backward_induction
+
+        return Plan(*backward_induction(mdp.tables, np.zeros(mdp.horizon)))
     if method == "backward_induction":
         raise ValueError("method 'backward_induction' needs a model with a horizon")
-    search = LIMITS[method][:3]
-    result = _fixed_point.iterate(*tables, goal, values, search, LIMITS[method][3] if limit is None else limit)
-    _fixed_point.require(result, goal, (Status.CONVERGED,))
-    return result
+    from pessimism.mdp._engine.fixed_point import SEARCHES, iterate
+
+    search = SEARCHES[method]
+    if limit is not None:
+        search = search._replace(limit=limit)
+    return certified(Plan(*iterate(mdp.tables, values, goal, search)), goal, (Status.CONVERGED,))
 
 
 def error_bound(mdp: MDP, value: ArrayLike) -> Floats:
@@ -179,8 +175,6 @@ def error_bound(mdp: MDP, value: ArrayLike) -> Floats:
     >>> float(error_bound(mdp, [1.25]).round(12))
     0.25
     """
-    from pessimism.mdp import _fixed_point
-
     _check.instance("mdp", mdp, MDP)
     if mdp.horizon is not None:
         raise ValueError("mdp must have no horizon: backward induction is exact")
@@ -188,8 +182,7 @@ def error_bound(mdp: MDP, value: ArrayLike) -> Floats:
     if given.shape[-1:] != (mdp.n_states,):
         raise ValueError(f"value must have shape (..., {mdp.n_states}), got {given.shape}")
     batch = _check.broadcast("value and mdp", given.shape[:-1], mdp.shape)
-    values = np.ascontiguousarray(np.broadcast_to(given, (*batch, mdp.n_states)))
-    return _fixed_point.residual_bounds(values, mdp.next_states, mdp.probabilities, mdp.mean_rewards, mdp.discount)
+    return residual_bounds(mdp.tables, np.broadcast_to(given, (*batch, mdp.n_states)))
 
 
 def _initial(initial: ArrayLike, shape: tuple[int, ...]) -> Floats:

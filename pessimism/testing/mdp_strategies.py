@@ -180,7 +180,7 @@ def mdp_data(
     >>> @settings(max_examples=10, database=None, deadline=None)
     ... @given(mdp_data(size=(3,)))
     ... def one_action_per_state(data):
-    ...     assert plan(data.model(0.9)).policy.shape == data.counts.shape[:-1]
+    ...     assert plan(MDP.from_data(data, 0.9)).policy.shape == data.counts.shape[:-1]
     >>> one_action_per_state()
     """
     states, actions = _size("max_states", max_states), _size("max_actions", max_actions)

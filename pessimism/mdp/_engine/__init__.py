@@ -1,0 +1,1 @@
+"""Loops over arrays. Nothing here knows the classes of the wing or checks what it is given."""

@@ -1,0 +1,169 @@
+"""Value iteration with Bernstein widths, for rewards in [0, 1].
+
+Kernels take clean, C-contiguous arrays, one item a data set.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pessimism._batch import items, on_threads
+from pessimism._compiled import compiled
+from pessimism._types import Floats, Ints
+from pessimism.mdp._engine.bellman import EPSILON
+from pessimism.mdp._engine.tables import States, Tables
+
+
+def discounted(
+    tables: Tables, counts: Ints, level: Floats, total: Floats, tolerance: float, limit: int
+) -> tuple[Floats, Ints, Ints, Floats]:
+    """Values and policies (..., S), sweeps and error bounds (...) of the fixed points, reached from below.
+
+    `tables` are the empirical models of data with visits `counts` (..., S, A); `level` (...) is c times the log factor,
+    `total` (...) the number of transitions. Where nothing is certified the policy is the most frequent action.
+    """
+    shape, count = tables.shape, math.prod(tables.shape)
+    arrays = (tables.probabilities, 3), (counts, 2), (tables.rewards, 2), (counts.argmax(axis=-1), 1)
+    shares, visits, rewards, starts = (items(x, shape, core, full=True) for x, core in arrays)
+    levels, totals = (np.broadcast_to(x, shape).reshape(count).astype(np.float64) for x in (level, total))
+
+    def work(part: slice) -> Any:
+        own = shares[part], visits[part], rewards[part], tables.discount, levels[part], totals[part]
+        return bernstein_fixed_points(tables.next_states, *own, tolerance, limit, starts[part])
+
+    values, policies, sweeps, bounds = (np.concatenate(x) for x in zip(*on_threads(work, count), strict=True))
+    full = (*shape, tables.n_states)
+    return values.reshape(full), policies.reshape(full), sweeps.reshape(shape), bounds.reshape(shape)
+
+
+def episodic(tables: Tables, counts: Ints, level: Floats) -> tuple[Floats, Ints]:
+    """Values and policies (..., H, S) of the backward pass over data with visits `counts` (..., H, S, A)."""
+    shape, count = tables.shape, math.prod(tables.shape)
+    arrays = (tables.probabilities, 4), (counts, 3), (tables.rewards, 3)
+    shares, visits, rewards = (items(x, shape, core, full=True) for x, core in arrays)
+    levels = np.broadcast_to(level, shape).reshape(count).astype(np.float64)
+
+    def work(part: slice) -> Any:
+        return bernstein_backward(tables.next_states, shares[part], visits[part], rewards[part], levels[part])
+
+    values, policies = (np.concatenate(x) for x in zip(*on_threads(work, count), strict=True))
+    full = (*shape, *counts.shape[-3:-1])
+    return values.reshape(full), policies.reshape(full)
+
+
+@compiled
+def bernstein_sweep(
+    next_states: States,
+    shares: Floats,
+    counts: Ints,
+    rewards: Floats,
+    discount: float,
+    level: float,
+    total: float,
+    values: Floats,
+    improved: Floats,
+    policy: Ints,
+    start: Ints,
+) -> float:
+    """One application of the discounted Bernstein operator; the largest change. `level` is c times the log factor."""
+    largest, v_max = 0.0, 1.0 / (1.0 - discount)
+    for s in range(values.size):
+        best, choice = 0.0, start[s]
+        for a in range(counts.shape[1]):
+            n = counts[s, a]
+            if n == 0:
+                continue  # its width is above V_max: the value is 0
+            mean = 0.0
+            for b in range(shares.shape[2]):
+                mean += shares[s, a, b] * values[next_states[s, a, b]]
+            variance = 0.0
+            for b in range(shares.shape[2]):
+                variance += shares[s, a, b] * (values[next_states[s, a, b]] - mean) ** 2
+            width = max(math.sqrt(level * variance / n), 2.0 * level * v_max / n)
+            q = rewards[s, a] + discount * mean - min(width, v_max) - 5.0 / total
+            if q > best:
+                best, choice = q, a
+        improved[s], policy[s] = best, choice
+        largest = max(largest, abs(best - values[s]))
+    return largest
+
+
+@compiled
+def bernstein_fixed_points(
+    next_states: States,
+    shares: Floats,
+    counts: Ints,
+    rewards: Floats,
+    discount: float,
+    levels: Floats,
+    totals: Floats,
+    tolerance: float,
+    max_sweeps: int,
+    starts: Ints,
+) -> tuple[Floats, Ints, Ints, Floats]:
+    """Values from below, policies, sweeps and error bounds; `starts` (items, S) where nothing is certified."""
+    items, n_states = starts.shape
+    values, policies = np.zeros((items, n_states)), np.empty((items, n_states), np.int64)
+    sweeps, bounds, improved = np.empty(items, np.int64), np.empty(items), np.empty(n_states)
+    for i in range(items):
+        for sweep in range(1, max_sweeps + 1):
+            change = bernstein_sweep(
+                next_states,
+                shares[i],
+                counts[i],
+                rewards[i],
+                discount,
+                levels[i],
+                totals[i],
+                values[i],
+                improved,
+                policies[i],
+                starts[i],
+            )
+            top = 0.0
+            for s in range(n_states):
+                top = max(top, improved[s])
+            # a sweep is exact to some EPSILON times the largest value
+            rounding = 16.0 * EPSILON * top / (1.0 - discount)
+            residual = change / (1.0 - discount)
+            sweeps[i], bounds[i] = sweep, residual + rounding
+            if bounds[i] <= tolerance or residual <= rounding or sweep == max_sweeps:
+                break  # the bound is that of these values
+            for s in range(n_states):
+                values[i, s] = improved[s]
+    return values, policies, sweeps, bounds
+
+
+@compiled
+def bernstein_backward(
+    next_states: States, shares: Floats, counts: Ints, rewards: Floats, levels: Floats
+) -> tuple[Floats, Ints]:
+    """Values and policies (items, H, S) of the episodic rule; the most frequent action where nothing is certified."""
+    items, horizon, n_states, n_actions = counts.shape
+    values = np.zeros((items, horizon + 1, n_states))
+    policies = np.zeros((items, horizon, n_states), np.int64)
+    for i in range(items):
+        for h in range(horizon - 1, -1, -1):
+            lists = next_states[h % next_states.shape[0]]
+            for s in range(n_states):
+                best, choice, most = 0.0, 0, -1
+                for a in range(n_actions):
+                    if counts[i, h, s, a] > most:
+                        choice, most = a, counts[i, h, s, a]
+                for a in range(n_actions):
+                    n = counts[i, h, s, a]
+                    if n == 0:
+                        continue  # its width is H: the value is 0
+                    mean = 0.0
+                    for b in range(shares.shape[4]):
+                        mean += shares[i, h, s, a, b] * values[i, h + 1, lists[s, a, b]]
+                    variance = 0.0
+                    for b in range(shares.shape[4]):
+                        variance += shares[i, h, s, a, b] * (values[i, h + 1, lists[s, a, b]] - mean) ** 2
+                    width = math.sqrt(levels[i] * variance / n) + levels[i] * horizon / n
+                    q = rewards[i, h, s, a] + mean - min(width, float(horizon))
+                    if q > best:
+                        best, choice = q, a
+                values[i, h, s], policies[i, h, s] = best, choice
+    return values[:, :horizon], policies

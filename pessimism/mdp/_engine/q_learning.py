@@ -1,0 +1,55 @@
+"""Compiled pessimistic Q-learning. The kernel takes clean, C-contiguous arrays, one item a log."""
+
+import math
+
+import numpy as np
+
+from pessimism._compiled import compiled
+from pessimism._types import Floats, Ints
+
+
+@compiled
+def q_learning(
+    states: Ints,
+    actions: Ints,
+    rewards: Floats,
+    next_states: Ints,
+    n_states: int,
+    n_actions: int,
+    bonus: float,
+) -> tuple[Floats, Ints, Ints]:
+    """Pessimistic Q-learning over logs (items, K, H): values and policies (items, H, S), and updates made.
+
+    `bonus` is the width of a pair seen once; after n visits it is bonus / sqrt(n).
+    """
+    items, episodes, horizon = states.shape
+    values = np.zeros((items, horizon + 1, n_states))
+    policies = np.full((items, horizon, n_states), -1, np.int64)
+    updates = np.zeros(items, np.int64)
+    for i in range(items):
+        q = np.zeros((horizon, n_states, n_actions))
+        visits = np.zeros((horizon, n_states, n_actions), np.int64)
+        for k in range(episodes):
+            for h in range(horizon):
+                s, a = states[i, k, h], actions[i, k, h]
+                visits[h, s, a] += 1
+                n = visits[h, s, a]
+                rate = (horizon + 1.0) / (horizon + n)
+                target = rewards[i, k, h] + values[i, h + 1, next_states[i, k, h]] - bonus / math.sqrt(n)
+                q[h, s, a] = (1.0 - rate) * q[h, s, a] + rate * target
+                best = 0
+                for b in range(1, n_actions):
+                    if q[h, s, b] > q[h, s, best]:
+                        best = b
+                if q[h, s, best] > values[i, h, s]:
+                    values[i, h, s], policies[i, h, s] = q[h, s, best], best
+                    updates[i] += 1
+        for h in range(horizon):
+            for s in range(n_states):
+                if policies[i, h, s] < 0:
+                    most = 0
+                    for b in range(1, n_actions):
+                        if visits[h, s, b] > visits[h, s, most]:
+                            most = b
+                    policies[i, h, s] = most
+    return values[:, :horizon], policies, updates

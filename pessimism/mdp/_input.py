@@ -1,0 +1,207 @@
+"""User input to the tables of models and data, or one error that names the argument and what was expected.
+
+With a horizon every table has a step axis, of length 1 if it is the same at all steps.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._types import Floats, Ints
+from pessimism.mdp._engine.splitting import Statistics
+from pessimism.mdp._engine.tables import States, per_successor
+
+Policy = Ints | Floats
+
+MAX_STATES = 2**31 - 1
+
+HYPERGEOMETRIC_LIMIT = 10**9
+"""NumPy draws without replacement from fewer than this."""
+
+
+def transitions(next_states: ArrayLike, probabilities: ArrayLike, horizon: int | None) -> tuple[States, Floats]:
+    """Lists of successors and their probabilities, with a step axis if there is a horizon."""
+    successors = lists(next_states, (3,) if horizon is None else (3, 4))
+    core = successors.ndim
+    p = _check.real_array("probabilities", probabilities, low=0.0)
+    if p.shape[p.ndim - core :] != successors.shape:
+        raise ValueError(f"probabilities must end in the shape {successors.shape} of next_states, got {p.shape}")
+    _check.require_total_one("probabilities", p, axes=1)
+    if horizon is not None:
+        if core == 3:
+            successors, p = successors[None], p[..., None, :, :, :]
+        if successors.shape[0] not in (1, horizon):
+            raise ValueError(f"next_states must have 1 or horizon = {horizon} steps, got {successors.shape[0]}")
+    return successors.astype(np.int32), p
+
+
+def lists(next_states: ArrayLike, axes: tuple[int, ...]) -> Ints:
+    """Lists of successors with one of the allowed numbers of `axes`."""
+    successors = _check.whole_array("next_states", next_states)
+    if successors.ndim not in axes or 0 in successors.shape[-3:]:
+        known = " or ".join({3: "(S, A, B)", 4: "(H, S, A, B)"}[k] for k in axes)
+        raise ValueError(f"next_states must have shape {known} with no axis of length 0, got {successors.shape}")
+    return _check.whole_array("next_states", successors, high=successors.shape[-3] - 1)
+
+
+def rewards(value: ArrayLike, table: tuple[int, ...], horizon: int | None, law: str) -> Floats:
+    """Mean rewards, with a step axis if there is a horizon.
+
+    `table` is the shape of next_states as given: it says whether the rewards have a step axis of their own.
+    """
+    r = _check.real_array("rewards", value)
+    if law == "bernoulli":
+        _check.require("rewards", r, (r >= 0) & (r <= 1), "in [0, 1]: they are Bernoulli means")
+    if r.shape[-len(table) :] != table and r.shape[1 - len(table) :] != table[:-1]:
+        raise ValueError(f"rewards must end in shape {table[:-1]} or {table}, got {r.shape}")
+    if horizon is not None and horizon > 1 and len(table) == 3 and r.shape == (horizon, *table[:-1]) != table:
+        raise ValueError(
+            f"rewards of shape {r.shape} would be a batch of {horizon} models: for rewards that change with the step, "
+            "give next_states and probabilities a step axis too; for a batch, rewards one more axis of length 1"
+        )
+    core = len(table) - (r.shape[-len(table) :] != table)
+    return np.expand_dims(r, -core - 1) if horizon is not None and len(table) == 3 else r
+
+
+def reward_range(
+    given: tuple[float, float] | None, r: Floats, probabilities: Floats | None, law: str
+) -> tuple[float, float]:
+    """The interval given, if it holds every reward that can occur; by default (0, 1) or the smallest that does.
+
+    For rewards per successor pass their `probabilities`: what has probability 0 does not occur.
+    """
+    low, high = 0.0, 1.0
+    if law == "deterministic" and r.size:
+        occurs = True if probabilities is None else probabilities > 0
+        low = float(np.where(occurs, r, np.inf).min())
+        high = float(np.where(occurs, r, -np.inf).max())
+    if given is None:
+        return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high if high > low else low + 1.0)
+    a, b = _check.interval("reward_range", given)
+    if not (a <= low and high <= b):
+        raise ValueError(f"reward_range must hold the rewards, which are in [{low:g}, {high:g}], got {given!r}")
+    return a, b
+
+
+def batch(r: Floats, next_states: States) -> tuple[int, ...]:
+    """Leading axes of rewards."""
+    core = next_states.ndim if per_successor(r, next_states) else next_states.ndim - 1
+    return r.shape[: r.ndim - core]
+
+
+def discount(value: float | None, horizon: int | None) -> float:
+    """gamma in [0, 1), or in [0, 1] with a horizon, where 1 is the default."""
+    if horizon is not None:
+        return 1.0 if value is None else _check.scalar("discount", value, lambda x: 0 <= x <= 1, "in [0, 1]")
+    if value is None:
+        raise ValueError("discount must be given, in [0, 1), unless there is a horizon")
+    return _check.scalar("discount", value, lambda x: 0 <= x < 1, "in [0, 1); 1 is allowed with a horizon")
+
+
+def total_discount(gamma: float, horizon: int | None) -> float:
+    """Value of a reward of 1 at every step."""
+    if horizon is None:
+        return 1.0 / (1.0 - gamma)
+    return float(horizon) if gamma == 1.0 else (1.0 - gamma**horizon) / (1.0 - gamma)
+
+
+def policy(value: ArrayLike, n_states: int, n_actions: int, horizon: int | None) -> Policy:
+    """Actions (int64) or laws over actions (float64), with a step axis if there is a horizon."""
+    kind = {"i": "int", "u": "int", "b": "bool", "f": "float"}[_check.numeric("policy", value).dtype.kind]
+    whole = kind == "int"
+    if whole:
+        clean: Policy = _check.whole_array("policy", value, high=n_actions - 1)
+        core: tuple[int, ...] = (n_states,)
+    else:
+        clean = _check.law("policy", value, axes=1)
+        core = (n_states, n_actions)
+    if horizon is not None and clean.shape == core:
+        clean = clean[None]  # the same at every step
+    stepped = core if horizon is None else (horizon, *core)
+    if clean.shape[-len(stepped) :] not in (stepped, (1, *core)[-len(stepped) :]):
+        shown = ("H, " if horizon is not None else "") + "S"
+        sizes = f"S = {n_states}, A = {n_actions}" + (f", H = {horizon}" if horizon is not None else "")
+        expected = f"(..., {shown}) of int or (..., {shown}, A) of float with {sizes}"
+        raise ValueError(f"policy must have shape {expected}, got {kind} of shape {clean.shape}")
+    return clean
+
+
+def from_dense(matrices: ArrayLike) -> tuple[Ints, Floats]:
+    """Padded lists from matrices ([H,] S, A, S)."""
+    full = _check.real_array("transitions", matrices, low=0.0)
+    if full.ndim not in (3, 4) or full.shape[-1] != full.shape[-3] or 0 in full.shape[-3:]:
+        raise ValueError(f"transitions must have shape (S, A, S) or (H, S, A, S), got {full.shape}")
+    _check.require_total_one("transitions", full, axes=1)
+    width = int((full > 0).sum(axis=-1).max(initial=1))
+    order = np.argsort(full == 0, axis=-1, kind="stable")[..., :width]
+    return order, np.take_along_axis(full, order, axis=-1)
+
+
+def from_function(
+    step: Callable[[int, int], Iterable[tuple[float, int, float]]], n_states: int, n_actions: int
+) -> tuple[Ints, Floats, Floats]:
+    """Padded lists, probabilities and rewards per successor from the outcomes that `step(s, a)` lists."""
+    if not callable(step):
+        raise TypeError(f"step must be a function of state and action, got {step!r}")
+    pairs: list[dict[int, tuple[float, float]]] = []
+    for s in range(n_states):
+        for a in range(n_actions):
+            merged: dict[int, tuple[float, float]] = {}
+            for probability, successor, reward in _outcomes(f"step({s}, {a})", step(s, a), n_states):
+                if probability > 0:
+                    p, weighted = merged.get(successor, (0.0, 0.0))
+                    merged[successor] = (p + probability, weighted + probability * reward)
+            if abs(sum(p for p, _ in merged.values()) - 1.0) > _check.SUM_TOLERANCE:
+                raise ValueError(f"step({s}, {a}) must list probabilities that sum to 1, got {merged}")
+            pairs.append(merged)
+    width = max(map(len, pairs))
+    shape = (n_states, n_actions, width)
+    successors, probabilities, means = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
+    for index, merged in enumerate(pairs):
+        s, a = divmod(index, n_actions)
+        for b, (successor, (p, weighted)) in enumerate(sorted(merged.items())):
+            successors[s, a, b], probabilities[s, a, b], means[s, a, b] = successor, p, weighted / p
+    return successors, probabilities, means
+
+
+def _outcomes(name: str, listed: Any, n_states: int) -> list[tuple[float, int, float]]:
+    if not isinstance(listed, Iterable):
+        raise TypeError(f"{name} must list outcomes (probability, next state, reward), got {listed!r}")
+    clean = []
+    for i, outcome in enumerate(listed):
+        try:
+            probability, successor, reward = outcome
+            exists = 0 <= successor < n_states and successor == int(successor)
+            known = float(probability) == 0 or abs(float(reward)) <= _check.MAX_SIZE
+            good = exists and float(probability) >= 0 and known
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            expected = f"(probability >= 0, next state in [0, {n_states - 1}], finite reward)"
+            raise ValueError(f"{name}[{i}] must be {expected}, got {outcome!r}")
+        clean.append((float(probability), int(successor), float(reward)))
+    return clean
+
+
+def require_divisible(data: Statistics, *, steps: bool = False, limited: bool = True) -> None:
+    """Raise a ValueError unless transitions can be drawn from the statistics, without replacement if `limited`."""
+    if (data.next_states.ndim == 4) != steps:
+        raise ValueError(
+            "data must have a step axis: these are not logged episodes"
+            if steps
+            else "data must have no step axis: divide logged episodes with split_episodes"
+        )
+    if data.reward_law == "other":
+        raise ValueError(
+            "data must have rewards known to be 0 or 1, or constant for every (state, action, successor): sums of "
+            "other rewards do not say which one to leave out; divide the raw log instead"
+        )
+    # which rewards go along is hypergeometric for rewards of 0 and 1, whatever way the transitions are chosen
+    if (limited or data.reward_law == "bernoulli") and data.counts.size:
+        largest = data.counts.reshape(-1, math.prod(data.counts.shape[1 - data.next_states.ndim :])).sum(axis=-1).max()
+        if largest >= HYPERGEOMETRIC_LIMIT:
+            raise ValueError(f"data must have fewer than 1e9 transitions to be divided, got {largest}")

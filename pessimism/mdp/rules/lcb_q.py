@@ -1,0 +1,114 @@
+r"""Pessimistic Q-learning (LCB-Q): one pass over logged episodes, without a model.
+
+At the n-th visit of (h, s, a), with learning rate :math:`\eta_n = (H+1)/(H+n)` and width
+:math:`b_n = c\sqrt{H^3\iota^2/n}`,
+
+.. math:: Q_h \leftarrow (1-\eta_n) Q_h + \eta_n (r + V_{h+1}(s') - b_n), \qquad V_h \leftarrow \max\{V_h, \max_a Q_h\},
+
+from Q = V = 0; the policy changes only where V rises.
+"""
+
+import math
+
+import numpy as np
+
+from pessimism import _check
+from pessimism._batch import on_threads
+from pessimism._status import Status
+from pessimism._types import Ints
+from pessimism.mdp._engine.solution import finished
+from pessimism.mdp.data import Transitions
+from pessimism.mdp.planning import Plan
+
+
+def lcb_q(
+    log: Transitions,
+    *,
+    n_states: int | None = None,
+    n_actions: int | None = None,
+    delta: float | None = None,
+    constant: float = 0.01,
+    reward_range: tuple[float, float] = (0.0, 1.0),
+) -> Plan:
+    r"""Policy of pessimistic Q-learning on episodes in their order.
+
+    Parameters
+    ----------
+    log : Transitions
+        Episodes (..., K, H); leading axes are separate logs.
+    n_states, n_actions : int, optional
+        S and A. Default: one more than the largest label. Pass them: a label that was never seen is missed.
+    delta : float, optional
+        :math:`\delta` in :math:`\iota = \log(SAT/\delta)` with T = KH, in (0, 1). Default 1/max(K, 2).
+    constant : float
+        Factor c, positive. The constant of the analysis is larger; its size is not known to us.
+    reward_range : (float, float)
+        Interval known to hold every reward.
+
+    Returns
+    -------
+    Plan
+        Its value is meant as a lower bound, and no fixed point (status COMPLETED, error bound inf); `iterations` counts
+        how often a value rose. Where it never did, the policy is the most frequent action; if that is so everywhere,
+        the status is NO_UPDATE.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the log is not of episodes or an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.bounds.episodic_rate : Rates of this and other rules for episodes.
+
+    Notes
+    -----
+    Cost O(KH + HSA) a log; logs of a batch run on all cores. Source: Shi et al. (2022), ICML. Their rate,
+    :math:`H^6 S C^*/\varepsilon^2` samples, is published; the update and its widths are written down here from memory
+    and not verified against the paper.
+
+    Examples
+    --------
+    >>> log = Transitions(np.zeros((500, 1), int), np.ones((500, 1), int), np.ones((500, 1)), np.zeros((500, 1), int))
+    >>> lcb_q(log, n_states=1, n_actions=2).policy.tolist()
+    [[1]]
+    """
+    _check.instance("log", log, Transitions)
+    if log.rewards.ndim < 2:
+        raise ValueError(f"log must be of episodes (..., K, H), got shape {log.rewards.shape}")
+    low, high = _check.interval("reward_range", reward_range)
+    if not math.isfinite(high - low):
+        raise ValueError(f"reward_range must be finite, got {reward_range!r}")
+    inside = (log.rewards >= low) & (log.rewards <= high)
+    _check.require("rewards", log.rewards, inside, f"in reward_range [{low:g}, {high:g}]")
+    episodes, horizon = log.rewards.shape[-2:]
+    sizes = _size("n_states", n_states, log.states, log.next_states), _size("n_actions", n_actions, log.actions)
+    d = 1.0 / max(episodes, 2) if delta is None else _check.open_unit_interval("delta", delta)
+    iota = math.log(sizes[0] * sizes[1] * max(episodes * horizon, 1) / d)
+    bonus = _check.positive("constant", constant) * math.sqrt(horizon**3) * iota
+
+    from pessimism.mdp._engine.q_learning import q_learning
+
+    batch = log.rewards.shape[:-2]
+    flat = (math.prod(batch), episodes, horizon)
+    states, actions, later = (x.reshape(flat) for x in (log.states, log.actions, log.next_states))
+    rewards = ((log.rewards - low) / (high - low)).reshape(flat)
+    results = on_threads(
+        lambda part: q_learning(states[part], actions[part], rewards[part], later[part], *sizes, bonus), len(states)
+    )
+    values, policies, updates = (np.concatenate(x) for x in zip(*results, strict=True))
+    shape, rises = (*batch, horizon, sizes[0]), updates.reshape(batch)
+    value = low * np.arange(horizon, 0, -1.0)[:, None] + (high - low) * values.reshape(shape)
+    return Plan(
+        *finished(policies.reshape(shape), value, batch, rises, status=Status.COMPLETED, updated=np.asarray(rises > 0))
+    )
+
+
+def _size(name: str, given: int | None, *labels: Ints) -> int:
+    seen = 1 + max((int(x.max(initial=0)) for x in labels), default=0)
+    if given is not None and seen > _check.whole(name, given, low=1):
+        raise ValueError(f"{name} must be at least {seen}, the labels of the log, got {given}")
+    return seen if given is None else int(given)
+
+
+__all__ = ["lcb_q"]

@@ -1,0 +1,266 @@
+r"""Pessimistic value iteration with Hoeffding widths (VI-LCB).
+
+With :math:`m(s,a)` visits and :math:`V_{\max} = 1/(1-\gamma)` (for rewards in [0, 1]) the rule iterates
+
+.. math::
+    Q(s,a) = \hat r(s,a) - b(s,a) + \gamma \sum_{s'} \hat P(s' \mid s,a) V(s'), \qquad
+    b(s,a) = V_{\max} \sqrt{L / m(s,a)},
+
+and raises V(s) to :math:`\max_a Q(s,a)` only where that is an improvement, from :math:`V = 0` and the most frequent
+action. So the policy departs from imitation only where something better is certified, and no value falls below the
+smallest possible one. On the event that all widths hold, and with fresh data in every iteration (`split`),
+:math:`V \le V^\pi`.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from pessimism import _check
+from pessimism._status import Status
+from pessimism._types import Floats, Rng
+from pessimism.mdp import _input
+from pessimism.mdp._certificate import certified
+from pessimism.mdp._engine import splitting
+from pessimism.mdp._engine.solution import finished
+from pessimism.mdp.data import MDPData
+from pessimism.mdp.planning import Plan
+from pessimism.mdp.rules._empirical import Empirical, empirical, inverse_delta, stationary, width_constant
+
+CONSTANT, PAPER_CONSTANT = 0.5, 2000.0
+
+
+def vi_lcb(
+    data: MDPData,
+    *,
+    discount: float,
+    delta: float | None = None,
+    constant: float = CONSTANT,
+    paper_constants: bool = False,
+    split: bool = False,
+    monotone: bool = True,
+    unseen: float | None = None,
+    tolerance: float = 1e-6,
+    rng: Rng = None,
+) -> Plan:
+    r"""Policy of pessimistic value iteration with Hoeffding widths.
+
+    Parameters
+    ----------
+    data : MDPData
+        Logged transitions, without a step axis.
+    discount : float
+        :math:`\gamma`, in [0, 1).
+    delta : float, optional
+        Probability, in (0, 1), that some width fails. Default 1/max(n, 1), as the rates for expected losses require.
+    constant : float
+        Factor c in :math:`L = c \log(2SA/\delta)`, or :math:`c \log(2(T+1)SA/\delta)` if `split`; positive.
+    paper_constants : bool
+        Use c = 2000, with which no value is raised at any practical n.
+    split : bool
+        Divide the data into T + 1 random folds, :math:`T = \lceil \log n / (1-\gamma) \rceil`: one for the start
+        policy, one for each of T iterations. Every transition goes to a fold at random, so the sizes vary.
+    monotone : bool
+        Raise values only, from the smallest possible one (the rule above). Otherwise the plain fixed point of
+        :math:`V = \max_a Q`, whose policy at discount 0 is that of the Hoeffding rule for bandits.
+    unseen : float, optional
+        Width of a pair that was not seen, in reward units, at least :math:`V_{\max}`. Default: with `split` the width
+        of a pair seen once in the fold, but at least :math:`V_{\max}`; otherwise such a pair is not chosen where
+        another was seen. With `monotone` none of this changes the policy: no unseen pair is ever certified.
+    tolerance : float
+        Largest allowed error of the fixed point, positive, in reward units. Not used with `split`.
+    rng : Generator, SeedSequence or int, optional
+        Source of randomness of the split (SPEC 7).
+
+    Returns
+    -------
+    Plan
+        With status NO_UPDATE where no value could be raised: the policy is then imitation (of the first fold). With
+        `split`, `monotone` and independent transitions its value is a lower bound of the policy's with probability
+        :math:`1-\delta`; it is no fixed point (status COMPLETED, error bound inf). Without a split it is computed from
+        data that were used for the widths too, and that theorem does not apply; it converges from below.
+
+    Raises
+    ------
+    ConvergenceError
+        If the error bound does not reach `tolerance`.
+    ValueError, TypeError
+        If an argument is out of its range, or the rewards of the data cannot be divided.
+
+    See Also
+    --------
+    pessimism.mdp.bounds.vi_lcb_upper : Upper bound on the loss with `split`.
+    pessimism.mdp.bounds.no_update : When the rule is certain to imitate.
+    pessimism.mdp.exact.stay_exit_loss : Exact loss without `split` on stay-exit replicas.
+    pessimism.mdp.instances.simulation.vi_lcb_failure : The instance on which the rule does badly.
+    simulations.mdp_rates : Figure of its worst loss against N.
+
+    Notes
+    -----
+    No value can be raised while every b is at least the width of the reward range, that is while
+    :math:`\max m \le L V_{\max}^2`. Cost O(SAB) an iteration; batches run on all cores. Source: Algorithm 3 of
+    Rashidinejad et al. (2021), arXiv:2103.12021, in our words and with Hoeffding's constant; the variant without a
+    split is ours. A state in which nothing was seen is worth the smallest value, unless `unseen` says otherwise.
+
+    Examples
+    --------
+    Action 1 was seen less often but is certified to be better.
+
+    >>> data = MDPData([[9000, 5000]], [[[0], [0]]], [[[9000], [5000]]], [[900.0, 4500.0]])
+    >>> vi_lcb(data, discount=0.5).policy.tolist()
+    [1]
+    """
+    apart, rising = _check.flag("split", split), _check.flag("monotone", monotone)
+    goal = _check.positive("tolerance", tolerance)
+    known = empirical(stationary(data), _check.scalar("discount", discount), None)
+    c = width_constant(constant, CONSTANT, paper_constants, PAPER_CONSTANT)
+    pairs = 2.0 * data.n_states * data.n_actions * inverse_delta(data, delta)
+    never = None if unseen is None else _unseen_width(unseen, known.value_width)
+    if apart:
+        _input.require_divisible(data.statistics, limited=False)
+        return _by_folds(data, known, _Widths(c, pairs, never), rising, np.random.default_rng(rng))
+
+    from pessimism.mdp._engine.fixed_point import SEARCHES, iterate
+
+    scale = known.value_width * np.sqrt(c * np.log(pairs))
+    gains = known.tables.rewards - scale[..., None, None] / np.sqrt(np.maximum(data.counts, 1))
+    lowest = -np.inf if never is None else known.reward_range[0] - never
+    tables = known.tables._replace(rewards=np.where(data.counts > 0, gains, lowest))
+    low, search = known.low_value, SEARCHES["from_below" if rising else "auto"]
+    values, most_seen = np.full((*data.shape, data.n_states), low), data.counts.argmax(axis=-1)
+    floor = low if rising else -np.inf
+    plan = Plan(*iterate(tables, values, goal, search, floor=floor, fallback=low, start=most_seen))
+    return certified(plan, goal, (Status.CONVERGED, Status.NO_UPDATE, Status.ROUNDING))
+
+
+def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, rng: Rng = None) -> Plan:
+    r"""Algorithm 3 of the paper: `vi_lcb` with `split` and `paper_constants`.
+
+    Parameters
+    ----------
+    data : MDPData
+        Logged transitions, without a step axis.
+    discount : float
+        :math:`\gamma`, in [0, 1).
+    delta : float, optional
+        Probability, in (0, 1), that some width fails. Default 1/max(n, 1).
+    rng : Generator, SeedSequence or int, optional
+        Source of randomness of the split (SPEC 7).
+
+    Returns
+    -------
+    Plan
+        As for `vi_lcb`. At any practical sample size its status is NO_UPDATE and its policy imitates one fold.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `vi_lcb`.
+
+    See Also
+    --------
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule with a constant of choice.
+    pessimism.mdp.bounds.vi_lcb_rate : Rate of the paper.
+
+    Notes
+    -----
+    Algorithm 3 of Rashidinejad et al. (2021), arXiv:2103.12021, as we remember it: the Hoeffding widths, the folds and
+    the monotone update are confirmed by later papers, its constants are not. Transitions go to folds independently, so
+    that the folds' sizes are binomial and not all N/(T+1); a state that the first fold has not seen starts with the
+    most frequent action of all folds.
+
+    Examples
+    --------
+    >>> data = MDPData([[900, 500]], [[[0], [0]]], [[[900], [500]]], [[90.0, 450.0]])
+    >>> algorithm_3(data, discount=0.5, rng=0).status.name
+    'NO_UPDATE'
+    """
+    return vi_lcb(data, discount=discount, delta=delta, paper_constants=True, split=True, rng=rng)
+
+
+def fold_count(n: int, discount: float) -> int:
+    r"""Number of iterations of the split rule, :math:`T = \lceil \log n / (1-\gamma) \rceil`, at least 1.
+
+    Parameters
+    ----------
+    n : int
+        Transitions in the data set.
+    discount : float
+        :math:`\gamma`, in [0, 1).
+
+    Returns
+    -------
+    int
+        T; the data are divided into T + 1 folds.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.mdp.bounds.vi_lcb_upper : Bound with this number of folds.
+
+    Examples
+    --------
+    >>> fold_count(1000, 0.9)
+    70
+    """
+    gamma = _check.scalar("discount", discount, lambda x: 0 <= x < 1, "in [0, 1)")
+    return max(1, math.ceil(math.log(max(_check.whole("n", n), 1)) / (1.0 - gamma)))
+
+
+def _unseen_width(unseen: float, v_max: float) -> float:
+    expectation = f"at least V_max = {v_max:g}: less would not be pessimistic"
+    width = _check.scalar("unseen", unseen, lambda x: v_max * (1 - 1e-12) <= x < math.inf, expectation)
+    return _check.scalar("unseen", width, lambda x: x <= max(_check.MAX_SIZE, v_max), f"at most {_check.MAX_SIZE:g}")
+
+
+class _Widths(NamedTuple):
+    """Constant c, 2SA/delta (...), and the width of an unseen pair if one is given."""
+
+    constant: float
+    pairs: Floats
+    unseen: float | None
+
+
+def _by_folds(data: MDPData, known: Empirical, widths: _Widths, rising: bool, rng: np.random.Generator) -> Plan:
+    """Data sets of the same size together, as T depends on it; they keep their own answers in any batch."""
+    if not data.shape:
+        return _iterate(data, known, widths, rising, rng)
+    policy, value = np.zeros((*data.shape, data.n_states), np.int64), np.zeros((*data.shape, data.n_states))
+    status, iterations = np.empty(data.shape, object), np.zeros(data.shape, np.int64)
+    for n in np.unique(data.n):
+        own = data.n == n
+        plan = _iterate(data[own], known, widths._replace(pairs=widths.pairs[own]), rising, rng)
+        policy[own], value[own], status[own], iterations[own] = plan.policy, plan.value, plan.status, plan.iterations
+    return Plan(policy, value, status, iterations, np.full(data.shape, np.inf))
+
+
+def _iterate(data: MDPData, known: Empirical, widths: _Widths, rising: bool, rng: np.random.Generator) -> Plan:
+    steps = fold_count(int(data.n.flat[0]), known.tables.discount) if data.n.size else 1
+    level = widths.constant * np.log((steps + 1) * widths.pairs)[..., None, None]
+    first, rest = splitting.thin(data.statistics, 1.0 / (steps + 1), rng)
+    # any action would do in a state that the first fold has not seen: the most frequent one of all folds
+    policy = np.where(first.counts.any(axis=-1), first.counts.argmax(axis=-1), data.counts.argmax(axis=-1))
+    value = np.full((*data.shape, data.n_states), known.low_value)
+    updated = np.zeros(data.shape, bool)
+    for left in range(steps, 0, -1):
+        part, rest = splitting.thin(rest, 1.0 / left, rng)
+        fold = MDPData.trusted(*part)
+        width = known.value_width * np.sqrt(level / np.maximum(fold.counts, 1))
+        # the literal width of an unseen pair falls below V_max when L < 1; less than V_max would not be pessimistic
+        never = np.maximum(width, known.value_width) if widths.unseen is None else widths.unseen
+        width = np.where(fold.counts > 0, width, never)
+        later = (fold.transition_shares * value[..., data.next_states]).sum(axis=-1)
+        q = fold.mean_rewards - width + known.tables.discount * later
+        best, choice = q.max(axis=-1), q.argmax(axis=-1)
+        better = best > value if rising else np.ones(best.shape, bool)
+        value, policy = np.where(better, best, value), np.where(better, choice, policy)
+        updated |= better.any(axis=-1)
+    return Plan(*finished(policy, value, data.shape, steps, status=Status.COMPLETED, updated=np.asarray(updated)))
+
+
+__all__ = ["algorithm_3", "fold_count", "vi_lcb"]
