@@ -1,10 +1,15 @@
-"""Multi-task representation learning: how many samples to buy from each source task."""
+r"""Source-task selection for multi-task representation learning: how many rows to buy from each source task.
+
+The tasks share a representation B (d, k): task m has the coefficients :math:`B w_m`, the target :math:`B w` (`model`).
+From the rows bought (`data`, `pool`) a learner fits B (`representation`) and estimates how the target is composed of
+the source tasks, :math:`W\nu = w` (`relevance`), by which it divides the next budget (`allocation`); `rules` do all of
+this. Where the heads are known, `designs` and `costs` give the best purchases. `bounds` has the theorems, `instances`
+the worlds that show them.
+"""
 
 from pessimism._status import ConvergenceError
 from pessimism.tasks import bounds, costs, designs, instances
-from pessimism.tasks.active import a_mtrl, l1_a_mtrl, top_s
 from pessimism.tasks.allocation import allocate, keep_largest, phase_budgets
-from pessimism.tasks.baselines import fixed, method_moments, passive, random_s, target_only
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.model import LinearTasks
 from pessimism.tasks.pool import TaskPool
@@ -16,6 +21,14 @@ from pessimism.tasks.representation import (
     moment_representation,
     principal_angles,
 )
+from pessimism.tasks.rules.a_mtrl import a_mtrl
+from pessimism.tasks.rules.fixed import fixed
+from pessimism.tasks.rules.l1_a_mtrl import l1_a_mtrl
+from pessimism.tasks.rules.method_moments import method_moments
+from pessimism.tasks.rules.passive import passive
+from pessimism.tasks.rules.random_s import random_s
+from pessimism.tasks.rules.target_only import target_only
+from pessimism.tasks.rules.top_s import top_s
 from pessimism.tasks.runs import ActiveRun, Source
 
 __all__ = [

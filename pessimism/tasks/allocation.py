@@ -1,4 +1,4 @@
-r"""Allocations: from the relevance of the tasks to whole numbers of rows that add up to the budget.
+r"""Allocations: from the relevance of the tasks to whole numbers of rows whose total is the budget.
 
 The (p, q) rule buys :math:`n_m = \max(c\,|\nu^p_m|^q, N_{\min})`, with c such that the total is the budget. p is the
 norm that the relevance :math:`\nu^p` minimises, q is `power`:
@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
+from pessimism._shares import largest_remainders
 from pessimism._types import Floats, Ints
-from pessimism.tasks import _shapes
+from pessimism.tasks import _arguments
 from pessimism.tasks.relevance import Relevance
 
 
@@ -32,18 +33,18 @@ def allocate(
     floor: ArrayLike = 0,
     caps: ArrayLike | None = None,
 ) -> Ints:
-    r"""Divide a budget: :math:`c\,|\nu_m|^q` between its floor and its cap, in all exactly the budget.
+    r"""Divide a budget in proportion to :math:`|\nu_m|^q`, between floors and caps.
 
     Parameters
     ----------
     relevance : Relevance or (..., M) array_like of float
-        :math:`\nu`; only sizes matter. The shares of a design will do.
+        :math:`\nu`; only absolute values matter. The shares of a design can take its place.
     budget : (...) array_like of int
         Rows of all tasks together, floors included.
     power : float
         Exponent q, at least 0: 1 for L1, 2 for L2, 0 for uniform.
     floor : int or (..., M) array_like of int
-        Least rows of each task, :math:`N_{\min}`. At 0 some tasks may get none, and their heads stay unknown.
+        Least rows of each task, :math:`N_{\min}`. At 0 some tasks may get none, so that their heads stay unknown.
     caps : int or (..., M) array_like of int, optional
         Most rows of each task. Default: no cap.
 
@@ -58,11 +59,16 @@ def allocate(
         If a budget is below the total of the floors or above that of the caps, a floor is above its cap, or an
         argument is out of its range.
 
+    See Also
+    --------
+    pessimism.tasks.bounds.power_bound : The bound as a function of the power.
+    pessimism.tasks.designs.c_optimal : Optimal shares with floors.
+
     Notes
     -----
-    Fractions by fixing the tasks at their bounds in turn, then the largest remainders; among equals the lowest index.
-    What caps leave over when every task of positive relevance is at its cap is spread evenly over the others (and so
-    is everything if no task is relevant). Cost O(M log M) a turn, at most M turns.
+    Tasks that leave their bounds are fixed at them in turn, and fractions are rounded by largest remainders, the
+    lowest index first among equals. Where every task of positive relevance is at its cap, the rest of the budget is
+    spread evenly over the others, as is all of it if no task is relevant. Cost O(M log M) a turn, at most M turns.
 
     Examples
     --------
@@ -71,20 +77,20 @@ def allocate(
     >>> allocate([0.5, -0.25, 0.0], 100, power=2, floor=10).tolist()
     [72, 18, 10]
     """
-    weights, least, most, total = _arguments(relevance, budget, floor, caps)
-    q = _check.scalar("power", power, lambda x: 0.0 <= x < np.inf, "at least 0 and finite")
+    weights, least, most, total = _purchase(relevance, budget, floor, caps)
+    q = _check.nonnegative("power", power)
     largest = weights.max(axis=-1, keepdims=True)
     weights = (weights / np.where(largest > 0, largest, 1.0)) ** q
-    # the positive ones at their caps, and still something left: spread it over the rest
+    # rows are left when all tasks of positive weight are at their caps: spread them over the rest
     spilled = np.where(weights > 0, most, least).sum(axis=-1, dtype=np.float64) < total
     lower = np.where(spilled[..., None] & (weights > 0), most, least).astype(np.float64)
     weights = np.where(spilled[..., None], 1.0, weights)
     shares = _between(weights, total.astype(np.float64), lower, most.astype(np.float64))
-    return _round(shares, total, least, most)
+    return largest_remainders(shares, total, least, most)
 
 
 def keep_largest(relevance: Relevance | ArrayLike, s: int) -> Floats:
-    r"""The relevance with all but the s largest entries set to 0, for top-s selection.
+    r"""Set all but the s largest entries of a relevance to 0, for top-s selection.
 
     Parameters
     ----------
@@ -96,7 +102,7 @@ def keep_largest(relevance: Relevance | ArrayLike, s: int) -> Floats:
     Returns
     -------
     (..., M) float
-        Allocated with a floor, the others get exactly the floor. Among equals the lowest index is kept.
+        `allocate` gives the others exactly the floor. Among equals the lowest index is kept.
 
     Raises
     ------
@@ -108,7 +114,7 @@ def keep_largest(relevance: Relevance | ArrayLike, s: int) -> Floats:
     >>> keep_largest([0.5, -0.75, 0.25], 2).tolist()
     [0.5, -0.75, 0.0]
     """
-    weights = _shapes.weights("relevance", relevance)
+    weights = _arguments.weights("relevance", relevance)
     kept = _check.whole("s", s, low=1, high=weights.shape[-1])
     order = np.argsort(-np.abs(weights), axis=-1, kind="stable")
     result = weights.copy()
@@ -149,11 +155,11 @@ def phase_budgets(total: int, phases: int, *, growth: float = 2.0) -> list[int]:
     return [int(n) for n in allocate(shares, _check.whole("total", total))]
 
 
-def _arguments(
+def _purchase(
     relevance: Relevance | ArrayLike, budget: ArrayLike, floor: ArrayLike, caps: ArrayLike | None
 ) -> tuple[Floats, Ints, Ints, Ints]:
-    """Sizes, floors, caps (batch, M) and budgets (batch), checked against each other."""
-    weights = np.abs(_shapes.weights("relevance", relevance))
+    """Weights, floors, caps (batch, M) and budgets (batch), checked against each other."""
+    weights = np.abs(_arguments.weights("relevance", relevance))
     total = _check.whole_array("budget", budget)
     least = _check.whole_array("floor", floor)
     most = _check.whole_array("caps", _check.MAX_TOTAL if caps is None else caps)
@@ -181,7 +187,8 @@ def _arguments(
 def _between(weights: Floats, total: Floats, least: Floats, most: Floats) -> Floats:
     """c * weights clipped to [least, most], with c such that the sum is the total.
 
-    What leaves its bounds is fixed at them, on the side where more is missing: it then stays there for the final c.
+    In turn the shares beyond their bounds are fixed at them, on the side where they are beyond by more in total: for
+    the final c they are then still at these bounds.
     """
     fixed = np.zeros(weights.shape, np.bool_)
     shares = np.array(least)
@@ -200,16 +207,4 @@ def _between(weights: Floats, total: Floats, least: Floats, most: Floats) -> Flo
     return shares
 
 
-def _round(shares: Floats, total: Ints, least: Ints, most: Ints) -> Ints:
-    """Whole numbers by largest remainders, none below its floor or above its cap."""
-    rows = np.minimum(np.floor(shares).astype(np.int64), most)
-    missing = total - rows.sum(axis=-1)
-    while np.any(missing < 0):  # near 2**53 rounding errors are whole rows: take them from where they weigh least
-        rows -= (np.arange(rows.shape[-1]) == (rows - least).argmax(axis=-1)[..., None]) & (missing < 0)[..., None]
-        missing = total - rows.sum(axis=-1)
-    while np.any(missing > 0):  # a second turn only near 2**53
-        remainder = np.where(rows < most, shares - rows, -np.inf)
-        rank = np.argsort(np.argsort(-remainder, axis=-1, kind="stable"), axis=-1, kind="stable")
-        rows += (rank < missing[..., None]) & (rows < most)
-        missing = total - rows.sum(axis=-1)
-    return np.asarray(rows)
+__all__ = ["allocate", "keep_largest", "phase_budgets"]

@@ -1,4 +1,4 @@
-r"""The theorems and predictions, as functions to draw beside a simulation.
+r"""Bounds: the theorems and predictions, as functions to draw beside a simulation.
 
 For :math:`n_m` rows of source m, N in all, and :math:`n_T` target rows, the excess risk of least squares over
 representations is the sum of a source and a target term,
@@ -7,11 +7,11 @@ representations is the sum of a source and a target term,
     \rho = \sigma^2 (d-k) \sum_m \frac{\nu_m^2}{n_m}, \qquad
     (\sigma^2 + \rho) \frac{k}{n_T - k - 1}, \qquad W\nu = w.
 
-The source term is the leading order as all :math:`n_m/d` grow (`LinearTasks.predicted_risk` gives it for any n; here
-are its values under the rules), the target term is exact. Beside them stand the rates of the papers, with all
-constants and logarithms set to 1: draw their slopes, not their heights.
+The source term is the leading order as all :math:`n_m/d` grow: `LinearTasks.predicted_risk` gives it for any n, the
+functions here for the allocations of the rules. The target term is exact. The rates of the papers are here with all
+constants and logarithms set to 1: only their slopes mean something, not their heights.
 
-Every docstring ends its notes with a status: *published* (checked against a published text or an independent
+The notes of every function end with a status: *published* (checked against a published text or an independent
 restatement of it), *derived* (by us; the proof is short and the test suite checks it), *prediction* (an approximation,
 not a bound) or *unverified* (recalled; do not quote it as the paper's). Risks are squared errors: a statement in terms
 of :math:`\epsilon` with risk :math:`\epsilon^2` needs :math:`N \sim \epsilon^{-2}`, that is :math:`\rho \sim 1/N`.
@@ -27,12 +27,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._types import Floats
-from pessimism.tasks import _interior, _shapes
+from pessimism.tasks import _arguments
+from pessimism.tasks._engine.linear_algebra import least_norm
 from pessimism.tasks.relevance import Relevance, min_l1, min_l2
 
 
 def power_bound(n: ArrayLike, relevance: Relevance | ArrayLike, *, power: ArrayLike) -> Floats:
-    r"""Value of :math:`\sum_m \nu_m^2/n_m` when a budget is divided in proportion to :math:`|\nu_m|^q`.
+    r"""Compute :math:`\sum_m \nu_m^2/n_m` for a budget divided in proportion to :math:`|\nu_m|^q`.
 
     Parameters
     ----------
@@ -53,11 +54,15 @@ def power_bound(n: ArrayLike, relevance: Relevance | ArrayLike, *, power: ArrayL
     ValueError, TypeError
         If an argument is out of its range or shapes do not fit.
 
+    See Also
+    --------
+    pessimism.tasks.allocation.allocate : The division of a budget by such a power.
+
     Notes
     -----
     The same for q and 2 - q, least at q = 1 (Cauchy and Schwarz), where it is :math:`\|\nu\|_1^2/N`; at q = 2 it is
-    :math:`\|\nu\|_0 \|\nu\|_2^2/N`, as for uniform on the support. An upper bound of the leading-order risk, which is
-    the least over all :math:`\nu` (`designs.variance`): comparing bounds exaggerates what q = 2 loses. Cost O(M).
+    :math:`\|\nu\|_0 \|\nu\|_2^2/N`, as for uniform on the support. An upper bound on the leading-order risk, which is
+    the least value over all :math:`\nu` (`designs.variance`): comparing bounds exaggerates what q = 2 loses. Cost O(M).
     Status: derived.
 
     Examples
@@ -65,7 +70,7 @@ def power_bound(n: ArrayLike, relevance: Relevance | ArrayLike, *, power: ArrayL
     >>> power_bound(100, [0.75, 0.25], power=[0.0, 1.0, 2.0]).tolist()
     [0.0125, 0.01, 0.0125]
     """
-    budget, weights = _positive("n", n), np.abs(_shapes.weights("relevance", relevance))
+    budget, weights = _positive("n", n), np.abs(_arguments.weights("relevance", relevance))
     q = _check.real_array("power", power, low=0.0, high=2.0)
     _check.broadcast("n, relevance and power", budget.shape, weights.shape[:-1], q.shape)
 
@@ -76,7 +81,7 @@ def power_bound(n: ArrayLike, relevance: Relevance | ArrayLike, *, power: ArrayL
 
 
 def l1_risk(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int, noise: ArrayLike = 1.0) -> Floats:
-    r"""Source term of the L1 rule, the least of all allocations.
+    r"""Compute the source term of the L1 rule, the least of all allocations.
 
     Parameters
     ----------
@@ -103,6 +108,12 @@ def l1_risk(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int
     ConvergenceError
         If the heads are nearly dependent.
 
+    See Also
+    --------
+    pessimism.tasks.rules.l1_a_mtrl.l1_a_mtrl : The rule.
+    pessimism.tasks.designs.c_optimal : The optimum with floors.
+    simulations.task_budget : Simulation of the rule beside its predicted risk.
+
     Notes
     -----
     To leading order no allocation of N rows has a smaller source term, for this estimator and a known target; it is
@@ -119,7 +130,7 @@ def l1_risk(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int
 
 
 def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int, noise: ArrayLike = 1.0) -> Floats:
-    r"""Bound on the source term of the L2 rule.
+    r"""Bound the source term of the L2 rule.
 
     Parameters
     ----------
@@ -146,10 +157,15 @@ def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: in
     ConvergenceError
         If the heads are nearly dependent.
 
+    See Also
+    --------
+    pessimism.tasks.rules.a_mtrl.a_mtrl : The rule.
+    pessimism.tasks.instances.identity : The instance for which the ratio to `l1_risk` tends to M.
+
     Notes
     -----
     `power_bound` of :math:`\nu^2` at q = 2, to leading order; entries below 1e-12 of the largest count as 0. The risk
-    itself is smaller, often by much: draw `LinearTasks.predicted_risk` at :math:`n \propto (\nu^2)^2` to compare
+    itself is smaller, often by much: `LinearTasks.predicted_risk` at :math:`n \propto (\nu^2)^2` serves to compare
     rules. It is between 1 and :math:`\|\nu^2\|_0` times `l1_risk`. Status: derived.
 
     Examples
@@ -165,7 +181,7 @@ def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: in
 def uniform_risk(
     n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int, noise: ArrayLike = 1.0
 ) -> Floats:
-    r"""Source term with as many rows of every task.
+    r"""Compute the source term for equal numbers of rows of every task.
 
     Parameters
     ----------
@@ -192,10 +208,15 @@ def uniform_risk(
     ConvergenceError
         If the heads are nearly dependent.
 
+    See Also
+    --------
+    pessimism.tasks.rules.passive.passive : The rule.
+    simulations.task_budget : Simulation of the rule beside its predicted risk.
+
     Notes
     -----
     The leading order itself, not a bound. It is no smaller than `l2_bound`, and equal to it where every task is
-    relevant: bounds alone do not tell the L2 rule from uniform. Status: derived.
+    relevant: bounds alone do not distinguish the L2 rule from uniform. Status: derived.
 
     Examples
     --------
@@ -215,7 +236,7 @@ def weighted_risk(
     dimension: int,
     noise: ArrayLike = 1.0,
 ) -> Floats:
-    r"""Source term when the rows of the tasks are weighted in the loss, as `TaskData.weighted` does.
+    r"""Compute the source term when the rows of the tasks are weighted in the loss, as by `TaskData.weighted`.
 
     Parameters
     ----------
@@ -244,11 +265,15 @@ def weighted_risk(
     ValueError, TypeError
         If an argument is out of its range or shapes do not fit.
 
+    See Also
+    --------
+    pessimism.tasks.data.TaskData.weighted : The weighting.
+
     Notes
     -----
-    Leading order, all :math:`n_m \gg d`; least at equal weights, for equal noise. With the averages of the tasks
-    :math:`\nu = \nu^2` whatever was bought: buying by :math:`|\nu^1|` and fitting averages is the worst of both, and
-    may be many times worse than uniform. Cost :math:`O(k^2 M)`. Status: derived.
+    Leading order, all :math:`n_m \gg d`; least at equal weights, for equal noise. If the loss averages the rows
+    of each task, :math:`\nu = \nu^2` whatever was bought: buying by :math:`|\nu^1|` and fitting averages combines the
+    weaknesses of both, and may be many times worse than uniform. Cost :math:`O(k^2 M)`. Status: derived.
 
     Examples
     --------
@@ -257,19 +282,19 @@ def weighted_risk(
     >>> [weighted_risk(n, v, heads, target, dimension=12).round(4).item() for v in (np.ones(3), 1 / n)]
     [0.0101, 0.2526]
     """
-    matrices, goal = _shapes.heads_and_target(heads, target)
+    matrices, goal = _arguments.heads_and_target(heads, target)
     tasks = matrices.shape[-1]
-    rows = _shapes.vector("counts", counts, tasks, "an entry for each task", low=0.0)
-    factor = _shapes.vector("weights", _positive("weights", weights), tasks, "an entry for each task")
+    rows = _check.vector("counts", counts, tasks, "an entry for each task", low=0.0)
+    factor = _check.vector("weights", _positive("weights", weights), tasks, "an entry for each task")
     parts = (matrices.shape[:-2], goal.shape[:-1], rows.shape[:-1], factor.shape[:-1])
     _check.broadcast("counts, weights, heads and target", *parts)
-    value, nu = _interior.least_norm(matrices, goal, rows * factor)
+    value, nu = least_norm(matrices, goal, rows * factor)
     terms = np.divide(nu**2, rows, out=np.zeros(np.broadcast_shapes(nu.shape, rows.shape)), where=rows > 0)
     return _risk(1.0, np.where(np.isinf(value), np.inf, terms.sum(axis=-1)), heads, dimension, noise)
 
 
 def target_term(n: ArrayLike, k: int, *, noise: ArrayLike = 1.0, source_term: ArrayLike = 0.0) -> Floats:
-    r"""Risk of fitting the target's head on a given representation.
+    r"""Compute the risk of fitting the target's head on a given representation.
 
     Parameters
     ----------
@@ -293,11 +318,15 @@ def target_term(n: ArrayLike, k: int, *, noise: ArrayLike = 1.0, source_term: Ar
     ValueError, TypeError
         If an argument is out of its range or shapes do not fit.
 
+    See Also
+    --------
+    pessimism.tasks.model.LinearTasks.total_risk : The sum of both terms.
+
     Notes
     -----
     Exact for least squares on standard normal inputs that are independent of the representation; linear in
-    :math:`\rho`, so its mean will do. Too few rows are answered by inf and NaN, for a curve over n has to pass them;
-    a model's own risk is asked for on purpose, and `LinearTasks.total_risk` raises an error there. Status: derived.
+    :math:`\rho`, so that the mean of :math:`\rho` is enough. For too few rows the value is inf or NaN, so that a curve
+    over n can be drawn; `LinearTasks.total_risk` raises an error there. Status: derived.
 
     Examples
     --------
@@ -316,7 +345,7 @@ def target_term(n: ArrayLike, k: int, *, noise: ArrayLike = 1.0, source_term: Ar
 
 
 def target_only_risk(n: ArrayLike, dimension: int, *, noise: ArrayLike = 1.0) -> Floats:
-    r"""Risk of least squares on the target's rows alone, all d coefficients.
+    r"""Compute the risk of least squares on the target's rows alone, for all d coefficients.
 
     Parameters
     ----------
@@ -337,6 +366,10 @@ def target_only_risk(n: ArrayLike, dimension: int, *, noise: ArrayLike = 1.0) ->
     ValueError, TypeError
         If an argument is out of its range or shapes do not fit.
 
+    See Also
+    --------
+    pessimism.tasks.rules.target_only.target_only : The rule.
+
     Notes
     -----
     `target_term` with k = d; exact for standard normal inputs. Status: derived.
@@ -350,7 +383,7 @@ def target_only_risk(n: ArrayLike, dimension: int, *, noise: ArrayLike = 1.0) ->
 
 
 def passive_order(n: ArrayLike, n_target: ArrayLike, *, dimension: int, k: int, noise: ArrayLike = 1.0) -> Floats:
-    r"""Order of the risk of uniform sampling.
+    r"""Compute the order of the risk of uniform sampling.
 
     Parameters
     ----------
@@ -375,6 +408,10 @@ def passive_order(n: ArrayLike, n_target: ArrayLike, *, dimension: int, k: int, 
     ValueError, TypeError
         If an argument is out of its range or shapes do not fit.
 
+    See Also
+    --------
+    pessimism.tasks.rules.passive.passive : The rule.
+
     Notes
     -----
     Du et al. (2021) state :math:`\tilde O(dk/(n_1 M) + k/n_T)` for :math:`n_1` rows of each of M tasks, whose heads
@@ -395,7 +432,7 @@ def passive_order(n: ArrayLike, n_target: ArrayLike, *, dimension: int, k: int, 
 def a_mtrl_order(
     n: ArrayLike, relevance: Relevance | ArrayLike, *, dimension: int, k: int, noise: ArrayLike = 1.0
 ) -> Floats:
-    r"""Order of the source term of the L2 rule.
+    r"""Compute the order of the source term of the L2 rule.
 
     Parameters
     ----------
@@ -420,24 +457,28 @@ def a_mtrl_order(
     ValueError, TypeError
         If an argument is out of its range or shapes do not fit.
 
+    See Also
+    --------
+    pessimism.tasks.rules.a_mtrl.a_mtrl : The rule.
+
     Notes
     -----
-    After Chen et al. (2022): that the number of source tasks in the rate of uniform sampling,
-    :math:`M\|\nu^2\|_2^2/N`, gives way to a smaller one is theirs; the form of s*, the front factor and the terms in
-    the floors, left out here, are recalled, and constants are set to 1. Status: unverified.
+    After Chen et al. (2022), in whose rate a smaller number takes the place of the number of source tasks in that of
+    uniform sampling, :math:`M\|\nu^2\|_2^2/N`. The form of s*, the front factor and the terms in the floors, left out
+    here, are recalled from memory, and constants are set to 1. Status: unverified.
 
     Examples
     --------
     >>> a_mtrl_order(10_000, [0.5, 0.5, 0.0], dimension=50, k=2).round(12).item()
     0.01
     """
-    weights = _shapes.weights("relevance", relevance)
+    weights = _arguments.weights("relevance", relevance)
     value = effective_tasks(n, weights) * (weights**2).sum(axis=-1)
     return _order(n, value, dimension, k, noise)
 
 
 def effective_tasks(n: ArrayLike, relevance: Relevance | ArrayLike) -> Floats:
-    r"""Number s* of source tasks that matter at a budget, between 0 and M.
+    r"""Compute the number s* of source tasks that matter at a budget, between 0 and M.
 
     Parameters
     ----------
@@ -459,30 +500,30 @@ def effective_tasks(n: ArrayLike, relevance: Relevance | ArrayLike) -> Floats:
 
     Notes
     -----
-    Between jumps of s the objective rises, so the minimum is at 0 or at a jump: exact. It grows with N towards
-    :math:`\|\nu\|_0`. Attributed to Chen et al. (2022). Cost O(M log M). Status: unverified.
+    Between jumps of s the objective rises, so that the minimum is at 0 or at a jump: the value is exact. It grows with
+    N towards :math:`\|\nu\|_0`. Attributed to Chen et al. (2022). Cost O(M log M). Status: unverified.
 
     Examples
     --------
     >>> effective_tasks([100, 10**9], [1.0, 1e-3, 1e-3]).round(6).tolist()
     [1.0002, 3.0]
     """
-    budget, weights = _positive("n", n), _shapes.weights("relevance", relevance)
+    budget, weights = _positive("n", n), _arguments.weights("relevance", relevance)
     _check.broadcast("n and relevance", budget.shape, weights.shape[:-1])
     largest = np.abs(weights).max(axis=-1, keepdims=True)
-    parts = (weights / np.where(largest > 0, largest, 1.0)) ** 2  # squares of tiny weights would be 0
+    parts = (weights / np.where(largest > 0, largest, 1.0)) ** 2  # the squares of tiny weights would be 0
     total = parts.sum(axis=-1, keepdims=True)
     parts = -np.sort(-parts / np.where(total > 0, total, 1.0), axis=-1)
     tasks = parts.shape[-1]
     jumps = np.concatenate([parts, np.zeros_like(total)], axis=-1) * budget[..., None]
-    above = np.arange(tasks + 1)  # tasks beyond a jump; of equal jumps the first has the right, least, number
-    return np.asarray((above + jumps * (tasks - above)).min(axis=-1))  # a jump beyond gamma = 1 gives M or more
+    above = np.arange(tasks + 1)  # tasks above a jump; the first of equal jumps has the right number, the least
+    return np.asarray((above + jumps * (tasks - above)).min(axis=-1))  # jumps at gamma > 1 give M or more
 
 
 def l1_a_mtrl_order(
     n: ArrayLike, relevance: Relevance | ArrayLike, *, dimension: int, k: int, noise: ArrayLike = 1.0
 ) -> Floats:
-    r"""Order of the source term of the L1 rule.
+    r"""Compute the order of the source term of the L1 rule.
 
     Parameters
     ----------
@@ -507,10 +548,14 @@ def l1_a_mtrl_order(
     ValueError, TypeError
         If an argument is out of its range or shapes do not fit.
 
+    See Also
+    --------
+    pessimism.tasks.rules.l1_a_mtrl.l1_a_mtrl : The rule.
+
     Notes
     -----
-    The order of Wang et al. (2023) as we derive it from bounds of this form; their constants and lower-order terms,
-    known and unknown relevance alike, are unverified. The leading order itself, with d - k for kd, is `l1_risk`.
+    The order of Wang et al. (2023) as we derive it from bounds of this form; their constants and lower-order terms, for
+    known and for unknown relevance, are unverified. The leading order itself, with d - k for kd, is `l1_risk`.
     Status: derived; as an order only.
 
     Examples
@@ -518,7 +563,7 @@ def l1_a_mtrl_order(
     >>> l1_a_mtrl_order(10_000, [1.0, 0.0, 0.0], dimension=50, k=2).round(12).item()
     0.01
     """
-    return _order(n, np.abs(_shapes.weights("relevance", relevance)).sum(axis=-1) ** 2, dimension, k, noise)
+    return _order(n, np.abs(_arguments.weights("relevance", relevance)).sum(axis=-1) ** 2, dimension, k, noise)
 
 
 def _positive(name: str, value: ArrayLike) -> Floats:
@@ -535,7 +580,7 @@ def _risk(n: ArrayLike, value: Floats, heads: ArrayLike, dimension: int, noise: 
     excess = _check.whole("dimension", dimension, low=k) - k
     reached = np.isfinite(value)
     risk = deviation**2 * excess * np.where(reached, value, 0.0) / budget
-    return np.asarray(np.where(reached | (excess == 0), risk, np.inf))  # if d = k every basis spans all inputs
+    return np.asarray(np.where(reached | (excess == 0), risk, np.inf))  # if d = k, every basis spans all inputs
 
 
 def _scale(dimension: int, k: int, noise: ArrayLike) -> Any:
@@ -547,3 +592,18 @@ def _order(n: ArrayLike, value: Floats, dimension: int, k: int, noise: ArrayLike
     budget, scale = _positive("n", n), _scale(dimension, k, noise)
     _check.broadcast("n, noise and relevance", budget.shape, np.shape(noise), value.shape)
     return np.asarray(scale * value / budget)
+
+
+__all__ = [
+    "a_mtrl_order",
+    "effective_tasks",
+    "l1_a_mtrl_order",
+    "l1_risk",
+    "l2_bound",
+    "passive_order",
+    "power_bound",
+    "target_only_risk",
+    "target_term",
+    "uniform_risk",
+    "weighted_risk",
+]

@@ -1,12 +1,12 @@
-r"""Cheapest samples with which a target is learned to a given variance, for three kinds of cost.
+r"""Costs: the cheapest samples with which a target is learned to a given variance, for three kinds of cost.
 
 With heads W (k, M) of the source tasks and the head w (k) of the target, samples :math:`n \ge 0` are bought so that
 some weights :math:`\nu` with :math:`W\nu = w` have variance
 
 .. math:: \sum_m \nu_m^2 / n_m \le e .
 
-Times :math:`\sigma^2 (d-k)` this is the leading order of the risk (`designs.variance`). All of what follows is derived
-by us. For given weights the best samples are closed forms, and what remains is a norm of the weights:
+Times :math:`\sigma^2 (d-k)` this is the leading order of the risk (`designs.variance`). All that follows is derived by
+us. For given weights the best samples are closed forms, and it remains to minimise a norm of the weights:
 
 .. math::
     \text{linear } \sum_m c_m n_m: &\quad n_m \propto |\nu_m| / \sqrt{c_m}, &
@@ -15,10 +15,10 @@ by us. For given weights the best samples are closed forms, and what remains is 
         \min_\nu \|\nu\|_p^{2\alpha} / e^\alpha, \quad p = 2\alpha/(\alpha+1) \\
     \text{jump } \sum_m (n_m + C\, 1\{n_m > 0\}): &\quad n_m \propto |\nu_m|, & \min_\nu \|\nu\|_1^2/e + C \|\nu\|_0 .
 
-The linear cost, and the power cost with :math:`\alpha \ge 1`, are convex in the weights, and a point of the dual proves
-the answer. The others are minimal at a basic solution, whose tasks are linearly independent: all of them are tried
-where there are few, and beyond that the basic solution of smallest L1 norm stands in, with a lower bound. A jump that
-is charged only above some floor, :math:`C\, 1\{n_m > N_{\min}\}`, is not treated: here the floor is 0.
+The linear cost, and the power cost with :math:`\alpha \ge 1`, are convex in the weights, and a dual point proves the
+answer. The others are minimal at a basic solution, whose tasks are linearly independent: where there are few, all are
+tried; otherwise the basic solution of smallest L1 norm is returned, with a lower bound. A jump that is charged only
+above some floor, :math:`C\, 1\{n_m > N_{\min}\}`, is not covered: here the floor is 0.
 """
 
 from collections.abc import Callable
@@ -35,15 +35,16 @@ from pessimism import _check
 from pessimism._batch import CHUNK_BYTES
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
-from pessimism.tasks import _interior
-from pessimism.tasks._shapes import heads_and_target, near_one
-from pessimism.tasks.relevance import OUTSIDE, RANK, min_l1
+from pessimism.tasks._arguments import heads_and_target
+from pessimism.tasks._engine import interior_point
+from pessimism.tasks._engine.linear_algebra import OUTSIDE, RANK, least_norm, near_one, whitened
+from pessimism.tasks.relevance import min_l1
 
 ENUMERATED = 200_000
 """Largest number of sets of rank(W) tasks that are all tried."""
 
 NEGLIGIBLE = 1e-10
-"""A task that contributes less than this part of the target's length to a basic solution is not bought."""
+"""A task that contributes less than this part of the target's length to a basic solution is left out."""
 
 _TOO_FAR = "heads, target and variance must be such that float64 can hold samples and cost, got a cost of {}"
 
@@ -53,7 +54,7 @@ Problem = tuple[Floats, Floats, float, Any]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Purchase:
-    r"""Samples bought from every source task, and how much less any others could cost.
+    r"""Samples of every source task, what they cost, and a lower bound on the cost of any others.
 
     Attributes
     ----------
@@ -66,7 +67,7 @@ class Purchase:
     weights : (M,) float
         :math:`\nu`, with :math:`W\nu = w` and :math:`\sum_m \nu_m^2 / n_m` the variance asked for.
     status : Status
-        EXACT for the optimum, SURROGATE where the L1 solution stands in for it.
+        EXACT or CONVERGED for the optimum, SURROGATE for the basic solution of smallest L1 norm in its place.
 
     Notes
     -----
@@ -88,7 +89,7 @@ class Purchase:
 
 
 def linear_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, prices: ArrayLike) -> Purchase:
-    r"""Cheapest samples if a sample of task m costs c_m.
+    r"""Find the cheapest samples if a sample of task m costs c_m.
 
     Parameters
     ----------
@@ -142,7 +143,7 @@ def linear_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, prices:
 
 
 def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent: float) -> Purchase:
-    r"""Cheapest samples if n samples of a task cost a power of n.
+    r"""Find the cheapest samples if n samples of a task cost a power of n.
 
     Parameters
     ----------
@@ -153,12 +154,12 @@ def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent
     variance : float
         Largest variance e that the samples may leave, positive, in units of :math:`\sigma^2 (d - k)`.
     exponent : float
-        :math:`\alpha`, positive. Below 1 later samples are cheaper, above 1 they are dearer.
+        :math:`\alpha`, positive. Below 1 further samples of a task are cheaper, above 1 dearer.
 
     Returns
     -------
     Purchase
-        Below 1, status EXACT where all basic solutions were tried, SURROGATE where they are more than 200,000.
+        Below 1 with status EXACT where all basic solutions were tried, SURROGATE where there are more than 200,000.
 
     Raises
     ------
@@ -172,9 +173,10 @@ def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent
     Statement: the smallest cost is :math:`\min_\nu \|\nu\|_p^{2\alpha} / e^\alpha` with :math:`p = 2\alpha/(\alpha+1)`.
     For :math:`\alpha \ge 1` its dual is :math:`\max_y (w^\top y / \|W^\top y\|_q)^{2\alpha} / e^\alpha` with
     1/p + 1/q = 1. For :math:`\alpha < 1` the norm is concave in :math:`|\nu|` on every orthant, and the weights with
-    :math:`W\nu = w` in an orthant are a polyhedron without lines, so some vertex, a basic solution, is optimal. Beyond
-    enumeration the vertex of smallest L1 norm stands in, and :math:`\|\nu\|_p \ge \|\nu\|_1 \ge \|\nu^1\|_1` gives the
-    bound. Cost: Newton's method, or :math:`O(k^3)` for each of :math:`\binom{M}{k}` sets. Source: derived by us.
+    :math:`W\nu = w` in an orthant are a polyhedron without lines, so some vertex, a basic solution, is optimal. Where
+    there are too many to try, the vertex of smallest L1 norm is returned, and
+    :math:`\|\nu\|_p \ge \|\nu\|_1 \ge \|\nu^1\|_1` gives the bound. Cost: Newton's method, or :math:`O(k^3)` for each
+    of :math:`\binom{M}{k}` sets. Source: derived by us.
 
     Examples
     --------
@@ -203,7 +205,7 @@ def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent
 
 
 def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: float) -> Purchase:
-    r"""Cheapest samples if every sample costs 1, and every task that is sampled at all costs a jump C more.
+    r"""Find the cheapest samples if every sample costs 1, and every task that is sampled at all a jump C more.
 
     Parameters
     ----------
@@ -219,7 +221,7 @@ def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: flo
     Returns
     -------
     Purchase
-        Status EXACT where all basic solutions were tried, SURROGATE where they are more than 200,000.
+        With status EXACT where all basic solutions were tried, SURROGATE where there are more than 200,000.
 
     Raises
     ------
@@ -231,8 +233,8 @@ def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: flo
     Notes
     -----
     Statement: the smallest cost is :math:`\min_\nu \|\nu\|_1^2/e + C\|\nu\|_0`. On the tasks of an optimal solution,
-    a vertex of smallest L1 norm costs no more samples and no more tasks, so some basic solution is optimal. Beyond
-    enumeration the vertex :math:`\nu^1` stands in: it buys at most rank(W) tasks, and costs at most
+    a vertex of smallest L1 norm costs no more samples and no more tasks, so some basic solution is optimal. Where
+    there are too many to try, the vertex :math:`\nu^1` is returned: it buys at most rank(W) tasks, and costs at most
     :math:`C(\|\nu^1\|_0 - s)` too much, where s = 1 if a task is parallel to the target, otherwise 2. Cost:
     :math:`O(k^3)` for each of :math:`\binom{M}{k}` sets. Source: derived by us.
 
@@ -247,7 +249,7 @@ def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: flo
     [0.0, 0.0, 625.0]
     """
     problem = columns, goal, error, _ = _problem(heads, target, variance)
-    fixed = _check.real_array("jump", _check.scalar("jump", jump), low=0.0).item()
+    fixed = _check.nonnegative("jump", jump)
     if fixed == 0.0:
         return linear_cost(heads, target, variance=variance, prices=1.0)
     found = min_l1(columns, goal)
@@ -283,14 +285,14 @@ def _purchase(
     lower: float | None,
     status: Status,
 ) -> Purchase:
-    """Samples scaled to meet the variance, and what follows from them; a bound of None is the cost itself."""
+    """The purchase of these samples, scaled to meet the variance; without a lower bound it is the cost itself."""
     columns, goal, error, shift = problem
     with np.errstate(over="ignore", invalid="ignore"):
-        samples = samples * (_interior.least_norm(columns, goal, samples)[0] / error)
+        samples = samples * (least_norm(columns, goal, samples)[0] / error)
         cost = float(price(samples))
     if not 0.0 < cost < np.inf:
         raise ValueError(_TOO_FAR.format(cost))
-    weights = _interior.least_norm(columns, goal, samples)[1]
+    weights = least_norm(columns, goal, samples)[1]
     return Purchase(samples, cost, cost if lower is None else float(lower), np.ldexp(weights, shift), status)
 
 
@@ -304,8 +306,8 @@ def _power(norm: float, error: float, alpha: float) -> float:
 
 
 def _convex(result: Purchase) -> Purchase:
-    """The result, if its bound proves it."""
-    limit = _interior.TOLERANCE
+    """The result; raises unless its lower bound proves it."""
+    limit = interior_point.TOLERANCE
     if not result.cost * (1.0 - limit) <= result.lower_bound:
         raise ConvergenceError(
             f"the relative gap of the cost is {1.0 - result.lower_bound / result.cost:.3g}, above {limit:g}: "
@@ -317,11 +319,11 @@ def _convex(result: Purchase) -> Purchase:
 
 
 def _least_power(columns: Floats, goal: Floats, alpha: float) -> tuple[Floats, float]:
-    """Samples, up to a factor, of the convex power cost; a lower bound of |nu|_p by a dual point.
+    """Samples x for the convex power cost, up to a factor, and a lower bound of |nu|_p by a dual point.
 
-    Up to a factor they minimise w'M(x)^-1 w + sum x^alpha / alpha.
+    They minimise w'M(x)^-1 w + sum x^alpha / alpha.
     """
-    rows, change = _interior.whitened(columns)
+    rows, change = whitened(columns)
     wanted = change @ goal
     size = np.linalg.norm(wanted)
     wanted = wanted / size
@@ -331,25 +333,25 @@ def _least_power(columns: Floats, goal: Floats, alpha: float) -> tuple[Floats, f
         return float(np.log(wanted @ points) - _log_norm(rows.T @ points, q))
 
     def local(x: Floats) -> tuple[float, Floats, Floats]:
-        points, slopes, curvature = _interior.information(rows, wanted[:, None], x)
+        points, slopes, curvature = interior_point.information(rows, wanted[:, None], x)
         gap = 2.0 * alpha * (_log_norm(x * np.sqrt(slopes), p) - dual_norm(points[:, 0]))
         return gap, x ** (alpha - 1.0) - slopes, curvature + np.diag((alpha - 1.0) * x ** (alpha - 2.0))
 
     n_tasks = columns.shape[1]
     start = np.full(n_tasks, n_tasks ** (-2.0 / (alpha + 1.0)))
-    found = _interior.minimise(local, np.zeros(n_tasks), start, total=False)
-    points, slopes, _ = _interior.information(rows, wanted[:, None], found)
+    found = interior_point.minimise(local, np.zeros(n_tasks), start, total=False)
+    points, slopes, _ = interior_point.information(rows, wanted[:, None], found)
     return (found * np.sqrt(slopes)) ** (p / alpha), float(size * np.exp(dual_norm(points[:, 0])))
 
 
 def _log_norm(vector: Floats, order: float) -> float:
-    """log |vector|_order, for any order from 1."""
+    """log |vector|_order, for orders of at least 1, without overflow."""
     sizes = np.abs(vector)
     return float(np.log(sizes.max()) + np.log(((sizes / sizes.max()) ** order).sum()) / order)
 
 
 def _best_basis(columns: Floats, goal: Floats, cost: Callable[[Floats], Floats]) -> Floats | None:
-    """The cheapest basic solution of W nu = w; None if there are too many. `cost` maps sizes |nu| (..., n) to (...)."""
+    """The cheapest basic solution of W nu = w; None if there are too many. `cost` maps |nu| (..., n) to (...)."""
     used = np.flatnonzero(columns.any(axis=0))
     basis, sizes, _ = np.linalg.svd(columns, full_matrices=False)
     basis = basis[:, sizes > RANK * sizes[0]]
@@ -363,7 +365,7 @@ def _best_basis(columns: Floats, goal: Floats, cost: Callable[[Floats], Floats])
     while (index := np.fromiter(chain.from_iterable(islice(sets, 1 + CHUNK_BYTES // (32 * rank**2))), np.intp)).size:
         index = index.reshape(-1, rank)
         square = np.moveaxis(units[:, index], 0, -2)
-        regular = np.linalg.slogdet(square)[0] != 0  # others are left out: every vertex has a regular set
+        regular = np.linalg.slogdet(square)[0] != 0  # singular sets can be left out: every vertex has a regular one
         index, square = index[regular], square[regular]
         parts = np.linalg.solve(square, np.broadcast_to(right[:, None], (len(index), rank, 1)))[..., 0]
         parts = np.where(np.abs(parts) > NEGLIGIBLE, parts, 0.0)

@@ -1,11 +1,12 @@
-r"""What the samples of many regression tasks say, reduced to what least squares needs of them.
+r"""Data: the samples of many regression tasks, reduced to the statistics that least squares needs.
 
-Task m has rows :math:`x_i \in R^d` with outputs :math:`y_i`. Every estimator of this wing reads them through
+Task m has inputs :math:`x_i \in R^d` with outputs :math:`y_i`, :math:`i = 1, \dots, n_m`. Every estimator of this
+wing, the method of moments excepted, depends on them through
 
 .. math:: A_m = \sum_i x_i x_i^\top, \qquad b_m = \sum_i y_i x_i, \qquad c_m = \sum_i y_i^2,
 
-the `grams`, `moments` and `squares` beside the number of rows, `counts`. Pooling the phases of an algorithm is adding
-them, and the squared error of coefficients :math:`\theta` is
+the `grams`, `moments` and `squares` beside the number of rows, `counts`. The phases of an algorithm are pooled by
+adding these statistics, and the squared error of coefficients :math:`\theta` is
 :math:`c_m - 2 b_m^\top\theta + \theta^\top A_m \theta` (`loss`).
 """
 
@@ -19,10 +20,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._types import Floats, Ints
-from pessimism.tasks._shapes import transposed
+from pessimism.tasks._rows import row_pairs, row_pairs_by_label
 
 ROUNDING = 1e-9
-"""Relative room for rounding when given statistics are checked against each other."""
+"""Relative tolerance for rounding when given statistics are checked against each other."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -44,8 +45,8 @@ class TaskData:
     ------
     ValueError, TypeError
         If shapes do not fit together, an entry is not finite, or no rows could have these statistics: Gram matrices
-        that are not symmetric, :math:`[[A, b], [b^\top, c]]` not positive semi-definite, statistics of a task without
-        rows. Whether there are rows enough for the rank is not checked.
+        that are not symmetric, :math:`[[A, b], [b^\top, c]]` not positive semi-definite, nonzero statistics of a task
+        without rows. Whether the rank of a Gram matrix is at most the number of rows is not checked.
 
     Examples
     --------
@@ -88,7 +89,7 @@ class TaskData:
 
     @classmethod
     def trusted(cls, counts: Ints, grams: Floats, moments: Floats, squares: Floats) -> Self:
-        """Data from arrays that are right by construction: no copy, no check. For samplers.
+        """Take arrays that are right by construction, without a copy or a check: for samplers.
 
         Parameters
         ----------
@@ -104,7 +105,7 @@ class TaskData:
         Returns
         -------
         TaskData
-            It takes the arrays over and makes them read-only.
+            It holds the given arrays, which become read-only.
 
         Examples
         --------
@@ -130,7 +131,7 @@ class TaskData:
         Parameters
         ----------
         inputs : (n, d) array_like or sequence of M (n_m, d) array_like
-            Inputs, one row each: all in one table with `tasks` saying whose they are, or a table for every task.
+            One table of all rows, with `tasks` saying which task each belongs to, or a table for every task.
         outputs : (n,) array_like or sequence of M (n_m,) array_like
             Outputs, in the same form.
         tasks : (n,) array_like of int, optional
@@ -164,12 +165,12 @@ class TaskData:
                 raise ValueError("n_tasks goes with tasks; sequences have an entry for every task")
             pairs = row_pairs(inputs, outputs)
         else:
-            pairs = _by_label(inputs, outputs, tasks, n_tasks)
+            pairs = row_pairs_by_label(inputs, outputs, tasks, n_tasks)
         counts = np.array([len(y) for _, y in pairs], np.int64)
         grams = np.array([x.T @ x for x, _ in pairs])
         return cls.trusted(
             counts,
-            (grams + transposed(grams)) / 2,
+            (grams + grams.mT) / 2,
             np.array([y @ x for x, y in pairs]),
             np.array([y @ y for _, y in pairs]),
         )
@@ -195,7 +196,7 @@ class TaskData:
         return np.asarray(self.counts.sum(axis=-1))
 
     def __getitem__(self, index: Any) -> Self:
-        """Some data sets of the batch."""
+        """Select data sets of the batch, as indexing an array does."""
         if not self.shape:
             raise IndexError("this is a single data set: it has no batch axis to index")
         place = np.arange(math.prod(self.shape)).reshape(self.shape)[index]
@@ -206,7 +207,7 @@ class TaskData:
         return self.trusted(pick(self.counts), pick(self.grams), pick(self.moments), pick(self.squares))
 
     def merge(self, *others: "TaskData") -> Self:
-        """Pool with more rows of the same tasks, the phases of an algorithm for instance.
+        """Pool with other rows of the same tasks, those of another phase for instance.
 
         Parameters
         ----------
@@ -221,7 +222,7 @@ class TaskData:
         Raises
         ------
         ValueError, TypeError
-            If the tasks or the inputs differ in number, or something else is given.
+            If the numbers of tasks or the lengths of inputs differ, or an argument is no `TaskData`.
 
         Examples
         --------
@@ -243,7 +244,7 @@ class TaskData:
         )
 
     def weighted(self, weights: ArrayLike) -> Self:
-        """The statistics with every row of a task counted `weights` times, for tasks of unequal noise.
+        """Count every row of a task `weights` times, for tasks of unequal noise.
 
         Parameters
         ----------
@@ -253,27 +254,29 @@ class TaskData:
         Returns
         -------
         TaskData
-            Same counts, scaled statistics.
+            The same counts, with scaled statistics.
 
         Raises
         ------
         ValueError, TypeError
             If a weight is not positive or their number is not M.
 
+        See Also
+        --------
+        pessimism.tasks.bounds.weighted_risk : Leading order of the risk of a weighted fit.
+
         Notes
         -----
-        ``data.weighted(1 / data.counts)`` is the average loss of each task. Fitting that forgets how many rows a task
-        has: the risk is then the one of the minimum-norm relevance, whatever was bought (derived by us).
+        With ``data.weighted(1 / data.counts)`` the loss of a task is its average over rows. A fit to that ignores how
+        many rows a task has: its risk is governed by the minimum-norm relevance, whatever was bought (derived by us).
 
         Examples
         --------
         >>> TaskData.from_arrays([[[1.0], [1.0]]], [[2.0, 4.0]]).weighted([0.5]).moments.tolist()
         [[3.0]]
         """
-        factor = _check.real_array("weights", weights)
+        factor = _check.vector("weights", weights, self.n_tasks)
         _check.require("weights", factor, factor > 0, "positive")
-        if factor.ndim < 1 or factor.shape[-1] != self.n_tasks:
-            raise ValueError(f"weights must have shape (..., {self.n_tasks}), got {factor.shape}")
         batch = _check.broadcast("weights and counts", factor.shape, self.counts.shape)
         return self.trusted(
             np.array(np.broadcast_to(self.counts, batch)),
@@ -283,17 +286,17 @@ class TaskData:
         )
 
     def loss(self, coefficients: ArrayLike) -> Floats:
-        """Sum of squared errors of every task.
+        """Compute the sum of squared errors of every task.
 
         Parameters
         ----------
         coefficients : (..., d) or (..., M, d) array_like of float
-            Coefficients for all tasks, or for each of them; an array with M rows at its end is read as the latter.
+            The same coefficients for all tasks, or some for each: the latter if the next to last axis has length M.
 
         Returns
         -------
         (..., M) float
-            Divide by `counts` for mean squared errors.
+            Divided by `counts` it is the mean squared error.
 
         Raises
         ------
@@ -315,86 +318,12 @@ class TaskData:
         return np.asarray(self.squares - 2.0 * (self.moments * theta).sum(axis=-1) + quadratic)
 
 
-def row_pairs(inputs: Any, outputs: Any) -> list[tuple[Floats, Floats]]:
-    """Check the inputs (n_m, d) and outputs (n_m,) of every task.
-
-    Parameters
-    ----------
-    inputs : sequence of M (n_m, d) array_like of float
-        Inputs of every task.
-    outputs : sequence of M (n_m,) array_like of float
-        Outputs of every task.
-
-    Returns
-    -------
-    list of (array, array)
-        A pair for each task.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an entry is not finite or the shapes do not fit together.
-
-    Examples
-    --------
-    >>> [(x.shape, y.shape) for x, y in row_pairs([np.eye(2)], [[1.0, 2.0]])]
-    [((2, 2), (2,))]
-    """
-    if not (hasattr(inputs, "__len__") and hasattr(outputs, "__len__")):
-        raise TypeError(f"inputs and outputs must be sequences of arrays, got {type(inputs)} and {type(outputs)}")
-    if len(inputs) == 0 or len(inputs) != len(outputs):
-        raise ValueError(
-            f"inputs and outputs must have an entry for every task and as many as each other, got {len(inputs)} and "
-            f"{len(outputs)}; for one table of rows pass tasks"
-        )
-    pairs = [_rows(f"inputs[{m}]", x, f"outputs[{m}]", y) for m, (x, y) in enumerate(zip(inputs, outputs, strict=True))]
-    for m, (x, _) in enumerate(pairs):
-        if x.shape[1] != pairs[0][0].shape[1]:
-            raise ValueError(
-                f"inputs[{m}] must have {pairs[0][0].shape[1]} columns, as inputs[0] has, got {x.shape[1]}"
-            )
-    return pairs
-
-
-def _by_label(inputs: Any, outputs: Any, tasks: ArrayLike, n_tasks: int | None) -> list[tuple[Floats, Floats]]:
-    x, y = _rows("inputs", inputs, "outputs", outputs)
-    if np.asarray(tasks).dtype.kind not in "biuf":
-        raise TypeError(
-            "tasks must be positions 0, 1, 2, ...; pessimism.interop.task_rows.task_data makes positions of any labels"
-        )
-    label = _check.whole_array("tasks", tasks)
-    if n_tasks is None:
-        fits = label <= len(y)
-        _check.require("tasks", label, fits, f"at most {len(y)}, the number of rows, or n_tasks given")
-    else:
-        high = _check.whole("n_tasks", n_tasks, low=1) - 1
-        _check.require("tasks", label, label <= high, f"below n_tasks = {high + 1}")
-    if label.shape != y.shape:
-        raise ValueError(f"tasks must have shape {y.shape}, a label for every row, got {label.shape}")
-    m = int(label.max(initial=0)) + 1 if n_tasks is None else int(n_tasks)
-    order = np.argsort(label, kind="stable")
-    ends = np.cumsum(np.bincount(label, minlength=m))[:-1]
-    return list(zip(np.split(x[order], ends), np.split(y[order], ends), strict=True))
-
-
-def _rows(name: str, x: ArrayLike, output_name: str, y: ArrayLike) -> tuple[Floats, Floats]:
-    table, column = _check.real_array(name, x), _check.real_array(output_name, y)
-    if table.ndim != 2 or table.shape[1] == 0:
-        raise ValueError(
-            f"{name} must have shape (rows, d), got {table.shape}; one table of all tasks goes with tasks=, whose "
-            "row it is"
-        )
-    if column.shape != table.shape[:1]:
-        raise ValueError(f"{output_name} must have shape {table.shape[:1]}, an entry for every row, got {column.shape}")
-    return table, column
-
-
 def _check_possible(counts: Ints, grams: Floats, moments: Floats, squares: Floats) -> None:
     diagonal = np.diagonal(grams, axis1=-2, axis2=-1)
     size = np.sqrt(np.maximum(diagonal, 0.0))
     limit = size[..., :, None] * size[..., None, :]
     _check.require("grams", diagonal, diagonal >= 0, "at least 0 on the diagonal")
-    _check.require("grams", grams, np.abs(grams - transposed(grams)) <= ROUNDING * limit, "symmetric")
+    _check.require("grams", grams, np.abs(grams - grams.mT) <= ROUNDING * limit, "symmetric")
     _check.require("squares", squares, squares >= 0, "at least 0")
     empty = counts == 0
     _check.require("squares", squares, ~empty | (squares == 0), "0 where counts are 0")
@@ -410,3 +339,6 @@ def _check_possible(counts: Ints, grams: Floats, moments: Floats, squares: Float
             f"grams, moments and squares at {list(worst)} must be those of some rows: [[A, b], [b', c]], scaled to a "
             f"unit diagonal, has the eigenvalue {smallest[worst]:.3g}, and no eigenvalue may be negative"
         )
+
+
+__all__ = ["TaskData"]

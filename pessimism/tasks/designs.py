@@ -1,4 +1,4 @@
-r"""Optimal designs: the shares of the source tasks under which a target, or any target, is learned best.
+r"""Optimal designs: shares of the source tasks under which a target, or targets of any direction, are learned best.
 
 With samples in shares :math:`x_m \ge 0`, :math:`\sum_m x_m = 1`, of source tasks with heads W (k, M), the risk on a
 target with head w is to leading order proportional to :math:`w^\top M(x)^{-1} w`, with :math:`M(x) = W \mathrm{diag}(x)
@@ -17,7 +17,8 @@ and bounds every criterion by duality. For all shares x, targets w and any y, Y,
     \lambda_{\min}(M(x)) &\le h(Z) & \text{(E)}
 
 Each design carries the point (`dual`) at which this bound, computed again from the shares returned, meets its value:
-the equivalence theorems of optimal design with floors. Floors of 0 give those of Elfving and of Kiefer and Wolfowitz.
+the equivalence theorems of optimal design with floors. Without floors they are those of Elfving and of Kiefer and
+Wolfowitz.
 """
 
 import warnings
@@ -32,7 +33,9 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
-from pessimism.tasks import _interior, _shapes
+from pessimism.tasks._arguments import heads_and_target
+from pessimism.tasks._engine import interior_point
+from pessimism.tasks._engine.linear_algebra import least_norm, near_one, whitened
 from pessimism.tasks.relevance import min_l1
 
 _PROGRAM = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)  # at 1e-12 CLARABEL can panic
@@ -42,14 +45,14 @@ _NO_SHARE = "floor must leave a share for the tasks that {}: lower the floors of
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Design:
-    r"""Shares of the source tasks, and the proof that they are optimal.
+    r"""Shares of the source tasks, with a certificate that they are optimal.
 
     Attributes
     ----------
     shares : (M,) float
         x, at least the floors, with sum 1.
     value : float
-        The criterion at the shares; 0 or inf where float64 does not reach, as may be entries of `dual`.
+        The criterion at the shares; 0 or inf where float64 underflows or overflows, as may be entries of `dual`.
     gap : float
         Relative distance of the value from the bound at `dual`; for D-optimality that of :math:`(\det M)^{1/k}`.
     dual : (k,) or (k, k) float
@@ -77,7 +80,7 @@ class Design:
 
 
 def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
-    r"""Best shares for one target.
+    r"""Find the best shares for one target.
 
     Parameters
     ----------
@@ -100,13 +103,18 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
     ConvergenceError
         If the gap is above 1e-6, because the heads are nearly dependent.
 
+    See Also
+    --------
+    pessimism.tasks.relevance.min_l1 : The same optimum without floors.
+    pessimism.tasks.rules.fixed.fixed : The rule that buys by given shares.
+
     Notes
     -----
     Statement: :math:`\min_x w^\top M(x)^{-1} w = \max_y (w^\top y)^2 / h(y y^\top)`. Without floors it is
     :math:`\|\nu^1\|_1^2` at :math:`x \propto |\nu^1|`, the vertex found by `min_l1`, and y is its dual point. With
-    floors it is a second-order cone program, solved by Newton's method with a barrier. Cost: a linear program, or a
-    dozen steps of :math:`O(M^3)`. Source: Elfving (1952) without floors; with floors derived by us. A target 0 makes
-    all shares optimal; the floors are then filled up evenly.
+    floors it is a second-order cone program, solved by an interior-point method. Cost: a linear program, or a dozen
+    steps of :math:`O(M^3)`. Source: Elfving (1952) without floors; with floors derived by us. For the target 0 all
+    shares are optimal; what the floors leave is then shared evenly.
 
     Examples
     --------
@@ -117,7 +125,7 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
     >>> c_optimal(heads, target, floor=0.1).shares.min().round(9).item()
     0.1
     """
-    columns, goal, sizes = _shapes.near_one(*_shapes.heads_and_target(heads, target, single=True))
+    columns, goal, sizes = near_one(*heads_and_target(heads, target, single=True))
     floors = _floors(floor, columns.shape[1])
     found = min_l1(columns, goal)
     if not goal.any():
@@ -125,7 +133,7 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
     if not floors.any():
         shares = _feasible(np.abs(found.weights), floors)
         return _c_design(columns, goal, floors, shares, found.dual, sizes, Status.EXACT)
-    rows, change = _interior.whitened(columns)
+    rows, change = whitened(columns)
     wanted = change @ goal[:, None]
     wanted = wanted / np.linalg.norm(wanted)
     shares = _minimise_trace(rows, wanted, floors)
@@ -134,7 +142,7 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
 
 
 def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
-    r"""Best shares on average over targets drawn from :math:`N(0, I)`.
+    r"""Find the best shares on average over targets drawn from :math:`N(0, I)`.
 
     Parameters
     ----------
@@ -158,7 +166,7 @@ def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     Notes
     -----
     Statement: :math:`\min_x \mathrm{tr}\, M(x)^{-1} = \max_Y (\mathrm{tr}\, Y)^2 / h(Y Y^\top)`, met at
-    :math:`Y = M^{-1}`. It changes with the basis of the heads, if that is no rotation. Cost: a dozen Newton steps of
+    :math:`Y = M^{-1}`. It depends on the basis of the heads, up to rotations. Cost: a dozen Newton steps of
     :math:`O(M^3)`. Source: the equivalence theorem of A-optimality (textbook); with floors derived by us.
 
     Examples
@@ -170,14 +178,14 @@ def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     rows, change, floors, exponent = _problem(heads, floor)
     size = np.linalg.norm(change)
     shares = _minimise_trace(rows, change / size, floors)
-    points, slopes, _ = _interior.information(rows, change, shares)
+    points, slopes, _ = interior_point.information(rows, change, shares)
     value = float((change * points).sum())
     gap, dual = 1.0 - value / _largest(slopes, floors), change.T @ points
     return _certified(shares, _times(value, -2 * exponent), gap, _times(dual, -2 * exponent), Status.CONVERGED)
 
 
 def d_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
-    r"""Best shares by the volume of the confidence ellipsoid; without floors best for the worst source task too.
+    r"""Find the shares of the smallest confidence ellipsoid; without floors also the best for the worst source task.
 
     Parameters
     ----------
@@ -213,13 +221,13 @@ def d_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     rows, change, floors, exponent = _problem(heads, floor)
     local = partial(_det, rows, floors)
     shares = _minimise(local, floors)
-    half = _interior.root(rows, shares) @ change
+    half = interior_point.root(rows, shares) @ change
     value = float(2.0 * (len(rows) * exponent * np.log(2.0) - np.linalg.slogdet(half)[1]))
     return _certified(shares, value, local(shares)[0], _times(half.T @ half, -2 * exponent), Status.CONVERGED)
 
 
 def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
-    r"""Best shares for the hardest target of length 1.
+    r"""Find the best shares for the hardest target of length 1.
 
     Parameters
     ----------
@@ -243,7 +251,7 @@ def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     Notes
     -----
     Statement: :math:`\max_x \lambda_{\min}(M(x)) = \min\{h(Z) : Z \succeq 0, \mathrm{tr}\, Z = 1\}`; at most 1/k if
-    the heads have length 1. It changes with the basis of the heads, if that is no rotation. Cost: a semidefinite
+    the heads have length 1. It depends on the basis of the heads, up to rotations. Cost: a semidefinite
     program with k x k matrices, by CLARABEL through cvxpy; its dual is projected before it is used as Z. Source:
     duality (textbook); with floors derived by us.
 
@@ -257,14 +265,14 @@ def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     cost = change @ change.T
     size = np.linalg.norm(cost, 2)
     shares, dual = _semidefinite(rows, cost / size, floors)
-    value = float(1.0 / np.linalg.norm(_interior.root(rows, shares) @ change, 2) ** 2)
+    value = float(1.0 / np.linalg.norm(interior_point.root(rows, shares) @ change, 2) ** 2)
     bound = _largest((rows * (dual @ rows)).sum(axis=0), floors) / size
     gap, dual = float(bound / value - 1.0), change.T @ dual @ change / size
     return _certified(shares, _times(value, 2 * exponent), gap, dual, Status.CONVERGED)
 
 
 def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
-    r"""Variance with which a target is learned from given samples, in units of :math:`\sigma^2 (d - k)`.
+    r"""Compute the variance with which a target is learned from given samples, in units of :math:`\sigma^2 (d - k)`.
 
     Parameters
     ----------
@@ -285,12 +293,16 @@ def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
     ValueError, TypeError
         If an entry is not finite, a number of samples is negative, or shapes do not fit.
 
+    See Also
+    --------
+    pessimism.tasks.model.LinearTasks.predicted_risk : The risk that it predicts.
+
     Notes
     -----
     Statement: :math:`\min_\nu \{\sum_m \nu_m^2 / n_m : W\nu = w\}`, tasks without samples left out. A sampled task adds
-    a direction if its head of length 1 is further than 1e-12 from the span of those before it, in the order of
-    pivoting; a target counts as reached within 1e-8 of its length. Both are independent of the counts, and counts
-    that differ by any factor lose no accuracy. Cost :math:`O(k^2 M)` an item. Source: derived by us, as the leading
+    a direction if its head, scaled to length 1, is further than 1e-12 from the span of those before it in the order
+    of pivoting; a target counts as reached within 1e-8 of its length. Neither depends on the counts, and counts of
+    very different sizes cost no accuracy. Cost :math:`O(k^2 M)` an item. Source: derived by us, as the leading
     order of the risk of least squares over representations.
 
     Examples
@@ -300,10 +312,10 @@ def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
     >>> float(variance([[1.0, 0.0], [0.0, 1.0]], [1.0, 2.0], [10, 0]))
     inf
     """
-    columns, goal = _shapes.heads_and_target(heads, target)
-    counts = _shapes.vector("samples", samples, columns.shape[-1], "an entry for each task", low=0.0)
+    columns, goal = heads_and_target(heads, target)
+    counts = _check.vector("samples", samples, columns.shape[-1], "an entry for each task", low=0.0)
     _check.broadcast("heads, target and samples", columns.shape[:-2], goal.shape[:-1], counts.shape[:-1])
-    return _interior.least_norm(columns, goal, counts)[0]
+    return least_norm(columns, goal, counts)[0]
 
 
 def _floors(floor: ArrayLike, n_tasks: int) -> Floats:
@@ -318,11 +330,11 @@ def _floors(floor: ArrayLike, n_tasks: int) -> Floats:
 
 
 def _problem(heads: ArrayLike, floor: ArrayLike) -> tuple[Floats, Floats, Floats, Any]:
-    """Whitened heads, the change of basis that whitens them, floors; the power of two that was divided out of heads."""
-    columns = _shapes.matrix("heads", heads, "k, tasks", single=True)
-    columns, _, (exponent, _) = _shapes.near_one(columns, np.zeros(len(columns)))
+    """Whitened heads, the change of basis that whitens them, floors, and the power of two divided out of the heads."""
+    columns = _check.matrix("heads", heads, "k, tasks", single=True)
+    columns, _, (exponent, _) = near_one(columns, np.zeros(len(columns)))
     floors = _floors(floor, columns.shape[1])
-    rows, change = _interior.whitened(columns)
+    rows, change = whitened(columns)
     if len(rows) < len(columns):
         raise ValueError(
             f"heads must have rank k = {len(columns)}, got rank {len(rows)} from {columns.shape[1]} tasks: add source "
@@ -334,14 +346,14 @@ def _problem(heads: ArrayLike, floor: ArrayLike) -> tuple[Floats, Floats, Floats
 
 
 def _times(value: Any, exponent: Any) -> Any:
-    """The value times a power of two, rounded to 0 or inf where float64 has none."""
+    """The value times a power of two; 0 or inf where float64 underflows or overflows."""
     with np.errstate(over="ignore", under="ignore"):
         product = np.ldexp(value, exponent)
     return product if np.ndim(value) else float(product)
 
 
 def _feasible(parts: Floats, floors: Floats) -> Floats:
-    """Floors, and the rest of the total in proportion to `parts`; what rounding leaves goes to the largest."""
+    """Floors plus the rest of the total in proportion to `parts`; a rounding error goes to the largest."""
     free = max(1.0 - floors.sum(), 0.0)
     shares = floors + free * (parts / parts.sum())
     shares[np.argmax(shares - floors)] += 1.0 - shares.sum()
@@ -349,19 +361,19 @@ def _feasible(parts: Floats, floors: Floats) -> Floats:
 
 
 def _largest(sensitivities: Floats, floors: Floats) -> float:
-    """h: what shares can buy at most, if a share of task m buys sensitivity m."""
+    """h: the largest total that shares can give, if a share of task m gives its sensitivity."""
     return float(floors @ sensitivities + max(1.0 - floors.sum(), 0.0) * sensitivities.max())
 
 
-def _minimise(local: _interior.Local, floors: Floats) -> Floats:
+def _minimise(local: interior_point.Local, floors: Floats) -> Floats:
     n_tasks, free = len(floors), 1.0 - floors.sum()
     if free <= 0.0:  # nothing to choose
         return _feasible(np.ones(n_tasks), floors)
-    return _feasible(_interior.minimise(local, floors, np.full(n_tasks, free / n_tasks), total=True), floors)
+    return _feasible(interior_point.minimise(local, floors, np.full(n_tasks, free / n_tasks), total=True), floors)
 
 
 def _det(rows: Floats, floors: Floats, x: Floats) -> tuple[float, Floats, Floats]:
-    spread = _interior.root(rows, x) @ rows
+    spread = interior_point.root(rows, x) @ rows
     products = spread.T @ spread
     slopes = np.diagonal(products)
     return float(np.log(_largest(slopes, floors) / len(rows))), -slopes, products**2
@@ -369,14 +381,14 @@ def _det(rows: Floats, floors: Floats, x: Floats) -> tuple[float, Floats, Floats
 
 def _minimise_trace(rows: Floats, functionals: Floats, floors: Floats) -> Floats:
     def local(x: Floats) -> tuple[float, Floats, Floats]:
-        points, slopes, curvature = _interior.information(rows, functionals, x)
+        points, slopes, curvature = interior_point.information(rows, functionals, x)
         return 1.0 - float((functionals * points).sum()) / _largest(slopes, floors), -slopes, curvature
 
     return _minimise(local, floors)
 
 
 def _semidefinite(rows: Floats, cost: Floats, floors: Floats) -> tuple[Floats, Floats]:
-    """Shares, and a matrix D >= 0 with tr D cost = 1, of max t: M(x) >= t cost. Whatever comes is made feasible."""
+    """Shares and a matrix D >= 0, tr D cost = 1, of max t: M(x) >= t cost; feasible whatever the solver returns."""
     import cvxpy
 
     cp: Any = cvxpy  # its types are incomplete
@@ -384,7 +396,7 @@ def _semidefinite(rows: Floats, cost: Floats, floors: Floats) -> tuple[Floats, F
     above = rows @ cp.diag(shares) @ rows.T - level * cost >> 0
     program = cp.Problem(cp.Maximize(level), [above, cp.sum(shares) == 1, shares >= floors])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the gap decides what is accurate
+        warnings.simplefilter("ignore")  # the gap decides whether the answer is accurate
         with suppress(cp.SolverError):
             program.solve(solver=cp.CLARABEL, **_PROGRAM)
     found, dual = shares.value, above.dual_value
@@ -408,12 +420,12 @@ def _c_design(
 
 
 def _certified(shares: Floats, value: float, gap: float, dual: Floats, status: Status) -> Design:
-    good = abs(gap) <= _interior.TOLERANCE
+    good = abs(gap) <= interior_point.TOLERANCE
     design = Design(shares, value, abs(gap), dual, status if good else Status.NOT_CONVERGED)
     if not good:
         raise ConvergenceError(
-            f"the relative gap is {gap:.3g}, above {_interior.TOLERANCE:g}: directions of heads are nearly dependent; "
-            "drop them from heads and target. The partial result is the attribute result",
+            f"the relative gap is {gap:.3g}, above {interior_point.TOLERANCE:g}: directions of heads are nearly "
+            "dependent; drop them from heads and target. The partial result is the attribute result",
             design,
         )
     return design

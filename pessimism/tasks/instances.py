@@ -1,8 +1,9 @@
-r"""Worlds whose relevance and risks are closed forms, and a random one for comparison.
+r"""Instances: worlds whose relevance and risks are closed forms, and a random one for comparison.
 
-Buy a budget N in proportion to :math:`|\nu^p_m|^q`, without floors. To leading order the risk is
-:math:`\sigma^2 (d-k) R/N` with :math:`R = w^\top (W D W^\top)^{-1} w`, D the shares: least for the L1 rule
-(p = q = 1), where :math:`R = \|\nu^1\|_1^2` (Elfving). How much the L2 rule (p = q = 2) loses depends on the world:
+If a budget N is divided in proportion to :math:`|\nu^p_m|^q`, without floors, the risk is to leading order
+:math:`\sigma^2 (d-k) R/N` with :math:`R = w^\top (W D W^\top)^{-1} w`, D the diagonal matrix of the shares. It is least
+for the L1 rule (p = q = 1), where :math:`R = R_1 = \|\nu^1\|_1^2` (Elfving). How much larger the :math:`R_2` of the L2
+rule (p = q = 2) is depends on the world:
 
 .. math:: 1 \le R_2 / R_1 \le \|\nu^2\|_0 \le M.
 
@@ -10,14 +11,14 @@ Buy a budget N in proportion to :math:`|\nu^p_m|^q`, without floors. To leading 
 world                     representation  :math:`R_2/R_1`
 ========================  ============  ===========================================================================
 `spike_and_pairs`         k = 2         up to :math:`(\sqrt M + 1)/2`: unbounded in M at fixed k, tasks of length 1
-`identity`                k = M         up to M, the largest there is; k grows with M
+`identity`                k = M         up to M, the bound; k grows with M
 `block_spikes`            any k         up to :math:`k(\sqrt{M/k} + 1)/2`; tasks of unequal length
 `random_gaussian`         any k         near 1.5: generic worlds hardly tell the rules apart
 ========================  ============  ===========================================================================
 
 The ratios of each world are a function beside it, for any q: q = 2 is L2, q = 1 the ablation (minimum norm, not
-squared), q = 0 uniform. Where :math:`\nu^1` has fewer than k entries the L1 rule samples too few tasks to fit a
-representation: the ratios are then limits for floors whose part of the budget vanishes. All constructions and closed
+squared), q = 0 uniform. Where fewer than k entries of :math:`\nu^1` are not 0, the L1 rule samples too few tasks to fit
+a representation: the ratios are then limits for floors whose share of the budget vanishes. All constructions and closed
 forms are derived by us; that the L1 rule can be strictly better is claimed by Wang, Chen, Jamieson, Du (2023), whose
 own instance we have not seen.
 """
@@ -31,7 +32,7 @@ from pessimism.tasks.model import LinearTasks
 
 
 def spike_and_pairs(pairs: int, *, coherence: float | None = None, dimension: int, noise: float = 1.0) -> LinearTasks:
-    r"""One task that is the target, and pairs of tasks that together point the same way: rank 2, heads of length 1.
+    r"""Make a task equal to the target, and pairs of tasks whose sums point its way: rank 2, heads of length 1.
 
     Parameters
     ----------
@@ -56,6 +57,10 @@ def spike_and_pairs(pairs: int, *, coherence: float | None = None, dimension: in
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    spike_and_pairs_ratio : What the L2 rule loses on it.
+
     Notes
     -----
     :math:`\nu^1 = e_1`, and :math:`\nu^2_m = (w_m)_1/(1 + (M-1)g)`: 1 for the spike and :math:`\sqrt g` for the
@@ -77,7 +82,7 @@ def spike_and_pairs(pairs: int, *, coherence: float | None = None, dimension: in
 
 
 def spike_and_pairs_ratio(pairs: ArrayLike, coherence: ArrayLike | None = None, *, power: ArrayLike = 2.0) -> Floats:
-    r"""Leading-order risk on `spike_and_pairs` of buying by powers of :math:`\nu^2`, over that of the L1 rule.
+    r"""Compute the leading-order risk on `spike_and_pairs` of buying by :math:`|\nu^2|^q`, over that of the L1 rule.
 
     Parameters
     ----------
@@ -115,14 +120,14 @@ def spike_and_pairs_ratio(pairs: ArrayLike, coherence: ArrayLike | None = None, 
 
 
 def identity(k: int, *, others: float, dimension: int, noise: float = 1.0) -> LinearTasks:
-    r"""A task for each direction, and a target that is nearly one of them.
+    r"""Make a task for each direction, and a target that is nearly one of them.
 
     Parameters
     ----------
     k : int
         Rank and number of tasks, M = k.
     others : float
-        Entries a of the target but the first, positive.
+        Entries a of the target except the first, positive.
     dimension : int
         Length d of an input, at least k.
     noise : float
@@ -137,6 +142,11 @@ def identity(k: int, *, others: float, dimension: int, noise: float = 1.0) -> Li
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    identity_ratio : What the L2 rule loses on it.
+    pessimism.tasks.bounds.l2_bound : The bound that it shows to be sharp.
 
     Notes
     -----
@@ -154,14 +164,14 @@ def identity(k: int, *, others: float, dimension: int, noise: float = 1.0) -> Li
 
 
 def identity_ratio(k: ArrayLike, others: ArrayLike, *, power: ArrayLike = 2.0) -> Floats:
-    r"""Leading-order risk on `identity` of buying by powers of :math:`\nu^2`, over that of the L1 rule.
+    r"""Compute the leading-order risk on `identity` of buying by :math:`|\nu^2|^q`, over that of the L1 rule.
 
     Parameters
     ----------
     k : (...) array_like of int
         Rank and number of tasks.
     others : (...) array_like of float
-        Entries a of the target but the first, positive.
+        Entries a of the target except the first, positive.
     power : (...) array_like of float
         Exponent q, at least 0: 2 for the L2 rule, 1 for the L1 rule itself, 0 for uniform.
 
@@ -189,7 +199,7 @@ def identity_ratio(k: ArrayLike, others: ArrayLike, *, power: ArrayLike = 2.0) -
 
 
 def block_spikes(blocks: int, block_size: int, *, others: float, dimension: int, noise: float = 1.0) -> LinearTasks:
-    r"""A direction for each block, a long task among many short ones in each, and a target near one direction.
+    r"""Make a direction for each block, with a long task among many short ones, and a target near one direction.
 
     Parameters
     ----------
@@ -198,7 +208,7 @@ def block_spikes(blocks: int, block_size: int, *, others: float, dimension: int,
     block_size : int
         Tasks m of each block, all along its direction, at least 1; M = km.
     others : float
-        Entries a of the target but the first, positive.
+        Entries a of the target except the first, positive.
     dimension : int
         Length d of an input, at least k.
     noise : float
@@ -214,6 +224,10 @@ def block_spikes(blocks: int, block_size: int, *, others: float, dimension: int,
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    block_spikes_ratio : What the L2 rule loses on it.
 
     Notes
     -----
@@ -239,7 +253,7 @@ def block_spikes(blocks: int, block_size: int, *, others: float, dimension: int,
 def block_spikes_ratio(
     blocks: ArrayLike, block_size: ArrayLike, others: ArrayLike, *, power: ArrayLike = 2.0
 ) -> Floats:
-    r"""Leading-order risk on `block_spikes` of buying by powers of :math:`\nu^2`, over that of the L1 rule.
+    r"""Compute the leading-order risk on `block_spikes` of buying by :math:`|\nu^2|^q`, over that of the L1 rule.
 
     Parameters
     ----------
@@ -248,7 +262,7 @@ def block_spikes_ratio(
     block_size : (...) array_like of int
         Tasks m = M/k of each.
     others : (...) array_like of float
-        Entries a of the target but the first, positive.
+        Entries a of the target except the first, positive.
     power : (...) array_like of float
         Exponent q, at least 0: 2 for the L2 rule, 1 for the ablation, 0 for uniform.
 
@@ -309,7 +323,7 @@ def random_gaussian(k: int, tasks: int, *, dimension: int, noise: float = 1.0, r
     Notes
     -----
     :math:`\nu^2 = W^+ w` and a vertex :math:`\nu^1` with k entries; no closed form. Serves as the control: no
-    structure to exploit, and modest gains (the simulation ``task-budget`` draws them).
+    structure to exploit, and modest gains (shown by the simulation ``task-budget``).
 
     Examples
     --------
@@ -347,7 +361,7 @@ def _worst_coherence(tasks: ArrayLike) -> Floats:
 
 
 def _spike_ratio(tasks: Floats, g: Floats, q: Floats) -> Floats:
-    """A spike and M - 1 tasks with shares g^(q/2), relative to the spike's, and squared cosine (or length) g."""
+    """Ratio for a spike and M - 1 tasks with shares g^(q/2) of the spike's and squared cosine (or length) g."""
     _check.broadcast("the arguments", tasks.shape, g.shape, q.shape)
     shares = (tasks - 1.0) * g ** (q / 2.0)
     return np.asarray((1.0 + shares) / (1.0 + shares * g))
@@ -357,5 +371,16 @@ def _identity_ratio(k: ArrayLike, others: ArrayLike, q: Floats) -> Floats:
     a, rest = _check.real_array("others", others), np.asarray(k) - 1.0
     _check.require("others", a, a > 0.0, "positive")
     _check.broadcast("the arguments", rest.shape, a.shape, q.shape)
-    with np.errstate(over="ignore"):  # beyond q = 2 a tiny a is as good as left out
+    with np.errstate(over="ignore"):  # for q > 2 powers of a tiny a may overflow to inf
         return np.asarray((1.0 + rest * a ** (2.0 - q)) * (1.0 + rest * a**q) / (1.0 + rest * a) ** 2)
+
+
+__all__ = [
+    "block_spikes",
+    "block_spikes_ratio",
+    "identity",
+    "identity_ratio",
+    "random_gaussian",
+    "spike_and_pairs",
+    "spike_and_pairs_ratio",
+]

@@ -1,4 +1,4 @@
-r"""The world: regression tasks on a shared representation, whose risks are exact.
+r"""Model: linear regression tasks on a shared representation, whose risks are exact.
 
 Source task m = 1, ..., M and one target give outputs
 
@@ -6,8 +6,9 @@ Source task m = 1, ..., M and one target give outputs
 
 with a representation B (d x k, orthonormal columns, `representation`), heads :math:`W = [w_1 \dots w_M]` (`heads`) and
 the target's head w (`target`). A learner buys :math:`n_m` rows of every source, fits B, and then the target's head on
-few target rows. Its decision is a vector of coefficients, which loses :math:`\|\hat\theta - Bw\|^2` exactly (`risk`); a
-representation alone loses :math:`\|(I - P_{\hat B}) B w\|^2`, what the best head on it leaves (`representation_risk`).
+few target rows. Its decision is a vector of coefficients :math:`\hat\theta`, whose excess risk is exactly
+:math:`\|\hat\theta - Bw\|^2` (`risk`); with the best head a representation has the risk
+:math:`\|(I - P_{\hat B}) B w\|^2` (`representation_risk`).
 """
 
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._draw import front_axes
 from pessimism._types import Floats, Ints, Rng
-from pessimism.tasks._sampling import draw_statistics
-from pessimism.tasks._shapes import matrix, orthonormal, transposed, vector
+from pessimism.tasks._arguments import orthonormal
+from pessimism.tasks._engine.linear_algebra import least_norm
+from pessimism.tasks._engine.sampling import draw_statistics
 from pessimism.tasks.data import TaskData
 
 ORTHONORMAL = 1e-9
@@ -48,8 +50,8 @@ class LinearTasks:
 
     Notes
     -----
-    Leading axes are a batch of worlds; every method broadcasts over them. Heads need not have full rank: what then
-    cannot be computed says so.
+    Leading axes are a batch of worlds; every method broadcasts over them. Heads need not have full rank: a risk that
+    is then infinite is inf, and other functions raise an error.
 
     Examples
     --------
@@ -64,20 +66,20 @@ class LinearTasks:
     noise: Floats
 
     def __init__(self, representation: ArrayLike, heads: ArrayLike, target: ArrayLike, noise: ArrayLike = 1.0) -> None:
-        basis = matrix("representation", representation, "d, k")
+        basis = _check.matrix("representation", representation, "d, k")
         d, k = basis.shape[-2:]
         if k > d:
             raise ValueError(f"representation must have at most as many columns as rows, got shape {basis.shape}")
-        apart = np.abs(transposed(basis) @ basis - np.eye(k)).max(initial=0.0)
+        apart = np.abs(basis.mT @ basis - np.eye(k)).max(initial=0.0)
         if apart > ORTHONORMAL:
             raise ValueError(
                 f"representation must have orthonormal columns: B'B is {apart:.3g} from the identity; "
                 "numpy.linalg.qr gives such a basis of the same span (and changes the heads with it)"
             )
-        sources = matrix("heads", heads, "k, tasks")
+        sources = _check.matrix("heads", heads, "k, tasks")
         if sources.shape[-2] != k:
             raise ValueError(f"heads must have {k} rows, one for each column of representation, got {sources.shape}")
-        goal = vector("target", target, k, "an entry for each column of representation")
+        goal = _check.vector("target", target, k, "an entry for each column of representation")
         deviation = _check.real_array("noise", noise, low=0.0)
         for name, batch in (("heads", sources.shape[:-2]), ("target", goal.shape[:-1]), ("noise", deviation.shape)):
             _check.broadcast(f"representation and {name}", basis.shape[:-2], batch)
@@ -110,7 +112,7 @@ class LinearTasks:
     @property
     def coefficients(self) -> Floats:
         """(..., M, d) float, B w_m of every source task."""
-        return np.asarray(transposed(self.representation @ self.heads))
+        return np.asarray((self.representation @ self.heads).mT)
 
     @property
     def target_coefficients(self) -> Floats:
@@ -141,8 +143,8 @@ class LinearTasks:
 
         Notes
         -----
-        In law, by Bartlett's decomposition: d(d+3)/2 + 1 random numbers a task whatever n, and a product of d x d
-        matrices. Fewer rows than entries are drawn the same way: the factor is then trapezoidal.
+        Drawn in law by Bartlett's decomposition: d(d+3)/2 + 1 random numbers a task whatever n is, and a product of
+        d x d matrices. With fewer than d rows the factor is trapezoidal.
 
         Examples
         --------
@@ -193,7 +195,7 @@ class LinearTasks:
         return TaskData.trusted(counts, *draw_statistics(np.random.default_rng(rng), counts, theta, noise))
 
     def sample_rows(self, n: ArrayLike, *, rng: Rng = None) -> tuple[Floats, Floats, Ints]:
-        """Draw raw rows of the source tasks: the oracle of `sample`'s law, and food for estimators that need rows.
+        """Draw raw rows of the source tasks, for estimators that need them and to test the law of `sample`.
 
         Parameters
         ----------
@@ -209,7 +211,7 @@ class LinearTasks:
         outputs : (sum n,) float
             With noise.
         tasks : (sum n,) int
-            Whose row it is; in order. The three go into `TaskData.from_arrays`.
+            The task of every row, in order. `TaskData.from_arrays` takes the three.
 
         Raises
         ------
@@ -234,7 +236,7 @@ class LinearTasks:
         return inputs, signal + self.noise * generator.standard_normal(len(tasks)), tasks
 
     def risk(self, coefficients: ArrayLike) -> Floats:
-        r"""Excess risk of a decision on the target, exact.
+        r"""Compute the excess risk of a decision on the target, exactly.
 
         Parameters
         ----------
@@ -256,11 +258,11 @@ class LinearTasks:
         >>> LinearTasks(np.eye(3, 1), heads=[[1.0]], target=[1.0]).risk([1.0, 0.0, 0.5]).item()
         0.25
         """
-        theta = vector("coefficients", coefficients, self.dimension, "an entry for each input")
+        theta = _check.vector("coefficients", coefficients, self.dimension, "an entry for each input")
         return np.asarray(((theta - self.target_coefficients) ** 2).sum(axis=-1))
 
     def representation_risk(self, basis: ArrayLike) -> Floats:
-        r"""Risk of a representation with the best head on it: what no number of target rows removes.
+        r"""Compute the risk of a representation with the best head, which no number of target rows removes.
 
         Parameters
         ----------
@@ -287,15 +289,15 @@ class LinearTasks:
         >>> tasks.representation_risk([[1.0], [0.0], [1.0]]).round(12).item()
         0.5
         """
-        span = matrix("basis", basis, "d, k")
+        span = _check.matrix("basis", basis, "d, k")
         if span.shape[-2] != self.dimension:
             raise ValueError(f"basis must have {self.dimension} rows, got shape {span.shape}")
         q = orthonormal("basis", span)
         theta = self.target_coefficients[..., None]
-        return np.asarray(((theta - q @ (transposed(q) @ theta)) ** 2).sum(axis=(-2, -1)))
+        return np.asarray(((theta - q @ (q.mT @ theta)) ** 2).sum(axis=(-2, -1)))
 
     def total_risk(self, basis: ArrayLike, n_target: ArrayLike) -> Floats:
-        r"""Expected risk of a given representation whose head is fitted to fresh target rows, exact.
+        r"""Compute the expected risk of a representation whose head is fitted to fresh target rows, exactly.
 
         Parameters
         ----------
@@ -314,6 +316,10 @@ class LinearTasks:
         ValueError, TypeError
             If there are fewer than k' + 2 target rows, for which the expectation is infinite, or a shape does not fit.
 
+        See Also
+        --------
+        pessimism.tasks.bounds.target_term : The second term for any number of rows.
+
         Notes
         -----
         Given the basis, the part of the target outside its span is Gaussian noise independent of the part inside, and
@@ -328,7 +334,7 @@ class LinearTasks:
         return self._with_target_rows(rho, np.shape(basis)[-1], n_target)
 
     def predicted_risk(self, n: ArrayLike, n_target: ArrayLike | None = None) -> Floats:
-        r"""Risk of the least-squares representation to leading order in the samples: the line beside a simulation.
+        r"""Predict the risk of the least-squares representation, to leading order in the samples.
 
         Parameters
         ----------
@@ -349,12 +355,17 @@ class LinearTasks:
         ValueError, TypeError
             If an argument is out of its range or the shapes do not fit together.
 
+        See Also
+        --------
+        pessimism.tasks.designs.variance : The quadratic form.
+        pessimism.tasks.bounds.l1_risk : Its smallest value for a given budget.
+
         Notes
         -----
-        For the minimiser of the squared error summed over all rows, x standard normal, all :math:`n_m \gg d`; with
-        :math:`n_m` near d the truth is larger, by about n/(n - d - 1). First-order perturbation of the best rank-k
-        approximation; derived by us. The quadratic form is the least :math:`\sum_m \nu_m^2/n_m` with
-        :math:`W\nu = w`, so no split of a budget N beats :math:`\|\nu^1\|_1^2/N`, attained at
+        For the minimiser of the squared error summed over all rows, with x standard normal and all :math:`n_m \gg d`;
+        where :math:`n_m` is near d the risk is larger, by a factor of about n/(n - d - 1). First-order perturbation of
+        the best rank-k approximation; derived by us. The quadratic form is the least :math:`\sum_m \nu_m^2/n_m` with
+        :math:`W\nu = w`, so no division of a budget N does better than :math:`\|\nu^1\|_1^2/N`, attained at
         :math:`n \propto |\nu^1|`.
 
         Examples
@@ -363,9 +374,9 @@ class LinearTasks:
         >>> tasks.predicted_risk([300, 1]).round(12).item()
         0.01
         """
-        from pessimism.tasks.designs import variance
-
-        factor, form = self.noise**2 * (self.dimension - self.rank), variance(self.heads, self.target, n)
+        rows = _check.vector("n", n, self.n_tasks, "an entry for each task", low=0.0)
+        _check.broadcast("n and the world", self.shape, rows.shape[:-1])
+        factor, form = self.noise**2 * (self.dimension - self.rank), least_norm(self.heads, self.target, rows)[0]
         reached = np.isfinite(form)
         rho = np.where(reached, factor * np.where(reached, form, 0.0), np.inf if self.dimension > self.rank else 0.0)
         return rho if n_target is None else self._with_target_rows(rho, self.rank, n_target)
@@ -376,3 +387,6 @@ class LinearTasks:
             "n_target", rows, rows >= k + 2, f"at least k + 2 = {k + 2}, below which the expected risk is infinite"
         )
         return np.asarray(rho + (self.noise**2 + rho) * k / (rows - k - 1))
+
+
+__all__ = ["LinearTasks"]

@@ -1,4 +1,7 @@
-"""Real tasks as a source of rows: what an active algorithm buys from when there is no model of the world."""
+r"""Pools: rows of real tasks from which a rule buys, where there is no model of the world.
+
+Task m has a finite number of rows; buying :math:`n_m` of them draws without replacement from those left (`caps`).
+"""
 
 from collections.abc import Sequence
 from copy import copy
@@ -8,11 +11,12 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Ints, Rng
-from pessimism.tasks.data import TaskData, row_pairs
+from pessimism.tasks._rows import row_pairs
+from pessimism.tasks.data import TaskData
 
 
 class TaskPool:
-    """Rows of real source tasks, sold once each: what was sampled is gone.
+    """Rows of real source tasks, each sold once: a row that was sampled is not sampled again.
 
     Parameters
     ----------
@@ -28,7 +32,7 @@ class TaskPool:
 
     Notes
     -----
-    This is the one object of the wing with a state: give every run of an algorithm one of its own (`restocked`).
+    The only object of the wing whose state changes: every run of an algorithm needs its own (`restocked`).
 
     Examples
     --------
@@ -42,12 +46,12 @@ class TaskPool:
         self._left = [np.arange(len(y)) for _, y in self._rows]
 
     def restocked(self) -> "TaskPool":
-        """Return a pool of the same rows, none of them sold yet.
+        """Make a pool of the same rows with none of them sold.
 
         Returns
         -------
         TaskPool
-            It shares the rows in memory.
+            It shares the memory of the rows.
 
         Examples
         --------
@@ -66,11 +70,11 @@ class TaskPool:
 
     @property
     def caps(self) -> Ints:
-        """(M,) int, rows left of every task."""
+        """(M,) int, rows of every task that are left."""
         return np.array([len(left) for left in self._left], np.int64)
 
     def sample(self, n: ArrayLike, *, rng: Rng = None) -> TaskData:
-        """Take rows at random from those that are left.
+        """Draw rows without replacement from those that are left.
 
         Parameters
         ----------
@@ -87,7 +91,7 @@ class TaskPool:
         Raises
         ------
         ValueError, TypeError
-            If n is not one whole number for each task, or more than there are.
+            If n is not one whole number for each task, or exceeds the rows left.
 
         Examples
         --------
@@ -111,3 +115,6 @@ class TaskPool:
             self._left[m] = order[count:]
         pairs = [(x[rows], y[rows]) for rows, (x, y) in zip(taken, self._rows, strict=True)]
         return TaskData.from_arrays([x for x, _ in pairs], [y for _, y in pairs])
+
+
+__all__ = ["TaskPool"]

@@ -6,15 +6,16 @@ With the heads :math:`W = [w_1, \ldots, w_M]` (k, M) of the source tasks and the
     \nu^p = \arg\min \|\nu\|_p \ \text{ s.t. }\ W\nu = w, \qquad
     \hat\nu(\lambda) = \arg\min \tfrac12\|W\nu - w\|_2^2 + \lambda\|\nu\|_1.
 
-Every answer carries a dual point, which proves it optimal whatever engine found it: with 1/p + 1/q = 1,
+(`min_l1`, `min_l2`, `lasso`). Every answer carries a dual point y (`Relevance.dual`), which proves it optimal whatever
+engine found it: with 1/p + 1/q = 1,
 
 .. math::
     \min\{\|\nu\|_p : W\nu = w\} = \max\{w^\top y : \|W^\top y\|_q \le 1\}, \qquad
     \min_\nu \tfrac12\|W\nu - w\|_2^2 + \lambda\|\nu\|_1
     = \max\{\tfrac12\|w\|^2 - \tfrac12\|w - y\|^2 : \|W^\top y\|_\infty \le \lambda\}.
 
-Constrained relevance is the same in every basis of the representation. The Lasso's is the same only in bases that
-differ by a rotation: give it heads on an orthonormal representation.
+The constrained :math:`\nu^p` are the same in every basis of the representation. The Lasso's :math:`\hat\nu` is the same
+only in bases that differ by a rotation: it needs heads on an orthonormal representation.
 """
 
 from dataclasses import dataclass
@@ -26,39 +27,33 @@ from numpy.typing import ArrayLike, NDArray
 from pessimism import _check
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats, Ints
-from pessimism.tasks import _lasso
-from pessimism.tasks._lasso import length, times
-from pessimism.tasks._shapes import heads_and_target, near_one
+from pessimism.tasks._arguments import heads_and_target
+from pessimism.tasks._engine import lasso as engine
+from pessimism.tasks._engine.linear_algebra import OUTSIDE, RANK, length, near_one, times
 
 CERTIFICATE = 1e-8
-"""Largest relative gap and residual of constrained relevance."""
-
-RANK = 1e-12
-"""Singular values below this part of the largest count as zero: float64 certifies nothing there."""
+"""Largest relative gap and residual of `min_l1` and `min_l2`."""
 
 TRACE = 1e-11
-"""Weights below this part of the largest are rounding: what they carry is far below the residual allowed."""
-
-OUTSIDE = 1e-8
-"""A target further than this part of its length from the span of the heads lies outside it."""
+"""Weights below this part of the largest are rounding errors: without them the residual hardly changes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Relevance:
-    r"""Weights of the source tasks, and the proof that they are optimal.
+    r"""Weights of the source tasks, with a certificate that they are optimal.
 
     Attributes
     ----------
     weights : (..., M) float
         :math:`\nu`: how the target is composed of the source tasks.
     dual : (..., k) float
-        y, a point of the dual program above, made feasible after the engine had ended: its slope
-        :math:`\|W^\top y\|_q` is at most 1, for the Lasso at most :math:`\lambda`.
+        y, a point of the dual program above, scaled to be feasible: :math:`\|W^\top y\|_q` is at most 1, for the Lasso
+        at most :math:`\lambda`.
     gap : (...) float
-        Duality gap computed afresh from weights and dual: relative to the norm of the weights where
+        Duality gap, recomputed from weights and dual point: relative to the norm of the weights where
         :math:`W\nu = w` is a constraint, to :math:`\tfrac12\|w\|^2` for the Lasso.
     residual : (...) float
-        :math:`\|W\nu - w\|_2 / \|w\|_2`, computed afresh; 0 if the target is 0.
+        :math:`\|W\nu - w\|_2 / \|w\|_2`, recomputed; 0 if the target is 0.
     status : Status or (...) array of Status
         How it ended.
     iterations : (...) int
@@ -67,7 +62,7 @@ class Relevance:
     Notes
     -----
     Statement: by weak duality the objective of the weights exceeds the minimum by at most the gap, up to the residual.
-    A gap is the size of a difference that rounding or a residual may have made negative. Cost O(kM) to check.
+    The gap is an absolute value: rounding or a residual may make the difference negative. Cost O(kM) to check.
 
     Examples
     --------
@@ -85,7 +80,7 @@ class Relevance:
 
 
 def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
-    r"""Relevance of the smallest Euclidean norm: the pseudo-inverse applied to the target.
+    r"""Find the relevance of smallest Euclidean norm: the pseudo-inverse applied to the target.
 
     Parameters
     ----------
@@ -107,6 +102,10 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
     ConvergenceError
         If gap or residual is above 1e-8, because the heads are nearly dependent.
 
+    See Also
+    --------
+    pessimism.tasks.bounds.l2_bound : Bound on the risk of buying by its squares.
+
     Notes
     -----
     Statement: :math:`\nu^2 = \arg\min\{\|\nu\|_2 : W\nu = w\}`, the same for :math:`(QW, Qw)` with any invertible Q.
@@ -121,15 +120,15 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
     scaled, goal, batch, exponents = _problem(heads, target)
     basis, sizes, tasks = _singular(scaled, goal)
     inverse = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
-    back, onto = np.swapaxes(tasks, -1, -2), np.swapaxes(basis, -1, -2)
-    weights = times(back, inverse * times(onto, goal))
-    weights = np.where((scaled == 0).all(axis=-2), 0.0, weights)  # rounding leaves them a little otherwise
-    dual = times(basis, inverse**2 * times(onto, goal))
+    parts = times(basis.mT, goal)
+    weights = times(tasks.mT, inverse * parts)
+    weights = np.where((scaled == 0).all(axis=-2), 0.0, weights)  # and not what rounding leaves
+    dual = times(basis, inverse**2 * parts)
     return _constrained(scaled, goal, weights, dual, np.zeros(batch, np.int64), exponents, order=2)
 
 
 def min_l1(heads: ArrayLike, target: ArrayLike) -> Relevance:
-    r"""Relevance of the smallest sum of absolute values (basis pursuit): a vertex, so at most rank(W) tasks matter.
+    r"""Find the relevance of smallest L1 norm (basis pursuit), at a vertex: at most rank(W) tasks matter.
 
     Parameters
     ----------
@@ -152,12 +151,17 @@ def min_l1(heads: ArrayLike, target: ArrayLike) -> Relevance:
     ConvergenceError
         If gap or residual is above 1e-8, because the heads are nearly dependent.
 
+    See Also
+    --------
+    pessimism.tasks.bounds.l1_risk : Leading order of the risk of buying in proportion to it.
+    pessimism.tasks.designs.c_optimal : The same optimum as a design, with floors.
+
     Notes
     -----
     Statement: :math:`\nu^1 = \arg\min\{\|\nu\|_1 : W\nu = w\}`, and :math:`\nu^1_m \ne 0` implies
-    :math:`|w_m^\top y| = 1`. :math:`\|\nu^1\|_1` is the same for :math:`(QW, Qw)` with any invertible Q, which is used:
-    the program is solved for orthonormal rows, by the dual simplex method (HiGHS), and weights and dual point are
-    solved for again on the basis it ends with. Cost: a linear program with 2M variables an item, milliseconds. Source:
+    :math:`|w_m^\top y| = 1`. :math:`\|\nu^1\|_1` is the same for :math:`(QW, Qw)` with any invertible Q, so that
+    the program can be solved for orthonormal rows, by the dual simplex method (HiGHS); weights and dual point are then
+    computed again from its final basis. Cost: a linear program with 2M variables an item, milliseconds. Source:
     Wang et al. (2023) buy in proportion to :math:`|\nu^1_m|`; support and certificate are derived by us.
 
     Examples
@@ -186,16 +190,16 @@ def min_l1(heads: ArrayLike, target: ArrayLike) -> Relevance:
 def lasso(
     heads: ArrayLike, target: ArrayLike, *, regularization: ArrayLike = 1e-2, tolerance: float = 1e-8
 ) -> Relevance:
-    r"""Relevance by the Lasso: defined for every target, and stable where heads are estimates.
+    r"""Find the relevance by the Lasso: defined for every target, and stable where heads are estimates.
 
     Parameters
     ----------
     heads : (..., k, M) array_like of float
         W, a column for each source task, on an orthonormal representation.
     target : (..., k) array_like of float
-        The target's head w. Leading axes broadcast, those of `regularization` too: a call draws a path.
+        The target's head w. Leading axes broadcast, with those of `regularization` too: one call gives a path.
     regularization : (...) array_like of float
-        :math:`\lambda` as a part, in (0, 1], of :math:`\|W^\top w\|_\infty`, from which on all weights are 0.
+        :math:`\lambda / \|W^\top w\|_\infty`, in (0, 1]; at 1 all weights are 0.
     tolerance : float
         Largest relative duality gap, positive.
 
@@ -211,15 +215,19 @@ def lasso(
     ConvergenceError
         If a gap is above `tolerance`.
 
+    See Also
+    --------
+    pessimism.tasks.rules.l1_a_mtrl.l1_a_mtrl : The rule that buys by it.
+
     Notes
     -----
     Statement: :math:`\arg\min \tfrac12\|W\nu - w\|_2^2 + \lambda\|\nu\|_1`, the same for :math:`(QW, Qw)` with
     orthogonal Q only. scikit-learn's ``alpha`` is :math:`\lambda / k`. The path of solutions is followed down to
-    :math:`\lambda`, and the weights are corrected by the original columns. Where a gap is above the tolerance, changes
-    of the support that coincide are pulled apart, and after that a conic program (Clarabel) is solved. Cost about 2k
-    steps of O(kM) an item, items in parallel. Source: Wang et al. (2023) estimate relevance by this program; the
-    penalty of their public experiment code is practically 0, which is basis pursuit, `min_l1`. Invariance and
-    certificate are derived by us.
+    :math:`\lambda` (homotopy), and the weights are corrected once with the original columns. Where the gap is then
+    above the tolerance, the path is followed again with ties between changes of the support broken, and after that a
+    conic program (Clarabel) is solved. Cost about 2k steps of O(kM) an item, items in parallel. Source: Wang et al.
+    (2023) estimate relevance by this program; the penalty of their public experiment code is practically 0, which
+    gives basis pursuit, `min_l1`. Invariance and certificate are derived by us.
 
     Examples
     --------
@@ -231,7 +239,7 @@ def lasso(
     _check.require("regularization", part, (part > 0) & (part <= 1), "in (0, 1]")
     limit = _check.positive("tolerance", tolerance)
     scaled, goal, batch, exponents = _problem(heads, target, part)
-    found, points, gaps, steps = _lasso.solve(scaled, goal, part, batch, limit)
+    found, points, gaps, steps = engine.solve(scaled, goal, part, batch, limit)
     weights, dual = found.reshape(batch + scaled.shape[-1:]), points.reshape(batch + goal.shape[-1:])
     gap = gaps.reshape(batch)
     good = gap <= limit
@@ -265,11 +273,11 @@ def _problem(
 
 
 def _singular(heads: Floats, target: Floats) -> tuple[Floats, Floats, Floats]:
-    """U (k, n), singular values (n) with 0 for the negligible, V' (n, M); or an error if the target is not in U."""
+    """Singular vectors and values U (k, n), s (n), V' (n, M), negligible ones set to 0; w must be in the span of U."""
     basis, sizes, tasks = np.linalg.svd(heads, full_matrices=False)
     sizes = np.where(sizes > RANK * sizes[..., :1], sizes, 0.0)
     basis = np.where(sizes[..., None, :] > 0, basis, 0.0)
-    missed = target - times(basis, times(np.swapaxes(basis, -1, -2), target))
+    missed = target - times(basis, times(basis.mT, target))
     distance = np.linalg.norm(missed, axis=-1) / length(target)
     if (distance > OUTSIDE).any():
         worst = tuple(int(i) for i in np.argwhere(distance > OUTSIDE)[0])
@@ -282,7 +290,7 @@ def _singular(heads: Floats, target: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _vertex(rows: Floats, right: Floats) -> tuple[Floats, Floats, int]:
-    """Signs (M) of a basic solution of min |x|_1, rows x = right, and its dual point, solved for on that basis."""
+    """Signs (M) of a basic solution of min |x|_1 subject to rows x = right, and the dual point of that basis."""
     from scipy.optimize import linprog
 
     n_tasks = rows.shape[1]
@@ -293,10 +301,10 @@ def _vertex(rows: Floats, right: Floats) -> tuple[Floats, Floats, int]:
         method="highs-ds",
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
-    if found.x is None:  # the program is feasible and bounded: numerical trouble, which the certificate reports
+    if found.x is None:  # feasible and bounded, so numerical trouble: the certificate reports it
         return np.sign(rows.T @ right), np.zeros(len(right)), int(found.nit)
     sizes = found.x[:n_tasks] - found.x[n_tasks:]
-    # at a degenerate vertex some basic variables are 0 but for rounding, and of either sign
+    # at a degenerate vertex some basic variables are 0 up to rounding, of either sign
     signs = np.where(np.abs(sizes) > TRACE * np.abs(sizes).max(), np.sign(sizes), 0.0)
     used = np.flatnonzero(signs)
     point = found.eqlin.marginals
@@ -319,8 +327,8 @@ def _constrained(
     *,
     order: int,
 ) -> Relevance:
-    """Certificate of min |nu|_order, in the scaled problem; the relevance in the user's."""
-    slopes = np.linalg.norm(times(np.swapaxes(heads, -1, -2), dual), 2 if order == 2 else np.inf, axis=-1)
+    """The relevance in the user's units, with the certificate of min |nu|_order computed in the scaled problem."""
+    slopes = np.linalg.norm(times(heads.mT, dual), 2 if order == 2 else np.inf, axis=-1)
     dual = dual / np.where(slopes > 0, slopes, 1.0)[..., None]
     norm = np.linalg.norm(weights, order, axis=-1)
     gap = np.asarray(np.abs(norm - (target * dual).sum(axis=-1)) / np.where(norm > 0, norm, 1.0))

@@ -12,7 +12,6 @@ allocation away. Only the span of B is identified; it is returned with orthonorm
 every step lowers the loss and the answer is stationary (`stationarity`), but no method certifies the global minimum.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,30 +19,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism._batch import on_threads
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats, Ints
-from pessimism.tasks._shapes import matrix, orthonormal, sampled, transposed
+from pessimism.tasks._arguments import orthonormal, sampled
+from pessimism.tasks._engine import representation as engine
 from pessimism.tasks.data import TaskData
 
-METHODS = ("auto", "alternate", "descend")
-
-LARGEST_SYSTEM = 100
-"""Unknowns dk of a basis up to which "auto" solves for all of them at once."""
-
-SHIFT = 1e-12
-"""Part of the mean diagonal added to the Gram matrices of a start: it settles singular ones."""
-
 ORDINARY = 200
-"""Largest exponent of two of Gram matrices and squared outputs that no engine minds; beyond, it is divided out."""
+"""Largest exponent of two of Gram matrices and squared outputs that is left as it is; a larger one is divided out."""
 
 SMALLEST = 1e-290
-"""Below it a largest square has lost digits."""
+"""Squares whose largest is below this have lost digits."""
 
 STEEP = 100.0
-"""Stationarity over the root of the tolerance above which a fit that ended is not believed: usual is 1."""
-
-LIMITS = {"alternate": 1_000, "descend": 20_000}
+"""Largest stationarity of an accepted fit, as a multiple of the root of the tolerance; 1 is usual."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,45 +132,30 @@ def fit_representation(
     """
     _check.instance("data", data, TaskData)
     rank = _check.whole("k", k, low=1, high=data.dimension)
-    penalty = _check.scalar("ridge", ridge, lambda x: 0.0 <= x < np.inf, "at least 0 and finite")
+    penalty = _check.nonnegative("ridge", ridge)
     goal = _check.scalar("tolerance", tolerance, lambda x: 0.0 < x < 1.0, "in (0, 1)")
-    _check.choice("method", method, METHODS)
+    _check.choice("method", method, ("auto", "alternate", "descend"))
     sampled("data", data.counts, rank, data.dimension)
-    if method == "auto":
-        method = "alternate" if data.dimension * rank <= LARGEST_SYSTEM else "descend"
-    grams, moments, squares, counts, shifts = _flat(data, penalty)
-    bases = _start(start, data, rank)
-
-    from pessimism.tasks import _kernels
-
-    engine: Callable[..., Ints] = {"alternate": _kernels.alternate, "descend": _kernels.descend}[method]
-    heads = np.zeros((len(bases), data.n_tasks, rank))
-    scales = squares.sum(axis=-1)
-
-    def work(part: slice) -> Ints:  # numpydoc ignore=GL08
-        if isinstance(start, str):
-            bases[part] = spectral_start(grams[part], moments[part], counts[part], rank, start)
-        return engine(grams[part], moments[part], bases[part], heads[part], scales[part], goal, LIMITS[method])
-
+    grams, moments, squares, exponents = _statistics(data, penalty)
+    first, counts = _start(start, data, rank), data.counts.reshape(-1, data.n_tasks)
     try:
-        steps = np.concatenate(on_threads(work, len(bases), blas=True))
+        found = engine.fit(grams, moments, squares, counts, first, rank, method, goal)
     except np.linalg.LinAlgError as error:
         raise ValueError(
             f"data must have positive semi-definite grams and sizes that float64 can solve: {error}"
         ) from None
-    return _finished(data, bases, heads, steps, (grams, moments, squares), shifts, goal)
+    return _certified(found, data, exponents, STEEP * np.sqrt(goal))
 
 
-def _flat(data: TaskData, ridge: float) -> tuple[Floats, Floats, Floats, Ints, tuple[Ints, Ints]]:
+def _statistics(data: TaskData, ridge: float) -> tuple[Floats, Floats, Floats, tuple[Ints, Ints]]:
     """Statistics with one batch axis in front, and the powers of two by which inputs and outputs were divided.
 
-    The ridge goes into the Gram matrices of the tasks with rows.
+    The ridge is added to the Gram matrices of the tasks with rows.
     """
     m, d = data.n_tasks, data.dimension
-    counts = data.counts.reshape(-1, m)
     grams = np.ascontiguousarray(data.grams.reshape(-1, m, d, d))
     if ridge > 0:
-        grams = grams + ridge * np.eye(d) * (counts > 0)[..., None, None]
+        grams = grams + ridge * np.eye(d) * (data.counts.reshape(-1, m) > 0)[..., None, None]
     moments, squares = np.ascontiguousarray(data.moments.reshape(-1, m, d)), data.squares.reshape(-1, m)
     something = np.asarray(moments.any(axis=(-2, -1)))
     inputs = _half_exponent("inputs", np.einsum("nmii->nmi", grams).max(axis=(-2, -1)), something)
@@ -190,9 +164,7 @@ def _flat(data: TaskData, ridge: float) -> tuple[Floats, Floats, Floats, Ints, t
         grams = np.ldexp(grams, -2 * inputs[:, None, None, None])
         moments = np.ldexp(moments, -(inputs + outputs)[:, None, None])
         squares = np.ldexp(squares, -2 * outputs[:, None])
-    for array in (grams, moments):  # as they come: the loops are compiled once
-        array.setflags(write=False)
-    return grams, moments, squares, counts, (inputs, outputs)
+    return grams, moments, squares, (inputs, outputs)
 
 
 def _half_exponent(name: str, size: Floats, related: NDArray[np.bool_]) -> Ints:
@@ -207,8 +179,8 @@ def _half_exponent(name: str, size: Floats, related: NDArray[np.bool_]) -> Ints:
     return np.where(np.abs(exponent) > ORDINARY, exponent // 2, 0)
 
 
-def _start(start: str | ArrayLike, data: TaskData, k: int) -> Floats:
-    shape = (*data.shape, data.dimension, k)
+def _start(start: str | ArrayLike, data: TaskData, k: int) -> str | Floats:
+    """The kind of start, or bases (items, d, k)."""
     if isinstance(start, str):
         _check.choice("start", start, ("auto", "ols", "moments"))
         few = (data.counts > 0) & (data.counts < data.dimension)
@@ -217,90 +189,28 @@ def _start(start: str | ArrayLike, data: TaskData, k: int) -> Floats:
                 f'start "ols" needs {data.dimension} rows of every task that has any, the least is '
                 f'{data.counts[few].min()}; start from "moments"'
             )
-        return np.empty(shape).reshape(-1, *shape[-2:])
-    basis = matrix("start", start, "d, k")
+        return start
+    shape = (*data.shape, data.dimension, k)
+    basis = _check.matrix("start", start, "d, k")
     if basis.shape[-2:] != shape[-2:] or _check.broadcast("start and the data", basis.shape, shape) != shape:
         raise ValueError(f"start must have shape (..., {shape[-2]}, {k}) within {shape}, got {basis.shape}")
     q = np.broadcast_to(orthonormal("start", basis), shape)
     return np.array(q.reshape(-1, *shape[-2:]), order="C")
 
 
-def spectral_start(grams: Floats, moments: Floats, counts: Ints, k: int, kind: str = "auto") -> Floats:
-    r"""Leading left singular vectors of the tasks' estimates, the one-shot estimate that the iterations start from.
-
-    Parameters
-    ----------
-    grams : (n, M, d, d) float
-        Gram matrices, n data sets.
-    moments : (n, M, d) float
-        Cross moments.
-    counts : (n, M) int
-        Rows.
-    k : int
-        Vectors.
-    kind : {"auto", "ols", "moments"}
-        As the `start` of `fit_representation`.
-
-    Returns
-    -------
-    (n, d, k) float
-        Orthonormal columns.
-
-    Notes
-    -----
-    Alone it is not the least-squares representation: with two or three d rows a task its risk is well above that of
-    the iterated answer. Cost O(M d^3) for "ols", O(M d^2) for "moments".
-
-    Examples
-    --------
-    >>> data = TaskData.from_arrays([np.eye(2)] * 2, [[1.0, 0.0], [2.0, 0.0]])
-    >>> abs(spectral_start(data.grams[None], data.moments[None], data.counts[None], 1)).tolist()
-    [[[1.0], [0.0]]]
-    """
-    d = moments.shape[-1]
-    there = counts > 0
-    rows = np.maximum(counts, 1)[..., None].astype(np.float64)
-    columns = moments / np.sqrt(rows)
-    # item by item, so that no answer depends on what else is in the batch
-    enough = (kind == "ols") | ((kind == "auto") & (~there | (counts >= 2 * d)).all(axis=-1))
-    if enough.any():
-        size = np.trace(grams[enough], axis1=-2, axis2=-1)
-        shift = np.where(size > 0, SHIFT * size / d, 1.0)  # for inputs that do not span the space
-        safe = grams[enough] + shift[..., None, None] * np.eye(d)
-        columns[enough] = np.linalg.solve(safe, moments[enough, ..., None])[..., 0] * np.sqrt(rows[enough])
-    columns *= there[..., None]
-    vectors = np.linalg.eigh(transposed(columns) @ columns).eigenvectors
-    return np.ascontiguousarray(vectors[..., :, ::-1][..., :k])
-
-
-def _finished(
-    data: TaskData,
-    bases: Floats,
-    heads: Floats,
-    steps: Ints,
-    statistics: tuple[Floats, Floats, Floats],
-    shifts: tuple[Ints, Ints],
-    goal: float,
-) -> Representation:
-    """Loss, certificate and statuses; raises if an item did not end."""
-    grams, moments, squares = statistics
-    theta = heads @ transposed(bases)  # (items, M, d)
-    fitted = np.einsum("nmij,nmj->nmi", grams, theta)
-    loss = squares.sum(axis=-1) - (2.0 * moments * theta - fitted * theta).sum(axis=(-2, -1))
-    gradient = transposed(fitted - moments) @ heads
-    gradient -= bases @ (transposed(bases) @ gradient)
-    size = np.linalg.norm(transposed(moments) @ heads, axis=(-2, -1))
-    stationarity = np.linalg.norm(gradient, axis=(-2, -1)) / np.where(size > 0, size, 1.0)
-    failed = (steps < 0) | ~(stationarity <= STEEP * np.sqrt(goal))
+def _certified(found: engine.Fit, data: TaskData, exponents: tuple[Ints, Ints], steepest: float) -> Representation:
+    """The fits in the shape and the units of the data; raises if one of them is not stationary."""
+    bases, heads, loss, stationarity, steps = found
+    failed = (steps < 0) | ~(stationarity <= steepest)
     ended = np.full(len(steps), Status.STATIONARY, object)
     ended[failed] = Status.NOT_CONVERGED
     heads[data.counts.reshape(heads.shape[:2]) == 0] = np.nan
-    heads = np.ldexp(heads, (shifts[1] - shifts[0])[:, None, None])
+    heads = np.ldexp(heads, (exponents[1] - exponents[0])[:, None, None])
     batch = data.shape
     result = Representation(
         bases.reshape(*batch, *bases.shape[1:]),
-        np.array(transposed(heads)).reshape(*batch, heads.shape[2], heads.shape[1]),
-        np.ldexp(np.maximum(loss, 0.0), 2 * shifts[1]).reshape(batch),
+        np.array(heads.mT).reshape(*batch, heads.shape[2], heads.shape[1]),
+        np.ldexp(np.maximum(loss, 0.0), 2 * exponents[1]).reshape(batch),
         stationarity.reshape(batch),
         ended.reshape(batch) if batch else ended.item(),
         np.abs(steps).reshape(batch),
@@ -348,22 +258,22 @@ def fit_heads(basis: ArrayLike, data: TaskData, *, ridge: float = 0.0) -> Floats
     [[3.0]]
     """
     _check.instance("data", data, TaskData)
-    columns = matrix("basis", basis, "d, k")
+    columns = _check.matrix("basis", basis, "d, k")
     if columns.shape[-2] != data.dimension:
         raise ValueError(f"basis must have {data.dimension} rows, the length of an input, got shape {columns.shape}")
     _check.broadcast("basis and data", columns.shape[:-2], data.shape)
     k = columns.shape[-1]
-    penalty = _check.scalar("ridge", ridge, lambda x: 0.0 <= x < np.inf, "at least 0 and finite")
+    penalty = _check.nonnegative("ridge", ridge)
     enough = (data.counts >= k) | (penalty > 0)
     _check.require("counts", data.counts, enough, f"at least k = {k} to determine a head of {k} entries")
     spread = columns[..., None, :, :]
-    inner = transposed(spread) @ (data.grams @ spread + penalty * spread)
-    right = transposed(spread) @ data.moments[..., None]
+    inner = spread.mT @ (data.grams @ spread + penalty * spread)
+    right = spread.mT @ data.moments[..., None]
     try:
         heads = np.linalg.solve(inner, right)[..., 0]
     except np.linalg.LinAlgError:
         raise ValueError("data must determine the heads: some task's rows do not span the representation") from None
-    return np.array(np.swapaxes(heads, -1, -2))
+    return np.array(heads.mT)
 
 
 def moment_representation(inputs: ArrayLike, outputs: ArrayLike, k: int) -> Floats:
@@ -435,13 +345,22 @@ def principal_angles(basis: ArrayLike, other: ArrayLike) -> Floats:
     >>> principal_angles([[1.0], [0.0]], [[1.0], [1.0]]).round(6).tolist()
     [0.785398]
     """
-    first, second = matrix("basis", basis, "d, k"), matrix("other", other, "d, k")
+    first, second = _check.matrix("basis", basis, "d, k"), _check.matrix("other", other, "d, k")
     if first.shape[-2:] != second.shape[-2:]:
         raise ValueError(f"other must have the shape {first.shape[-2:]} of basis, got {second.shape[-2:]}")
     _check.broadcast("basis and other", first.shape, second.shape)
     p, q = orthonormal("basis", first), orthonormal("other", second)
-    inner = transposed(p) @ q
+    inner = p.mT @ q
     cosines = np.linalg.svd(inner, compute_uv=False)
     sines = np.linalg.svd(q - p @ inner, compute_uv=False)[..., ::-1]
     angles: NDArray[np.float64] = np.arctan2(sines, cosines)
     return angles
+
+
+__all__ = [
+    "Representation",
+    "fit_heads",
+    "fit_representation",
+    "moment_representation",
+    "principal_angles",
+]

@@ -1,4 +1,4 @@
-"""What an active algorithm buys from, and what it comes back with."""
+"""Runs: the source tasks that a rule buys rows from (`Source`), and the decision it returns (`ActiveRun`)."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,7 +12,10 @@ from pessimism.tasks.representation import Representation
 
 
 class Source(Protocol):
-    """What rows can be bought from.
+    """Source tasks from which rows can be bought: `n_tasks` and `sample`, as a `LinearTasks` or a `TaskPool` has.
+
+    Two more attributes are used if there are any: `caps` (M,) int, the rows of every task that can still be bought,
+    and ``risk(coefficients)``, the excess risk of a decision.
 
     Examples
     --------
@@ -55,20 +58,20 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ActiveRun:
-    """The decision of an algorithm, what it bought and why; of one run or of a batch.
+    """The decision of a rule, the rows it bought and the relevance it bought by; of one run or of a batch.
 
     Attributes
     ----------
     coefficients : (..., d) float
         The decision: coefficients for the target.
     representation : Representation or None
-        The fit they come from, with its own certificate; None for the baselines that fit none by least squares.
+        The fit that gave them, with its own certificate; None for rules that fit none by least squares.
     allocations : (..., phases, M) int
         Rows bought in every phase.
     relevances : tuple of Relevance
-        What each later phase was divided by, with certificates; empty if nothing was estimated.
+        Estimates by which the later phases were divided, with certificates; empty if none was made.
     risk : (...) float or None
-        Excess risk by the source's own `risk`; None if it has none.
+        Excess risk by the `risk` of the source; None if it has none.
 
     Examples
     --------
@@ -85,3 +88,6 @@ class ActiveRun:
     allocations: Ints
     relevances: tuple[Relevance, ...]
     risk: Floats | None
+
+
+__all__ = ["ActiveRun", "Source"]

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.linear_model import Lasso, lars_path
 
 from pessimism.tasks import LinearTasks, TaskData, fit_representation, instances, lasso
-from pessimism.tasks.representation import spectral_start
+from pessimism.tasks._engine.representation import spectral_start
 
 K, M, COUNT, PART, GAP = 20, 100, 2000, 1e-2, 1e-8
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from pessimism._status import ConvergenceError, Status
-from pessimism.tasks import _lasso, _lasso_kernels
+from pessimism.tasks._engine import lasso as engine
+from pessimism.tasks._engine import lasso_kernels as kernels
 from pessimism.tasks.relevance import lasso, min_l1
 from tests.reference import tasks as plain
-from tests.test_tasks_relevance import problems
+from tests.tasks.test_relevance import problems
 
 TIED = (
     np.array([[1.0, -1, 0, -1], [-1, -1, 1, -1], [0, -1, 0, -1], [-1, 1, -1, -1]]),
@@ -66,7 +67,7 @@ def random_problems(count):
 
 
 def test_two_thousand_problems_are_certified_without_the_conic_program(sized, monkeypatch):
-    monkeypatch.setattr(_lasso, "conic", None)
+    monkeypatch.setattr(engine, "conic", None)
     seen, worst = 0, 0.0
     for heads, targets, parts in random_problems(sized(2000, 100)):
         found = lasso(heads, targets, regularization=parts)
@@ -83,9 +84,9 @@ def test_two_thousand_problems_are_certified_without_the_conic_program(sized, mo
 def test_ties_are_certified_without_the_conic_program(sized, monkeypatch):
     heads, target = TIED
     problem = heads[None], target[None], np.array([0.25])
-    weights, points, _ = _lasso.homotopy(*problem, 1)
-    assert _lasso.certify(*problem, weights, points)[0] > 1e-3
-    monkeypatch.setattr(_lasso, "conic", None)
+    weights, points, _ = engine.homotopy(*problem, 1)
+    assert engine.certify(*problem, weights, points)[0] > 1e-3
+    monkeypatch.setattr(engine, "conic", None)
     found = lasso(heads, target, regularization=0.25)
     assert found.gap <= 1e-10
     best = plain.lasso_by_signs(heads, target, penalty_of(heads, target, 0.25))
@@ -105,7 +106,7 @@ def test_the_conic_program_takes_over(monkeypatch):
     heads, targets = plain.task_vectors(rng, 6, 8, 1e3, (4,))
     expected = lasso(heads, targets, regularization=[0.3, 0.1, 0.01, 0.01])
     copies = lasso(*TIED, regularization=0.25)
-    monkeypatch.setattr(_lasso, "homotopy", nothing)
+    monkeypatch.setattr(engine, "homotopy", nothing)
     found = lasso(heads, targets, regularization=[0.3, 0.1, 0.01, 0.01])
     assert (found.gap <= 1e-8).all()
     assert found.weights == pytest.approx(expected.weights, abs=1e-7)
@@ -128,8 +129,8 @@ def test_what_nobody_certifies_is_raised_with_the_whole_result(monkeypatch):
     ) as caught:
         lasso(heads, targets, tolerance=1e-30)
     assert caught.value.result.weights == pytest.approx(lasso(heads, targets).weights, abs=1e-12)
-    monkeypatch.setattr(_lasso, "homotopy", nothing)
-    monkeypatch.setattr(_lasso, "conic", nothing)
+    monkeypatch.setattr(engine, "homotopy", nothing)
+    monkeypatch.setattr(engine, "conic", nothing)
     with pytest.raises(ConvergenceError, match="the gap of 2 of 3 answers is above tolerance = 1e-08") as caught:
         lasso(heads, [targets[0], 0 * targets[1], targets[2]], regularization=0.1)
     partial = caught.value.result
@@ -144,7 +145,7 @@ def test_a_failing_conic_solver_leaves_what_there_was(monkeypatch):
         raise cp.SolverError("numerical trouble")
 
     monkeypatch.setattr(cp.Problem, "solve", fail)
-    monkeypatch.setattr(_lasso, "homotopy", nothing)
+    monkeypatch.setattr(engine, "homotopy", nothing)
     with pytest.raises(ConvergenceError, match="the gap of 1 of 1 answers"):
         lasso(np.eye(2), [1.0, 0.5])
 
@@ -191,11 +192,11 @@ def test_lasso_where_there_is_nothing_to_explain():
 def test_certificates_scale_dual_points_to_be_feasible():
     heads, target = plain.task_vectors(np.random.default_rng(24), 3, 5)
     problem, penalty = (heads[None], target[None], np.array([0.1])), penalty_of(heads, target, 0.1)
-    weights, points, _ = _lasso.homotopy(*problem, 1)
-    gaps, scaled = _lasso.certify(*problem, weights, 5.0 * points)
+    weights, points, _ = engine.homotopy(*problem, 1)
+    gaps, scaled = engine.certify(*problem, weights, 5.0 * points)
     assert np.abs(heads.T @ scaled[0]).max() == pytest.approx(penalty, rel=1e-12)
     assert gaps[0] <= 1e-12
-    gaps, scaled = _lasso.certify(*problem, weights, 0.5 * points)  # feasible as it is, and not the best
+    gaps, scaled = engine.certify(*problem, weights, 0.5 * points)  # feasible as it is, and not the best
     assert np.array_equal(scaled, 0.5 * points)
     assert gaps[0] > 1e-3
 
@@ -252,7 +253,7 @@ def factors(heads, columns):
     k = len(heads)
     rows, factor, work = np.full((k + 1, k), np.nan), np.zeros((k + 1, k + 1)), np.empty(k + 1)
     for n, column in enumerate(columns):
-        assert _lasso_kernels.enter(heads, column, rows, factor, n, work)
+        assert kernels.enter(heads, column, rows, factor, n, work)
     return rows, factor
 
 
@@ -267,11 +268,11 @@ def test_factors_follow_entering_and_leaving_columns():
         assert not np.tril(factor[:n, :n], -1).any()
         right = np.arange(1.0, n + 1)
         above, below = right.copy(), right.copy()
-        _lasso_kernels.solve_upper(factor, n, above)
-        _lasso_kernels.solve_lower(factor, n, below)
+        kernels.solve_upper(factor, n, above)
+        kernels.solve_lower(factor, n, below)
         assert above == pytest.approx(np.linalg.solve(factor[:n, :n], right), rel=1e-9)
         assert below == pytest.approx(np.linalg.solve(factor[:n, :n].T, right), rel=1e-9)
-        _lasso_kernels.leave(place, rows, factor, n)
+        kernels.leave(place, rows, factor, n)
         del columns[place]
 
 
@@ -279,10 +280,10 @@ def test_dependent_columns_do_not_enter():
     (heads,) = frozen(np.array([[1.0, 2.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]))
     rows, factor = factors(heads, [0])
     work = np.empty(3)
-    assert not _lasso_kernels.enter(heads, 1, rows, factor, 1, work)
-    assert not _lasso_kernels.enter(heads, 2, rows, factor, 1, work)
-    assert _lasso_kernels.enter(heads, 3, rows, factor, 1, work)
-    assert not _lasso_kernels.enter(heads, 1, rows, factor, 2, work)
+    assert not kernels.enter(heads, 1, rows, factor, 1, work)
+    assert not kernels.enter(heads, 2, rows, factor, 1, work)
+    assert kernels.enter(heads, 3, rows, factor, 1, work)
+    assert not kernels.enter(heads, 1, rows, factor, 2, work)
 
 
 def test_lines_and_polish_are_least_squares():
@@ -291,8 +292,8 @@ def test_lines_and_polish_are_least_squares():
     columns, signs = np.array([8, 2, 5]), np.array([1.0, -1.0, 1.0])
     rows, factor = factors(heads, columns)
     work, at = np.empty((2, 9)), np.empty((7, 6))
-    _lasso_kernels.lines(heads, target, rows, factor, signs, 0, 2, work, at)
-    _lasso_kernels.lines(heads, target, rows, factor, signs, 2, 3, work, at)  # the first two are taken over
+    kernels.lines(heads, target, rows, factor, signs, 0, 2, work, at)
+    kernels.lines(heads, target, rows, factor, signs, 2, 3, work, at)  # the first two are taken over
     used = heads[:, columns]
     gram = used.T @ used
     exact = [np.linalg.solve(gram, used.T @ target), np.linalg.solve(gram, signs)]
@@ -300,13 +301,13 @@ def test_lines_and_polish_are_least_squares():
     assert work[0] == pytest.approx(heads.T @ (target - used @ exact[0]), abs=1e-12)
     assert work[1] == pytest.approx(heads.T @ used @ exact[1], abs=1e-12)
     at[0, :3] = exact[0] - 0.3 * exact[1] + 1e-5 * rng.normal(size=3)
-    _lasso_kernels.polish(heads, target, 0.3, columns, signs, factor, 3, at)
+    kernels.polish(heads, target, 0.3, columns, signs, factor, 3, at)
     assert at[0, :3] == pytest.approx(exact[0] - 0.3 * exact[1], rel=1e-11)
 
 
 def test_the_polish_halves_the_error(sized, monkeypatch):
     """Median error of stationarity at the end of the homotopy, in long doubles, with the polish and without."""
-    homotopy = getattr(_lasso_kernels.homotopy, "py_func", _lasso_kernels.homotopy)  # which looks its helpers up
+    homotopy = getattr(kernels.homotopy, "py_func", kernels.homotopy)  # which looks its helpers up
     rng = np.random.default_rng(23)
     heads, targets = frozen(*plain.task_vectors(rng, 20, 40, 1.0, (sized(60, 30),)))
     parts = 10 ** rng.uniform(-4, 0, len(heads))
@@ -321,21 +322,21 @@ def test_the_polish_halves_the_error(sized, monkeypatch):
         return np.median(np.array(errors, float))
 
     polished = median_error()
-    monkeypatch.setattr(_lasso_kernels, "polish", lambda *arguments: None)
+    monkeypatch.setattr(kernels, "polish", lambda *arguments: None)
     assert polished <= 0.7 * median_error()
 
 
 def test_the_homotopy_is_the_best_of_all_sign_patterns():
     heads, targets = frozen(*plain.task_vectors(np.random.default_rng(21), 3, 5, 10.0, (6,)))
     (parts,) = frozen(np.array([0.9, 0.5, 0.1, 0.01, 1e-3, 1e-4]))
-    weights, duals, steps = _lasso_kernels.solve_many(heads, targets, parts, 6, 100)
+    weights, duals, steps = kernels.solve_many(heads, targets, parts, 6, 100)
     for n in range(6):
         penalty = penalty_of(heads[n], targets[n], parts[n])
         assert weights[n] == pytest.approx(plain.lasso_by_signs(heads[n], targets[n], penalty), rel=1e-8, abs=1e-10)
         assert duals[n] == pytest.approx(targets[n] - heads[n] @ weights[n], abs=1e-11)
         alone, dual = np.empty(5), np.empty(3)
-        assert _lasso_kernels.homotopy(heads[n], targets[n], parts[n], 100, alone, dual) == steps[n]
+        assert kernels.homotopy(heads[n], targets[n], parts[n], 100, alone, dual) == steps[n]
         assert np.array_equal(alone, weights[n])
         assert np.array_equal(dual, duals[n])
     assert steps.max() >= 3
-    assert (_lasso_kernels.solve_many(heads, targets, parts, 6, 1)[2] == 1).all()
+    assert (kernels.solve_many(heads, targets, parts, 6, 1)[2] == 1).all()

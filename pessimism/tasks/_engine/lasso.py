@@ -1,7 +1,11 @@
-"""Lasso answers with their certificates: homotopy, the same with its ties broken, and a conic program at the last.
+r"""The Lasso with certificates: homotopy, then homotopy with ties broken, then a conic program.
 
-Items of a batch are one leading axis. The penalty is l = regularization * max |W'w|; a dual point y is feasible if
-max |W'y| <= l, and proves the gap 1/2 |Wa - w|^2 + l |a|_1 - 1/2 |w|^2 + 1/2 |w - y|^2.
+For heads W (k, M), a target w and the penalty :math:`\lambda = r \|W^\top w\|_\infty`, r the `regularization`, weights
+a and a dual point y with :math:`\|W^\top y\|_\infty \le \lambda` have the duality gap
+
+.. math:: \tfrac12\|Wa - w\|^2 + \lambda \|a\|_1 - \tfrac12\|w\|^2 + \tfrac12\|w - y\|^2 .
+
+The items of a batch are one leading axis.
 """
 
 from typing import Any
@@ -11,42 +15,32 @@ from numpy.typing import NDArray
 
 from pessimism._batch import items, on_threads, part_of
 from pessimism._types import Floats, Ints
+from pessimism.tasks._engine.linear_algebra import length, times
 
 UNTIE = 1e-11
-"""How much columns are shrunk, each by its own amount, where changes of the active set coincide."""
+"""Relative amount by which columns are shrunk, each differently, where changes of the active set coincide."""
 
 TIGHT = {"tol_gap_abs": 1e-14, "tol_gap_rel": 1e-14, "tol_feas": 1e-14, "max_iter": 500}
-"""What is asked of the conic solver: all it can give, since its answer is polished and checked by us."""
+"""Options of the conic solver: as accurate as it can be; its answer is polished and checked here."""
 
 ROUNDING = 1e-12
-"""Gaps below are differences of rounded numbers, and none is better than another."""
-
-
-def times(matrix: Floats, vector: Floats) -> Floats:
-    """Matrices (..., m, n) times vectors (..., n)."""
-    return np.asarray((matrix @ vector[..., None])[..., 0])
-
-
-def length(vector: Floats) -> Floats:
-    """Euclidean norm; 1 for the vector 0, by which it may be divided."""
-    norm = np.linalg.norm(vector, axis=-1)
-    return np.asarray(np.where(norm > 0, norm, 1.0))
+"""Gaps below this are differences of rounded numbers: none is better than another."""
 
 
 def solve(
     heads: Floats, target: Floats, regularization: Floats, batch: tuple[int, ...], tolerance: float
 ) -> tuple[Floats, Floats, Floats, Ints]:
-    """Weights, feasible dual points, relative gaps and steps of a batch, flat; gaps may be above the tolerance."""
+    """Weights, feasible dual points, relative gaps and steps of the items; some gaps may be above the tolerance."""
     count = int(np.prod(batch))
     problem = items(heads, batch, 2), items(target, batch, 1), items(regularization, batch, 0)
     weights, points, steps = homotopy(*problem, count)
     gaps, points = certify(*problem, weights, points)
-    for engine in (without_ties, conic):
+    for method in (without_ties, conic):
         bad = np.flatnonzero(~(gaps <= tolerance))
         if bad.size:
             some = tuple(array if len(array) == 1 else array[bad] for array in problem)
             left = some[0], some[1], some[2]
-            found, duals, spent = engine(*left, bad.size)
+            found, duals, spent = method(*left, bad.size)
             better, duals = certify(*left, found, duals)
             gain = better < np.where(np.isnan(gaps[bad]), np.inf, gaps[bad])
             changed = bad[gain]
@@ -58,10 +52,9 @@ def solve(
 def certify(
     heads: Floats, targets: Floats, regularization: Floats, weights: Floats, points: Floats
 ) -> tuple[Floats, Floats]:
-    """Gaps, relative to half the squared length of the targets, of weights and of dual points scaled to be feasible."""
-    back = np.swapaxes(heads, -1, -2)
-    penalty = regularization * np.abs(times(back, targets)).max(axis=-1)
-    slope = np.abs(times(back, points)).max(axis=-1)
+    """Gaps of weights and dual points, relative to half the squared length of the targets; the points made feasible."""
+    penalty = regularization * np.abs(times(heads.mT, targets)).max(axis=-1)
+    slope = np.abs(times(heads.mT, points)).max(axis=-1)
     points = points * np.divide(penalty, slope, out=np.ones(len(points)), where=slope > penalty)[:, None]
     missed = times(heads, weights) - targets
     primal = 0.5 * (missed**2).sum(axis=-1) + penalty * np.abs(weights).sum(axis=-1)
@@ -71,28 +64,28 @@ def certify(
 
 def homotopy(heads: Floats, targets: Floats, regularization: Floats, count: int) -> tuple[Floats, Floats, Ints]:
     """Weights, dual points and steps of `count` items, on all cores."""
-    from pessimism.tasks import _lasso_kernels
+    from pessimism.tasks._engine import lasso_kernels
 
     limit = 20 * (heads.shape[-1] + heads.shape[-2])  # paths of a generic problem have about 2 min(k, M) changes
 
     def work(part: slice) -> Any:
         arrays = [part_of(array, part).view() for array in (heads, targets, regularization)]
         for array in arrays:
-            array.setflags(write=False)  # always, since the kernel is compiled anew for arrays that are not
-        return _lasso_kernels.solve_many(arrays[0], arrays[1], arrays[2], part.stop - part.start, limit)
+            array.setflags(write=False)  # always: the kernel would be compiled anew for arrays that are not
+        return lasso_kernels.solve_many(arrays[0], arrays[1], arrays[2], part.stop - part.start, limit)
 
     weights, points, steps = (np.concatenate(found) for found in zip(*on_threads(work, count), strict=True))
     return weights, points, steps
 
 
 def without_ties(heads: Floats, targets: Floats, regularization: Floats, count: int) -> tuple[Floats, Floats, Ints]:
-    """The same for columns shrunk by different tiny amounts: their optimum is ours up to those amounts."""
+    """The same for columns shrunk by different tiny amounts, which change the optimum by about as much."""
     shrink = 1.0 - UNTIE * np.modf(np.arange(1, heads.shape[-1] + 1) * 0.6180339887498949)[0]
     return homotopy(heads * shrink, targets, regularization, count)
 
 
 def conic(heads: Floats, targets: Floats, regularization: Floats, count: int) -> tuple[Floats, Floats, Ints]:
-    """The same by an interior point method, one item after the other, solved for again on the support it finds."""
+    """The same by an interior-point method, item by item, with the weights computed again on the support it finds."""
     import cvxpy as cp
     from cvxpy.atoms.norm1 import norm1
     from cvxpy.atoms.sum_squares import sum_squares
@@ -116,7 +109,7 @@ def conic(heads: Floats, targets: Floats, regularization: Floats, count: int) ->
 
 
 def _conic_answer(program: Any, variable: Any) -> Floats:
-    """What the solver says, whatever it says of it: the certificate decides."""
+    """The solver's answer, whatever its status: the certificate decides. 0 if there is none."""
     import warnings
 
     import cvxpy as cp
@@ -131,7 +124,7 @@ def _conic_answer(program: Any, variable: Any) -> Floats:
 
 
 def _on_support(columns: Floats, goal: Floats, penalty: float, answer: Floats) -> Floats:
-    """Optimum for the support and the signs of an answer: W_S'(w - W_S a) = penalty s."""
+    """The optimum with the support S and the signs s of an answer: W_S'(w - W_S a) = penalty s."""
     used: NDArray[np.intp] = np.flatnonzero(np.abs(answer) > 1e-8 * np.abs(answer).max())
     polished = np.zeros_like(answer)
     rows, factor = np.linalg.qr(columns[:, used])

@@ -9,7 +9,7 @@ normals above the diagonal and :math:`R_{ii} = \sqrt{\chi^2_{n-i}}`, i = 0, 1, .
     A = R^\top R, \qquad b = A\theta + \sigma R^\top z, \qquad
     c = \theta^\top A\theta + 2\sigma\,\theta^\top R^\top z + \sigma^2\bigl(\|z\|^2 + \chi^2_{n-\min(n,d)}\bigr),
 
-where z has min(n, d) standard normal entries. d(d+3)/2 + 1 random numbers a task, whatever n.
+where z has min(n, d) standard normal entries. This takes d(d+3)/2 + 1 random numbers a task, whatever n is.
 """
 
 import math
@@ -18,7 +18,6 @@ import numpy as np
 
 from pessimism._batch import on_threads
 from pessimism._types import Floats, Ints
-from pessimism.tasks._shapes import transposed
 
 
 def draw_statistics(
@@ -39,24 +38,23 @@ def draw_statistics(
     z = rng.standard_normal((*counts.shape, d))
     rest = 2.0 * rng.standard_gamma(0.5 * np.maximum(counts - d, 0))
     factor = factor.reshape(*counts.shape, d, d)
-    if np.any(counts < d):  # rows that do not exist
+    if np.any(counts < d):  # there are then no such rows of R
         factor *= (freedom > 0)[..., None]
         z *= freedom > 0
     grams = _squared(factor)
-    signal = (
-        np.einsum("...ij,...j->...i", factor, theta) + noise[..., None] * z
-    )  # R theta + sigma z: the rotated outputs
+    # R theta + sigma z: the first entries of Q'y
+    signal = np.einsum("...ij,...j->...i", factor, theta) + noise[..., None] * z
     moments = np.einsum("...ji,...j->...i", factor, signal)
     return grams, moments, (signal**2).sum(axis=-1) + noise**2 * rest
 
 
 def _squared(factor: Floats) -> Floats:
-    """R'R of every factor, on all cores."""
+    """R'R of every factor R, on all cores."""
     flat = factor.reshape(-1, *factor.shape[-2:])
     grams = np.empty_like(flat)
 
     def work(part: slice) -> None:
-        np.matmul(transposed(flat[part]), flat[part], out=grams[part])
+        np.matmul(flat[part].mT, flat[part], out=grams[part])
 
     on_threads(work, math.prod(factor.shape[:-2]), blas=True)
     return grams.reshape(factor.shape)

@@ -307,7 +307,7 @@ def test_bad_input_is_named(call, message):
 
 def test_what_is_not_proved_is_not_returned(monkeypatch):
     heads = np.array([[1.0, 0.3, 0.8], [0.0, 1.0, 0.6]])
-    monkeypatch.setattr(designs._interior, "STEPS", 2)
+    monkeypatch.setattr(designs.interior_point, "STEPS", 2)
     for design in (a_optimal, d_optimal):
         with pytest.raises(ConvergenceError, match="gap") as caught:
             design(heads, floor=0.01)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from pessimism.tasks.designs import variance
-from tests.test_tasks_designs import problems
+from tests.tasks.test_designs import problems
 
 
 @settings(max_examples=25)

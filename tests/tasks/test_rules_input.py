@@ -16,7 +16,7 @@ from pessimism.tasks import (
     target_only,
     top_s,
 )
-from tests.test_tasks_active import ADAPTIVE, PHASED, WORLD, pool, target
+from tests.tasks.test_rules import ADAPTIVE, PHASED, WORLD, pool, target
 
 LONG = LinearTasks(np.eye(7, 2), WORLD.heads, WORLD.target)
 TWO = WORLD.sample([9, 9, 9, 9, 9], rng=1)

@@ -304,8 +304,8 @@ def test_one_task_and_a_square_basis_have_closed_forms():
             lambda: power_cost(np.eye(2), [1, 1], variance=1e-100, exponent=50.0),
             "variance must be such that float64 can hold",
         ),
-        (lambda: jump_cost(np.eye(2), [1, 1], variance=1.0, jump=-1.0), "jump must be in"),
-        (lambda: jump_cost(np.eye(2), [1, 1], variance=1.0, jump=math.nan), "jump must be finite"),
+        (lambda: jump_cost(np.eye(2), [1, 1], variance=1.0, jump=-1.0), "jump must be at least 0 and finite"),
+        (lambda: jump_cost(np.eye(2), [1, 1], variance=1.0, jump=math.nan), "jump must be at least 0 and finite"),
         (lambda: jump_cost(np.ones(2), [1, 1], variance=1.0, jump=1.0), r"heads must have shape \(k, tasks\)"),
         (lambda: jump_cost(np.eye(2), [1, 1, 1], variance=1.0, jump=1.0), r"target must have shape \(2,\), an"),
         (lambda: jump_cost([[1.0], [0.0]], [1, 1], variance=1.0, jump=1.0), "target must lie in the span of heads"),
@@ -318,7 +318,7 @@ def test_bad_input_is_named(call, message):
 
 
 def test_what_is_not_proved_is_not_returned(monkeypatch):
-    monkeypatch.setattr(costs._interior, "STEPS", 2)
+    monkeypatch.setattr(costs.interior_point, "STEPS", 2)
     with pytest.raises(ConvergenceError, match="gap of the cost") as caught:
         power_cost([[1.0, 0.3, 0.8], [0.0, 1.0, 0.6]], [1.0, 2.0], variance=1.0, exponent=2.0)
     assert caught.value.result.status is Status.NOT_CONVERGED

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pessimism.tasks import _kernels
+from pessimism.tasks._engine import representation_kernels as kernels
 from tests.reference import representation as plain
 
 SEEDS = st.integers(0, 2**32)
@@ -37,7 +37,8 @@ def frozen(*arrays):
 @given(SEEDS, SHAPES)
 def test_best_heads(seed, shape):
     grams, moments, basis, heads = statistics(seed, shape)
-    found = _kernels.best_heads(grams, moments, basis, heads)
+    found = kernels.best_heads(grams, moments, basis, heads, images := np.empty((*moments.shape, shape[1])))
+    assert images == pytest.approx(grams @ basis, rel=1e-12, abs=1e-12)
     assert heads == pytest.approx(plain.best_heads(grams, moments, basis), rel=1e-9, abs=1e-10)
     assert found == pytest.approx(plain.profile(grams, moments, basis), rel=1e-10)
 
@@ -46,7 +47,7 @@ def test_best_heads(seed, shape):
 def test_best_heads_with_too_few_rows_have_the_least_loss(seed):
     """One row for two entries: many heads are optimal, all with the same loss; no row: no loss."""
     grams, moments, basis, heads = statistics(seed, (4, 2, 3), rows=1, gone="second task")
-    found = _kernels.best_heads(grams, moments, basis, heads)
+    found = kernels.best_heads(grams, moments, basis, heads, np.empty((3, 4, 2)))
     assert found == pytest.approx(plain.profile(grams, moments, basis), rel=1e-9)
     assert not heads[1].any()
 
@@ -55,18 +56,42 @@ def test_best_heads_with_too_few_rows_have_the_least_loss(seed):
 def test_solve_positive(seed, size):
     rng = np.random.default_rng(seed)
     x, right = rng.normal(size=(size + 3, size)), rng.normal(size=size)
-    given_right = right.copy()
+    solution = right.copy()
     matrix = x.T @ x
-    solution = _kernels.solve_positive(matrix, right)
+    kernels.solve_positive(matrix, solution)
     assert matrix @ solution == pytest.approx(right, rel=1e-9, abs=1e-10)
     assert solution == pytest.approx(np.linalg.lstsq(matrix, right)[0], rel=1e-6, abs=1e-8)
-    assert np.array_equal(right, given_right)  # not written over
+
+
+@given(SEEDS, st.integers(1, 6), st.floats(0, 12))
+def test_solve_rows(seed, size, digits):
+    """The backward error is a few roundings at any condition number; LAPACK's solution is as near as that allows."""
+    rng = np.random.default_rng(seed)
+    left, right = (np.linalg.qr(rng.normal(size=(size, size))).Q for _ in range(2))
+    matrix = left @ np.diag(10.0 ** -np.linspace(0, digits, size)) @ right
+    wanted = rng.normal(size=(3, size))
+    kernels.solve_rows(matrix.copy(), rows := wanted.copy())
+    expected = np.linalg.solve(matrix, wanted.T).T
+    for x, other, b in zip(rows, expected, wanted, strict=True):
+        assert np.linalg.norm(matrix @ x - b) <= 1e-14 * (np.linalg.norm(x) + np.linalg.norm(b))
+        assert np.linalg.norm(x - other) <= 1e-14 * np.linalg.cond(matrix) * np.linalg.norm(other)
+
+
+def test_solve_rows_where_it_needs_pivots_and_where_it_is_singular():
+    kernels.solve_rows(np.array([[0.0, 1.0], [2.0, 0.0]]), rows := np.array([[3.0, 4.0]]))
+    assert rows.tolist() == [[2.0, 3.0]]
+    for matrix in (np.zeros((1, 1)), np.array([[1.0, 2.0], [2.0, 4.0]])):
+        with pytest.raises(np.linalg.LinAlgError, match="singular"):
+            kernels.solve_rows(matrix, np.ones((1, len(matrix))))
+    tiny = np.array([[5e-324, 0.0], [0.0, 5e-324]])
+    kernels.solve_rows(tiny, rows := np.zeros((1, 2)))  # the system of a task without rows
+    assert not rows.any()
 
 
 @given(SEEDS, SHAPES.filter(lambda shape: shape[2] >= shape[1]))
 def test_best_basis(seed, shape):
     grams, moments, basis, heads = statistics(seed, shape)
-    found = _kernels.best_basis(grams, moments, heads, basis)
+    kernels.best_basis(grams, moments, heads, found := basis.copy())
     expected = plain.best_basis(grams, moments, heads)
     assert found.T @ found == pytest.approx(np.eye(shape[1]), abs=1e-13)
     if np.linalg.cond(heads) < 100 and np.linalg.cond(expected) < 100:
@@ -76,7 +101,7 @@ def test_best_basis(seed, shape):
 def test_a_direction_without_data_stays_where_it_was():
     """No task reaches the last coordinate: the least-squares basis is undetermined there, the old one is kept."""
     grams, moments, old, heads = statistics(3, (4, 2, 3), gone="last coordinate")
-    found = _kernels.best_basis(grams, moments, heads, old)
+    kernels.best_basis(grams, moments, heads, found := old.copy())
     inner = plain.best_basis(grams[:, :3, :3], moments[:, :3], heads)
     expected = np.vstack([inner, old[3]])
     assert plain.projector(found) == pytest.approx(plain.projector(expected), abs=1e-8)
@@ -85,15 +110,28 @@ def test_a_direction_without_data_stays_where_it_was():
 @given(SEEDS, st.integers(1, 6), st.integers(0, 4))
 def test_orthonormal(seed, k, more):
     matrix = np.random.default_rng(seed).normal(size=(k + more, k))
-    found = _kernels.orthonormal(matrix)
+    kernels.orthonormalize(found := matrix.copy())
     assert found.T @ found == pytest.approx(np.eye(k), abs=1e-13)
     assert plain.projector(found) @ matrix == pytest.approx(matrix, abs=1e-12)
+    assert found == pytest.approx(np.linalg.qr(matrix).Q, abs=1e-9)  # its signs too
+
+
+@pytest.mark.parametrize("digits", [0, 6, 12, 16, np.inf])
+def test_orthonormal_columns_of_nearly_dependent_and_dependent_ones(digits):
+    rng = np.random.default_rng(2)
+    matrix = rng.normal(size=(7, 1)) + 10.0**-digits * rng.normal(size=(7, 3))
+    matrix[0] = 0.0
+    kernels.orthonormalize(found := matrix.copy())
+    assert found.T @ found == pytest.approx(np.eye(3), abs=1e-14)
+    assert found @ (found.T @ matrix) == pytest.approx(matrix, abs=1e-14)
+    kernels.orthonormalize(nothing := np.zeros((3, 2)))
+    assert np.array_equal(nothing, np.eye(3, 2))
 
 
 @given(SEEDS, SHAPES)
 def test_gradient(seed, shape):
     grams, moments, basis, heads = statistics(seed, shape)
-    found = _kernels.gradient(grams, moments, heads, basis)
+    kernels.gradient(moments, heads, grams @ basis, found := np.empty(basis.shape))
     assert found == pytest.approx(plain.gradient(grams, moments, heads, basis), rel=1e-10, abs=1e-11)
     turn, eps = np.random.default_rng(seed).normal(size=basis.shape), 1e-5
     ahead, behind = (plain.loss(grams, moments, heads @ (basis + s * eps * turn).T) for s in (1, -1))
@@ -103,7 +141,7 @@ def test_gradient(seed, shape):
 @pytest.mark.parametrize("engine", ["alternate", "descend"])
 def test_engines_step_by_step(engine, sized):
     """Losses and spans after 1 to 4 steps are those of the plain loop, in a batch of unrelated items."""
-    run = getattr(_kernels, engine)
+    run = getattr(kernels, engine)
     items = [statistics(seed, (5, 2, 6)) for seed in range(sized(20, 4))]
     grams, moments, starts = (np.array([item[i] for item in items]) for i in range(3))
     frozen(grams, moments)
@@ -121,7 +159,7 @@ def test_engines_step_by_step(engine, sized):
 @pytest.mark.parametrize("rows", [1, 3, 6, 12])
 def test_the_loss_never_rises(engine, rows, sized):
     """Step by step, from random starts, with few rows and many; up to the rounding of the squares."""
-    run, shape = getattr(_kernels, engine), (6, 2, 5)
+    run, shape = getattr(kernels, engine), (6, 2, 5)
     for seed in range(sized(20, 2)):
         grams, moments, basis, _ = statistics(seed, shape, rows)
         bases, heads = basis[None].copy(), np.zeros((1, 5, 2))
@@ -136,7 +174,7 @@ def test_the_loss_never_rises(engine, rows, sized):
 def test_the_step_limit_and_the_end():
     """Ends by itself: the number of steps; at the limit: minus the limit."""
     grams, moments, basis, _ = statistics(1, (5, 2, 6))
-    for engine in (_kernels.alternate, _kernels.descend):
+    for engine in (kernels.alternate, kernels.descend):
         arrays = *frozen(grams[None], moments[None]), basis[None].copy(), np.zeros((1, 6, 2)), np.ones(1)
         (steps,) = engine(*arrays, 1e-9, 5000)
         assert 1 < steps < 5000

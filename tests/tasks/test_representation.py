@@ -18,7 +18,6 @@ from pessimism.tasks import (
     principal_angles,
     representation,
 )
-from pessimism.tasks._shapes import transposed
 from tests.reference import representation as plain
 
 SEEDS = st.integers(0, 2**32)
@@ -133,7 +132,7 @@ def test_turning_the_inputs_turns_the_answer(seed):
     data = plain.world(6, n_tasks=6).sample(18, rng=seed)
     q = np.linalg.qr(np.random.default_rng(seed).normal(size=(6, 6))).Q
     grams = q @ data.grams @ q.T
-    turned = TaskData(data.counts, (grams + transposed(grams)) / 2, data.moments @ q.T, data.squares)
+    turned = TaskData(data.counts, (grams + grams.mT) / 2, data.moments @ q.T, data.squares)
     first, second = fit_representation(data, 2), fit_representation(turned, 2)
     assert second.loss == pytest.approx(first.loss, rel=1e-9)
     assert apart(second.basis, q @ first.basis) < 1e-3
@@ -246,7 +245,7 @@ def plain_stationarity(data, found):
 
 @ENGINES
 def test_an_answer_that_did_not_end_is_an_error_that_carries_it(method, monkeypatch):
-    monkeypatch.setattr(representation, "LIMITS", {"alternate": 2, "descend": 2})
+    monkeypatch.setattr(representation.engine, "LIMITS", {"alternate": 2, "descend": 2})
     data = plain.world(12).sample([[30] * 5, [4] * 5], rng=1)
     with pytest.raises(ConvergenceError, match="2 of 2 fits are not stationary after 2 steps") as caught:
         fit_representation(data, 2, method=method)

@@ -1,0 +1,50 @@
+"""Checks of arguments that several files of this wing take: heads and targets, bases, relevance, rows of tasks."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._types import Floats, Ints
+
+DEPENDENT = 1e-12
+"""A column closer than this, relative to its length, to the span of the columns before it depends on them."""
+
+
+def heads_and_target(heads: ArrayLike, target: ArrayLike, *, single: bool = False) -> tuple[Floats, Floats]:
+    """Heads (..., k, M) and a target (..., k) whose batches broadcast; one of each, without batch, if `single`."""
+    matrices = _check.matrix("heads", heads, "k, tasks", single=single)
+    vectors = _check.vector("target", target, matrices.shape[-2], "an entry for each row of heads", single=single)
+    _check.broadcast("heads and target", matrices.shape[:-2], vectors.shape[:-1])
+    return matrices, vectors
+
+
+def orthonormal(name: str, columns: Floats) -> Floats:
+    """Orthonormal basis (..., d, k) of the span of columns (..., d, k), which must be independent."""
+    if columns.shape[-1] > columns.shape[-2]:
+        raise ValueError(f"{name} must have at most as many columns as rows, got shape {columns.shape}")
+    q, r = np.linalg.qr(columns)
+    apart = np.abs(np.diagonal(r, axis1=-2, axis2=-1))
+    if not np.all(apart > DEPENDENT * np.linalg.norm(columns, axis=-2)):
+        raise ValueError(f"{name} must have linearly independent columns")
+    return np.asarray(q)
+
+
+def weights(name: str, value: Any) -> Floats:
+    """Weights (..., M) of the tasks: those of a Relevance, or an array."""
+    for part in ("samples", "shares"):  # of a Purchase, whose weights are not what it buys, and of a Design
+        if hasattr(value, part):
+            raise TypeError(f"{name} must be a Relevance or an array, got a {type(value).__name__}: pass its {part}")
+    array = _check.real_array(name, getattr(value, "weights", value))
+    if array.ndim < 1 or array.shape[-1] == 0:
+        raise ValueError(f"{name} must have shape (..., tasks) with at least one task, got {array.shape}")
+    return array
+
+
+def sampled(name: str, counts: Ints, k: int, d: int) -> None:
+    """Raise unless k tasks of every data set have rows (one task if k = d): fewer leave a part of the basis open."""
+    least = k if k < d else 1
+    tasks = np.asarray((counts > 0).sum(axis=-1))
+    what = f"at least {least}, or a part of the representation is arbitrary (lower k = {k}, or give a floor)"
+    _check.require(f"tasks with rows in {name}", tasks, tasks >= least, what)

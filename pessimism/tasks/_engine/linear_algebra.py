@@ -1,0 +1,88 @@
+"""Linear algebra on stacks of matrices, accurate whatever the scales of tasks and counts."""
+
+import numpy as np
+
+from pessimism._types import Floats, Ints
+
+RANK = 1e-12
+"""Singular values below this part of the largest count as zero: float64 certifies nothing there."""
+
+OUTSIDE = 1e-8
+"""A target further than this part of its length from the span of the heads lies outside it."""
+
+
+def times(matrix: Floats, vector: Floats) -> Floats:
+    """Matrices (..., m, n) times vectors (..., n)."""
+    return np.asarray((matrix @ vector[..., None])[..., 0])
+
+
+def length(vector: Floats) -> Floats:
+    """Euclidean norm; 1 for the vector 0, so that it can be divided by."""
+    norm = np.linalg.norm(vector, axis=-1)
+    return np.asarray(np.where(norm > 0, norm, 1.0))
+
+
+def near_one(heads: Floats, target: Floats) -> tuple[Floats, Floats, tuple[Ints, Ints]]:
+    """Heads and target with largest entries in [1/2, 1), and the powers of two that were divided out."""
+    sizes = np.frexp(np.abs(heads).max(axis=(-2, -1)))[1], np.frexp(np.abs(target).max(axis=-1))[1]
+    return np.ldexp(heads, -sizes[0][..., None, None]), np.ldexp(target, -sizes[1][..., None]), sizes
+
+
+def whitened(heads: Floats) -> tuple[Floats, Floats]:
+    """Q W (n, M) with orthogonal rows of length sqrt(M), n the rank of the heads W, and Q (n, k).
+
+    Criteria that are invariant under (W, C) -> (QW, QC) are computed with Q W, for which uniform shares have M(x) = I.
+    """
+    basis, sizes, tasks = np.linalg.svd(heads, full_matrices=False)
+    kept = sizes > RANK * sizes[0]
+    length = np.sqrt(heads.shape[1])
+    return tasks[kept] * length, basis[:, kept].T * (length / sizes[kept, None])
+
+
+def least_norm(heads: Floats, target: Floats, samples: Floats) -> tuple[Floats, Floats]:
+    """Value (...) and weights (..., M) of min sum nu^2/n subject to W nu = w; inf and 0 where w is out of reach.
+
+    Gram-Schmidt with pivoting on heads of length 1: rank and span depend on which tasks are sampled and not on their
+    scales, and the contribution of every task has a small relative error, however far the counts differ.
+    """
+    batch = np.broadcast_shapes(heads.shape[:-2], target.shape[:-1], samples.shape[:-1])
+    k, n_tasks = heads.shape[-2:]
+    left, norms = _unit(heads, axis=-2)
+    left = np.broadcast_to(left, (*batch, k, n_tasks))
+    scales = np.broadcast_to(np.sqrt(samples) * norms[..., 0, :], (*batch, n_tasks))
+    direction, distance = _unit(target, axis=-1)
+    rest = np.broadcast_to(direction, (*batch, k))
+    basis, rows = np.zeros((*batch, k, k)), np.zeros((*batch, k, n_tasks))
+    goal, empty = np.zeros((*batch, k)), np.ones((*batch, k))
+    for i in range(min(k, n_tasks)):
+        sizes = np.linalg.norm(left, axis=-2)
+        lengths = np.where(sizes > RANK, scales * sizes, 0.0)
+        chosen = lengths.argmax(axis=-1)[..., None]
+        pivot = np.take_along_axis(lengths, chosen, axis=-1)
+        q = np.take_along_axis(left, chosen[..., None, :], axis=-1)
+        q = q - basis @ (basis.mT @ q)  # again: a small remainder is no longer orthogonal; twice is enough
+        length = np.linalg.norm(q, axis=-2)
+        q = np.divide(q, length[..., None], out=np.zeros_like(q), where=(pivot > 0)[..., None])[..., 0]
+        along = (q[..., None, :] @ left)[..., 0, :]
+        left = left - q[..., :, None] * along[..., None, :]
+        reach = (q * rest).sum(axis=-1, keepdims=True)
+        rest = rest - q * reach
+        divisor = np.where(pivot > 0, pivot, 1.0)  # entries are then at most 1, without the grading of the counts
+        basis[..., i], rows[..., i, :] = q, along * scales / divisor
+        goal[..., i], empty[..., i] = (reach / divisor)[..., 0], pivot[..., 0] <= 0
+    left_vectors, sizes, right_vectors = np.linalg.svd(
+        np.concatenate([rows, empty[..., None] * np.eye(k)], axis=-1), full_matrices=False
+    )
+    shortest = distance * (left_vectors.mT @ goal[..., None])[..., 0] / sizes
+    weights = np.sqrt(samples) * (shortest[..., None, :] @ right_vectors)[..., 0, :n_tasks]
+    reached = np.linalg.norm(rest, axis=-1) <= OUTSIDE
+    value = np.where(reached, (shortest**2).sum(axis=-1), np.inf)
+    return np.asarray(value), np.where(reached[..., None], weights, 0.0)
+
+
+def _unit(vectors: Floats, *, axis: int) -> tuple[Floats, Floats]:
+    """Vectors of length 1 (or 0), and the lengths that were divided out, with the axis kept."""
+    top = np.abs(vectors).max(axis=axis, keepdims=True)
+    scaled = np.divide(vectors, top, out=np.zeros_like(vectors), where=top > 0)  # the square of 1e-200 would be 0
+    sizes = np.linalg.norm(scaled, axis=axis, keepdims=True)
+    return np.divide(scaled, sizes, out=np.zeros_like(scaled), where=sizes > 0), top * sizes
