@@ -21,6 +21,8 @@ from pessimism._types import Floats
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.model import MDP
 
+__all__ = ["expert", "from_data", "mixture", "prescribe", "uniform"]
+
 RELATIVE = 1e-12
 """Relative accuracy to which a prescribed C* is met."""
 
@@ -218,6 +220,3 @@ def _off_support(mdp: MDP, d: Floats, policy: np.ndarray) -> Floats:
         return d
     own = policy[..., None] == np.arange(mdp.n_actions)
     return np.asarray(d.sum(axis=-1, keepdims=True) * ~own / (mdp.n_actions - 1))
-
-
-__all__ = ["expert", "from_data", "mixture", "prescribe", "uniform"]

@@ -22,6 +22,26 @@ from numpy.typing import ArrayLike, NDArray
 from pessimism import _bound, _check
 from pessimism._types import Floats
 
+__all__ = [
+    "bernstein_samples",
+    "discounted_rate",
+    "episodic_rate",
+    "horizon_exponent",
+    "minimax_lower",
+    "minimax_lower_rate",
+    "missing_mass_loss",
+    "nearly_expert_rate",
+    "no_update",
+    "plug_in_failure_loss",
+    "samples_needed",
+    "subsampled_episodes",
+    "vi_lcb_bias",
+    "vi_lcb_normal_gap",
+    "vi_lcb_normal_prediction",
+    "vi_lcb_rate",
+    "vi_lcb_upper",
+]
+
 TWO_POINT = 0.0092
 """exp(-1/2) sqrt(3/32) / 20, rounded down: `instances.two_point_replicas`."""
 
@@ -917,24 +937,3 @@ def _effective_horizon(discount: ArrayLike) -> Floats:
     gamma = _check.real_array("discount", discount, low=0.0)
     _check.require("discount", gamma, gamma < 1.0, "in [0, 1)")
     return np.asarray(1.0 / (1.0 - gamma))
-
-
-__all__ = [
-    "bernstein_samples",
-    "discounted_rate",
-    "episodic_rate",
-    "horizon_exponent",
-    "minimax_lower",
-    "minimax_lower_rate",
-    "missing_mass_loss",
-    "nearly_expert_rate",
-    "no_update",
-    "plug_in_failure_loss",
-    "samples_needed",
-    "subsampled_episodes",
-    "vi_lcb_bias",
-    "vi_lcb_normal_gap",
-    "vi_lcb_normal_prediction",
-    "vi_lcb_rate",
-    "vi_lcb_upper",
-]

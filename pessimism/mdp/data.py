@@ -21,6 +21,8 @@ from pessimism.mdp._engine import counting, splitting
 from pessimism.mdp._engine.splitting import Statistics
 from pessimism.mdp._engine.tables import States
 
+__all__ = ["MDPData", "Transitions"]
+
 REWARD_LAWS = ("bernoulli", "deterministic", "other")
 
 LARGEST_TABLE = 10**9
@@ -556,6 +558,3 @@ def _require_episodes(data: MDPData) -> None:
         lists = data.next_states[(h - 1) % len(data.next_states)]
         if not np.array_equal(splitting.arrivals(lists, data.next_counts[..., h - 1, :, :, :]), leaving[..., h, :]):
             raise ValueError(f"data must be of episodes: what arrives at step {h} is not what leaves there")
-
-
-__all__ = ["MDPData", "Transitions"]

@@ -24,6 +24,8 @@ from pessimism._types import Floats
 from pessimism._worst_case import WorstCase, largest_loss
 from pessimism.mdp.model import MDP
 
+__all__ = ["WorstCase", "stay_exit_loss", "worst_case"]
+
 Level = float | Callable[[int], float]
 Family = Callable[[float], tuple[MDP, ArrayLike]]
 
@@ -194,6 +196,3 @@ def _elsewhere(mass: Floats) -> Floats:
     """Mass of all the other states, added up from both sides so that a small one keeps its digits and none is 0."""
     met = np.concatenate([[0.0], mass, [0.0]])
     return np.asarray(np.cumsum(met)[:-2] + np.cumsum(met[::-1])[:-2][::-1])
-
-
-__all__ = ["WorstCase", "stay_exit_loss", "worst_case"]

@@ -10,6 +10,8 @@ from pessimism import _check
 from pessimism._types import Ints, Rng
 from pessimism.mdp.model import MDP
 
+__all__ = ["allowed_stakes", "gamblers_problem", "garnet", "torus"]
+
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))
 """Row and column steps of the four actions of `torus`: up, right, down, left."""
 
@@ -192,6 +194,3 @@ def _distinct(rng: np.random.Generator, n: int, shape: tuple[int, ...]) -> NDArr
         taken = (chosen[..., :i] == drawn[..., None]).any(axis=-1)
         chosen[..., i] = np.where(taken, last, drawn)
     return chosen
-
-
-__all__ = ["allowed_stakes", "gamblers_problem", "garnet", "torus"]

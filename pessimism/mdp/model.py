@@ -29,6 +29,8 @@ from pessimism.mdp._engine.tables import States, Tables, as_law, per_successor
 from pessimism.mdp._input import Policy
 from pessimism.mdp.data import MDPData, Transitions
 
+__all__ = ["MDP"]
+
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class MDP:
@@ -764,6 +766,3 @@ class MDP:
         _check.require_total_one("behavior", mu, axes=2)
         _check.broadcast("behavior and model", mu.shape[: -len(core)], self.shape)
         return mu
-
-
-__all__ = ["MDP"]

@@ -23,6 +23,8 @@ from pessimism.mdp._certificate import certified
 from pessimism.mdp._engine.bellman import residual_bounds
 from pessimism.mdp.model import MDP
 
+__all__ = ["METHODS", "Plan", "error_bound", "plan"]
+
 METHODS = (
     "auto",
     "value_iteration",
@@ -190,6 +192,3 @@ def _initial(initial: ArrayLike, shape: tuple[int, ...]) -> Floats:
     if first.shape[-1:] != shape[-1:] or _check.broadcast("initial and mdp", first.shape, shape) != shape:
         raise ValueError(f"initial must broadcast to shape {shape}, got {first.shape}")
     return first
-
-
-__all__ = ["METHODS", "Plan", "error_bound", "plan"]

@@ -24,6 +24,8 @@ from pessimism._types import Floats, Ints
 from pessimism.tasks import _arguments
 from pessimism.tasks.relevance import Relevance
 
+__all__ = ["allocate", "keep_largest", "phase_budgets"]
+
 
 def allocate(
     relevance: Relevance | ArrayLike,
@@ -205,6 +207,3 @@ def _between(weights: Floats, total: Floats, least: Floats, most: Floats) -> Flo
         shares = np.where(leaving, np.where(low, least, most), shares)
         fixed |= leaving
     return shares
-
-
-__all__ = ["allocate", "keep_largest", "phase_budgets"]

@@ -31,6 +31,20 @@ from pessimism.tasks import _arguments
 from pessimism.tasks._engine.linear_algebra import least_norm
 from pessimism.tasks.relevance import Relevance, min_l1, min_l2
 
+__all__ = [
+    "a_mtrl_order",
+    "effective_tasks",
+    "l1_a_mtrl_order",
+    "l1_risk",
+    "l2_bound",
+    "passive_order",
+    "power_bound",
+    "target_only_risk",
+    "target_term",
+    "uniform_risk",
+    "weighted_risk",
+]
+
 
 def power_bound(n: ArrayLike, relevance: Relevance | ArrayLike, *, power: ArrayLike) -> Floats:
     r"""Compute :math:`\sum_m \nu_m^2/n_m` for a budget divided in proportion to :math:`|\nu_m|^q`.
@@ -592,18 +606,3 @@ def _order(n: ArrayLike, value: Floats, dimension: int, k: int, noise: ArrayLike
     budget, scale = _positive("n", n), _scale(dimension, k, noise)
     _check.broadcast("n, noise and relevance", budget.shape, np.shape(noise), value.shape)
     return np.asarray(scale * value / budget)
-
-
-__all__ = [
-    "a_mtrl_order",
-    "effective_tasks",
-    "l1_a_mtrl_order",
-    "l1_risk",
-    "l2_bound",
-    "passive_order",
-    "power_bound",
-    "target_only_risk",
-    "target_term",
-    "uniform_risk",
-    "weighted_risk",
-]

@@ -40,6 +40,8 @@ from pessimism.tasks._engine import interior_point
 from pessimism.tasks._engine.linear_algebra import OUTSIDE, RANK, least_norm, near_one, whitened
 from pessimism.tasks.relevance import min_l1
 
+__all__ = ["Purchase", "jump_cost", "linear_cost", "power_cost"]
+
 ENUMERATED = 200_000
 """Largest number of sets of rank(W) tasks that are all tried."""
 
@@ -385,6 +387,3 @@ def _parallel(columns: Floats, goal: Floats) -> bool:
     lengths = np.linalg.norm(columns, axis=0)
     units, direction = columns[:, lengths > 0] / lengths[lengths > 0], goal / np.linalg.norm(goal)
     return bool((np.linalg.norm(direction[:, None] - units * (direction @ units), axis=0) <= OUTSIDE).any())
-
-
-__all__ = ["Purchase", "jump_cost", "linear_cost", "power_cost"]

@@ -22,6 +22,8 @@ from pessimism import _check
 from pessimism._types import Floats, Ints
 from pessimism.tasks._rows import row_pairs, row_pairs_by_label
 
+__all__ = ["TaskData"]
+
 ROUNDING = 1e-9
 """Relative tolerance for rounding when given statistics are checked against each other."""
 
@@ -339,6 +341,3 @@ def _check_possible(counts: Ints, grams: Floats, moments: Floats, squares: Float
             f"grams, moments and squares at {list(worst)} must be those of some rows: [[A, b], [b', c]], scaled to a "
             f"unit diagonal, has the eigenvalue {smallest[worst]:.3g}, and no eigenvalue may be negative"
         )
-
-
-__all__ = ["TaskData"]

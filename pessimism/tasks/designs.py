@@ -38,6 +38,8 @@ from pessimism.tasks._engine import interior_point
 from pessimism.tasks._engine.linear_algebra import least_norm, near_one, whitened
 from pessimism.tasks.relevance import min_l1
 
+__all__ = ["Design", "a_optimal", "c_optimal", "d_optimal", "e_optimal", "variance"]
+
 _PROGRAM = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)  # at 1e-12 CLARABEL can panic
 
 _NO_SHARE = "floor must leave a share for the tasks that {}: lower the floors of the others"
@@ -429,6 +431,3 @@ def _certified(shares: Floats, value: float, gap: float, dual: Floats, status: S
             design,
         )
     return design
-
-
-__all__ = ["Design", "a_optimal", "c_optimal", "d_optimal", "e_optimal", "variance"]

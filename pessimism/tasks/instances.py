@@ -30,6 +30,16 @@ from pessimism import _check
 from pessimism._types import Floats, Rng
 from pessimism.tasks.model import LinearTasks
 
+__all__ = [
+    "block_spikes",
+    "block_spikes_ratio",
+    "identity",
+    "identity_ratio",
+    "random_gaussian",
+    "spike_and_pairs",
+    "spike_and_pairs_ratio",
+]
+
 
 def spike_and_pairs(pairs: int, *, coherence: float | None = None, dimension: int, noise: float = 1.0) -> LinearTasks:
     r"""Make a task equal to the target, and pairs of tasks whose sums point its way: rank 2, heads of length 1.
@@ -373,14 +383,3 @@ def _identity_ratio(k: ArrayLike, others: ArrayLike, q: Floats) -> Floats:
     _check.broadcast("the arguments", rest.shape, a.shape, q.shape)
     with np.errstate(over="ignore"):  # for q > 2 powers of a tiny a may overflow to inf
         return np.asarray((1.0 + rest * a ** (2.0 - q)) * (1.0 + rest * a**q) / (1.0 + rest * a) ** 2)
-
-
-__all__ = [
-    "block_spikes",
-    "block_spikes_ratio",
-    "identity",
-    "identity_ratio",
-    "random_gaussian",
-    "spike_and_pairs",
-    "spike_and_pairs_ratio",
-]

@@ -24,6 +24,8 @@ from pessimism.tasks._engine.linear_algebra import least_norm
 from pessimism.tasks._engine.sampling import draw_statistics
 from pessimism.tasks.data import TaskData
 
+__all__ = ["LinearTasks"]
+
 ORTHONORMAL = 1e-9
 """How far B'B may be from the identity."""
 
@@ -387,6 +389,3 @@ class LinearTasks:
             "n_target", rows, rows >= k + 2, f"at least k + 2 = {k + 2}, below which the expected risk is infinite"
         )
         return np.asarray(rho + (self.noise**2 + rho) * k / (rows - k - 1))
-
-
-__all__ = ["LinearTasks"]

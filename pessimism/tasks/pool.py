@@ -14,6 +14,8 @@ from pessimism._types import Ints, Rng
 from pessimism.tasks._rows import row_pairs
 from pessimism.tasks.data import TaskData
 
+__all__ = ["TaskPool"]
+
 
 class TaskPool:
     """Rows of real source tasks, each sold once: a row that was sampled is not sampled again.
@@ -115,6 +117,3 @@ class TaskPool:
             self._left[m] = order[count:]
         pairs = [(x[rows], y[rows]) for rows, (x, y) in zip(taken, self._rows, strict=True)]
         return TaskData.from_arrays([x for x, _ in pairs], [y for _, y in pairs])
-
-
-__all__ = ["TaskPool"]

@@ -31,6 +31,8 @@ from pessimism.tasks._arguments import heads_and_target
 from pessimism.tasks._engine import lasso as engine
 from pessimism.tasks._engine.linear_algebra import OUTSIDE, RANK, length, near_one, times
 
+__all__ = ["Relevance", "lasso", "min_l1", "min_l2"]
+
 CERTIFICATE = 1e-8
 """Largest relative gap and residual of `min_l1` and `min_l2`."""
 
@@ -357,6 +359,3 @@ def _statuses(good: NDArray[np.bool_], reached: Status) -> Any:
     status = np.full(good.shape, Status.ROUNDING, object)
     status[good] = reached
     return status if good.ndim else status.item()
-
-
-__all__ = ["Relevance", "lasso", "min_l1", "min_l2"]

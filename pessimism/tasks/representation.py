@@ -25,6 +25,14 @@ from pessimism.tasks._arguments import orthonormal, sampled
 from pessimism.tasks._engine import representation as engine
 from pessimism.tasks.data import TaskData
 
+__all__ = [
+    "Representation",
+    "fit_heads",
+    "fit_representation",
+    "moment_representation",
+    "principal_angles",
+]
+
 ORDINARY = 200
 """Largest exponent of two of Gram matrices and squared outputs that is left as it is; a larger one is divided out."""
 
@@ -355,12 +363,3 @@ def principal_angles(basis: ArrayLike, other: ArrayLike) -> Floats:
     sines = np.linalg.svd(q - p @ inner, compute_uv=False)[..., ::-1]
     angles: NDArray[np.float64] = np.arctan2(sines, cosines)
     return angles
-
-
-__all__ = [
-    "Representation",
-    "fit_heads",
-    "fit_representation",
-    "moment_representation",
-    "principal_angles",
-]

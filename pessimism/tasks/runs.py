@@ -10,6 +10,8 @@ from pessimism.tasks.data import TaskData
 from pessimism.tasks.relevance import Relevance
 from pessimism.tasks.representation import Representation
 
+__all__ = ["ActiveRun", "Source"]
+
 
 class Source(Protocol):
     """Source tasks from which rows can be bought: `n_tasks` and `sample`, as a `LinearTasks` or a `TaskPool` has.
@@ -88,6 +90,3 @@ class ActiveRun:
     allocations: Ints
     relevances: tuple[Relevance, ...]
     risk: Floats | None
-
-
-__all__ = ["ActiveRun", "Source"]

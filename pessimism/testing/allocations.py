@@ -15,6 +15,8 @@ from pessimism.testing._allocation_promises import PROMISES, WAIVABLE, Allocatio
 from pessimism.testing._search import failures
 from pessimism.testing._trial import arguments, first_error
 
+__all__ = ["AllocationError", "check_allocation"]
+
 
 def check_allocation(
     rule: Rule,
@@ -117,6 +119,3 @@ def _fixed(caps: bool) -> dict[str, Case]:
 def _failures(subject: Subject, case: Case, names: Collection[str]) -> dict[str, AllocationError]:
     held = {name: partial(PROMISES[name], subject) for name in PROMISES if name not in subject.waived}
     return failures(lambda case: subject.ask(case.problem), held, AllocationError, case, names)
-
-
-__all__ = ["AllocationError", "check_allocation"]

@@ -16,6 +16,8 @@ from pessimism import _check
 from pessimism.bilevel.problems import Cosh, Quadratic, Ridge
 from pessimism.testing.strategies import _several, _size
 
+__all__ = ["bilevel_problems"]
+
 KINDS = ("quadratic", "cosh", "ridge")
 
 # made once: Hypothesis then knows them again
@@ -104,6 +106,3 @@ def _made(kind: Any, arrays: tuple[Any, ...], options: dict[str, Any]) -> Made:
         f"{key}={value}" for key, value in options.items()
     ]
     return Made(kind(*arrays, **options), f"{kind.__name__}({', '.join(parts)})")
-
-
-__all__ = ["bilevel_problems"]

@@ -19,6 +19,8 @@ from pessimism.mdp.data import MDPData
 from pessimism.mdp.model import MDP
 from pessimism.testing.strategies import GRID, UNPULLED, _laws, _several, _size, _untie
 
+__all__ = ["mdp_behaviors", "mdp_data", "mdps"]
+
 DISCOUNTS = (0.5, 0.9, 0.0, 0.99, 0.999)
 """Discounts of models without a horizon; with one, `EPISODIC_DISCOUNTS`."""
 
@@ -276,6 +278,3 @@ def _split(draw: st.DrawFn, counts: Ints, width: int) -> Ints:
     rest = counts - shares.sum(axis=-1)
     np.put_along_axis(shares, most, np.take_along_axis(shares, most, axis=-1) + rest[..., None], axis=-1)
     return shares
-
-
-__all__ = ["mdp_behaviors", "mdp_data", "mdps"]

@@ -18,6 +18,8 @@ from pessimism.testing._offline_promises import PROMISES, TIES_MATTER, WAIVABLE,
 from pessimism.testing._promises import RuleError
 from pessimism.testing._search import failures, first_failures, smallest
 
+__all__ = ["check_offline_rule"]
+
 LONG = 10**6
 """Transitions beyond which a log is not put into a batch."""
 
@@ -178,6 +180,3 @@ def _failures(subject: Subject, case: Case, names: Collection[str]) -> dict[str,
             name: error for name, error in found.items() if name not in doubtful or again.keys() & {name, "contract"}
         }
     return found
-
-
-__all__ = ["check_offline_rule"]

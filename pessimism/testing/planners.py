@@ -15,6 +15,8 @@ from pessimism.testing import _planner_promises
 from pessimism.testing._planner_promises import PROMISES, WAIVABLE, Case, Planner, PlannerError, Subject, case_of
 from pessimism.testing._search import failures, first_failures, smallest
 
+__all__ = ["PlannerError", "check_planner"]
+
 
 def check_planner(
     planner: Planner,
@@ -136,6 +138,3 @@ def _drawn_failure(subject: Subject, examples: int) -> PlannerError | None:
 def _failures(subject: Subject, case: Case, names: Collection[str]) -> dict[str, PlannerError]:
     held = {name: partial(PROMISES[name], subject) for name in PROMISES if name not in subject.waived}
     return failures(lambda case: subject.ask(case.mdp), held, PlannerError, case, names)
-
-
-__all__ = ["PlannerError", "check_planner"]

@@ -16,6 +16,8 @@ from pessimism.testing._relevances import WAIVABLE, Case, RelevanceError, Rule, 
 from pessimism.testing._search import failures
 from pessimism.testing._trial import arguments, first_error
 
+__all__ = ["RelevanceError", "check_relevance"]
+
 
 def check_relevance(
     rule: Rule,
@@ -139,6 +141,3 @@ def _fixed(rank_deficient: bool) -> dict[str, Case]:
 def _failures(subject: Subject, case: Case, names: Collection[str]) -> dict[str, RelevanceError]:
     held = {name: partial(PROMISES[name], subject) for name in PROMISES if name not in subject.waived}
     return failures(subject.ask_and_solve, held, RelevanceError, case, names)
-
-
-__all__ = ["RelevanceError", "check_relevance"]

@@ -17,6 +17,8 @@ from pessimism.testing import _level, _promises
 from pessimism.testing._promises import PROMISES, WAIVABLE, Case, Rule, RuleError, Subject
 from pessimism.testing._search import failures, first_failures, smallest
 
+__all__ = ["RuleError", "check_rule"]
+
 LONG = _check.MAX_TOTAL // (2 * _promises.REPLICATED)
 """Rounds beyond which a log cannot be repeated REPLICATED times."""
 
@@ -187,6 +189,3 @@ def _level_failure(subject: Subject) -> RuleError | None:
         f"to be chosen, and is by {lead:.4g}"
     )
     return subject.error("level", text, duel.data(lead), subject.ask(duel.data(lead)))
-
-
-__all__ = ["RuleError", "check_rule"]

@@ -17,6 +17,8 @@ from pessimism.testing._solver_promises import PROMISES, WAIVABLE, Case, Solver,
 from pessimism.testing._trial import arguments, first_error
 from pessimism.testing.bilevel_strategies import _made
 
+__all__ = ["SolverError", "check_solver"]
+
 REPEATS = 20
 """Further runs on a case that breaks a promise, before it is believed that the solver draws from rng alone."""
 
@@ -149,6 +151,3 @@ def _failures(subject: Subject, case: Case, names: Collection[str]) -> dict[str,
             if again:
                 return again | found
     return found
-
-
-__all__ = ["SolverError", "check_solver"]

@@ -18,6 +18,8 @@ from pessimism._types import Floats, Ints
 from pessimism.bandits.data import BanditData
 from pessimism.bandits.model import KINDS, Bandit
 
+__all__ = ["bandit_data", "bandits", "behaviors"]
+
 GRID = 1009
 """Mean rewards are multiples of 1/GRID of the reward range: a prime."""
 
@@ -242,6 +244,3 @@ def _several(times: int, *elements: SearchStrategy[int]) -> SearchStrategy[tuple
 
 def _size(name: str, value: int) -> int:
     return int(_check.whole_array(name, value, low=1))
-
-
-__all__ = ["bandit_data", "bandits", "behaviors"]

@@ -18,6 +18,8 @@ from pessimism.tasks.data import TaskData
 from pessimism.tasks.model import LinearTasks
 from pessimism.testing.strategies import _several, _size
 
+__all__ = ["linear_tasks", "task_data", "task_problems"]
+
 CONDITION = 100.0
 """Largest condition number of the k heads that span the space, before some are scaled."""
 
@@ -217,6 +219,3 @@ def _task_data(draw: st.DrawFn, max_dimension: int, max_tasks: int, max_rows: in
     rows = np.split(np.reshape(np.array(drawn, np.float64), (-1, d + 1)), np.cumsum(counts)[:-1])
     sums = np.reshape([part.T @ part for part in rows], (*size, n_tasks, d + 1, d + 1))
     return TaskData(counts.reshape(*size, n_tasks), sums[..., :d, :d], sums[..., :d, d], sums[..., d, d])
-
-
-__all__ = ["linear_tasks", "task_data", "task_problems"]

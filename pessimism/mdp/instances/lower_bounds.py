@@ -18,6 +18,8 @@ from pessimism.mdp.instances import _stay_exit
 from pessimism.mdp.instances._stay_exit import HALF, Instance
 from pessimism.mdp.model import MDP
 
+__all__ = ["ambiguous_replicas", "missing_mass", "rare_state", "two_point_replicas", "unknowable_coverage"]
+
 
 def ambiguous_replicas(
     cstar: float, replicas: int, gap: float, *, discount: float, best: ArrayLike | None = None
@@ -316,6 +318,3 @@ def unknowable_coverage(n: int, gap: float = 0.25, *, best: Sequence[int] | int 
     law[1, :, 0] = 0.5
     successors = np.broadcast_to([1, 0], (2, 2, 2, 2))
     return MDP(successors, np.stack([good, 1.0 - good], axis=-1), rewards, [1.0, 0.0], horizon=2), law
-
-
-__all__ = ["ambiguous_replicas", "missing_mass", "rare_state", "two_point_replicas", "unknowable_coverage"]

@@ -21,6 +21,8 @@ from pessimism.mdp import bounds
 from pessimism.mdp.instances import _stay_exit
 from pessimism.mdp.instances._stay_exit import HALF, Instance
 
+__all__ = ["plug_in_failure", "stay_exit", "vi_lcb_failure"]
+
 
 def stay_exit(
     cstar: float, replicas: int, gap: float, *, discount: float, best: Sequence[int] | None = None
@@ -194,6 +196,3 @@ def plug_in_failure(n: int, *, discount: float, stay: float | None = None, best:
     law[0] = _stay_exit.by_label(arms, HALF * (1.0 - 1.0 / rounds), 1.0 / rounds)[0]
     law[1, 0] = HALF * (1.0 - 1.0 / rounds)
     return _stay_exit.model(_stay_exit.by_label(arms, leave, 1.0 - q), np.ones(1), gamma), law
-
-
-__all__ = ["plug_in_failure", "stay_exit", "vi_lcb_failure"]

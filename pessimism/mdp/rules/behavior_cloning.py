@@ -7,6 +7,8 @@ from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
 from pessimism.mdp.rules._empirical import empirical
 
+__all__ = ["behavior_cloning"]
+
 
 def behavior_cloning(data: MDPData, *, discount: float | None = None, horizon: int | None = None) -> Plan:
     """Action seen most often in every state (and step): imitation.
@@ -52,6 +54,3 @@ def behavior_cloning(data: MDPData, *, discount: float | None = None, horizon: i
         return Plan(*finished(policy, np.full(policy.shape, known.low_value), data.shape, 0))
     policy = np.broadcast_to(policy, (*data.shape, known.tables.horizon, data.n_states))
     return Plan(*finished(policy, np.broadcast_to(known.low_to_go[:, None], policy.shape), data.shape, 0))
-
-
-__all__ = ["behavior_cloning"]

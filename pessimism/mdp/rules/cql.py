@@ -24,6 +24,8 @@ from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
 from pessimism.mdp.rules._empirical import Empirical, empirical, stationary
 
+__all__ = ["cql", "cql_values"]
+
 MAX_ITERATIONS = 1_000_000
 
 ROUNDINGS = 64 * 2.0**-52
@@ -200,6 +202,3 @@ def _against_penalty(q: Floats, shares: Floats, alpha: float) -> tuple[Floats, F
     mass = policy.sum(axis=-1, keepdims=True)  # 1 up to rounding, 0 where nothing was seen
     policy = policy / np.where(mass > 0, mass, 1.0)
     return policy, np.asarray(top + (policy * gaps).sum(axis=-1) - alpha * (shares * tilt**2).sum(axis=-1))
-
-
-__all__ = ["cql", "cql_values"]

@@ -20,6 +20,8 @@ from pessimism.mdp._engine.solution import finished
 from pessimism.mdp.data import Transitions
 from pessimism.mdp.planning import Plan
 
+__all__ = ["lcb_q"]
+
 
 def lcb_q(
     log: Transitions,
@@ -109,6 +111,3 @@ def _size(name: str, given: int | None, *labels: Ints) -> int:
     if given is not None and seen > _check.whole(name, given, low=1):
         raise ValueError(f"{name} must be at least {seen}, the labels of the log, got {given}")
     return seen if given is None else int(given)
-
-
-__all__ = ["lcb_q"]

@@ -21,6 +21,8 @@ from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
 from pessimism.mdp.rules._empirical import empirical, episodic
 
+__all__ = ["pevi"]
+
 
 def pevi(
     data: MDPData,
@@ -127,6 +129,3 @@ def _beta(data: MDPData, d: int, beta: float | None, constant: float, delta: flo
     if data.horizon == 0:
         return np.zeros(data.shape)
     return np.asarray(c * d * data.horizon * np.sqrt(np.log(2.0 * d * data.horizon * episodes / xi)))
-
-
-__all__ = ["pevi"]

@@ -9,6 +9,8 @@ from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
 from pessimism.mdp.rules._empirical import empirical, unseen_excluded
 
+__all__ = ["plug_in"]
+
 
 def plug_in(
     data: MDPData, *, discount: float | None = None, horizon: int | None = None, tolerance: float = 1e-6
@@ -67,6 +69,3 @@ def plug_in(
     values = np.zeros((*data.shape, data.n_states))
     plan = Plan(*iterate(tables, values, goal, SEARCHES["auto"], fallback=known.low_value))
     return certified(plan, goal, (Status.CONVERGED, Status.ROUNDING))
-
-
-__all__ = ["plug_in"]

@@ -28,6 +28,8 @@ from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
 from pessimism.mdp.rules._empirical import Empirical, empirical, inverse_delta, stationary, width_constant
 
+__all__ = ["algorithm_3", "fold_count", "vi_lcb"]
+
 CONSTANT, PAPER_CONSTANT = 0.5, 2000.0
 
 
@@ -261,6 +263,3 @@ def _iterate(data: MDPData, known: Empirical, widths: _Widths, rising: bool, rng
         value, policy = np.where(better, best, value), np.where(better, choice, policy)
         updated |= better.any(axis=-1)
     return Plan(*finished(policy, value, data.shape, steps, status=Status.COMPLETED, updated=np.asarray(updated)))
-
-
-__all__ = ["algorithm_3", "fold_count", "vi_lcb"]

@@ -21,6 +21,8 @@ from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
 from pessimism.mdp.rules._empirical import empirical, inverse_delta, logarithm, stationary, width_constant
 
+__all__ = ["vi_lcb_bernstein"]
+
 CONSTANT, PAPER_CONSTANT = 0.05, 144.0
 MAX_SWEEPS = 10_000_000
 
@@ -109,6 +111,3 @@ def vi_lcb_bernstein(
     value = known.low_value + (high - low) * values
     plan = Plan(policy, value, as_status(status, data.shape), sweeps, bound)
     return certified(plan, goal, (Status.CONVERGED, Status.NO_UPDATE, Status.ROUNDING))
-
-
-__all__ = ["vi_lcb_bernstein"]

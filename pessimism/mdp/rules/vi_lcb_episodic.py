@@ -20,6 +20,8 @@ from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
 from pessimism.mdp.rules._empirical import empirical, episodic, inverse_delta, logarithm, width_constant
 
+__all__ = ["vi_lcb_episodic"]
+
 CONSTANT, PAPER_CONSTANT = 0.05, 16.0
 
 
@@ -113,6 +115,3 @@ def _subsampled(data: MDPData, certainty: Floats, rng: np.random.Generator) -> M
     kept = np.minimum(np.floor(np.maximum(promised - slack, 0.0)).astype(np.int64), visits)
     part = splitting.keep(main.next_counts, kept, rng)
     return MDPData.trusted(*splitting.part(main.statistics, part, rng))
-
-
-__all__ = ["vi_lcb_episodic"]

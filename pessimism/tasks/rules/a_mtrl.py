@@ -21,6 +21,8 @@ from pessimism.tasks.relevance import Relevance, min_l2
 from pessimism.tasks.rules._buying import Phases, limits
 from pessimism.tasks.runs import ActiveRun, Source
 
+__all__ = ["a_mtrl"]
+
 
 def a_mtrl(
     source: Source,
@@ -102,6 +104,3 @@ def a_mtrl(
     for budget in run.budgets:
         run.buy(allocate(run.relevance(min_l2), budget, power=exponent, **limits(source, run.floor)))
     return run.decided()
-
-
-__all__ = ["a_mtrl"]

@@ -11,6 +11,8 @@ from pessimism.tasks.representation import fit_representation
 from pessimism.tasks.rules._buying import check_dimension, check_run, decided
 from pessimism.tasks.runs import ActiveRun, Source
 
+__all__ = ["fixed"]
+
 
 def fixed(source: Source, target: TaskData, *, k: int, n: ArrayLike, ridge: float = 0.0, rng: Rng = None) -> ActiveRun:
     """Buy given numbers of rows, and fit.
@@ -66,6 +68,3 @@ def fixed(source: Source, target: TaskData, *, k: int, n: ArrayLike, ridge: floa
     check_dimension(target, data.dimension)
     fit = fit_representation(data, k, ridge=ridge)
     return decided(source, target, fit.basis, fit, data.counts[..., None, :], ridge=ridge)
-
-
-__all__ = ["fixed"]

@@ -22,6 +22,8 @@ from pessimism.tasks.relevance import Relevance, lasso
 from pessimism.tasks.rules._buying import Phases, limits
 from pessimism.tasks.runs import ActiveRun, Source
 
+__all__ = ["l1_a_mtrl"]
+
 
 def l1_a_mtrl(
     source: Source,
@@ -105,6 +107,3 @@ def l1_a_mtrl(
         nu = run.relevance(partial(lasso, regularization=part))
         run.buy(allocate(nu, budget, **limits(source, run.floor)))
     return run.decided()
-
-
-__all__ = ["l1_a_mtrl"]

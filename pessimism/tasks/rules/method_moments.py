@@ -12,6 +12,8 @@ from pessimism.tasks.representation import moment_representation
 from pessimism.tasks.rules._buying import check_dimension, check_run, decided
 from pessimism.tasks.runs import ActiveRun
 
+__all__ = ["method_moments"]
+
 
 def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLike, rng: Rng = None) -> ActiveRun:
     """Buy given numbers of rows, and take the representation from moments in place of least squares.
@@ -69,6 +71,3 @@ def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLik
         check_dimension(target, inputs.shape[1])
         bases[run] = moment_representation(inputs, outputs, k)
     return decided(source, target, bases, None, np.array(rows))
-
-
-__all__ = ["method_moments"]

@@ -10,6 +10,8 @@ from pessimism.tasks.rules._buying import check_run
 from pessimism.tasks.rules.fixed import fixed
 from pessimism.tasks.runs import ActiveRun, Source
 
+__all__ = ["passive"]
+
 
 def passive(source: Source, target: TaskData, *, k: int, budget: int, ridge: float = 0.0, rng: Rng = None) -> ActiveRun:
     r"""Buy equal numbers of rows of every task, and fit.
@@ -62,6 +64,3 @@ def passive(source: Source, target: TaskData, *, k: int, budget: int, ridge: flo
     total, caps = _check.whole("budget", budget, low=1), getattr(source, "caps", None)
     n = allocate(np.ones(source.n_tasks), total, caps=caps)
     return fixed(source, target, k=k, n=n, ridge=ridge, rng=rng)
-
-
-__all__ = ["passive"]

@@ -10,6 +10,8 @@ from pessimism.tasks.rules._buying import check_run, limits
 from pessimism.tasks.rules.fixed import fixed
 from pessimism.tasks.runs import ActiveRun, Source
 
+__all__ = ["random_s"]
+
 
 def random_s(
     source: Source, target: TaskData, *, k: int, budget: int, floor: int, s: int, ridge: float = 0.0, rng: Rng = None
@@ -66,6 +68,3 @@ def random_s(
     least, total = _check.whole("floor", floor), _check.whole("budget", budget, low=1)
     n = allocate((order < chosen).astype(float), total, **limits(source, least))
     return fixed(source, target, k=k, n=n, ridge=ridge, rng=generator)
-
-
-__all__ = ["random_s"]

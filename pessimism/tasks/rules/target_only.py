@@ -7,6 +7,8 @@ from pessimism.tasks.data import TaskData
 from pessimism.tasks.rules._buying import check_run, risk_of
 from pessimism.tasks.runs import ActiveRun, Source
 
+__all__ = ["target_only"]
+
 
 def target_only(source: Source, target: TaskData, *, ridge: float = 0.0) -> ActiveRun:
     r"""Buy nothing, and fit the target by ridge regression on its own rows.
@@ -53,6 +55,3 @@ def target_only(source: Source, target: TaskData, *, ridge: float = 0.0) -> Acti
     coefficients: Floats = (inverse @ moment)[..., 0]
     allocations = np.zeros((*target.shape, 0, source.n_tasks), np.int64)
     return ActiveRun(coefficients, None, allocations, (), risk_of(source, coefficients))
-
-
-__all__ = ["target_only"]

@@ -19,6 +19,8 @@ from pessimism.tasks.relevance import lasso
 from pessimism.tasks.rules._buying import Phases, limits
 from pessimism.tasks.runs import ActiveRun, Source
 
+__all__ = ["top_s"]
+
 
 def top_s(
     source: Source,
@@ -99,6 +101,3 @@ def top_s(
             nu = keep_largest(nu, kept)
         run.buy(allocate(nu, budget, **limits(source, run.floor)))
     return run.decided()
-
-
-__all__ = ["top_s"]
