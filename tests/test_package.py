@@ -83,6 +83,7 @@ def test_bounds_state_their_status():
 def test_exported_names_exist():
     for name in [
         *modules(),
+        "pessimism",
         "pessimism.bandits",
         "pessimism.mdp",
         "pessimism.tasks",
@@ -94,108 +95,42 @@ def test_exported_names_exist():
             assert hasattr(module, exported), f"{name}.{exported}"
 
 
-KERNEL_TWINS = {  # file of kernels: {kernel: the test file that holds its plain twin}
-    "pessimism/bandits/_kernels.py": {
-        "best_index": "tests/test_rules.py",
-        "binomial_row": "tests/test_kernels.py",
-        "tails": "tests/test_kernels.py",
-        "overtakes": "tests/test_kernels.py",
-        "overtakes_normal": "tests/test_exact.py",
-        "against_unseen": "tests/test_kernels.py",
-        "error_probability": "tests/test_exact.py",
-        "stirling_error": "tests/test_kernels.py",
-        "log_binomial": "tests/test_kernels.py",
-        "log_most_played_error": "tests/test_exact.py",
-    },
-    "pessimism/bandits/_draw_kernels.py": dict.fromkeys(
-        ("draw_rounds", "binomial_cdfs", "draw_binomials", "draw_cells"), "tests/test_draw_kernels.py"
-    ),
-    "pessimism/mdp/_kernels.py": dict.fromkeys(
-        (
-            "policy_matrices", "backward", "forward", "action_values", "improve", "follow", "sweep", "bicgstab",
-            "solve", "solve_many", "plan_backward",
-        ),
-        "tests/test_mdp_kernels.py",
-    ),
-    "pessimism/mdp/_exact_kernels.py": dict.fromkeys(
-        ("binomial_row", "tails", "overtakes", "by_counts", "error_probability"), "tests/test_mdp_exact.py"
-    ),
-    "pessimism/mdp/_pessimism_kernels.py": dict.fromkeys(
-        ("bernstein_sweep", "bernstein_fixed_points", "bernstein_backward", "lcb_q"), "tests/test_mdp_rules.py"
-    ),
-    "pessimism/tasks/_kernels.py": dict.fromkeys(
-        ("best_heads", "solve_positive", "best_basis", "orthonormal", "gradient", "alternate", "descend"),
-        "tests/test_tasks_kernels.py",
-    ),
-    "pessimism/tasks/_lasso_kernels.py": dict.fromkeys(
-        ("solve_upper", "solve_lower", "enter", "leave", "lines", "polish", "homotopy", "solve_many"),
-        "tests/test_tasks_lasso.py",
-    ),
-}  # fmt: skip
-KERNEL_TWINS |= {
-    "pessimism/bilevel/_kernels.py": dict.fromkeys(
-        ("average_in_ball", "move", "bo_rep", "slip", "soba", "double_loop", "f2sa"), "tests/test_bilevel_solvers.py"
-    ),
-    "pessimism/bilevel/_storm_kernels.py": dict.fromkeys(("accbo", "storm", "saba"), "tests/test_bilevel_storm.py"),
-    "pessimism/bilevel/_deterministic_kernels.py": dict.fromkeys(("aid_cg", "itd"), "tests/test_bilevel_storm.py"),
-    "pessimism/bilevel/problems/_quadratic_kernels.py": dict.fromkeys(
-        ("grad_g", "hvp", "cvp", "grad_gx", "quadratic_grad_f", "cosh_grad_f", "quartic_grad_f"),
-        "tests/test_bilevel_problems.py",
-    ),
-    "pessimism/bilevel/problems/_least_squares_kernels.py": dict.fromkeys(
-        (f"{name}_{oracle}" for name in ("ridge", "representation")
-         for oracle in ("grad_f", "grad_g", "hvp", "cvp", "grad_gx")),
-        "tests/test_bilevel_problems.py",
-    ),
-    "pessimism/bilevel/problems/_cleaning_kernels.py": dict.fromkeys(
-        ("grad_f", "grad_g", "hvp", "cvp", "grad_gx"), "tests/test_bilevel_problems.py"
-    ),
-    "pessimism/bilevel/problems/_logistic_kernels.py": dict.fromkeys(
-        ("grad_f", "grad_g", "hvp", "cvp", "grad_gx"), "tests/test_bilevel_problems.py"
-    ),
-    "pessimism/bilevel/problems/_tuning_kernels.py": dict.fromkeys(
-        ("grad_f", "grad_g", "hvp", "cvp", "grad_gx"), "tests/test_bilevel_problems.py"
-    ),
-}  # fmt: skip
-HELPERS = {  # file of kernels: those reached through the kernels above
-    "pessimism/bandits/_kernels.py": {
-        "signed_width", "arm_row", "normal_above", "tabulate", "log_minority", "log_majority_error",
-    },
-    "pessimism/bandits/_draw_kernels.py": {"within"},
-    "pessimism/bilevel/_kernels.py": {"afford", "ask", "draw", "norm", "descend_y", "apply_inverse", "stay", "undone"},
-    "pessimism/bilevel/_storm_kernels.py": {
-        "affordable", "ask", "draw", "norm", "move", "accelerate", "estimate", "recur", "terms_of", "exchange",
-    },
-    "pessimism/bilevel/_deterministic_kernels.py": {"ask", "dot", "move", "descend", "conjugate"},
-    "pessimism/bilevel/problems/_quadratic_kernels.py": {"noise", "bounded_grad_f"},
-    "pessimism/bilevel/problems/_least_squares_kernels.py": {"slope", "lower", "head_slope"},
-    "pessimism/bilevel/problems/_cleaning_kernels.py": {"sigmoid", "product"},
-    "pessimism/bilevel/problems/_logistic_kernels.py": {"spread", "touch", "products", "add", "slope"},
-}  # fmt: skip
-
-
 def functions_in(file):
     return [node for node in ast.parse((ROOT / file).read_text()).body if isinstance(node, ast.FunctionDef)]
 
 
-def kernel_files():
-    return [str(file.relative_to(ROOT)) for file in sorted(ROOT.glob("pessimism/**/_*kernels.py"))]
+def kernels():
+    """File -> names of the functions that the decorator compiles, bare or with a signature."""
+    found = {}
+    for path in ROOT.glob("pessimism/**/*.py"):
+        file = str(path.relative_to(ROOT))
+        for node in functions_in(file):
+            if any(re.fullmatch(r"compiled(\([^=]+\))?", ast.unparse(d)) for d in node.decorator_list):
+                assert len(node.decorator_list) == 1, f"{file}: {node.name}"
+                found.setdefault(file, set()).add(node.name)
+    return found
 
 
 def test_every_kernel_has_a_twin():
-    for file in kernel_files():
-        twins = KERNEL_TWINS[file]
-        assert {node.name for node in functions_in(file)} == set(twins) | HELPERS.get(file, set()), file
-        assert all((ROOT / test).exists() for test in twins.values())
+    """The folders of tests list them: kernels with a plain twin, and helpers that are reached through these."""
+    listed, tests = {}, set()
+    for path in ROOT.glob("tests/*/twins.py"):
+        module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+        for file, twins in module.TWINS.items():
+            listed[file] = set(twins) | module.HELPERS.get(file, set())
+            tests |= set(twins.values())
+        for file, helpers in module.HELPERS.items():
+            listed.setdefault(file, set(helpers))
+    assert listed == kernels()
+    assert len(listed) > 15
+    assert all((ROOT / test).exists() for test in tests)
 
 
-def test_kernels_are_compiled_the_way_the_design_says():
-    """By the one decorator, with a signature at the most: no fastmath, no parallel."""
-    for file in kernel_files():
-        for node in functions_in(file):
-            decorators = [ast.unparse(decorator) for decorator in node.decorator_list]
-            assert len(decorators) == 1, f"{file}: {node.name}"
-            assert re.fullmatch(r"compiled(\([^=]+\))?", decorators[0]), f"{file}: {node.name}"
+def test_only_the_decorator_of_the_floor_compiles():
+    for path in ROOT.glob("pessimism/**/*.py"):
+        if path.name != "_compiled.py":
+            names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
+            assert not names & {"njit", "jit", "vectorize", "guvectorize", "prange"}, path
 
 
 def test_the_readme_runs(tmp_path, monkeypatch, sized):
