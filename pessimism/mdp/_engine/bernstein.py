@@ -79,7 +79,8 @@ def bernstein_sweep(
                 mean += shares[s, a, b] * values[next_states[s, a, b]]
             variance = 0.0
             for b in range(shares.shape[2]):
-                variance += shares[s, a, b] * (values[next_states[s, a, b]] - mean) ** 2
+                deviation = values[next_states[s, a, b]] - mean
+                variance += shares[s, a, b] * (deviation * deviation)
             width = max(math.sqrt(level * variance / n), 2.0 * level * v_max / n)
             q = rewards[s, a] + discount * mean - min(width, v_max) - 5.0 / total
             if q > best:
@@ -160,7 +161,8 @@ def bernstein_backward(
                         mean += shares[i, h, s, a, b] * values[i, h + 1, lists[s, a, b]]
                     variance = 0.0
                     for b in range(shares.shape[4]):
-                        variance += shares[i, h, s, a, b] * (values[i, h + 1, lists[s, a, b]] - mean) ** 2
+                        deviation = values[i, h + 1, lists[s, a, b]] - mean
+                        variance += shares[i, h, s, a, b] * (deviation * deviation)
                     width = math.sqrt(levels[i] * variance / n) + levels[i] * horizon / n
                     q = rewards[i, h, s, a] + mean - min(width, float(horizon))
                     if q > best:

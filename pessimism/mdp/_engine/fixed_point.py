@@ -288,7 +288,8 @@ def solve(
                     kept[s, b] = discount * p[s, a, b] if a >= 0 else 0.0
             if not krylov and patience > 0 and iteration >= krylov_after and 100 * changed < size:
                 # exact evaluation pays for a policy that has nearly settled, unless ten more rounds of sweeps will do
-                krylov = spread * pace**10 > tolerance
+                square = pace * pace
+                krylov = spread * square * square * square * square * square > tolerance
             for _ in range(2 if krylov else sweeps // 2):
                 sweep(successors, kept, gained, x, spare)
                 sweep(successors, kept, gained, spare, x)
