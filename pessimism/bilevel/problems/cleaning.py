@@ -88,9 +88,9 @@ class HyperCleaning(Logistic):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _cleaning_kernels as loops
+        from pessimism.bilevel._engine import cleaning as kernels
 
-        return loops.grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+        return kernels.grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
 
     def _g(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         z, weights = (self.rows, x) if rows is None else (self.rows[rows], x[rows])

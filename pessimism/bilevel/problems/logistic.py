@@ -95,9 +95,9 @@ class LogisticRidge(Logistic):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _logistic_kernels as loops
+        from pessimism.bilevel._engine import logistic as kernels
 
-        return loops.grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+        return kernels.grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
 
     def _rows(self, terms: Ints | None) -> Ints | None:
         return None if terms is None else (terms[:, None] * self.block + np.arange(self.block)).ravel()

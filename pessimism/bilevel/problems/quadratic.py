@@ -149,9 +149,9 @@ class Quadratic(_QuadraticLower):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _quadratic_kernels as loops
+        from pessimism.bilevel._engine import quadratic as kernels
 
-        return loops.quadratic_grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+        return kernels.quadratic_grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
 
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         r = y - self.target
@@ -367,9 +367,9 @@ class Cosh(_BoundedUpper):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _quadratic_kernels as loops
+        from pessimism.bilevel._engine import quadratic as kernels
 
-        return loops.cosh_grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+        return kernels.cosh_grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
 
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         return float(2.0 * (np.sinh(0.5 * x) ** 2).sum()) + self._bounded(x, y, rows)  # cosh - 1, without cancellation
@@ -440,9 +440,9 @@ class Quartic(_BoundedUpper):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _quadratic_kernels as loops
+        from pessimism.bilevel._engine import quadratic as kernels
 
-        return loops.quartic_grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+        return kernels.quartic_grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
 
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         return float(0.25 * (x**4).sum()) + self._bounded(x, y, rows)

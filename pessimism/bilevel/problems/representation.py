@@ -91,10 +91,10 @@ class HyperRepresentation(LeastSquares):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _least_squares_kernels as loops
+        from pessimism.bilevel._engine import least_squares as kernels
 
-        grad_f, grad_g = loops.representation_grad_f, loops.representation_grad_g
-        return grad_f, grad_g, loops.representation_hvp, loops.representation_cvp, loops.representation_grad_gx
+        grad_f, grad_g = kernels.representation_grad_f, kernels.representation_grad_g
+        return grad_f, grad_g, kernels.representation_hvp, kernels.representation_cvp, kernels.representation_grad_gx
 
     def _w(self, x: Floats) -> Floats:
         return x.reshape(self.width, -1)

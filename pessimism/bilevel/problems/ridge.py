@@ -87,9 +87,9 @@ class Ridge(LeastSquares):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _least_squares_kernels as loops
+        from pessimism.bilevel._engine import least_squares as kernels
 
-        return loops.ridge_grad_f, loops.ridge_grad_g, loops.ridge_hvp, loops.ridge_cvp, loops.ridge_grad_gx
+        return kernels.ridge_grad_f, kernels.ridge_grad_g, kernels.ridge_hvp, kernels.ridge_cvp, kernels.ridge_grad_gx
 
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         return self._loss(y, True, rows) + float(0.5 * self.rho * x @ x)

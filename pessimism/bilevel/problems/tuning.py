@@ -113,9 +113,9 @@ class PessimismTuning(ClosedForm):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _tuning_kernels as loops
+        from pessimism.bilevel._engine import tuning as kernels
 
-        return loops.grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+        return kernels.grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
 
     @_quiet
     def policy(self, x: ArrayLike) -> Floats:

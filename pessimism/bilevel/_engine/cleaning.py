@@ -5,17 +5,12 @@
 """
 
 import numpy as np
-from numba import types
-from numpy.typing import NDArray
 
-from pessimism._compiled import compiled
-from pessimism.bilevel.problems._signature import ORACLE, Reals
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from pessimism._compiled import INNER, compiled
+from pessimism._types import Floats, Ints
 
 
-@compiled(types.float64(types.float64))
+@compiled(INNER)
 def sigmoid(t: float) -> float:
     """1 / (1 + e^-t), without overflow."""
     if t >= 0.0:
@@ -24,7 +19,7 @@ def sigmoid(t: float) -> float:
     return e / (1.0 + e)
 
 
-@compiled(types.float64(Reals, types.int64, Reals))
+@compiled(INNER)
 def product(reals: Floats, at: int, y: Floats) -> float:
     """Inner product of a row with y."""
     total = 0.0
@@ -33,7 +28,7 @@ def product(reals: Floats, at: int, y: Floats) -> float:
     return total
 
 
-@compiled(ORACLE)
+@compiled
 def grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Rho x in x, minus the mean of sigma(-z'y) z over validation rows in y."""
     n, p, m = sizes[0], sizes[1], sizes[2]
@@ -49,7 +44,7 @@ def grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: In
             out[n + j] -= weight * reals[at + j]
 
 
-@compiled(ORACLE)
+@compiled
 def grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Mu y minus the mean of sigma(x_i) sigma(-z'y) z."""
     p = sizes[1]
@@ -63,7 +58,7 @@ def grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: In
             out[j] -= weight * reals[2 + i * p + j]
 
 
-@compiled(ORACLE)
+@compiled
 def hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Mu v plus the mean of sigma(x_i) sigma'(z'y) z'v z."""
     p = sizes[1]
@@ -78,7 +73,7 @@ def hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints,
             out[j] += weight * reals[2 + i * p + j]
 
 
-@compiled(ORACLE)
+@compiled
 def cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """-sigma'(x_i) sigma(-z'y) z'v of every row over their number."""
     n, p = sizes[0], sizes[1]
@@ -91,7 +86,7 @@ def cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints,
         out[i] -= weight * product(reals, 2 + i * p, v)
 
 
-@compiled(ORACLE)
+@compiled
 def grad_gx(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """sigma'(x_i) log(1 + e^-z'y) of every row over their number."""
     n, p = sizes[0], sizes[1]

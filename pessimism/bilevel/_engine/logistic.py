@@ -5,21 +5,15 @@
 """
 
 import numpy as np
-from numba import types
-from numpy.typing import NDArray
 
-from pessimism._compiled import compiled
-from pessimism.bilevel.problems._signature import ORACLE, Reals, Sizes
+from pessimism._compiled import INNER, compiled
+from pessimism._types import Floats, Ints
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-TABLE = types.float64[:, ::1]
 BLOCK = 64
 """Rows that are added up together, while the fast memory holds them."""
 
 
-@compiled(types.void(Sizes, types.int64, types.int64, Sizes))
+@compiled(INNER)
 def spread(terms: Ints, width: int, start: int, rows: Ints) -> None:
     """Where the rows of a sample stand from its row `start` on, as many as `rows` holds; no terms: all of the table."""
     term, offset = start // width, start % width
@@ -30,7 +24,7 @@ def spread(terms: Ints, width: int, start: int, rows: Ints) -> None:
             term, offset = term + 1, 0
 
 
-@compiled(types.void(TABLE, Sizes, Reals))
+@compiled(INNER)
 def touch(table: Floats, rows: Ints, out: Floats) -> None:
     """Read every eighth number of the rows: what lies around comes along, and none waits for the one before it.
 
@@ -43,7 +37,7 @@ def touch(table: Floats, rows: Ints, out: Floats) -> None:
         out[r] = total
 
 
-@compiled(types.void(TABLE, Sizes, Reals, Reals))
+@compiled(INNER)
 def products(table: Floats, rows: Ints, y: Floats, out: Floats) -> None:
     """Inner products of the rows with y."""
     count = len(out)
@@ -63,7 +57,7 @@ def products(table: Floats, rows: Ints, y: Floats, out: Floats) -> None:
         out[r] = total
 
 
-@compiled(types.void(TABLE, Sizes, Reals, Reals))
+@compiled(INNER)
 def add(table: Floats, rows: Ints, weights: Floats, out: Floats) -> None:
     """Add the rows, each times its weight."""
     count = len(weights)
@@ -77,7 +71,7 @@ def add(table: Floats, rows: Ints, weights: Floats, out: Floats) -> None:
             out[j] += weights[r] * table[rows[r], j]
 
 
-@compiled(types.void(TABLE, Sizes, types.int64, Reals, Reals))
+@compiled(INNER)
 def slope(table: Floats, terms: Ints, width: int, y: Floats, out: Floats) -> None:
     """Minus the mean of sigma(-z'y) z over rows z of the table; where e^z'y overflows, sigma is 0, as it should be."""
     count, places, buffer = len(terms) * width, np.empty(BLOCK, np.int64), np.empty(BLOCK)
@@ -97,7 +91,7 @@ def slope(table: Floats, terms: Ints, width: int, y: Floats, out: Floats) -> Non
         add(table, rows, weights, out)
 
 
-@compiled(ORACLE)
+@compiled
 def grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Rho x in x, minus the mean of sigma(-z'y) z over validation rows in y."""
     dx, p, n, m = sizes[0], sizes[1], sizes[2], sizes[3]
@@ -106,7 +100,7 @@ def grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: In
     slope(reals[1 + n * p :].reshape((m, p)), rows, sizes[4], y, out[dx:])
 
 
-@compiled(ORACLE)
+@compiled
 def grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x y minus the mean of sigma(-z'y) z."""
     p, n = sizes[1], sizes[2]
@@ -115,7 +109,7 @@ def grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: In
         out[j] += np.exp(x[j if sizes[0] > 1 else 0]) * y[j]
 
 
-@compiled(ORACLE)
+@compiled
 def hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x v plus the mean of sigma'(z'y) z'v z."""
     p, n, width = sizes[1], sizes[2], sizes[4]
@@ -137,7 +131,7 @@ def hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints,
         add(table, here, weights, out)
 
 
-@compiled(ORACLE)
+@compiled
 def cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x y v, summed if x is one number."""
     for i in range(sizes[0]):
@@ -147,7 +141,7 @@ def cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints,
         out[i] += np.exp(x[i]) * y[j] * v[j]
 
 
-@compiled(ORACLE)
+@compiled
 def grad_gx(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x y^2 / 2, summed if x is one number."""
     cvp(reals, sizes, x, y, y, rows, out)

@@ -27,13 +27,12 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
-from pessimism.bilevel._plain_oracles import PlainOracles
-from pessimism.bilevel.problem import BilevelProblem, OracleError, checked, require_oracles
+from pessimism.bilevel._users_oracles import SYMMETRY, PlainOracles, finite, point, require_oracles, returned
+from pessimism.bilevel.problem import BilevelProblem, OracleError
+
+__all__ = ["Hypergradient", "hypergradient"]
 
 SOLVERS = ("cg", "neumann", "direct")
-
-SYMMETRY = 1e-6
-"""How far <u, Hv> and <v, Hu> may be apart, relative to the lengths of u, v and their images."""
 
 REMEMBERED = 64
 """How many products with H serve to estimate its smallest eigenvalue."""
@@ -175,15 +174,15 @@ def hypergradient(
         _check.choice("solver", solver, SOLVERS)
     at = point("x", x, problem.dim_x)
     rtol = _check.open_unit_interval("rtol", rtol)
-    damping = _check.scalar("damping", damping, _finite_size, "finite and at least 0")
+    damping = _check.nonnegative("damping", damping)
     start = np.zeros(problem.dim_y) if z is None else point("z", z, problem.dim_y)
     limit = None if maxiter is None else _check.whole("maxiter", maxiter, low=1)
     constants = _constants(mu, cross, slope)
     lower = _solved(problem, at) if y is None else point("y", y, problem.dim_y)
     oracles = PlainOracles(problem)
-    gradients = ask(oracles, "grad_f", at, lower)
+    gradients = oracles.evaluate("grad_f", at, lower)
     system = _System(oracles, at, lower, damping, gradients[problem.dim_x :])
-    slack = _norm(ask(oracles, "grad_g", at, lower))
+    slack = _norm(oracles.evaluate("grad_g", at, lower))
     solution = _solve(system, solver, start / system.unit, rtol, limit) if system.b.any() else np.zeros(problem.dim_y)
     if slack <= ROUNDING * _norm(lower) * _norm(np.array(system.images)):
         slack = 0.0
@@ -198,84 +197,6 @@ def hypergradient(
     return result
 
 
-def point(name: str, value: ArrayLike, length: int) -> Floats:
-    """A user's vector of the right length.
-
-    Parameters
-    ----------
-    name : str
-        What to call it.
-    value : array_like of float
-        The vector.
-    length : int
-        Entries it must have.
-
-    Returns
-    -------
-    (length,) float
-        The vector, read-only.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If it has another shape, or an entry is not finite.
-
-    Examples
-    --------
-    >>> point("x", [1, 2], 3)
-    Traceback (most recent call last):
-    ...
-    ValueError: x must have shape (3,), got (2,)
-    """
-    array = _check.real_array(name, value)
-    if array.shape != (length,):
-        raise ValueError(f"{name} must have shape ({length},), got {array.shape}")
-    return array
-
-
-def ask(
-    oracles: PlainOracles, name: str, x: Floats, y: Floats, v: Floats | None = None, rows: tuple[int, ...] = ()
-) -> Floats:
-    """What an oracle returns, if all of it is finite.
-
-    Parameters
-    ----------
-    oracles : PlainOracles
-        The problem's.
-    name : str
-        Which one.
-    x : (dx,) float
-        Upper-level point.
-    y : (dy,) float
-        Lower-level point.
-    v : (dy,) float, optional
-        Vector of a product.
-    rows : tuple of int, optional
-        Ticket of a sample. Default: none, exact.
-
-    Returns
-    -------
-    (dx,), (dy,) or (dx + dy,) float
-        A new array; for `grad_f` both gradients, one after the other.
-
-    Raises
-    ------
-    OracleError
-        Naming the oracle.
-
-    Examples
-    --------
-    >>> from pessimism.bilevel.problems import Quadratic
-    >>> ask(PlainOracles(Quadratic.random(1, 2, rng=0)), "hvp", np.ones(1), np.ones(2), np.zeros(2)).tolist()
-    [0.0, 0.0]
-    """
-    dx, dy = len(x), len(y)
-    out = np.empty({"grad_f": dx + dy, "cvp": dx, "grad_gx": dx}.get(name, dy))
-    getattr(oracles, name)(np.empty(0), np.empty(0, np.int64), x, y, y if v is None else v, rows, out)
-    half = {True: " in x", False: " in y"}[bool(np.isfinite(out[dx:]).all())] if name == "grad_f" else ""
-    return _finite(name + half, out)
-
-
 def _norm(vector: Floats) -> float:
     """Length, where squares would be 0 or infinite too."""
     largest = float(abs(vector).max())
@@ -284,21 +205,10 @@ def _norm(vector: Floats) -> float:
     return largest * float(np.linalg.norm(vector / largest))
 
 
-def _finite_size(number: float) -> bool:
-    return 0.0 <= number < math.inf
-
-
-def _finite(name: str, array: Floats) -> Floats:
-    if not np.isfinite(array).all():
-        entry = int(np.argmin(np.isfinite(array)))
-        raise OracleError(f"{name} must return finite numbers, got {array[entry].item()!r}")
-    return array
-
-
 def _solved(problem: Any, x: Floats) -> Floats:
     if not callable(getattr(problem, "solve_y", None)):
         raise ValueError(f"y must be given: {type(problem).__name__} has no solve_y from which to compute it")
-    return _finite("solve_y", checked("solve_y", problem.solve_y(x.copy()), problem.dim_y))
+    return finite("solve_y", returned("solve_y", problem.solve_y(x.copy()), problem.dim_y))
 
 
 class _Constants(NamedTuple):
@@ -309,7 +219,7 @@ class _Constants(NamedTuple):
 
 def _constants(mu: float | None, cross: float | None, slope: float | None) -> _Constants:
     others = (
-        None if value is None else _check.scalar(name, value, _finite_size, "finite and at least 0")
+        None if value is None else _check.nonnegative(name, value)
         for name, value in (("cross", cross), ("slope", slope))
     )
     return _Constants(None if mu is None else _check.positive("mu", mu), *others)
@@ -342,7 +252,7 @@ class _System:
         size = _norm(v)
         if not math.isfinite(size):
             raise ValueError("solver must ask for products with finite vectors: it diverges")
-        image = ask(self.oracles, "hvp", self.x, self.y, v)
+        image = self.oracles.evaluate("hvp", self.x, self.y, v)
         if size == 0.0:
             return image
         unit, scaled = v / size, image / size
@@ -395,7 +305,7 @@ def _solve(system: _System, solver: str | Solver, z: Floats, rtol: float, limit:
         found = solver(operator, system.b.copy(), z.copy(), rtol)
         if isinstance(found, tuple) and any(np.ndim(part) for part in found):
             raise OracleError(f"solver must return z alone, got a tuple of {len(found)}")
-        return _finite("solver", checked("solver", found, dim))
+        return finite("solver", returned("solver", found, dim))
     if solver == "direct":
         return _direct(system)
     if solver == "neumann":
@@ -453,7 +363,7 @@ def _result(
     residual = _norm(left) / size if size else 0.0
     bound = _error_bound(system, constants, system.unit * _norm(left - system.damping * z), slack, dense)
     z = system.unit * z
-    value = gx - ask(system.oracles, "cvp", system.x, system.y, z)
+    value = gx - system.oracles.evaluate("cvp", system.x, system.y, z)
     exact = dense or size == 0.0
     if residual <= rtol:
         status = Status.EXACT if exact else Status.CONVERGED
@@ -484,8 +394,8 @@ def _error_bound(system: _System, constants: _Constants, left: float, slack: flo
 def _cross_norm(system: _System, dense: bool) -> float:
     dim = len(system.y)
     if dense:
-        return float(np.linalg.norm([ask(system.oracles, "cvp", system.x, system.y, v) for v in np.eye(dim)], 2))
+        return float(np.linalg.norm([system.oracles.evaluate("cvp", system.x, system.y, v) for v in np.eye(dim)], 2))
     # the largest singular direction has a normal weight w, and P(|w| <= sqrt(pi/2) / 10) <= 1/10
     probes = np.random.default_rng(0).normal(size=(PROBES, dim))
-    images = [_norm(ask(system.oracles, "cvp", system.x, system.y, v)) for v in probes]
+    images = [_norm(system.oracles.evaluate("cvp", system.x, system.y, v)) for v in probes]
     return 10.0 * math.sqrt(2.0 / math.pi) * max(images)

@@ -6,16 +6,13 @@
 
 import numpy as np
 from numba import types
-from numpy.typing import NDArray
 
-from pessimism._compiled import compiled
-from pessimism.bilevel.problems._signature import ORACLE, Reals, Sizes
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from pessimism._compiled import INNER, compiled
+from pessimism._types import Floats, Ints
+from pessimism.bilevel._engine.calls import REALS, WHOLE
 
 
-@compiled(types.float64(Reals, Sizes, types.int64, Sizes))
+@compiled(types.float64(REALS, WHOLE, types.int64, WHOLE))
 def noise(reals: Floats, sizes: Ints, column: int, rows: Ints) -> float:
     """Mean of a column of the table over the rows; 0 without rows."""
     dx, dy = sizes[0], sizes[1]
@@ -25,7 +22,7 @@ def noise(reals: Floats, sizes: Ints, column: int, rows: Ints) -> float:
     return total / max(len(rows), 1)
 
 
-@compiled(ORACLE)
+@compiled
 def grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """(1 + a) (Ay - Bx - c) + e."""
     dx, dy = sizes[0], sizes[1]
@@ -39,7 +36,7 @@ def grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: In
         out[j] = slope * total + noise(reals, sizes, 1 + j, rows)
 
 
-@compiled(ORACLE)
+@compiled
 def hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """(1 + a) A v."""
     dy, slope = sizes[1], 1.0 + noise(reals, sizes, 0, rows)
@@ -50,7 +47,7 @@ def hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints,
         out[j] = slope * total
 
 
-@compiled(ORACLE)
+@compiled
 def cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """-(1 + a) B'v."""
     dx, dy, slope = sizes[0], sizes[1], 1.0 + noise(reals, sizes, 0, rows)
@@ -62,13 +59,13 @@ def cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints,
         out[i] = -slope * total
 
 
-@compiled(ORACLE)
+@compiled
 def grad_gx(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """-(1 + a) B'y."""
     cvp(reals, sizes, x, y, y, rows, out)
 
 
-@compiled(ORACLE)
+@compiled(INNER)
 def bounded_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """r / sqrt(1 + r^2) + u in y, with r = y - t; only the noise in x."""
     dx, dy = sizes[0], sizes[1]
@@ -81,7 +78,7 @@ def bounded_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, 
         out[dx + j] = r / length + noise(reals, sizes, 1 + dy + j, rows)
 
 
-@compiled(ORACLE)
+@compiled
 def quadratic_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Rho x + u in x, y - t + u in y."""
     dx, dy = sizes[0], sizes[1]
@@ -92,7 +89,7 @@ def quadratic_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats
         out[dx + j] = y[j] - reals[target + j] + noise(reals, sizes, 1 + dy + j, rows)
 
 
-@compiled(ORACLE)
+@compiled
 def cosh_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Sinh x + u in x, r / sqrt(1 + r^2) + u in y."""
     bounded_grad_f(reals, sizes, x, y, v, rows, out)
@@ -100,7 +97,7 @@ def cosh_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, row
         out[i] += np.sinh(x[i])
 
 
-@compiled(ORACLE)
+@compiled
 def quartic_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """x^3 + u in x, r / sqrt(1 + r^2) + u in y."""
     bounded_grad_f(reals, sizes, x, y, v, rows, out)

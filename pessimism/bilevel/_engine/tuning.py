@@ -5,16 +5,12 @@ sample is the whole problem: `rows` is not read.
 """
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pessimism._compiled import compiled
-from pessimism.bilevel.problems._signature import ORACLE
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from pessimism._types import Floats, Ints
 
 
-@compiled(ORACLE)
+@compiled
 def grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Rho x in x, -pi (r - pi'r) / tau in y, with pi = softmax(y / tau) and the held-out means r."""
     arms, highest, total, mean = sizes[0], y[0], 0.0, 0.0
@@ -31,7 +27,7 @@ def grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: In
         out[1 + a] *= (mean - reals[held_out + a]) / (total * reals[0])
 
 
-@compiled(ORACLE)
+@compiled
 def grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """y - r + e^x b + lambda y, with the logged means r."""
     arms, level = sizes[0], np.exp(x[0])
@@ -39,14 +35,14 @@ def grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: In
         out[a] = y[a] - reals[3 + arms + a] + level * reals[3 + a] + reals[1] * y[a]
 
 
-@compiled(ORACLE)
+@compiled
 def hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """(1 + lambda) v."""
     for a in range(sizes[0]):
         out[a] = (1.0 + reals[1]) * v[a]
 
 
-@compiled(ORACLE)
+@compiled
 def cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x b'v."""
     total = 0.0
@@ -55,7 +51,7 @@ def cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints,
     out[0] = np.exp(x[0]) * total
 
 
-@compiled(ORACLE)
+@compiled
 def grad_gx(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x b'y."""
     cvp(reals, sizes, x, y, y, rows, out)

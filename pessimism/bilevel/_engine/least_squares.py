@@ -6,16 +6,13 @@ X (n, p), b (n)); ``sizes`` is (dim_x, dim_y, p, n, m). Without rows the oracles
 
 import numpy as np
 from numba import types
-from numpy.typing import NDArray
 
-from pessimism._compiled import compiled
-from pessimism.bilevel.problems._signature import ORACLE, Reals, Sizes
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from pessimism._compiled import INNER, compiled
+from pessimism._types import Floats, Ints
+from pessimism.bilevel._engine.calls import REALS, WHOLE
 
 
-@compiled(types.void(Reals, Sizes, types.boolean, types.float64, Sizes, Reals, Reals))
+@compiled(types.void(REALS, WHOLE, types.boolean, types.float64, WHOLE, REALS, REALS))
 def slope(reals: Floats, sizes: Ints, validation: bool, weight: float, rows: Ints, theta: Floats, out: Floats) -> None:
     """Mean over the rows of x (x'theta - weight b); over all of them from the Gram matrix."""
     p, n, at = sizes[2], sizes[3], 2
@@ -41,7 +38,7 @@ def slope(reals: Floats, sizes: Ints, validation: bool, weight: float, rows: Int
             out[a] = total
 
 
-@compiled(ORACLE)
+@compiled
 def ridge_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Rho x in x, X_v'(X_v y - b_v)/m in y."""
     dx = sizes[0]
@@ -50,7 +47,7 @@ def ridge_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, ro
     slope(reals, sizes, True, 1.0, rows, y, out[dx:])
 
 
-@compiled(ORACLE)
+@compiled
 def ridge_grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """X'(Xy - b)/n + e^x y."""
     slope(reals, sizes, False, 1.0, rows, y, out)
@@ -58,7 +55,7 @@ def ridge_grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, ro
         out[j] += np.exp(x[j if sizes[0] > 1 else 0]) * y[j]
 
 
-@compiled(ORACLE)
+@compiled
 def ridge_hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """X'Xv/n + e^x v."""
     slope(reals, sizes, False, 0.0, rows, v, out)
@@ -66,7 +63,7 @@ def ridge_hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows:
         out[j] += np.exp(x[j if sizes[0] > 1 else 0]) * v[j]
 
 
-@compiled(ORACLE)
+@compiled
 def ridge_cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x y v, summed if x is one number."""
     for i in range(sizes[0]):
@@ -76,7 +73,7 @@ def ridge_cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows:
         out[i] += np.exp(x[i]) * y[j] * v[j]
 
 
-@compiled(ORACLE)
+@compiled
 def ridge_grad_gx(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """e^x y^2 / 2, summed if x is one number."""
     ridge_cvp(reals, sizes, x, y, y, rows, out)
@@ -84,7 +81,7 @@ def ridge_grad_gx(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, r
         out[i] *= 0.5
 
 
-@compiled(types.void(Sizes, Reals, Reals, Reals))
+@compiled(INNER)
 def lower(sizes: Ints, x: Floats, y: Floats, out: Floats) -> None:
     """W'y: coefficients of the inputs."""
     p = sizes[2]
@@ -95,7 +92,7 @@ def lower(sizes: Ints, x: Floats, y: Floats, out: Floats) -> None:
             out[a] += x[j * p + a] * y[j]
 
 
-@compiled(types.void(Reals, Sizes, types.float64, Sizes, Reals, Reals, Reals))
+@compiled(INNER)
 def head_slope(reals: Floats, sizes: Ints, weight: float, rows: Ints, x: Floats, y: Floats, out: Floats) -> None:
     """W X'(X W'y - weight b)/n + lambda y."""
     p = sizes[2]
@@ -109,7 +106,7 @@ def head_slope(reals: Floats, sizes: Ints, weight: float, rows: Ints, x: Floats,
         out[j] = total
 
 
-@compiled(ORACLE)
+@compiled
 def representation_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Rho W + y s' in W, W s in y, with s = X_v'(X_v W'y - b_v)/m."""
     p, dx = sizes[2], sizes[0]
@@ -124,19 +121,19 @@ def representation_grad_f(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: F
         out[dx + j] = total
 
 
-@compiled(ORACLE)
+@compiled
 def representation_grad_g(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """W X'(X W'y - b)/n + lambda y."""
     head_slope(reals, sizes, 1.0, rows, x, y, out)
 
 
-@compiled(ORACLE)
+@compiled
 def representation_hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """(W X'X W'/n + lambda) v."""
     head_slope(reals, sizes, 0.0, rows, x, v, out)
 
 
-@compiled(ORACLE)
+@compiled
 def representation_cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """v s' + y (X'X W'v/n)' with s = X'(X W'y - b)/n."""
     p = sizes[2]
@@ -150,7 +147,7 @@ def representation_cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floa
             out[j * p + a] = v[j] * s[a] + y[j] * t[a]
 
 
-@compiled(ORACLE)
+@compiled
 def representation_grad_gx(
     reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats
 ) -> None:
