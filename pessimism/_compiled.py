@@ -29,7 +29,7 @@ ABOVE = {"interop", "testing"}
 """Folders that no kernel can import from, because imports go down only."""
 
 INNER = object()
-"""``@compiled(INNER)``: a kernel that only kernels call. It gets no entry from Python, which may be larger than it is."""
+"""``@compiled(INNER)``: a kernel that only kernels call. An entry from Python can take longer to compile than it."""
 
 _LOCK = threading.RLock()
 _said: set[str] = set()

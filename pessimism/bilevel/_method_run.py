@@ -38,7 +38,8 @@ class MethodRun:
         self.oracles = _oracles(method, problem, self.own, [budget, 0.0, 0.0, 0.0, *costs, *np.zeros(len(KINDS))], rng)
         if exact or not has(problem, "sample"):
             self.oracles = self.oracles._replace(terms_f=0, batch_f=0, terms_g=0, batch_g=0)
-        self.method, self.nit, self.options = method, state.nit, None
+        self.method, self.nit = method, state.nit
+        self.options: Any = None  # once they are settled
         self.at, self.memory = _joined(state)
 
     @property
@@ -121,13 +122,14 @@ def _oracles(
     if hasattr(problem, "compiled_oracles"):
         found = dict(zip(("grad_f", "grad_g", "hvp", "cvp", "grad_gx"), problem.compiled_oracles, strict=True))
         reals, sizes = problem.reals, problem.sizes
-        numbers = (problem.n_samples_f, problem.batch, problem.n_samples, problem.batch)
+        terms_f, terms_g, batch = problem.n_samples_f, problem.n_samples, problem.batch
     else:
         found = {kind: getattr(own, kind) for kind in KINDS}
-        reals, sizes, numbers = np.empty(0), np.empty(0, np.int64), (TICKETS, 1, TICKETS, 1)
-    five = (found[kind] if kind in method.needs else calls.stay for kind in KINDS)
-    project = calls.stay if own is None else own.project
-    return Oracles(*five, project, reals, sizes, *numbers, np.array(meter), rng)
+        reals, sizes, terms_f, terms_g, batch = np.empty(0), np.empty(0, np.int64), TICKETS, TICKETS, 1
+    functions: dict[str, Any] = {kind: found[kind] if kind in method.needs else calls.stay for kind in KINDS}
+    functions["project"] = calls.stay if own is None else own.project
+    numbers = {"terms_f": terms_f, "batch_f": batch, "terms_g": terms_g, "batch_g": batch}
+    return Oracles(**functions, reals=reals, sizes=sizes, **numbers, meter=np.array(meter), rng=rng)
 
 
 def _joined(state: SolverState) -> tuple[Iterate, Any]:

@@ -197,7 +197,7 @@ def minimize_bilevel(
         if ended:
             status = Status.BUDGET if run.refused and not diverged else Status.DIVERGED
         stop = False
-        if done > 0 or diverged:
+        if done > 0:
             history.append(_record(problem, run))
             stop = callback is not None and bool(callback(_result(run, name, settled, status, history)))
         if ended or stop:

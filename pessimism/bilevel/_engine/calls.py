@@ -70,7 +70,8 @@ def _one_type(value: Oracles, context: Any) -> Any:
 @compiled(INNER)
 def refused(oracles: Oracles) -> bool:
     """Whether the budget has refused a call: inner loops end here."""
-    return oracles.meter[REFUSED] != 0.0
+    has: bool = oracles.meter[REFUSED] != 0.0
+    return has
 
 
 @compiled(INNER)
@@ -79,7 +80,7 @@ def affords(oracles: Oracles, kind: int) -> bool:
     meter = oracles.meter
     if meter[REFUSED] == 0.0 and meter[SPENT] + meter[COSTS + kind] > meter[BUDGET]:
         meter[REFUSED] = 1.0
-    return meter[REFUSED] == 0.0
+    return not refused(oracles)
 
 
 @compiled(INNER)
