@@ -221,8 +221,8 @@ def _start(problem: Any, x0: ArrayLike | BilevelResult, y0: ArrayLike | None, na
     if isinstance(x0, BilevelResult):
         if y0 is not None:
             raise ValueError("y0 must be left out when x0 is a result: it has its own y")
-        fits = memory is None or _shapes(memory) == _shapes(x0.memory)
-        if (x0.method, x0.x.shape, x0.y.shape) != (name, (dx,), (dy,)) or not fits:
+        same = (x0.method, x0.x.shape, x0.y.shape) == (name, (dx,), (dy,))
+        if not same or (memory is not None and _shapes(memory) != _shapes(x0.memory)):
             raise ValueError(
                 f"x0 must be a result of {name} on this problem, got one of {x0.method} with x of shape {x0.x.shape}: "
                 "to change the method, begin at its x and y"

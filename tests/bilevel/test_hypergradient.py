@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import gmres, minres
 
 from pessimism._status import ConvergenceError, Status
-from pessimism.bilevel.hypergradient import hypergradient
+from pessimism.bilevel import hypergradient
 from pessimism.bilevel.problem import OracleError
 
 
@@ -391,11 +391,11 @@ def test_bad_oracles_are_named(oracle, name, bad):
         (([1.0, 1.0],), {"z": [1.0]}, r"z must have shape \(3,\)"),
         (([1.0, 1.0],), {"solver": "bicg"}, "solver must be one of 'cg', 'neumann', 'direct', got 'bicg'"),
         (([1.0, 1.0],), {"rtol": 0.0}, "rtol must be in"),
-        (([1.0, 1.0],), {"damping": -1.0}, "damping must be finite and at least 0"),
+        (([1.0, 1.0],), {"damping": -1.0}, "damping must be at least 0 and finite"),
         (([1.0, 1.0],), {"maxiter": 0}, "maxiter must be a whole number"),
         (([1.0, 1.0],), {"mu": 0.0}, "mu must be positive"),
         (([1.0, 1.0],), {"mu": 5.0, "rtol": 0.5}, "mu must be at most the smallest eigenvalue of H"),
-        (([1.0, 1.0],), {"slope": -1.0}, "slope must be finite and at least 0"),
+        (([1.0, 1.0],), {"slope": -1.0}, "slope must be at least 0 and finite"),
         (([1.0, 1.0],), {"solver": lambda *_: [1.0]}, "solver must return 3 numbers"),
         (([1.0, 1.0],), {"solver": lambda *_: (np.ones(3), 0)}, "solver must return z alone, got a tuple of 2"),
         (([1.0, 1.0],), {"solver": lambda operator, *_: operator @ np.full(3, np.inf)}, "solver must ask for products"),

@@ -169,7 +169,7 @@ class Lacking:
         (Lacking(), first_order, TypeError, "problem must have the oracle grad_gx, which method needs, and Lacking"),
         (Lacking(), forgetful, OracleError, "grad_g must return 2 numbers, got shape (3,)"),
         (Lacking(), normalised, OracleError, "grad_f must return a pair of gradients, in x and in y, got ndarray"),
-        (PROBLEM, 3, ValueError, "method must be one of 'bo-rep', 'slip'"),
+        (PROBLEM, 3, ValueError, "method must be one of 'accbo', 'aid-cg'"),
     ],
 )
 def test_bad_input(problem, method, kind, text):

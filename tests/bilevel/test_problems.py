@@ -7,7 +7,10 @@ import mpmath
 import numpy as np
 import pytest
 
+from pessimism._compiled import plain
 from pessimism.bilevel import check_problem
+from pessimism.bilevel._engine import calls, cleaning, least_squares, logistic, quadratic
+from pessimism.bilevel._engine import tuning as tuning_kernels
 from pessimism.bilevel.problems import (
     Cosh,
     HyperCleaning,
@@ -17,16 +20,10 @@ from pessimism.bilevel.problems import (
     Quadratic,
     Quartic,
     Ridge,
-    _cleaning_kernels,
-    _least_squares_kernels,
     _logistic,
-    _logistic_kernels,
-    _quadratic_kernels,
-    _tuning_kernels,
     tuning,
 )
-from pessimism.bilevel.problems._signature import ORACLE
-from tests.reference import bilevel as plain
+from tests.bilevel import twin_problems as twins
 
 SMALL = {"n_samples": 6, "batch": 3}
 NOISY = {"noise": 0.3, "curvature_noise": 0.4, **SMALL}
@@ -72,7 +69,7 @@ def test_oracles_are_derivatives_of_the_plain_formulas(make, sampled):
     problem = make()
     x, y, v = points(problem)
     s_f, s_g = (problem.sample(5, level) if sampled else None for level in ("f", "g"))
-    gx, gy, lower_x, lower_y, hessian, mixed = plain.derivatives(problem, x, y, s_f, s_g)
+    gx, gy, lower_x, lower_y, hessian, mixed = twins.derivatives(problem, x, y, s_f, s_g)
     found_x, found_y = problem.grad_f(x, y, s_f)
     assert found_x == near(gx)
     assert found_y == near(gy)
@@ -80,7 +77,7 @@ def test_oracles_are_derivatives_of_the_plain_formulas(make, sampled):
     assert problem.grad_g(x, y, s_g) == near(lower_y)
     assert problem.hvp(x, y, v, s_g) == near(hessian @ v, rel=1e-8)
     assert problem.cvp(x, y, v, s_g) == near(mixed @ v, rel=1e-8)
-    f, g = plain.levels(problem)
+    f, g = twins.levels(problem)
     assert problem.f(x, y, s_f) == near(f(x, y, s_f))
     assert problem.g(x, y, s_g) == near(g(x, y, s_g))
 
@@ -148,51 +145,44 @@ def test_a_handle_has_the_law_it_claims():
 
 
 EXACT = {  # only + - * / and square roots: the compiler may change nothing
-    _quadratic_kernels: ("noise", "grad_g", "hvp", "cvp", "grad_gx", "bounded_grad_f", "quadratic_grad_f",
-                         "quartic_grad_f"),
-    _least_squares_kernels: ("slope", "ridge_grad_f", "lower", "head_slope", "representation_grad_f",
-                             "representation_grad_g", "representation_hvp", "representation_cvp",
-                             "representation_grad_gx"),
-    _cleaning_kernels: ("product",),
-    _logistic_kernels: (),
-    _tuning_kernels: ("hvp",),
+    quadratic: ("grad_g", "hvp", "cvp", "grad_gx", "quadratic_grad_f", "quartic_grad_f"),
+    least_squares: ("ridge_grad_f", "representation_grad_f", "representation_grad_g", "representation_hvp",
+                    "representation_cvp", "representation_grad_gx"),
+    cleaning: (),
+    logistic: (),
+    tuning_kernels: ("hvp",),
 }  # fmt: skip
 
 
 @every_problem
 @pytest.mark.parametrize("sampled", [False, True])
-def test_kernels_compiled_and_not_agree(make, sampled, monkeypatch):
+def test_kernels_compiled_and_not_agree(make, sampled):
     """Bit for bit, but for exponentials, which NumPy and the compiler take from different libraries."""
     problem = make()
     point = points(problem, 3)
-    module = next(module for module in EXACT if problem.compiled_oracles[1] in vars(module).values())
-    handles = [problem.sample(1, level) if sampled else np.empty(0, np.int64) for level in ("f", "g")]
-
-    def run(kernels):
-        out = [np.full(problem.dim_x + problem.dim_y, 7.0) for _ in kernels]
-        for position, (kernel, written) in enumerate(zip(kernels, out, strict=True)):
-            size = (problem.dim_x + problem.dim_y, problem.dim_y, problem.dim_y, problem.dim_x, problem.dim_x)[position]
-            kernel(problem.reals, problem.sizes, *point, handles[min(position, 1)], written[:size])
-        return out
-
-    names = [next(key for key, value in vars(module).items() if value is kernel) for kernel in problem.compiled_oracles]
-    compiled = run(problem.compiled_oracles)
-    for name, value in list(vars(module).items()):
-        if hasattr(value, "py_func"):
-            assert value.nopython_signatures[0].return_type is not None
-            monkeypatch.setattr(module, name, value.py_func)  # those it calls as well
-    uncompiled = run([getattr(module, name) for name in names])
-    for name, fast, slow in zip(names, compiled, uncompiled, strict=True):
-        if name in EXACT[module]:
-            assert np.array_equal(fast, slow), name
+    kernels = problem.compiled_oracles
+    module = next(module for module in EXACT if kernels[1] in vars(module).values())
+    dx, dy = problem.dim_x, problem.dim_y
+    for position, (kernel, size) in enumerate(zip(kernels, (dx + dy, dy, dy, dx, dx), strict=True)):
+        handle = problem.sample(1, "g" if position else "f") if sampled else np.empty(0, np.int64)
+        fast, slow = np.full(size, 7.0), np.full(size, 7.0)
+        for loop, out in ((kernel, fast), (plain(kernel), slow)):
+            loop(problem.reals, problem.sizes, *point, handle, out)
+        if kernel.__name__ in EXACT[module]:
+            assert np.array_equal(fast, slow), kernel.__name__
         else:
-            assert fast == near(slow), name
+            assert fast == near(slow), kernel.__name__
 
 
 @every_problem
 def test_oracles_are_of_one_type(make):
-    for kernel in make().compiled_oracles:
-        assert getattr(kernel, "nopython_signatures", [ORACLE]) == [ORACLE]
+    """However they are called first: a loop can only be handed this one."""
+    problem = make()
+    for kernel, size in zip(
+        problem.compiled_oracles, (problem.dim_x + problem.dim_y, *[problem.dim_y] * 2), strict=False
+    ):
+        kernel(problem.reals, problem.sizes, *points(problem), np.empty(0, np.int64), np.empty(size))
+        assert getattr(kernel, "nopython_signatures", [calls.ORACLE.signature]) == [calls.ORACLE.signature]
 
 
 # Closed forms
@@ -218,7 +208,7 @@ def test_the_gradient_is_the_implicit_one(make):
     gx, gy = problem.grad_f(x, y)
     found = problem.gradient(x)
     assert found == near(gx - problem.cvp(x, y, np.linalg.solve(hessian, gy)), rel=1e-11)
-    assert found == near(plain.central(problem.value, x), rel=1e-8)
+    assert found == near(twins.central(problem.value, x), rel=1e-8)
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.5])
@@ -285,7 +275,7 @@ WIDE = Ridge.random(3, 20, dim=5, rho=0.0, rng=0)  # three rows for five coeffic
     ids=["-30", "-36", "50, -50", "-50", "-800", "all sizes", "curved", "dependent columns"],
 )
 def test_ridge_is_that_of_fractions_where_the_hessian_is_singular_in_float64(problem, x):
-    y, value, gradient, hessian = plain.ridge_in_fractions(problem, x)
+    y, value, gradient, hessian = twins.ridge_in_fractions(problem, x)
     for found, exact in ((problem.solve_y(x), y), (problem.value(x), value), (problem.gradient(x), gradient)):
         assert np.abs(found - exact).max() <= 5e-15 * np.abs(exact).max()
     with mpmath.workdps(1500 if min(x) < -100 else 100):
@@ -308,7 +298,7 @@ def test_a_head_that_only_its_damping_tells_is_that_of_fractions():
         [sum(r[i] * r[j] for r in features) + 9 * Fraction(damping) * (i == j) for j in range(3)] for i in range(3)
     ]
     right = [sum(r[i] * Fraction(b) for r, b in zip(features, sets[1], strict=True)) for i in range(3)]
-    exact = np.array(plain.solved(hessian, right), float)
+    exact = np.array(twins.solved(hessian, right), float)
     assert problem.solve_y(w.ravel()) == near(exact, rel=1e-14)
     assert problem.curvature(w.ravel())[0] >= damping
     # where heads fit alike, so do their derivatives: those of a damping that is no trouble are near
@@ -440,14 +430,14 @@ def test_rows_four_at_a_time_are_rows_one_by_one(count, width):
     terms = rng.integers(0, 9 // width, count)
     rows = (terms[:, None] * width + np.arange(width)).ravel()
     slope, products, total = np.empty(3), np.empty(len(rows)), np.zeros(3)
-    _logistic_kernels.slope(table, terms, width, y, slope)
+    logistic.slope(table, terms, width, y, slope)
     assert slope == near(-(table[rows].T / (1 + np.exp(table[rows] @ y))).mean(axis=1))
-    _logistic_kernels.products(table, rows, y, products)
+    logistic.products(table, rows, y, products)
     assert products == near(table[rows] @ y)
-    _logistic_kernels.add(table, rows, products, total)
+    logistic.add(table, rows, products, total)
     plainly, summed = np.empty(len(rows)), np.zeros(3)
-    getattr(_logistic_kernels.products, "py_func", _logistic_kernels.products)(table, rows, y, plainly)
-    getattr(_logistic_kernels.add, "py_func", _logistic_kernels.add)(table, rows, plainly, summed)
+    plain(logistic.products)(table, rows, y, plainly)
+    plain(logistic.add)(table, rows, plainly, summed)
     assert np.array_equal(plainly, products)
     assert np.array_equal(summed, total)
 

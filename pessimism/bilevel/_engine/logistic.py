@@ -37,7 +37,7 @@ def touch(table: Floats, rows: Ints, out: Floats) -> None:
         out[r] = total
 
 
-@compiled(INNER)
+@compiled
 def products(table: Floats, rows: Ints, y: Floats, out: Floats) -> None:
     """Inner products of the rows with y."""
     count = len(out)
@@ -57,7 +57,7 @@ def products(table: Floats, rows: Ints, y: Floats, out: Floats) -> None:
         out[r] = total
 
 
-@compiled(INNER)
+@compiled
 def add(table: Floats, rows: Ints, weights: Floats, out: Floats) -> None:
     """Add the rows, each times its weight."""
     count = len(weights)
@@ -71,7 +71,7 @@ def add(table: Floats, rows: Ints, weights: Floats, out: Floats) -> None:
             out[j] += weights[r] * table[rows[r], j]
 
 
-@compiled(INNER)
+@compiled
 def slope(table: Floats, terms: Ints, width: int, y: Floats, out: Floats) -> None:
     """Minus the mean of sigma(-z'y) z over rows z of the table; where e^z'y overflows, sigma is 0, as it should be."""
     count, places, buffer = len(terms) * width, np.empty(BLOCK, np.int64), np.empty(BLOCK)
