@@ -7,7 +7,6 @@ are the fields of a named tuple, each with an `option` as its default, and the l
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -63,29 +62,26 @@ class Method:
         return chosen
 
 
+_NAMES = tuple(file.name.replace("_", "-") for file in pkgutil.iter_modules([str(Path(__file__).parent / "methods")]))
+
+
 class _Methods(Mapping[str, Method]):
     """The methods by name, found in the folder; a file is imported when its method is asked for."""
 
     def __getitem__(self, name: str) -> Method:
-        if name not in _names():
+        if name not in _NAMES:
             raise KeyError(name)
         method: Method = import_module(f"pessimism.bilevel.methods.{name.replace('-', '_')}").METHOD
         return method
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_names())
+        return iter(_NAMES)
 
     def __len__(self) -> int:
-        return len(_names())
+        return len(_NAMES)
 
     def __repr__(self) -> str:
-        return f"METHODS({', '.join(_names())})"
-
-
-@cache
-def _names() -> tuple[str, ...]:
-    folder = Path(__file__).parent / "methods"
-    return tuple(file.name.replace("_", "-") for file in pkgutil.iter_modules([str(folder)]))
+        return f"METHODS({', '.join(_NAMES)})"
 
 
 METHODS = _Methods()

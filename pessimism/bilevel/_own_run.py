@@ -2,7 +2,7 @@ r"""A step of the user's own in place of a built-in method.
 
 .. math:: (x, y, z)_{t+1} = \text{step}(\text{problem}, (x, y, z)_t, \text{rng}),
 
-made again and again until a call would exceed the budget: that call ends the step, and the state before it stays.
+repeated until a call would exceed the budget: that call ends the step, and the state before the step is kept.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Step = Callable[..., SolverState]
 
 
 class Spent(BaseException):
-    """A call beyond the budget. No Exception, so that a step that catches those does not go on for ever."""
+    """A call beyond the budget; no Exception, so that a step that catches all of those does not go on for ever."""
 
 
 class CountedProblem(Reader):

@@ -1,4 +1,4 @@
-"""Where the oracles of a problem are tried, and what is said when one fails there."""
+"""Points and directions at which the oracles of a problem are tried, and the error that names one that fails there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -10,7 +10,7 @@ With :math:`D_h \phi(t) = (\phi(t + h) - \phi(t - h)) / 2h` and random direction
    \rangle.
 
 The error of a central difference is :math:`O(h^2)` and its rounding :math:`O(\epsilon / h)`; of four to six steps h the
-best one counts, and a difference within the rounding passes. A wrong derivative is wrong at every h.
+best one counts, and a difference within rounding passes. A wrong derivative is wrong at every h.
 """
 
 import inspect

@@ -1,8 +1,12 @@
-r"""One function for all solvers, with every oracle call counted.
+r"""One function for all methods, with every oracle call counted.
 
-A run ends in the middle of a step when the budget holds no further call, so that methods are compared on equal costs.
-The cost of a call is 1 for each kind unless told otherwise: `grad_f` (both gradients of f), `grad_g`, `grad_gx`, `hvp`,
-`cvp`. Work that sets a run up (curvature estimates, refinement, warm starts) is counted like any other.
+.. math:: \min_x F(x) = f(x, y^*(x)), \qquad y^*(x) = \arg\min_y g(x, y), \qquad
+   \nabla^2_{yy} g\, z = \nabla_y f,
+
+with iterates `x`, `y` and `z`. A run ends when the budget does not hold the next call, even in the middle of a step, so
+that methods are compared at equal costs; the step is then undone. A call costs 1 unless `costs` says otherwise, and
+there are five kinds: `grad_f` (both gradients of f), `grad_g`, `grad_gx`, `hvp` and `cvp`. Work that prepares a run
+(curvature estimates, refinement, warm starts) is counted like any other.
 """
 
 import copy
@@ -114,12 +118,12 @@ def minimize_bilevel(
     rng : Generator, SeedSequence or int, optional
         Source of the samples (SPEC 7).
     callback : callable, optional
-        Called with the result so far at every record after the start, the last one included; a true answer ends the
-        run.
+        Called with the result so far at every record after the start, the last one included; the run ends if it
+        returns something true.
     record : int
         Outer steps between records.
     exact : bool
-        Ask for exact oracles, whatever the problem could sample.
+        Call exact oracles only, even if the problem can sample.
     costs : mapping of str to float, optional
         Cost of a call of some kinds, in place of 1.
     **options : float
@@ -145,7 +149,8 @@ def minimize_bilevel(
     Steps left open are estimated when a run begins. A continued run draws what one run would have drawn if it is given
     the same Generator. Normalised methods move by the step in every iteration and end in a cycle whose radius is a
     multiple of it, which is why their step falls by default. Where the budget ends within a step, x, y and z are those
-    of the last whole step. Cost: that of the oracle calls. The first run compiles for some ten seconds, once.
+    of the last whole step. Cost: that of the oracle calls. The first run of a
+    method on a kind of problem compiles for a few seconds; later processes read the result from a cache.
 
     Examples
     --------

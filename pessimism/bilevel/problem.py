@@ -1,4 +1,4 @@
-r"""Bilevel problems: what a solver may ask of them, and what it costs.
+r"""Bilevel problems: the oracles that methods call.
 
 .. math:: \min_x F(x) = f(x, y^*(x)), \qquad y^*(x) = \arg\min_y g(x, y),
 
@@ -24,12 +24,12 @@ __all__ = ["KINDS", "BilevelProblem", "OracleError"]
 
 
 class BilevelProblem(Protocol):
-    r"""What a solver asks of a problem; plain functions of arrays.
+    r"""The oracles of a problem: plain functions of arrays.
 
     Beyond these a problem may have ``f(x, y, s=None)`` and ``g(x, y, s=None)`` (values), ``grad_gx(x, y, s=None)``
     (:math:`\nabla_x g`, for first-order methods), ``solve_y(x)`` (:math:`y^*(x)`), ``gradient(x)`` (of F, exact: a
     run's history then holds its norm), ``project_x(x)`` (the allowed x nearest to x) and ``sample(rng, level)`` (a
-    handle, for "f" or "g"; without it every call is exact). One that is None is as good as absent.
+    handle, for "f" or "g"; without it every call is exact). One that is None counts as absent.
 
     Examples
     --------

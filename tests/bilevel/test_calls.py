@@ -106,6 +106,7 @@ def test_calls_of_a_step_of_sustain():
     assert np.abs(counts / len(calls) - 1 / 3).max() < 5 * np.sqrt(2 / 9 / len(calls))
 
 
+@pytest.mark.kernels
 @every_method
 def test_the_budget_ends_a_run_anywhere(method):
     """Every budget: each run is the beginning of the longer ones, and no call is made beyond."""

@@ -24,6 +24,7 @@ from tests.bilevel.cases import (
 )
 
 
+@pytest.mark.kernels
 @every_problem
 @method_by_calls
 @pytest.mark.parametrize("exact", [False, True])
@@ -41,6 +42,7 @@ def test_a_method_is_its_formula(make, method, exact):
     assert result.history["x"][: twin.nit + 1] == near(np.array(twin.path))
 
 
+@pytest.mark.kernels
 @every_problem
 @pytest.mark.parametrize("method", twins.BY_MATRICES)
 @sampled_or_not

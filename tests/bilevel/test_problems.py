@@ -154,6 +154,7 @@ EXACT = {  # only + - * / and square roots: the compiler may change nothing
 }  # fmt: skip
 
 
+@pytest.mark.kernels
 @every_problem
 @pytest.mark.parametrize("sampled", [False, True])
 def test_kernels_compiled_and_not_agree(make, sampled):
@@ -422,6 +423,7 @@ def test_separable_rows_are_solved_as_far_as_numbers_go():
     assert np.isnan(problem.gradient([-1e4])).all()
 
 
+@pytest.mark.kernels
 @pytest.mark.parametrize(("count", "width"), [(1, 1), (4, 1), (6, 1), (64, 1), (131, 1), (2, 3), (50, 3), (1, 9)])
 def test_rows_four_at_a_time_are_rows_one_by_one(count, width):
     """Blocks of 64 and what is left of them, terms across their ends, a term twice; compiled and not bit for bit."""

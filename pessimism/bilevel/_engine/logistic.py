@@ -1,7 +1,8 @@
 """Compiled oracles of ridge penalties for logistic regression.
 
 ``reals`` is rho, the training rows (n, p) and the validation rows (m, p), both times their labels; ``sizes`` is
-(dim_x, p, n, m, rows in a term). Rows are added up four at a time, since one sum alone waits for itself.
+(dim_x, p, n, m, rows in a term). Rows are added up four at a time: a processor adds to several sums at once, but to one
+only when its previous addition is complete.
 """
 
 import numpy as np
@@ -10,12 +11,12 @@ from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats, Ints
 
 BLOCK = 64
-"""Rows that are added up together, while the fast memory holds them."""
+"""Rows that are handled together, few enough to stay in the L1 cache."""
 
 
 @compiled(INNER)
 def spread(terms: Ints, width: int, start: int, rows: Ints) -> None:
-    """Where the rows of a sample stand from its row `start` on, as many as `rows` holds; no terms: all of the table."""
+    """Positions in the table of the rows of a sample, from row `start` on; without terms, of all rows of the table."""
     term, offset = start // width, start % width
     for r in range(len(rows)):
         rows[r] = start + r if len(terms) == 0 else terms[term] * width + offset
@@ -26,9 +27,9 @@ def spread(terms: Ints, width: int, start: int, rows: Ints) -> None:
 
 @compiled(INNER)
 def touch(table: Floats, rows: Ints, out: Floats) -> None:
-    """Read every eighth number of the rows: what lies around comes along, and none waits for the one before it.
+    """Bring rows that are far apart into the cache, by reading one number from each of their cache lines.
 
-    For rows that are far apart: `products` alone waits for each in turn. `out` is scratch.
+    These reads overlap, while `products` would wait for the memory row after row. `out` is scratch.
     """
     for r in range(len(rows)):
         total = 0.0

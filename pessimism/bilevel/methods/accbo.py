@@ -11,12 +11,13 @@ with both G on the same sample s (one of f, one of g for each factor, one of g f
 :math:`(x', \hat y')` the point before. Every `period` outer steps y makes `inner_steps` Nesterov steps,
 :math:`w = y + \gamma(y - y')`, :math:`y \leftarrow w - \alpha \nabla_y g(x, w)` (option II; 1 and 1 are option I), and
 in every outer step :math:`\hat y \leftarrow (1-\tau)\hat y + \tau y`, with :math:`\tau` = `averaging`. The first step
-follows `warm_steps` gradient steps on y and has m = G.
+follows `warm_steps` gradient steps on y and has m = G. :math:`\beta`, :math:`\gamma`, :math:`\alpha`, Q and a are the
+options `momentum`, `nesterov`, `lower_step`, `terms` and `z_step`.
 
-Source: Gong, Hao, Liu (2024), arXiv:2409.19212, for both options, the average, the Neumann sum and the weights as their
-released code has them; that code, as we read it, does not evaluate the old point on the new sample. A look-ahead that
-lasts from one period to the next, the defaults, and the step :math:`\eta_t = \eta (1+t)^{-1/2}` are ours; ``decay=0``
-is a constant step. A Neumann sum leaves a bias of order :math:`(1 - a\mu)^Q`.
+Source: Gong, Hao, Liu (2024), arXiv:2409.19212, for both options, the average, the Neumann sum and the weights as in
+their released code; that code, as we read it, does not evaluate the old point on the new sample. Keeping y' from one
+period to the next, the defaults, and the step :math:`\eta_t = \eta (1+t)^{-1/2}` are ours; ``decay=0`` is a constant
+step. The Neumann sum leaves a bias of order :math:`(1 - a\mu)^Q`.
 """
 
 from typing import Any, NamedTuple
@@ -36,7 +37,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "length of the first step on x, eta")
     momentum: float = option(0.9, BELOW_ONE, "weight beta of the old momentum")
@@ -53,7 +54,7 @@ class Options(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What is kept between steps."""
+    """What is kept between outer steps."""
 
     direction: Floats
     y_before: Floats

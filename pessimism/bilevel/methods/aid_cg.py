@@ -1,13 +1,14 @@
-r"""AID with conjugate gradients: the implicit function theorem with both of its equations solved approximately.
+r"""AID-CG: approximate implicit differentiation, with conjugate gradients for the linear system.
 
 .. math::
 
     y \leftarrow y - \alpha \nabla_y g \text{ (D times)}, \quad
     \nabla^2_{yy} g\, z = \nabla_y f \text{ (J conjugate gradient steps from the old z)}, \quad
-    x \leftarrow x - \eta(\nabla_x f - \nabla^2_{xy} g\, z).
+    x \leftarrow x - \eta_t(\nabla_x f - \nabla^2_{xy} g\, z).
 
-Deterministic: every call is exact. The residual of the warm start costs one product more, so J steps cost J + 1. Both
-equations are warm started, so no bias is left at a fixed point. Standard.
+Deterministic: every call is exact. The residual of the old z costs one more product, so J steps cost J + 1. Both
+equations are warm started, so no bias remains at a fixed point. D, :math:`\alpha`, J and :math:`\eta` are the options
+`inner_steps`, `lower_step`, `cg_steps` and `step`. Source: standard.
 """
 
 from typing import NamedTuple
@@ -25,7 +26,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(10, whole_from(0), "steps on y in an outer step, D")

@@ -1,13 +1,14 @@
-r"""AmIGO: warm-started steps on y and on z, then a step on x.
+r"""AmIGO: several warm-started steps on y and on z, then a step on x.
 
 .. math::
 
-    y \leftarrow y - \alpha \nabla_y g \text{ (`inner_steps` times)}, \quad
+    y \leftarrow y - \alpha_t \nabla_y g \text{ (`inner_steps` times)}, \quad
     z \leftarrow z - a(\nabla^2_{yy} g\, z - \nabla_y f) \text{ (`terms` times)}, \quad
-    x \leftarrow x - \eta(\nabla_x f - \nabla^2_{xy} g\, z).
+    x \leftarrow x - \eta_t(\nabla_x f - \nabla^2_{xy} g\, z).
 
-Both are begun where they ended, so no bias is left at a fixed point. :math:`\alpha` is `lower_step`, a is `z_step`.
-Source: Arbel and Mairal (2022).
+y and z begin where the last outer step left them, so no bias remains at a fixed point. :math:`\alpha`, a and
+:math:`\eta` are the options `lower_step`, `z_step` and `step`; by default no step falls. Source: Arbel and Mairal
+(2022).
 """
 
 from typing import NamedTuple
@@ -25,7 +26,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(10, whole_from(0), "steps on y in an outer step")

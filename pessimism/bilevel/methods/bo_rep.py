@@ -4,14 +4,19 @@ r"""BO-REP: normalised momentum over a lower level that is refined first and upd
 
     m \leftarrow \beta m + (1-\beta)(\nabla_x f - \nabla^2_{xy} g\, z), \qquad
     z \leftarrow z - \nu(\nabla^2_{yy} g\, z - \nabla_y f), \qquad
-    x \leftarrow x - \eta_t\, m / \|m\|.
+    x \leftarrow x - \eta_t\, m / \|m\|,
 
-Before the first step y is refined by epochs of projected gradient steps in shrinking balls (lengths doubled, steps
-halved, radii divided by :math:`\sqrt 2`), each ending at the mean of its iterates; then every `period` outer steps, but
-not at the first, `inner_steps` such steps are made in a ball of `radius`. m uses the old z. Source: Hao, Gong, Liu
-(2024), arXiv:2401.09587, for the structure; the schedule of the epochs is that of later code by the same group, and
-averaging in the periodic update and the order of m and z are unverified. The step :math:`\eta_t = \eta (1+t)^{-1/2}`
-is ours; ``decay=0`` is the constant step of the paper.
+where m is formed with the old z, :math:`\eta_t = \eta (1+t)^{-d}`, and :math:`\beta`, :math:`\nu`, :math:`\eta` and d
+are the options `momentum`, `z_step`, `step` and `decay`.
+
+Before the first step y is refined: each epoch makes projected gradient steps in a ball around the y at which it began
+and ends at the mean of its iterates; from epoch to epoch the number of steps is doubled, the step halved and the radius
+divided by :math:`\sqrt 2`. Later, y is updated every `period` outer steps by one such epoch of `inner_steps` steps in a
+ball of `radius`.
+
+Source: Hao, Gong, Liu (2024), arXiv:2401.09587, for the structure. The schedule of the epochs is that of later code by
+the same group; averaging in the periodic update and the order of m and z are unverified. The decay d = 1/2 is ours;
+``decay=0`` is the constant step of the paper.
 """
 
 import math
@@ -31,7 +36,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "length of the first step on x, eta")
     momentum: float = option(0.9, BELOW_ONE, "weight beta of the old momentum")
@@ -48,7 +53,7 @@ class Options(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What is kept between steps."""
+    """What is kept between outer steps."""
 
     momentum: Floats
 

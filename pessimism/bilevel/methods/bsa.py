@@ -1,4 +1,4 @@
-r"""BSA: steps on y, one random term of the Neumann series for z, a step on x.
+r"""BSA: several steps on y, one random term of the Neumann series for z, a step on x.
 
 .. math::
 
@@ -6,8 +6,10 @@ r"""BSA: steps on y, one random term of the Neumann series for z, a step on x.
     z = Q a \prod_{j=1}^{p} (I - a \nabla^2_{yy} g)\, \nabla_y f, \quad
     x \leftarrow x - \eta_t(\nabla_x f - \nabla^2_{xy} g\, z),
 
-p uniform on {0, ..., Q - 1} and a fresh sample for every factor: the bias of a series of Q terms, and a large variance.
-Steps fall as :math:`t^{-1/2}`. Q is `terms`, a is `z_step`. Source: Ghadimi and Wang (2018).
+with p uniform on {0, ..., Q - 1} and a fresh sample for every factor: z has the mean of a series of Q terms, and a
+large variance. :math:`\alpha_t` and :math:`\eta_t` fall as :math:`t^{-1/2}`. Q, a, :math:`\alpha` and :math:`\eta` are
+the options `terms`, `z_step`, `lower_step` and `step`. Source: Ghadimi and Wang (2018); fixed numbers of steps and of
+terms are a simplification.
 """
 
 from typing import NamedTuple
@@ -26,7 +28,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(10, whole_from(0), "steps on y in an outer step")

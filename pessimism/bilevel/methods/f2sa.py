@@ -1,15 +1,16 @@
-r"""F2SA: first-order only, by a penalty.
+r"""F2SA: first-order oracles only, by a penalty.
 
 .. math::
 
     y \approx \arg\min f + \lambda g, \quad w \approx \arg\min g, \quad
-    x \leftarrow x - \eta\bigl(\nabla_x f(x,y) + \lambda(\nabla_x g(x,y) - \nabla_x g(x,w))\bigr), \quad
+    x \leftarrow x - \eta_t\bigl(\nabla_x f(x,y) + \lambda(\nabla_x g(x,y) - \nabla_x g(x,w))\bigr), \quad
     \lambda \leftarrow \lambda + \delta.
 
-Needs `grad_gx` and no products with second derivatives. Its bias falls with :math:`\lambda`. The steps on y are those
-of :math:`g + f/\lambda`, so that `lower_step` keeps its scale as :math:`\lambda` grows. Source: Kwon, Kwon, Wright,
-Nowak (2023). Constant steps on y and w and a penalty that grows by the same amount every step are our simplification;
-the method is analysed with schedules for all of them.
+It needs `grad_gx`, but no products with second derivatives, and its bias falls as :math:`\lambda` grows. The steps on y
+follow :math:`g + f/\lambda`, so that `lower_step` keeps its scale for any :math:`\lambda`. :math:`\eta`,
+:math:`\lambda` at first and :math:`\delta` are the options `step`, `penalty` and `penalty_growth`. Source: Kwon, Kwon,
+Wright, Nowak (2023). Constant steps on y and w, and a penalty that grows by the same amount in every step, are our
+simplification: the method is analysed with schedules for all of them.
 """
 
 from typing import NamedTuple
@@ -28,7 +29,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(5, whole_from(0), "steps on y and on w in an outer step")
@@ -40,7 +41,7 @@ class Options(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What is kept between steps."""
+    """What is kept between outer steps."""
 
     w: Floats
     penalty: Floats

@@ -1,4 +1,4 @@
-r"""ITD: the derivative of f at the end of gradient steps on y, taken back through the steps.
+r"""ITD: iterative differentiation, which takes the derivative of f back through the gradient steps on y.
 
 With :math:`y_d = y_{d-1} - \alpha \nabla_y g(x, y_{d-1})`, d = 1, ..., D, and :math:`p = \nabla_y f(x, y_D)`,
 :math:`h = \nabla_x f(x, y_D)`, for d from D down to 1
@@ -8,10 +8,10 @@ With :math:`y_d = y_{d-1} - \alpha \nabla_y g(x, y_{d-1})`, d = 1, ..., D, and :
     h \leftarrow h - \alpha \nabla^2_{xy} g(x, y_{d-1})\, p, \qquad
     p \leftarrow p - \alpha \nabla^2_{yy} g(x, y_{d-1})\, p,
 
-and :math:`x \leftarrow x - \eta h`. The last p is not needed: D - 1 Hessian products. Deterministic: every call is
-exact, and the D iterates are stored. The warm start y_0 counts as constant, which leaves a bias of order
-:math:`(1-\alpha\mu)^D`. The z of a result, the sum of the :math:`\alpha p`, stands for :math:`H^{-1} \nabla_y f`.
-Standard.
+and :math:`x \leftarrow x - \eta_t h`. The last p is not needed, which leaves D - 1 Hessian products. Deterministic:
+every call is exact, and the D iterates are stored. The start y_0 is treated as a constant, which leaves a bias of order
+:math:`(1-\alpha\mu)^D`. z is the sum of the :math:`\alpha p`, an approximation of :math:`H^{-1} \nabla_y f`. D,
+:math:`\alpha` and :math:`\eta` are the options `inner_steps`, `lower_step` and `step`. Source: standard.
 """
 
 from typing import NamedTuple
@@ -28,7 +28,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(10, whole_from(0), "steps on y in an outer step, D")

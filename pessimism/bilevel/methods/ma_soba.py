@@ -1,13 +1,14 @@
-r"""MA-SOBA: SOBA along an average of its directions, and clipped if asked.
+r"""MA-SOBA: SOBA along a moving average of its directions, clipped if asked.
 
 .. math::
 
     h \leftarrow (1-\theta) h + \theta (\nabla_x f - \nabla^2_{xy} g\, z), \qquad
-    x \leftarrow x - \gamma h \min(1, \text{clip}/\|h\|),
+    x \leftarrow x - \gamma_t h \min(1, \text{clip}/\|h\|),
 
-y and z as in SOBA, all from the old iterate but for h, which is the new one, with constant steps unless told otherwise.
-:math:`\theta` is `weight`. Source: Chen, Xiao, Balasubramanian (2023). A finite `clip` makes it a rival of the
-normalised methods; that is ours.
+with y and z as in SOBA: steps :math:`\rho_t = \rho (1+t)^{-d}` on both, all derivatives at the old iterate, one sample
+of f and one of g in a step. x moves along the new h. :math:`\theta`, :math:`\gamma`, :math:`\rho` and d are the options
+`weight`, `step`, `lower_step` and `decay` (0: constant steps). Source: Chen, Xiao, Balasubramanian (2023). Clipping,
+which makes it a rival of the normalised methods, is ours.
 """
 
 import math
@@ -27,7 +28,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "step on x, gamma")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "step on y and on z, rho")
@@ -37,7 +38,7 @@ class Options(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What is kept between steps."""
+    """What is kept between outer steps."""
 
     average: Floats
 

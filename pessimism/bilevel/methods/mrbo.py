@@ -7,7 +7,8 @@ r"""MRBO: recursive momentum on the directions of y and of x, with a whole Neuma
 
 where D(s) and D'(s) are evaluated at the iterate and at the one before, on one sample: :math:`\nabla_y g` for y and
 :math:`\nabla_x f - \nabla^2_{xy} g\, z`, :math:`z = a \sum_{q=0}^{Q} \prod_{j \le q} (I - aH_j) \nabla_y f`, for x.
-Steps fall as :math:`t^{-1/3}`, weights as :math:`t^{-2/3}`; the first step has d = D. A bias of order
+Steps fall as :math:`t^{-1/3}`, weights as :math:`t^{-2/3}`; the first step has d = D. The options are `step` and
+`lower_step` (:math:`\eta`, :math:`\alpha`), `terms` (Q), `z_step` (a) and `weight` (w). A bias of order
 :math:`(1-a\mu)^{Q+1}` remains. Source: Yang, Ji, Liang (2021), in the form that benchmark_bilevel runs: both directions
 at the old iterate. Each oracle draws its own sample; there the mixed product shares that of :math:`\nabla_y g`.
 """
@@ -29,7 +30,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "first step on y, alpha")
@@ -41,7 +42,7 @@ class Options(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What is kept between steps."""
+    """What is kept between outer steps."""
 
     direction: Floats
     lower_direction: Floats

@@ -6,10 +6,12 @@ r"""SABA: the steps of SOBA with SAGA directions, for finite sums.
     y \leftarrow y - \rho \hat D_y, \quad z \leftarrow z - \rho \hat D_z, \quad x \leftarrow x - \gamma \hat D_x,
 
 with a table T for each of :math:`\nabla_x f`, :math:`\nabla_y f`, :math:`\nabla_y g`, :math:`\nabla^2_{yy} g\, z` and
-:math:`\nabla^2_{xy} g\, z`, one row of f and one of g a step, and constant steps. The first step fills the tables with
-one counted pass over both sums. Source: Dagreou, Ablin, Vaiter, Moreau (2022), in the form of benchmark_bilevel: the
-three quantities of g share a row. The memory holds a row for every term of both sums, so the problem must be a built-in
-one; its `batch` is not used. With exact oracles each sum is one term.
+:math:`\nabla^2_{xy} g\, z`, one term of f and one of g in a step, and constant steps :math:`\gamma` (`step`) and
+:math:`\rho` (`lower_step`). The first step fills the tables by one counted pass over both sums. Source: Dagreou, Ablin,
+Vaiter, Moreau (2022), in the form of benchmark_bilevel: the three quantities of g share a term.
+
+The problem must be a built-in one, for the tables hold a row for every term of both sums; its `batch` is not used. With
+exact oracles each sum is one term.
 """
 
 from typing import Any, NamedTuple
@@ -28,14 +30,14 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "step on x, gamma")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "step on y and on z, rho")
 
 
 class Memory(NamedTuple):
-    """What is kept between steps: a row for every term of f (both gradients) and of g (slope, H z and C z)."""
+    """What is kept between outer steps: a row for every term of f (both gradients) and of g (slope, H z and C z)."""
 
     mean_f: Floats
     mean_g: Floats

@@ -1,12 +1,14 @@
-r"""SLIP: the single loop, one step on y, one on z and a normalised momentum step on x.
+r"""SLIP: a single loop of one step on y, one on z and a normalised momentum step on x.
 
 .. math::
 
     m \leftarrow \beta m + (1-\beta)(\nabla_x f - \nabla^2_{xy} g\, z), \quad y \leftarrow y - \alpha \nabla_y g, \quad
     z \leftarrow z - \nu(\nabla^2_{yy} g\, z - \nabla_y f), \quad x \leftarrow x - \eta_t\, m/\|m\|,
 
-all from the old iterate, after `warm_steps` gradient steps on y. Source: Gong, Hao, Liu (2024, ICML). The decaying step
-is ours, ``decay=0`` is the constant one; so is the default number of warm steps.
+all evaluated at the old iterate, after `warm_steps` gradient steps on y. :math:`\beta`, :math:`\alpha` and :math:`\nu`
+are the options `momentum`, `lower_step` and `z_step`, and :math:`\eta_t = \eta (1+t)^{-d}` with `step` and `decay`.
+Source: Gong, Hao, Liu (2024, ICML). The decay d = 1/2 is ours (``decay=0`` is the constant step of the paper), and so
+is the default number of warm steps.
 """
 
 from typing import NamedTuple
@@ -25,7 +27,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "length of the first step on x, eta")
     momentum: float = option(0.9, BELOW_ONE, "weight beta of the old momentum")
@@ -37,7 +39,7 @@ class Options(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What is kept between steps."""
+    """What is kept between outer steps."""
 
     momentum: Floats
 

@@ -1,13 +1,13 @@
-r"""SOBA: one stochastic step on y, z and x from the old iterate.
+r"""SOBA: one stochastic step on y, z and x, all evaluated at the old iterate.
 
 .. math::
 
     y \leftarrow y - \rho_t \nabla_y g, \quad z \leftarrow z - \rho_t(\nabla^2_{yy} g\, z - \nabla_y f), \quad
     x \leftarrow x - \gamma_t (\nabla_x f - \nabla^2_{xy} g\, z),
 
-with steps that fall as :math:`t^{-1/2}` unless told otherwise. :math:`\gamma` is `step`, :math:`\rho` is `lower_step`.
-Source: Dagreou, Ablin, Vaiter, Moreau (2022), in the form of benchmark_bilevel: a step has one sample of f and
-one of g, which all three quantities of g share.
+with :math:`\gamma_t = \gamma (1+t)^{-d}` and :math:`\rho_t = \rho (1+t)^{-d}`; :math:`\gamma`, :math:`\rho` and d are
+the options `step`, `lower_step` and `decay`. Source: Dagreou, Ablin, Vaiter, Moreau (2022), in the form of
+benchmark_bilevel: a step draws one sample of f and one of g, which all three quantities of g share.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "first step on x, gamma")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "first step on y and on z, rho")

@@ -2,12 +2,13 @@ r"""StocBiO: warm-started steps on y, a truncated Neumann series for z, a step o
 
 .. math::
 
-    y \leftarrow y - \alpha \nabla_y g \text{ (`inner_steps` times)}, \quad
+    y \leftarrow y - \alpha_t \nabla_y g \text{ (`inner_steps` times)}, \quad
     z = a \sum_{q=0}^{Q} (I - a \nabla^2_{yy} g)^q\, \nabla_y f, \quad
-    x \leftarrow x - \eta(\nabla_x f - \nabla^2_{xy} g\, z),
+    x \leftarrow x - \eta_t(\nabla_x f - \nabla^2_{xy} g\, z),
 
-a fresh sample for every factor. The series leaves a bias of order :math:`(1-a\mu)^{Q+1}`, so that with exact oracles it
-ends at a wrong point. Q is `terms`, a is `z_step`, :math:`\alpha` is `lower_step`. Source: Ji, Yang, Liang (2021).
+with a fresh sample for every factor. The truncation leaves a bias of order :math:`(1-a\mu)^{Q+1}`, so even with exact
+oracles a run ends at a wrong point. Q, a, :math:`\alpha` and :math:`\eta` are the options `terms`, `z_step`,
+`lower_step` and `step`; by default no step falls. Source: Ji, Yang, Liang (2021).
 """
 
 from typing import NamedTuple
@@ -25,7 +26,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(10, whole_from(0), "steps on y in an outer step")

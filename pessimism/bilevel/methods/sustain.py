@@ -7,7 +7,8 @@ r"""SUSTAIN: recursive momentum on the directions of y and of x, with one random
 
 where D(s) and D'(s) are evaluated at the iterate and at the one before, on one sample: :math:`\nabla_y g` for y and
 :math:`\nabla_x f - \nabla^2_{xy} g\, z`, :math:`z = Q a (I - aH)^p \nabla_y f`, for x, with the same p, uniform on
-{0, ..., Q-1}, at both points. Steps fall as :math:`t^{-1/3}`, weights as :math:`t^{-2/3}`; the first step has d = D. In
+{0, ..., Q-1}, at both points. Steps fall as :math:`t^{-1/3}`, weights as :math:`t^{-2/3}`; the first step has d = D.
+The options are `step` and `lower_step` (:math:`\eta`, :math:`\alpha`), `terms` (Q), `z_step` (a) and `weight` (w). In
 the mean over p a bias of order :math:`(1-a\mu)^Q` remains. Source: Khanduri, Zeng, Hong, Wai, Wang, Yang (2021), in the
 form that benchmark_bilevel runs: both directions at the old iterate.
 """
@@ -29,7 +30,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "first step on y, alpha")
@@ -41,7 +42,7 @@ class Options(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What is kept between steps."""
+    """What is kept between outer steps."""
 
     direction: Floats
     lower_direction: Floats

@@ -1,7 +1,14 @@
-r"""TTSA: one step on y, one random term for z, a step on x, on two time scales.
+r"""TTSA: one step on y, one random term of the Neumann series for z, a step on x, on two time scales.
 
-The formulas are those of `pessimism.bilevel.bsa` with one step on y, and with steps that fall as :math:`t^{-2/5}` on y
-and, faster, as :math:`t^{-3/5}` on x. Source: Hong, Wai, Wang, Yang (2023).
+.. math::
+
+    y \leftarrow y - \alpha_t \nabla_y g, \quad
+    z = Q a \prod_{j=1}^{p} (I - a \nabla^2_{yy} g)\, \nabla_y f, \quad
+    x \leftarrow x - \eta_t(\nabla_x f - \nabla^2_{xy} g\, z),
+
+with p uniform on {0, ..., Q - 1} and a fresh sample for every factor. The steps on y fall as :math:`t^{-2/5}`, those on
+x faster, as :math:`t^{-3/5}`. Q, a, :math:`\alpha` and :math:`\eta` are the options `terms`, `z_step`, `lower_step` and
+`step`. Source: Hong, Wai, Wang, Yang (2023); a fixed number of terms is a simplification.
 """
 
 from typing import NamedTuple
@@ -20,7 +27,7 @@ __all__ = ["METHOD"]
 
 
 class Options(NamedTuple):
-    """Options."""
+    """What a user may set, and the loop reads."""
 
     step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(1, whole_from(0), "steps on y in an outer step")

@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, not_negative, sigmoid
-from pessimism.bilevel.problems._logistic import Logistic, checked
+from pessimism.bilevel.problems._closed_form import Kernels, sigmoid
+from pessimism.bilevel.problems._logistic import Logistic, clean_data
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -79,10 +79,10 @@ class HyperCleaning(Logistic):
         rho: float = 0.001,
         batch: int = 32,
     ) -> None:
-        data = checked((inputs, labels, validation_inputs, validation_labels))
+        data = clean_data((inputs, labels, validation_inputs, validation_labels))
         (n, p), m = data[0].shape, len(data[2])
         mu = _check.positive("damping", damping)
-        self._build(data, n, [mu, not_negative("rho", rho)], [n, p, m], batch)
+        self._build(data, n, [mu, _check.nonnegative("rho", rho)], [n, p, m], batch)
         object.__setattr__(self, "damping", mu)
 
     @property

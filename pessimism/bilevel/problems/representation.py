@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix, not_negative
+from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix
 from pessimism.bilevel.problems._least_squares import LeastSquares, Stack, regression
 
 
@@ -174,7 +174,7 @@ class HyperRepresentation(LeastSquares):
         (8, 2)
         """
         generator = np.random.default_rng(rng)
-        rows, scale = (_check.whole("n", n, low=1), _check.whole("m", m, low=1)), not_negative("noise", noise)
+        rows, scale = (_check.whole("n", n, low=1), _check.whole("m", m, low=1)), _check.nonnegative("noise", noise)
         theta = generator.standard_normal(_check.whole("dim", dim, low=1))
         train, validation = (regression(generator, count, theta, scale) for count in rows)
         return cls(*train, *validation, width, damping=damping, rho=rho, batch=batch)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix, not_negative
+from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix
 from pessimism.bilevel.problems._least_squares import LeastSquares, Stack, regression
 
 
@@ -177,6 +177,6 @@ class Ridge(LeastSquares):
         rows = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
         p = _check.whole("dim", dim, low=1)
         theta = (np.arange(p) < _check.whole("relevant", relevant)).astype(float)
-        scale = not_negative("noise", noise)
+        scale = _check.nonnegative("noise", noise)
         train, validation = (regression(generator, count, theta, scale) for count in rows)
         return cls(*train, *validation, rho, per_coordinate=per_coordinate, batch=batch)
