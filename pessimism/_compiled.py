@@ -28,6 +28,9 @@ PREFIX, OWNER = "kernels-", "made-for"
 ABOVE = {"interop", "testing"}
 """Folders that no kernel can import from, because imports go down only."""
 
+INNER = object()
+"""``@compiled(INNER)``: a kernel that only kernels call. An entry from Python can take longer to compile than it."""
+
 _LOCK = threading.RLock()
 _said: set[str] = set()
 
@@ -133,11 +136,12 @@ def _digest() -> str:
 def _dispatcher(function: FunctionType, signature: Any) -> Any:
     from numba import njit
 
-    kernel = njit(nogil=True)(function)
+    inner = signature is INNER
+    kernel = njit(nogil=True, no_cpython_wrapper=inner, no_cfunc_wrapper=inner)(function)
     if _config().DISABLE_JIT:
         return kernel
     _enable_cache(kernel)
-    if signature is not None:
+    if signature is not None and not inner:
         kernel.compile(signature)
         kernel.disable_compile()
     return kernel

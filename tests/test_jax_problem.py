@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pessimism.bilevel.check import ProblemError, check_problem
-from pessimism.bilevel.hypergradient import hypergradient
+from pessimism.bilevel.implicit import hypergradient
 from pessimism.interop.jax_problem import from_jax
 from pessimism.interop.torch_problem import _Autodiff, from_torch
 

@@ -1,7 +1,8 @@
 """Bilevel problems: data weights, penalties and representations learned by gradients through a lower level."""
 
+from pessimism.bilevel import problems
 from pessimism.bilevel.check import ProblemError, ProblemReport, check_problem
-from pessimism.bilevel.hypergradient import Hypergradient, hypergradient
+from pessimism.bilevel.implicit import Hypergradient, hypergradient
 from pessimism.bilevel.minimize import METHODS, BilevelResult, minimize_bilevel
 from pessimism.bilevel.problem import BilevelProblem, OracleError
 from pessimism.bilevel.state import SolverState
@@ -18,4 +19,5 @@ __all__ = [
     "check_problem",
     "hypergradient",
     "minimize_bilevel",
+    "problems",
 ]

@@ -1,80 +1,87 @@
-"""What a method is: its loop, the oracles it needs, and its options with their defaults."""
+"""What a method consists of: its options, its loop, its memory and the oracles it needs; and the names of all methods.
 
-import math
-from collections.abc import Callable, Mapping
+A method is a file in ``methods/`` with a constant METHOD; it is called as the file is, with "-" for "_". Its options
+are the fields of a named tuple, each with an `option` as its default, and the loop reads them by their names.
+"""
+
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-import numpy as np
+from pessimism.bilevel._options import REQUIRED, Option
 
-from pessimism import _check
-from pessimism._types import Floats
-
-REQUIRED = "required"
-CURVATURE = "1 / curvature of the lower level, estimated by ten products with its Hessian"
-
-WHOLE = {"period": 1, "inner_steps": 0, "terms": 0, "epochs": 0, "epoch_length": 1, "warm_steps": 0, "cg_steps": 0}
-"""Options that are whole numbers, and the least each may be."""
-
-BELOW_ONE = ("momentum", "nesterov")
-UP_TO_ONE = ("averaging", "weight")
-POSITIVE = ("penalty",)
-UNBOUNDED = ("radius", "epoch_radius", "clip")
+SECOND_ORDER = ("grad_f", "grad_g", "hvp", "cvp")
+FIRST_ORDER = ("grad_f", "grad_g", "grad_gx")
 
 
-def vectors(rows: int) -> Callable[[Any], tuple[int, int]]:
-    """Memory of some vectors of x or of y."""
-    return lambda problem: (rows, max(problem.dim_x, problem.dim_y))
-
-
-TWO = vectors(2)
+def no_memory(problem: Any) -> None:
+    """The memory of a method that needs nothing but x, y and z."""
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A solver.
+    """A method.
 
-    `options` maps names to defaults; `order` lists, as the loop reads them, names or fixed numbers; `file` holds the
-    loop; `memory` is the shape of its own state for a problem.
+    Attributes
+    ----------
+    tuple_of_options : type
+        Named tuple of numbers that the loop reads; its defaults are `Option` objects.
+    run : callable
+        The loop, ``run(oracles, at, memory, options, start, steps)``, which returns how many steps it completed.
+    memory : callable
+        From a problem to what the method keeps between steps, at first: a named tuple of arrays, or None. Its vectors
+        are put back when a step is undone; a matrix is the loop's own care.
+    needs : tuple of str
+        Oracles.
     """
 
-    name: str
-    loop: str
-    needs: tuple[str, ...]
-    options: Mapping[str, float | str]
-    order: tuple[str | float, ...]
-    file: str = "_kernels"
-    memory: Callable[[Any], tuple[int, int]] = TWO
+    tuple_of_options: type[Any]
+    run: Callable[..., int]
+    memory: Callable[[Any], Any] = no_memory
+    needs: tuple[str, ...] = SECOND_ORDER
 
-    def settings(self, given: Mapping[str, Any]) -> dict[str, float | str]:
-        """Given options over the defaults; names and ranges are checked."""
-        for name in given:
-            if name not in self.options:
-                known = ", ".join(self.options)
-                raise TypeError(f"{self.name} has no option {name!r}; it has {known}")
-        chosen: dict[str, float | str] = dict(self.options)
-        for name, value in given.items():
-            if name in WHOLE:
-                chosen[name] = _check.whole(name, value, low=WHOLE[name])
-            elif name in BELOW_ONE:
-                chosen[name] = _check.scalar(name, value, lambda v: 0.0 <= v < 1.0, "in [0, 1)")
-            elif name in UP_TO_ONE:
-                chosen[name] = _check.scalar(name, value, lambda v: 0.0 <= v <= 1.0, "in [0, 1]")
-            elif name in POSITIVE:
-                chosen[name] = _check.positive(name, value)
-            elif name in UNBOUNDED:
-                chosen[name] = _check.scalar(name, value, lambda v: 0.0 <= v <= math.inf, "at least 0")
-            else:
-                chosen[name] = _check.scalar(name, value, lambda v: 0.0 <= v < math.inf, "at least 0 and finite")
-        for name, value in chosen.items():
+    @property
+    def options(self) -> dict[str, Option]:
+        """Name to option."""
+        return dict(self.tuple_of_options._field_defaults)
+
+    def settings(self, name: str, given: Mapping[str, Any]) -> dict[str, float | str]:
+        """Given options over the defaults, as a method called `name` has them; names and ranges are checked."""
+        known = self.options
+        for key in given:
+            if key not in known:
+                raise TypeError(f"{name} has no option {key!r}; it has {', '.join(known)}")
+        chosen = {key: choice.default for key, choice in known.items()}
+        chosen |= {key: known[key].allowed.read(key, value) for key, value in given.items()}
+        for key, value in chosen.items():
             if value == REQUIRED:
-                raise TypeError(f"{self.name} needs the option {name}: its scale is that of the problem")
+                raise TypeError(f"{name} needs the option {key}: its scale is that of the problem")
         return chosen
 
-    def settled(self, settings: Mapping[str, float | str], curvature: float) -> dict[str, float]:
-        """Settings as numbers; steps left open are one over the curvature."""
-        return {name: 1.0 / curvature if isinstance(value, str) else value for name, value in settings.items()}
 
-    def packed(self, settled: Mapping[str, float]) -> Floats:
-        """Numbers in the order of the loop."""
-        return np.array([settled[entry] if isinstance(entry, str) else entry for entry in self.order], np.float64)
+_NAMES = tuple(file.name.replace("_", "-") for file in pkgutil.iter_modules([str(Path(__file__).parent / "methods")]))
+
+
+class _Methods(Mapping[str, Method]):
+    """The methods by name, found in the folder; a file is imported when its method is asked for."""
+
+    def __getitem__(self, name: str) -> Method:
+        if name not in _NAMES:
+            raise KeyError(name)
+        method: Method = import_module(f"pessimism.bilevel.methods.{name.replace('-', '_')}").METHOD
+        return method
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_NAMES)
+
+    def __len__(self) -> int:
+        return len(_NAMES)
+
+    def __repr__(self) -> str:
+        return f"METHODS({', '.join(_NAMES)})"
+
+
+METHODS = _Methods()

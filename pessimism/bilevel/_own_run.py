@@ -2,7 +2,7 @@ r"""A step of the user's own in place of a built-in method.
 
 .. math:: (x, y, z)_{t+1} = \text{step}(\text{problem}, (x, y, z)_t, \text{rng}),
 
-made again and again until a call would exceed the budget: that call ends the step, and the state before it stays.
+repeated until a call would exceed the budget: that call ends the step, and the state before the step is kept.
 """
 
 from collections.abc import Callable
@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from pessimism._types import Floats
-from pessimism.bilevel._plain_oracles import Reader
-from pessimism.bilevel.problem import KINDS, checked, has, pair, require_oracles, sizes
+from pessimism.bilevel._users_oracles import Reader, has, pair, require_oracles, returned, sizes
+from pessimism.bilevel.problem import KINDS
 from pessimism.bilevel.state import SolverState
 
 Step = Callable[..., SolverState]
 
 
 class Spent(BaseException):
-    """A call beyond the budget. No Exception, so that a step that catches those does not go on for ever."""
+    """A call beyond the budget; no Exception, so that a step that catches all of those does not go on for ever."""
 
 
 class CountedProblem(Reader):
@@ -110,8 +110,9 @@ class OwnRun:
     def fault(self) -> str:
         return self.problem.fault
 
-    def vectors(self) -> tuple[Floats, ...]:
-        return self.state[:3]
+    @property
+    def diverged(self) -> bool:
+        return not all(np.isfinite(vector).all() for vector in self.state[:3])
 
     def advance(self, steps: int) -> int:
         """Make steps; how many were completed: fewer at the end of the budget and after a divergence."""
@@ -127,7 +128,7 @@ class OwnRun:
             if self.problem.cost == before:
                 raise ValueError("method must call an oracle in every step, or no budget ends it; it called none")
             self.state = self._read(found)
-            if not all(np.isfinite(vector).all() for vector in self.state[:3]):
+            if self.diverged:
                 return done + 1
         return steps
 
@@ -139,5 +140,5 @@ class OwnRun:
         if not isinstance(found, SolverState):
             raise TypeError(f"method must return a SolverState, got {type(found).__name__}: state._replace makes one")
         vectors = zip(("x", "y", "z"), found[:3], self.state[:3], strict=True)
-        x, y, z = (checked(f"method in {name}", vector, len(old)) for name, vector, old in vectors)
+        x, y, z = (returned(f"method in {name}", vector, len(old)) for name, vector, old in vectors)
         return SolverState(x, y, z, self.state.nit + 1, found.memory)

@@ -1,4 +1,4 @@
-"""Where the oracles of a problem are tried, and what is said when one fails there."""
+"""Points and directions at which the oracles of a problem are tried, and the error that names one that fails there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,9 +8,8 @@ import numpy as np
 
 from pessimism._types import Floats
 from pessimism.bilevel._differences import Field
-from pessimism.bilevel._plain_oracles import PlainOracles
-from pessimism.bilevel.hypergradient import ask
-from pessimism.bilevel.problem import OracleError, checked
+from pessimism.bilevel._users_oracles import PlainOracles, has, returned
+from pessimism.bilevel.problem import OracleError
 
 POINTS = 3
 DIRECTIONS = 2
@@ -49,13 +48,13 @@ class Probe:
         if not self.has("project_x"):
             return x
         with naming("project_x", x):
-            return checked("project_x", self.problem.project_x(x.copy()), len(x))
+            return returned("project_x", self.problem.project_x(x.copy()), len(x))
 
     def allows(self, x: Floats) -> bool:
         return np.array_equal(x, self.project(x))
 
     def has(self, name: str) -> bool:
-        return callable(getattr(self.problem, name, None))
+        return has(self.problem, name)
 
     def direction(self, like: Floats) -> Floats:
         v = self.rng.normal(size=len(like))
@@ -67,19 +66,19 @@ class Probe:
             for _ in range(DIRECTIONS):
                 yield x, y, self.direction(x), self.direction(y)
 
-    def ask(self, name: str, x: Floats, y: Floats, v: Floats | None = None, rows: tuple[int, ...] = ()) -> Floats:
+    def evaluate(self, name: str, x: Floats, y: Floats, v: Floats | None = None, rows: tuple[int, ...] = ()) -> Floats:
         with naming(name, x, y):
-            return ask(self.oracles, name, x, y, v, rows)
+            return self.oracles.evaluate(name, x, y, v, rows)
 
     def of_x(self, name: str, y: Floats, rows: tuple[int, ...] = ()) -> Field:
         """An oracle as a function of x alone."""
-        asked = self.value if name in ("f", "g") else self.ask
-        return lambda t: asked(name, t, y, rows=rows)
+        oracle = self.value if name in ("f", "g") else self.evaluate
+        return lambda t: oracle(name, t, y, rows=rows)
 
     def of_y(self, name: str, x: Floats, rows: tuple[int, ...] = ()) -> Field:
         """An oracle as a function of y alone."""
-        asked = self.value if name in ("f", "g") else self.ask
-        return lambda t: asked(name, x, t, rows=rows)
+        oracle = self.value if name in ("f", "g") else self.evaluate
+        return lambda t: oracle(name, x, t, rows=rows)
 
     def value(self, name: str, x: Floats, y: Floats, rows: tuple[int, ...] = ()) -> Floats:
         """The number f or g, as a vector of one entry."""

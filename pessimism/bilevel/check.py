@@ -10,7 +10,7 @@ With :math:`D_h \phi(t) = (\phi(t + h) - \phi(t - h)) / 2h` and random direction
    \rangle.
 
 The error of a central difference is :math:`O(h^2)` and its rounding :math:`O(\epsilon / h)`; of four to six steps h the
-best one counts, and a difference within the rounding passes. A wrong derivative is wrong at every h.
+best one counts, and a difference within rounding passes. A wrong derivative is wrong at every h.
 """
 
 import inspect
@@ -39,8 +39,10 @@ from pessimism.bilevel._differences import (
 )
 from pessimism.bilevel._probe import Probe, naming, where
 from pessimism.bilevel._probe import ProblemError as ProblemError
-from pessimism.bilevel.hypergradient import SYMMETRY, ask, point
-from pessimism.bilevel.problem import BilevelProblem, OracleError, checked, require_oracles
+from pessimism.bilevel._users_oracles import SYMMETRY, point, require_oracles, returned
+from pessimism.bilevel.problem import BilevelProblem, OracleError
+
+__all__ = ["ProblemError", "ProblemReport", "check_problem"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -187,7 +189,7 @@ def _require_clean(probe: Probe, name: str) -> None:
     if not all(np.array_equal(array, before) for array, before in zip(given, arguments, strict=True)):
         raise ProblemError(f"{name} writes into the arrays it is given: it must leave x, y and v as they are")
     try:
-        ask(probe.oracles, name, x, y, v)
+        probe.oracles.evaluate(name, x, y, v)
     except OracleError as error:
         raise ProblemError((_hint(probe, name) or str(error)) + where(x, y)) from error
     for part in parts:
@@ -195,7 +197,7 @@ def _require_clean(probe: Probe, name: str) -> None:
         if kind.kind == "f" and kind.itemsize < 8:
             raise ProblemError(f"{name} computes in {kind}: float64 is needed, here and in every solver")
     kept = [np.array(part) for part in parts]
-    probe.ask(name, *probe.points[1], v)
+    probe.evaluate(name, *probe.points[1], v)
     if not all(np.array_equal(part, before) for part, before in zip(parts, kept, strict=True)):
         raise ProblemError(f"{name} returns the same memory at every call: it must return a new array, or a copy")
 
@@ -230,7 +232,7 @@ def _blame(
 def _grad_f(probe: Probe, rows: tuple[int, ...] = ()) -> dict[str, float]:
     in_x, in_y, other_x, other_y = [], [], [], []
     for x, y, u, v in probe.cases():
-        gradients = probe.ask("grad_f", x, y, rows=rows)
+        gradients = probe.evaluate("grad_f", x, y, rows=rows)
         gx, gy = gradients[: len(x)], gradients[len(x) :]
         in_x.append((probe.of_x("f", y, rows), x, u, np.atleast_1d(gx @ u)))
         in_y.append((probe.of_y("f", x, rows), y, v, np.atleast_1d(gy @ v)))
@@ -256,7 +258,7 @@ _ON_A_SAMPLE = ": with one handle all oracles of a level must be of the same row
 
 def _grad_g(probe: Probe, rows: tuple[int, ...] = ()) -> float:
     found = compare(
-        (probe.of_y("g", x, rows), y, v, np.atleast_1d(probe.ask("grad_g", x, y, rows=rows) @ v))
+        (probe.of_y("g", x, rows), y, v, np.atleast_1d(probe.evaluate("grad_g", x, y, rows=rows) @ v))
         for x, y, _, v in probe.cases()
     )
     who = "grad_g"
@@ -270,7 +272,7 @@ def _grad_g(probe: Probe, rows: tuple[int, ...] = ()) -> float:
 
 def _require_increasing(probe: Probe) -> None:
     for x, y, _, v in probe.cases():
-        up, down = (probe.ask("grad_g", x, y + h * v) for h in (1e-2, -1e-2))
+        up, down = (probe.evaluate("grad_g", x, y + h * v) for h in (1e-2, -1e-2))
         if float((up - down) @ v) < -ROUNDING * (length(up) + length(down)):
             sign = "" if probe.has("g") else ", unless grad_g has the wrong sign"
             raise ProblemError(f"grad_g decreases along a direction: g is not strongly convex in y{sign}{where(x, y)}")
@@ -284,8 +286,10 @@ def _require_smooth(probe: Probe) -> None:
     x, y = probe.points[0]
     w = probe.direction(y)
     try:
-        far, near = (length(probe.ask("grad_g", x, h * w) - probe.ask("grad_g", x, -h * w)) for h in (1e-3, 1e-12))
-        rounding = 1e3 * np.finfo(float).eps * length(probe.ask("grad_g", x, 1e-12 * w))
+        far, near = (
+            length(probe.evaluate("grad_g", x, h * w) - probe.evaluate("grad_g", x, -h * w)) for h in (1e-3, 1e-12)
+        )
+        rounding = 1e3 * np.finfo(float).eps * length(probe.evaluate("grad_g", x, 1e-12 * w))
     except ProblemError:
         return  # y = 0 may lie outside the domain
     if near > max(1e-2 * far, rounding):
@@ -302,8 +306,8 @@ def _products(probe: Probe) -> Iterator[tuple[Floats, Floats, Floats]]:
 def _require_linear(probe: Probe, name: str) -> None:
     for x, y, v in _products(probe):
         w = probe.direction(y)
-        one, other = probe.ask(name, x, y, v), probe.ask(name, x, y, w)
-        both = probe.ask(name, x, y, 2.0 * v - 3.0 * w)
+        one, other = probe.evaluate(name, x, y, v), probe.evaluate(name, x, y, w)
+        both = probe.evaluate(name, x, y, 2.0 * v - 3.0 * w)
         gap, size = length(both - 2.0 * one + 3.0 * other), 2.0 * length(one) + 3.0 * length(other)
         if gap > SYMMETRY * size:
             raise ProblemError(f"{name} is not linear in v (relative error {gap / size:.1e})")
@@ -311,7 +315,9 @@ def _require_linear(probe: Probe, name: str) -> None:
 
 def _along_y(probe: Probe, rows: tuple[int, ...] = ()) -> tuple[Comparison, list[Floats]]:
     """Products with H against the derivative of grad_g in y; and the directions."""
-    cases = [(probe.of_y("grad_g", x, rows), y, v, probe.ask("hvp", x, y, v, rows)) for x, y, v in _products(probe)]
+    cases = [
+        (probe.of_y("grad_g", x, rows), y, v, probe.evaluate("hvp", x, y, v, rows)) for x, y, v in _products(probe)
+    ]
     return compare(cases), [case[2] for case in cases]
 
 
@@ -320,7 +326,7 @@ def _require_symmetric(probe: Probe) -> float:
     worst = 0.0
     for x, y, v in _products(probe):
         w = probe.direction(y)
-        hv, hw = probe.ask("hvp", x, y, v), probe.ask("hvp", x, y, w)
+        hv, hw = probe.evaluate("hvp", x, y, v), probe.evaluate("hvp", x, y, w)
         gap, size = abs(float(w @ hv - v @ hw)), length(hv) + length(hw)
         worst = max(worst, gap / size if gap else 0.0)
     if worst > SYMMETRY:
@@ -348,7 +354,7 @@ def _hvp(probe: Probe, rows: tuple[int, ...] = ()) -> float:
 def _require_convex(probe: Probe) -> float:
     lowest = math.inf
     for x, y in probe.points:
-        low, convex = curvature(partial(probe.ask, "hvp", x, y), probe.direction(y))
+        low, convex = curvature(partial(probe.evaluate, "hvp", x, y), probe.direction(y))
         if not convex:
             raise ProblemError(f"g is not strongly convex in y: hvp has the eigenvalue {low:.3g}{where(x, y)}")
         lowest = min(lowest, low)
@@ -363,7 +369,7 @@ def _along_x(probe: Probe, rows: tuple[int, ...] = ()) -> Comparison:
     """Products with C against the derivative of grad_g in x."""
     cases = []
     for x, y, u, v in probe.cases():
-        along, claimed = _inner(probe.of_x("grad_g", y, rows), v), probe.ask("cvp", x, y, v, rows)
+        along, claimed = _inner(probe.of_x("grad_g", y, rows), v), probe.evaluate("cvp", x, y, v, rows)
         cases.append((along, x, u, np.atleast_1d(claimed @ u)))
     return compare(cases, probe.allows)
 
@@ -373,7 +379,9 @@ def _cvp(probe: Probe, rows: tuple[int, ...] = ()) -> float:
         _require_linear(probe, "cvp")
     found, known = _along_x(probe, rows), []
     if found.error > TOLERANCE and len(probe.points[0][0]) == len(probe.points[0][1]):
-        cases = [(probe.of_x("grad_g", y, rows), x, v, probe.ask("cvp", x, y, v, rows)) for x, y, v in _products(probe)]
+        cases = [
+            (probe.of_x("grad_g", y, rows), x, v, probe.evaluate("cvp", x, y, v, rows)) for x, y, v in _products(probe)
+        ]
         transposed = compare(cases, probe.allows)
         known = [(transposed.claimed, transposed.measured, _TRANSPOSED)]
     more = _ON_A_SAMPLE if rows else ""
@@ -387,12 +395,15 @@ _TRANSPOSED = "is transposed: it must be the gradient in x of <grad_g, v>, not t
 def _grad_gx(probe: Probe) -> float:
     if probe.has("g"):
         found = compare(
-            ((probe.of_x("g", y), x, u, np.atleast_1d(probe.ask("grad_gx", x, y) @ u)) for x, y, u, _ in probe.cases()),
+            (
+                (probe.of_x("g", y), x, u, np.atleast_1d(probe.evaluate("grad_gx", x, y) @ u))
+                for x, y, u, _ in probe.cases()
+            ),
             probe.allows,
         )
         _blame("grad_gx", "gradient of g in x", found)
         return found.error
-    found = compare((probe.of_y("grad_gx", x), y, v, probe.ask("cvp", x, y, v)) for x, y, _, v in probe.cases())
+    found = compare((probe.of_y("grad_gx", x), y, v, probe.evaluate("cvp", x, y, v)) for x, y, _, v in probe.cases())
     if found.error > TOLERANCE:
         raise ProblemError(f"grad_gx has another derivative in y than cvp says (relative error {found.error:.1e})")
     return found.error
@@ -402,8 +413,8 @@ def _solve_y(probe: Probe) -> float:
     worst = 0.0
     for x, y in probe.points:
         with naming("solve_y", x):
-            solved = checked("solve_y", probe.problem.solve_y(x.copy()), len(y))
-        rest, usual = length(probe.ask("grad_g", x, solved)), length(probe.ask("grad_g", x, y))
+            solved = returned("solve_y", probe.problem.solve_y(x.copy()), len(y))
+        rest, usual = length(probe.evaluate("grad_g", x, solved)), length(probe.evaluate("grad_g", x, y))
         worst = max(worst, rest / usual if rest else 0.0)
     if not worst <= SYMMETRY:
         raise ProblemError(f"solve_y does not minimise g: grad_g there is {worst:.1e} times its usual size")
@@ -424,7 +435,7 @@ def _samples(probe: Probe) -> float:
             once, again = (np.hstack(getattr(probe.problem, name)(x.copy(), y.copy(), handle)) for _ in range(2))
         if not np.array_equal(once, again):
             raise ProblemError(f"{name} returns two values for one sample handle: all chance must be in the handle")
-        if not np.array_equal(probe.ask(name, x, y, rows=rows), probe.ask(name, x, y, rows=rows)):
+        if not np.array_equal(probe.evaluate(name, x, y, rows=rows), probe.evaluate(name, x, y, rows=rows)):
             raise ProblemError("sample draws two handles from one state of rng: all chance must come from rng")
     errors = [_hvp(probe, rows), _cvp(probe, rows)]
     if _takes_handle(probe, "f"):

@@ -1,8 +1,12 @@
-r"""One function for all solvers, with every oracle call counted.
+r"""One function for all methods, with every oracle call counted.
 
-A run ends in the middle of a step when the budget holds no further call, so that methods are compared on equal costs.
-The cost of a call is 1 for each kind unless told otherwise: `grad_f` (both gradients of f), `grad_g`, `grad_gx`, `hvp`,
-`cvp`. Work that sets a run up (curvature estimates, refinement, warm starts) is counted like any other.
+.. math:: \min_x F(x) = f(x, y^*(x)), \qquad y^*(x) = \arg\min_y g(x, y), \qquad
+   \nabla^2_{yy} g\, z = \nabla_y f,
+
+with iterates `x`, `y` and `z`. A run ends when the budget does not hold the next call, even in the middle of a step, so
+that methods are compared at equal costs; the step is then undone. A call costs 1 unless `costs` says otherwise, and
+there are five kinds: `grad_f` (both gradients of f), `grad_g`, `grad_gx`, `hvp` and `cvp`. Work that prepares a run
+(curvature estimates, refinement, warm starts) is counted like any other.
 """
 
 import copy
@@ -17,35 +21,14 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._status import Status
 from pessimism._types import Floats, Rng
-from pessimism.bilevel import (
-    accbo,
-    aid_cg,
-    amigo,
-    bo_rep,
-    bsa,
-    f2sa,
-    itd,
-    ma_soba,
-    mrbo,
-    saba,
-    slip,
-    soba,
-    stocbio,
-    sustain,
-    ttsa,
-)
-from pessimism.bilevel._loops import LoopRun
-from pessimism.bilevel._method import CURVATURE, Method
+from pessimism.bilevel._method import METHODS
+from pessimism.bilevel._options import CURVATURE
 from pessimism.bilevel._own_run import CountedProblem, OwnRun, Step
-from pessimism.bilevel.problem import KINDS, checked, has, require_oracles, sizes
+from pessimism.bilevel._users_oracles import has, point, require_oracles, returned, sizes
+from pessimism.bilevel.problem import KINDS
 from pessimism.bilevel.state import SolverState
 
-METHODS: dict[str, Method] = {
-    solver.METHOD.name: solver.METHOD
-    for solver in (
-        bo_rep, slip, soba, ma_soba, amigo, stocbio, bsa, ttsa, f2sa, accbo, sustain, mrbo, saba, aid_cg, itd
-    )
-}  # fmt: skip
+__all__ = ["METHODS", "BilevelResult", "minimize_bilevel"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,8 +58,9 @@ class BilevelResult:
         Name of the method.
     options : dict
         Its options, with the steps that were estimated.
-    memory : (rows, n) float
-        The method's own vectors, from which a run is continued; of a user's step, what it last returned.
+    memory : named tuple of arrays, or None
+        What the method keeps between steps (a momentum, a table), from which a run is continued; of a user's step,
+        what it last returned.
 
     Examples
     --------
@@ -125,26 +109,26 @@ def minimize_bilevel(
     y0 : (dy,) array_like of float, optional
         Start of y. Default: zeros.
     method : str or callable
-        One of "bo-rep", "slip", "soba", "ma-soba", "amigo", "stocbio", "bsa", "ttsa", "f2sa", "accbo", "sustain",
-        "mrbo", "saba", "aid-cg", "itd"; or a step of your own, ``step(problem, state, rng, **options) -> state``, with
-        a `SolverState`, and a problem that has the same oracles and counts their calls. A step that the budget ends is
-        not made; what it returns as memory must be new, not the old one written over.
+        A name in `METHODS`, "bo-rep" or "soba" for instance: each is a file of `pessimism.bilevel.methods`. Or a step
+        of your own, ``step(problem, state, rng, **options) -> state``, with a `SolverState`, and a problem that has the
+        same oracles and counts their calls. A step that the budget ends is not made; what it returns as memory must be
+        new, not the old one written over.
     budget : float
         Cost of all oracle calls together.
     rng : Generator, SeedSequence or int, optional
         Source of the samples (SPEC 7).
     callback : callable, optional
-        Called with the result so far at every record after the start, the last one included; a true answer ends the
-        run.
+        Called with the result so far at every record after the start, the last one included; the run ends if it
+        returns something true.
     record : int
         Outer steps between records.
     exact : bool
-        Ask for exact oracles, whatever the problem could sample.
+        Call exact oracles only, even if the problem can sample.
     costs : mapping of str to float, optional
         Cost of a call of some kinds, in place of 1.
     **options : float
-        Of the method: the module that bears its name lists them. ``step`` has no default (in f2sa nor have the steps
-        on y). For a step of your own, whatever it takes.
+        Of the method: ``METHODS[name].options`` lists them with their defaults, ranges and meanings. ``step`` has no
+        default (in f2sa nor have the steps on y). For a step of your own, whatever it takes.
 
     Returns
     -------
@@ -165,7 +149,8 @@ def minimize_bilevel(
     Steps left open are estimated when a run begins. A continued run draws what one run would have drawn if it is given
     the same Generator. Normalised methods move by the step in every iteration and end in a cycle whose radius is a
     multiple of it, which is why their step falls by default. Where the budget ends within a step, x, y and z are those
-    of the last whole step. Cost: that of the oracle calls. The first run compiles for some ten seconds, once.
+    of the last whole step. Cost: that of the oracle calls. The first run of a
+    method on a kind of problem compiles for a few seconds; later processes read the result from a cache.
 
     Examples
     --------
@@ -191,30 +176,33 @@ def minimize_bilevel(
     sizes(problem)
     generator, limit = np.random.default_rng(rng), _check.scalar("budget", budget, _affordable, "at least 0 and finite")
     every, prices = _check.whole("record", record, low=1), _costs(costs)
-    run: LoopRun | OwnRun
+    run: Any  # a MethodRun or an OwnRun
     if callable(method):
         name = getattr(method, "__name__", type(method).__name__)
         counted = CountedProblem(problem, limit, prices, exact=bool(exact))
         run = OwnRun(method, counted, _start(problem, x0, y0, name, None), generator, options)
         settled = dict(options)
     else:
-        chosen = METHODS[_check.choice("method", method, tuple(METHODS))]
-        name, settings = chosen.name, chosen.settings(options)
+        from pessimism.bilevel._method_run import MethodRun
+
+        name = _check.choice("method", method, tuple(METHODS))
+        chosen = METHODS[name]
+        settings = chosen.settings(name, options)
         require_oracles(problem, chosen.needs, name)
         state = _start(problem, x0, y0, name, chosen.memory(problem))
-        run = LoopRun(chosen, problem, state, limit, prices, generator, exact=bool(exact))
+        run = MethodRun(chosen, problem, state, limit, prices, generator, exact=bool(exact))
         settled = run.settle(_continued(settings, x0))
 
     history = [_record(problem, run)]
     while True:
         done = run.advance(every)
-        diverged = not all(np.isfinite(vector).all() for vector in run.vectors())
-        ended = diverged or done < every  # a loop also ends on a direction that is not finite
+        diverged = run.diverged
+        ended = diverged or done < every
         status = Status.RUNNING
         if ended:
             status = Status.BUDGET if run.refused and not diverged else Status.DIVERGED
         stop = False
-        if done > 0 or diverged:
+        if done > 0:
             history.append(_record(problem, run))
             stop = callback is not None and bool(callback(_result(run, name, settled, status, history)))
         if ended or stop:
@@ -232,29 +220,28 @@ def _continued(settings: dict[str, float | str], x0: Any) -> dict[str, float | s
     return {name: x0.options[name] if value == CURVATURE else value for name, value in settings.items()}
 
 
-def _start(
-    problem: Any, x0: ArrayLike | BilevelResult, y0: ArrayLike | None, name: str, shape: tuple[int, int] | None
-) -> SolverState:
-    """State of its own before the first step; `shape` is that of a built-in method's memory."""
+def _start(problem: Any, x0: ArrayLike | BilevelResult, y0: ArrayLike | None, name: str, memory: Any) -> SolverState:
+    """State of its own before the first step; `memory` is that of a built-in method at first, None for a user's."""
     dx, dy = sizes(problem)
     if isinstance(x0, BilevelResult):
         if y0 is not None:
             raise ValueError("y0 must be left out when x0 is a result: it has its own y")
-        if (x0.method, x0.x.shape, x0.y.shape) != (name, (dx,), (dy,)) or shape not in (None, np.shape(x0.memory)):
+        same = (x0.method, x0.x.shape, x0.y.shape) == (name, (dx,), (dy,))
+        if not same or (memory is not None and _shapes(memory) != _shapes(x0.memory)):
             raise ValueError(
                 f"x0 must be a result of {name} on this problem, got one of {x0.method} with x of shape {x0.x.shape}: "
                 "to change the method, begin at its x and y"
             )
         return SolverState(x0.x.copy(), x0.y.copy(), x0.z.copy(), x0.nit, copy.deepcopy(x0.memory))
-    x = np.array(_check.real_array("x0", x0))
-    if x.shape != (dx,):
-        raise ValueError(f"x0 must have shape ({dx},), got {x.shape}")
-    y = np.zeros(dy) if y0 is None else np.array(_check.real_array("y0", y0))
-    if y.shape != (dy,):
-        raise ValueError(f"y0 must have shape ({dy},), got {y.shape}")
+    x = np.array(point("x0", x0, dx))
+    y = np.zeros(dy) if y0 is None else np.array(point("y0", y0, dy))
     if has(problem, "project_x"):
-        x = checked("project_x", problem.project_x(x), dx)
-    return SolverState(x, y, np.zeros(dy), 0, None if shape is None else np.zeros(shape))
+        x = returned("project_x", problem.project_x(x), dx)
+    return SolverState(x, y, np.zeros(dy), 0, memory)
+
+
+def _shapes(memory: Any) -> list[tuple[int, ...]]:
+    return [np.shape(part) for part in memory]
 
 
 def _costs(costs: Mapping[str, float] | None) -> Floats:
@@ -267,7 +254,7 @@ def _costs(costs: Mapping[str, float] | None) -> Floats:
     return np.array(list(values.values()))
 
 
-def _record(problem: Any, run: LoopRun | OwnRun) -> tuple[Any, ...]:
+def _record(problem: Any, run: Any) -> tuple[Any, ...]:
     x, length = run.state.x.copy(), np.nan
     if has(problem, "gradient") and np.isfinite(x).all():
         with np.errstate(all="ignore"):
@@ -275,9 +262,7 @@ def _record(problem: Any, run: LoopRun | OwnRun) -> tuple[Any, ...]:
     return run.state.nit, run.cost, x, length
 
 
-def _result(
-    run: LoopRun | OwnRun, name: str, options: Mapping[str, Any], status: Status, history: list[Any]
-) -> BilevelResult:
+def _result(run: Any, name: str, options: Mapping[str, Any], status: Status, history: list[Any]) -> BilevelResult:
     columns = {
         name: np.array([entry[i] for entry in history]) for i, name in enumerate(("nit", "cost", "x", "gradient_norm"))
     }

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 from pessimism._types import Floats
 
+__all__ = ["SolverState"]
+
 
 class SolverState(NamedTuple):
     """What a step is given and returns.

@@ -10,9 +10,10 @@ import numpy as np
 from numba import njit, types
 from scipy.sparse.linalg import LinearOperator, cg
 
+from pessimism._compiled import plain
 from pessimism.bilevel import METHODS, SolverState, hypergradient, minimize_bilevel
-from pessimism.bilevel._kernels import ORACLE, REALS, WHOLE, WORLD, ask
-from pessimism.bilevel._loops import LoopRun, plain
+from pessimism.bilevel._engine.calls import ORACLES, REALS, WHOLE, hvp
+from pessimism.bilevel._method_run import MethodRun
 from pessimism.bilevel.problems import LogisticRidge, Quadratic, Ridge
 
 N, P, BATCH, STEPS, RECORD = 32768, 22, 64, 10_000, 1000
@@ -169,16 +170,16 @@ def by_cg() -> np.ndarray:
 # What counting costs: one oracle asked many times
 
 
-@njit(types.void(ORACLE, WORLD, REALS, REALS, WHOLE, REALS, types.int64))
-def bare(oracle, world, x, y, rows, out, times):
+@njit(types.void(ORACLES, REALS, REALS, WHOLE, REALS, types.int64))
+def bare(oracles, x, y, rows, out, times):
     for _ in range(times):
-        oracle(world[0], world[1], x, y, y, rows, out)
+        oracles.hvp(oracles.reals, oracles.sizes, x, y, y, rows, out)
 
 
-@njit(types.void(ORACLE, WORLD, REALS, REALS, WHOLE, REALS, types.int64))
-def counted(oracle, world, x, y, rows, out, times):
+@njit(types.void(ORACLES, REALS, REALS, WHOLE, REALS, types.int64))
+def counted(oracles, x, y, rows, out, times):
     for _ in range(times):
-        ask(oracle, 3, world, x, y, y, out)
+        hvp(oracles, x, y, y, rows, out)
 
 
 class Own:
@@ -193,16 +194,16 @@ def asked(times: int, *, python: bool) -> tuple[Callable[[], object], Callable[[
     """Calls of `hvp` of a tiny quadratic, counted and bare."""
     made = Quadratic.random(1, 1, rng=1)
     x, y, out = np.zeros(1), np.ones(1), np.empty(1)
-    state, costs = SolverState(x, y, np.zeros(1), 0, np.zeros((2, 1))), np.ones(5)
+    state, costs, rows = SolverState(x, y, np.zeros(1), 0, None), np.ones(5), np.empty(0, np.int64)
     rng = np.random.default_rng(1)
-    run = LoopRun(METHODS["soba"], Own(made) if python else made, state, np.inf, costs, rng, exact=True)
+    run = MethodRun(METHODS["soba"], Own(made) if python else made, state, np.inf, costs, rng, exact=True)
     if python:
-        own, call = Own(made), plain()["ask"]
+        own, call = Own(made), plain(hvp)
         return (
-            lambda: [call(run.oracles[2], 3, run.world, x, y, y, out) for _ in range(times)],
+            lambda: [call(run.oracles, x, y, y, rows, out) for _ in range(times)],
             lambda: [own.hvp(x, y, y) for _ in range(times)],
         )
-    rest = (run.oracles[2], run.world, x, y, np.empty(0, np.int64), out, times)
+    rest = (run.oracles, x, y, rows, out, times)
     return partial(counted, *rest), partial(bare, *rest)
 
 

@@ -1,4 +1,4 @@
-r"""What the built-in problems share: oracles from compiled loops, and exact values on top of an exact lower level.
+r"""What the built-in problems share: compiled oracles, and exact values computed from an exact lower solution.
 
 .. math:: \min_x F(x) = f(x, y^*(x)), \qquad y^*(x) = \arg\min_y g(x, y).
 
@@ -21,7 +21,7 @@ from pessimism._types import Floats, Ints, Rng
 Kernels = tuple[Callable[..., None], ...]
 
 LEVELS = ("f", "g")
-_quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # a diverging run is told by inf and NaN
+quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # inf and NaN say that a run diverges
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -37,7 +37,7 @@ class ClosedForm(ABC):
     batch : int
         Positions in a handle.
     reals : (...) float
-        The packed problem. Writable, as the compiled loops want it; never write into it.
+        The packed problem. Writable, because compiled loops take writable arrays; never write into it.
     sizes : (...) int
         Where to find what in `reals`.
     """
@@ -247,7 +247,7 @@ class ClosedForm(ABC):
         """
         return self._call(4, x, y, y, s, self.dim_x)
 
-    @_quiet
+    @quiet
     def f(self, x: ArrayLike, y: ArrayLike, s: ArrayLike | None = None) -> float:
         """Upper level.
 
@@ -279,7 +279,7 @@ class ClosedForm(ABC):
         rows = _rows(s, self.n_samples_f)
         return float(self._f(variable("x", x, self.dim_x), variable("y", y, self.dim_y), rows))
 
-    @_quiet
+    @quiet
     def g(self, x: ArrayLike, y: ArrayLike, s: ArrayLike | None = None) -> float:
         """Lower level.
 
@@ -311,7 +311,7 @@ class ClosedForm(ABC):
         rows = _rows(s, self.n_samples)
         return float(self._g(variable("x", x, self.dim_x), variable("y", y, self.dim_y), rows))
 
-    @_quiet
+    @quiet
     def solve_y(self, x: ArrayLike) -> Floats:
         """Minimiser of the lower level, exact up to rounding.
 
@@ -339,7 +339,7 @@ class ClosedForm(ABC):
         point = variable("x", x, self.dim_x)
         return self._solve(point) if np.isfinite(point).all() else np.full(self.dim_y, np.nan)
 
-    @_quiet
+    @quiet
     def value(self, x: ArrayLike) -> float:
         """Upper level at the minimiser of the lower one: F(x).
 
@@ -367,7 +367,7 @@ class ClosedForm(ABC):
         point = variable("x", x, self.dim_x)
         return self._value(point) if np.isfinite(point).all() else np.nan
 
-    @_quiet
+    @quiet
     def gradient(self, x: ArrayLike) -> Floats:
         """Gradient of F by the formula of the module, without the oracles.
 
@@ -397,7 +397,7 @@ class ClosedForm(ABC):
             return np.full(self.dim_x, np.nan)
         return self._gradient(point, self._solve(point))
 
-    @_quiet
+    @quiet
     def curvature(self, x: ArrayLike) -> tuple[float, float]:
         """Strong convexity and smoothness of the lower level at x: the scale of its learning rates.
 
@@ -430,7 +430,7 @@ class ClosedForm(ABC):
         low, high = self._curvature(point)
         return float(low), float(high)
 
-    @_quiet
+    @quiet
     def _call(self, oracle: int, x: ArrayLike, y: ArrayLike, v: ArrayLike, s: ArrayLike | None, size: int) -> Floats:
         point = variable("x", x, self.dim_x), variable("y", y, self.dim_y), variable("v", v, self.dim_y)
         rows = _rows(s, self.n_samples if oracle else self.n_samples_f)
@@ -461,7 +461,7 @@ _EVERY = np.empty(0, np.int64)
 
 
 def variable(name: str, value: ArrayLike, size: int) -> Floats:
-    """A copy of our own, since compiled loops take writable arrays only; inf and NaN pass, a run may diverge."""
+    """A copy of a point, since compiled loops take writable arrays; inf and NaN pass, as a run may diverge."""
     array = np.array(_check.numeric(name, value), dtype=np.float64, order="C")
     if array.shape != (size,):
         raise ValueError(f"{name} must have shape ({size},), got {array.shape}")
@@ -478,7 +478,7 @@ def _rows(handle: ArrayLike | None, n: int) -> Ints | None:
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
         raise TypeError(f"s must be a handle from sample, positions of shape (batch,), got {handle!r}")
     positions: Ints = rows.astype(np.int64, copy=False)
-    if positions.view(np.uint64).max() >= n:  # negative ones are huge here; loops would read foreign memory
+    if positions.view(np.uint64).max() >= n:  # negative ones are huge here, and the loops check no bounds
         _check.whole_array("s", rows, high=n - 1)
     return positions
 
@@ -497,19 +497,6 @@ def matrix(name: str, value: ArrayLike, shape: tuple[int | str, int | str], what
     if not fits or any(isinstance(w, int) and w != has for w, has in zip(shape, array.shape, strict=True)):
         raise ValueError(f"{name} must have shape ({shape[0]}, {shape[1]}), {what}, got {array.shape}")
     return array
-
-
-def vector(name: str, value: ArrayLike, size: int | None, what: str) -> Floats:
-    """Finite float array of one axis with at least one entry; `size` None leaves it free."""
-    array = _check.real_array(name, value)
-    if array.ndim != 1 or array.size == 0 or size not in (None, array.size):
-        raise ValueError(f"{name} must have shape ({'n' if size is None else size},), {what}, got {array.shape}")
-    return array
-
-
-def not_negative(name: str, value: float) -> float:
-    """A finite number of at least 0."""
-    return _check.scalar(name, value, lambda number: 0.0 <= number < np.inf, "at least 0 and finite")
 
 
 def solve(hessian: Floats, right: NDArray[np.float64]) -> Floats:

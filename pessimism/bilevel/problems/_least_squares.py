@@ -1,4 +1,4 @@
-"""Training and validation rows with squared losses, in short: Gram matrices for the oracles, R for closed forms.
+"""Training and validation rows with squared losses, compressed: Gram matrices for the oracles, R for closed forms.
 
 A Gram matrix squares the condition of its rows. With [X, b] / sqrt(n) = Q [R, c] nothing is squared: the mean squared
 error is |R theta - c|^2, its last row what no theta can explain, and a ridge regression is least squares on the rows of
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints
-from pessimism.bilevel.problems._closed_form import ClosedForm, matrix, not_negative, pack, vector
+from pessimism.bilevel.problems._closed_form import ClosedForm, matrix, pack
 
 Data = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
 
@@ -34,8 +34,8 @@ class LeastSquares(ClosedForm):
     reduced: tuple[tuple[Floats, Floats], ...]
 
     def _build(self, data: Data, rho: float, damping: float, batch: int, dim_x: int, dim_y: int) -> None:
-        x, b, xv, bv = data = checked(data)
-        p, rho = x.shape[1], not_negative("rho", rho)
+        x, b, xv, bv = data = clean_data(data)
+        p, rho = x.shape[1], _check.nonnegative("rho", rho)
         pairs = ((x, b), (xv, bv))
         grams = np.array([rows.T @ rows / len(rows) for rows, _ in pairs])
         moments = np.array([rows.T @ outputs / len(rows) for rows, outputs in pairs])
@@ -115,13 +115,18 @@ class Stack:
         return np.full_like(right, np.nan) if singular else np.asarray(solution)
 
 
-def checked(data: Data) -> tuple[Floats, Floats, Floats, Floats]:
+def clean_data(data: Data) -> tuple[Floats, Floats, Floats, Floats]:
     """Clean rows whose shapes fit together."""
     inputs = matrix("inputs", data[0], ("n", "p"), "a row for each sample")
-    outputs = vector("outputs", data[1], len(inputs), "an entry for each row of inputs")
+    outputs = _check.vector("outputs", data[1], len(inputs), "an entry for each row of inputs", single=True)
     validation_inputs = matrix("validation_inputs", data[2], ("m", inputs.shape[1]), "columns as inputs")
     what = "an entry for each row of validation_inputs"
-    return inputs, outputs, validation_inputs, vector("validation_outputs", data[3], len(validation_inputs), what)
+    return (
+        inputs,
+        outputs,
+        validation_inputs,
+        _check.vector("validation_outputs", data[3], len(validation_inputs), what, single=True),
+    )
 
 
 def regression(generator: np.random.Generator, n: int, theta: Floats, noise: float) -> tuple[Floats, Floats]:

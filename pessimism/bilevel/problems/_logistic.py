@@ -9,15 +9,15 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._status import ConvergenceError
 from pessimism._types import Floats, Ints
-from pessimism.bilevel.problems._closed_form import ClosedForm, matrix, pack, sigmoid, solve, vector
+from pessimism.bilevel.problems._closed_form import ClosedForm, matrix, pack, sigmoid, solve
 
 Data = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
 
 STEPS = 1000
-"""Newton steps at most; ten are usual, one for each unit of the margin where rows are separable, hardly penalised."""
+"""Newton steps at most. Ten are usual; separable rows with a small penalty take one for each unit of the margin."""
 
 ROUNDING = 1e-12
-"""How small a gradient is zero, beside the sizes of what it is the sum of."""
+"""A gradient counts as 0 below this, relative to the sizes of the terms that it is the sum of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -88,7 +88,7 @@ class Logistic(ClosedForm):
         raise ConvergenceError(f"the lower level was not solved in {STEPS} Newton steps", y)
 
 
-def checked(data: Data) -> tuple[Floats, Floats, Floats, Floats]:
+def clean_data(data: Data) -> tuple[Floats, Floats, Floats, Floats]:
     """Clean rows and labels whose shapes fit together."""
     a = matrix("inputs", data[0], ("n", "p"), "a row for each sample")
     b = _labels("labels", data[1], len(a), "an entry for each row of inputs")
@@ -98,6 +98,6 @@ def checked(data: Data) -> tuple[Floats, Floats, Floats, Floats]:
 
 
 def _labels(name: str, value: ArrayLike, size: int, what: str) -> Floats:
-    labels = vector(name, value, size, what)
+    labels = _check.vector(name, value, size, what, single=True)
     _check.require(name, labels, np.abs(labels) == 1.0, "-1 or 1")
     return labels

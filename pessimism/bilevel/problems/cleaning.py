@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, not_negative, sigmoid
-from pessimism.bilevel.problems._logistic import Logistic, checked
+from pessimism.bilevel.problems._closed_form import Kernels, sigmoid
+from pessimism.bilevel.problems._logistic import Logistic, clean_data
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -79,18 +79,18 @@ class HyperCleaning(Logistic):
         rho: float = 0.001,
         batch: int = 32,
     ) -> None:
-        data = checked((inputs, labels, validation_inputs, validation_labels))
+        data = clean_data((inputs, labels, validation_inputs, validation_labels))
         (n, p), m = data[0].shape, len(data[2])
         mu = _check.positive("damping", damping)
-        self._build(data, n, [mu, not_negative("rho", rho)], [n, p, m], batch)
+        self._build(data, n, [mu, _check.nonnegative("rho", rho)], [n, p, m], batch)
         object.__setattr__(self, "damping", mu)
 
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _cleaning_kernels as loops
+        from pessimism.bilevel._engine import cleaning as kernels
 
-        return loops.grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+        return kernels.grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
 
     def _g(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         z, weights = (self.rows, x) if rows is None else (self.rows[rows], x[rows])

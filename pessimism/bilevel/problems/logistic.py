@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, extremes, not_negative, sigmoid
-from pessimism.bilevel.problems._logistic import Logistic, checked
+from pessimism.bilevel.problems._closed_form import Kernels, extremes, sigmoid
+from pessimism.bilevel.problems._logistic import Logistic, clean_data
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -44,7 +44,7 @@ class LogisticRidge(Logistic):
     batch : int, optional
         Terms of the finite sums in a handle. Default 32.
     block : int, optional
-        Rows in a term, one behind the other; it divides n and m. Default 1. Where rows are in random order, a term of
+        Consecutive rows in a term; it divides n and m. Default 1. Where rows are in random order, a term of
         64 rows is as good a sample as 64 terms of one row, and faster to read.
 
     Raises
@@ -83,21 +83,21 @@ class LogisticRidge(Logistic):
         batch: int = 32,
         block: int = 1,
     ) -> None:
-        data = checked((inputs, labels, validation_inputs, validation_labels))
+        data = clean_data((inputs, labels, validation_inputs, validation_labels))
         (n, p), m = data[0].shape, len(data[2])
         dim_x, width = p if per_coordinate else 1, _check.whole("block", block, low=1)
         if n % width or m % width:
             raise ValueError(f"block must divide the numbers of rows, {n} and {m}, got {width}")
-        self._build(data, dim_x, [not_negative("rho", rho)], [dim_x, p, n, m, width], batch)
+        self._build(data, dim_x, [_check.nonnegative("rho", rho)], [dim_x, p, n, m, width], batch)
         for name, value in {"block": width, "n_samples": n // width, "n_samples_f": m // width}.items():
             object.__setattr__(self, name, value)
 
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _logistic_kernels as loops
+        from pessimism.bilevel._engine import logistic as kernels
 
-        return loops.grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+        return kernels.grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
 
     def _rows(self, terms: Ints | None) -> Ints | None:
         return None if terms is None else (terms[:, None] * self.block + np.arange(self.block)).ravel()

@@ -1,4 +1,4 @@
-r"""Three upper levels over one quadratic lower level, whose unbounded smoothness is under control.
+r"""Three upper levels over one quadratic lower level: smooth, and with two kinds of unbounded smoothness.
 
 .. math:: g(x, y) = \tfrac12 y^\top A y - y^\top (B x + c), \qquad y^*(x) = A^{-1}(B x + c),
 
@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import ClosedForm, Kernels, matrix, not_negative, pack, solve, vector
+from pessimism.bilevel.problems._closed_form import ClosedForm, Kernels, matrix, pack, solve
 
 SYMMETRIC = 1e-12
 """How far A may be from its transpose, relative to its largest entry."""
@@ -52,9 +52,9 @@ class _QuadraticLower(ClosedForm):
         hessian = _positive_definite("hessian", lower[0])
         dy = len(hessian)
         coupling = matrix("coupling", lower[1], (dy, "dx"), "a row for each row of hessian")
-        offset = vector("offset", lower[2], dy, "an entry for each row of hessian")
-        target = vector("target", lower[3], dy, "an entry for each row of hessian")
-        rho, dx = not_negative("rho", rho), coupling.shape[1]
+        offset = _check.vector("offset", lower[2], dy, "an entry for each row of hessian", single=True)
+        target = _check.vector("target", lower[3], dy, "an entry for each row of hessian", single=True)
+        rho, dx = _check.nonnegative("rho", rho), coupling.shape[1]
         n, batch = _even("n_samples", rows[0]), _check.whole("batch", rows[1], low=1)
         table = _opposites(n, dy, dx, noise, rng)
         fields = {"hessian": hessian, "coupling": coupling, "offset": offset, "target": target, "table": table}
@@ -87,7 +87,7 @@ class _QuadraticLower(ClosedForm):
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class Quadratic(_QuadraticLower):
-    r"""Both levels quadratic: everything is linear, so every method that works at all works here.
+    r"""Both levels quadratic: all gradients are linear, and every method should work.
 
     Parameters
     ----------
@@ -149,9 +149,9 @@ class Quadratic(_QuadraticLower):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _quadratic_kernels as loops
+        from pessimism.bilevel._engine import quadratic as kernels
 
-        return loops.quadratic_grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+        return kernels.quadratic_grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
 
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         r = y - self.target
@@ -367,9 +367,9 @@ class Cosh(_BoundedUpper):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _quadratic_kernels as loops
+        from pessimism.bilevel._engine import quadratic as kernels
 
-        return loops.cosh_grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+        return kernels.cosh_grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
 
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         return float(2.0 * (np.sinh(0.5 * x) ** 2).sum()) + self._bounded(x, y, rows)  # cosh - 1, without cancellation
@@ -440,9 +440,9 @@ class Quartic(_BoundedUpper):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _quadratic_kernels as loops
+        from pessimism.bilevel._engine import quadratic as kernels
 
-        return loops.quartic_grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+        return kernels.quartic_grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
 
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         return float(0.25 * (x**4).sum()) + self._bounded(x, y, rows)
@@ -472,7 +472,7 @@ def _even(name: str, value: int) -> int:
 
 def _opposites(n: int, dy: int, dx: int, noise: tuple[float, float], rng: Rng) -> Floats:
     """Table (n, 1 + 2 dy + dx) of (a, e, u); every second row is minus the one above."""
-    scale = not_negative("noise", noise[0])
+    scale = _check.nonnegative("noise", noise[0])
     width = _check.scalar("curvature_noise", noise[1], lambda number: 0.0 <= number < 1.0, "in [0, 1)")
     half = np.zeros((n // 2, 1 + 2 * dy + dx))
     if scale or width:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix, not_negative
+from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix
 from pessimism.bilevel.problems._least_squares import LeastSquares, Stack, regression
 
 
@@ -91,10 +91,10 @@ class HyperRepresentation(LeastSquares):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _least_squares_kernels as loops
+        from pessimism.bilevel._engine import least_squares as kernels
 
-        grad_f, grad_g = loops.representation_grad_f, loops.representation_grad_g
-        return grad_f, grad_g, loops.representation_hvp, loops.representation_cvp, loops.representation_grad_gx
+        grad_f, grad_g = kernels.representation_grad_f, kernels.representation_grad_g
+        return grad_f, grad_g, kernels.representation_hvp, kernels.representation_cvp, kernels.representation_grad_gx
 
     def _w(self, x: Floats) -> Floats:
         return x.reshape(self.width, -1)
@@ -174,7 +174,7 @@ class HyperRepresentation(LeastSquares):
         (8, 2)
         """
         generator = np.random.default_rng(rng)
-        rows, scale = (_check.whole("n", n, low=1), _check.whole("m", m, low=1)), not_negative("noise", noise)
+        rows, scale = (_check.whole("n", n, low=1), _check.whole("m", m, low=1)), _check.nonnegative("noise", noise)
         theta = generator.standard_normal(_check.whole("dim", dim, low=1))
         train, validation = (regression(generator, count, theta, scale) for count in rows)
         return cls(*train, *validation, width, damping=damping, rho=rho, batch=batch)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix, not_negative
+from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix
 from pessimism.bilevel.problems._least_squares import LeastSquares, Stack, regression
 
 
@@ -87,9 +87,9 @@ class Ridge(LeastSquares):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _least_squares_kernels as loops
+        from pessimism.bilevel._engine import least_squares as kernels
 
-        return loops.ridge_grad_f, loops.ridge_grad_g, loops.ridge_hvp, loops.ridge_cvp, loops.ridge_grad_gx
+        return kernels.ridge_grad_f, kernels.ridge_grad_g, kernels.ridge_hvp, kernels.ridge_cvp, kernels.ridge_grad_gx
 
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         return self._loss(y, True, rows) + float(0.5 * self.rho * x @ x)
@@ -177,6 +177,6 @@ class Ridge(LeastSquares):
         rows = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
         p = _check.whole("dim", dim, low=1)
         theta = (np.arange(p) < _check.whole("relevant", relevant)).astype(float)
-        scale = not_negative("noise", noise)
+        scale = _check.nonnegative("noise", noise)
         train, validation = (regression(generator, count, theta, scale) for count in rows)
         return cls(*train, *validation, rho, per_coordinate=per_coordinate, batch=batch)

@@ -26,15 +26,13 @@ from pessimism._types import Floats, Ints, Rng
 from pessimism.bilevel.problems._closed_form import (
     ClosedForm,
     Kernels,
-    _quiet,
-    not_negative,
     pack,
+    quiet,
     variable,
-    vector,
 )
 
 LEVEL = 15.0
-"""Logarithm of the level from which bonuses are counted from the lowest."""
+"""Logarithm of the level above which the smallest bonus is subtracted from all of them, which changes no policy."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -100,11 +98,13 @@ class PessimismTuning(ClosedForm):
         rho: float = 0.0,
     ) -> None:
         rounds = _check.whole_array("counts", counts, low=1)
-        arms = vector("counts", rounds, None, "an entry for each arm").size
-        logged = vector("means", means, arms, "an entry for each arm")
-        held = vector("held_out", held_out, arms, "an entry for each arm")
-        tau, shrinkage = _check.positive("temperature", temperature), not_negative("damping", damping)
-        bonus, ridge = 1.0 / np.sqrt(rounds), not_negative("rho", rho)
+        if rounds.ndim != 1 or rounds.size == 0:
+            raise ValueError(f"counts must have shape (n,), an entry for each arm, got {rounds.shape}")
+        arms = rounds.size
+        logged = _check.vector("means", means, arms, "an entry for each arm", single=True)
+        held = _check.vector("held_out", held_out, arms, "an entry for each arm", single=True)
+        tau, shrinkage = _check.positive("temperature", temperature), _check.nonnegative("damping", damping)
+        bonus, ridge = 1.0 / np.sqrt(rounds), _check.nonnegative("rho", rho)
         fields = {"counts": rounds, "means": logged, "held_out": held, "bonus": bonus, "dim_x": 1, "dim_y": arms}
         fields |= {"temperature": tau, "damping": shrinkage, "rho": ridge}
         parts: list[Floats | float] = [tau, shrinkage, ridge, bonus, logged, held]
@@ -113,11 +113,11 @@ class PessimismTuning(ClosedForm):
     @property
     def compiled_oracles(self) -> Kernels:
         """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
-        from pessimism.bilevel.problems import _tuning_kernels as loops
+        from pessimism.bilevel._engine import tuning as kernels
 
-        return loops.grad_f, loops.grad_g, loops.hvp, loops.cvp, loops.grad_gx
+        return kernels.grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
 
-    @_quiet
+    @quiet
     def policy(self, x: ArrayLike) -> Floats:
         r"""Softmax policy at a level of pessimism.
 

@@ -1,0 +1,165 @@
+r"""Oracle calls inside a compiled loop: each is paid for before it is made, and the budget may refuse it.
+
+A refusal sticks: the refused call and every later one of the run do nothing. They are not counted, draw no sample and
+leave `out` as it was, so a step may go on to its end as if nothing had happened; `steps.whole` then undoes it.
+
+A call is ``hvp(oracles, x, y, v, rows, out)``, with the rows of the sample it is evaluated on: ``fresh(oracles, H)``
+for a sample of its own, rows drawn before where a formula evaluates several calls on one sample, no rows for an exact
+call. A row costs one uniform.
+
+Every oracle of a problem has the one type ORACLE, ``oracle(reals, sizes, x, y, v, rows, out)``: `reals` and `sizes`
+hold the problem, `rows` the terms to average over (none: all of them, exactly), and `out` is written over. `grad_f`
+writes the gradient in x and behind it the one in y; `grad_g` and `hvp` write dim_y numbers, `grad_gx`, `cvp` and
+`project` dim_x. Only `hvp`, `cvp` and `project` read v. Nothing is checked: arrays are C-contiguous and writable.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+from numba.extending import typeof_impl
+
+from pessimism._compiled import INNER, compiled
+from pessimism._types import Floats, Ints
+from pessimism.bilevel._engine.kinds import GF, GX, GY, KINDS, C, H
+
+Oracle = Callable[[Floats, Ints, Floats, Floats, Floats, Ints, Floats], None]
+
+BUDGET, SPENT, REFUSED, DIVERGED, COSTS, CALLS = 0, 1, 2, 3, 4, 4 + len(KINDS)
+"""Places of the meter. Behind COSTS and CALLS stands a number for every kind of call."""
+
+
+class Oracles(NamedTuple):
+    """The oracles of a problem, what they read, how samples are drawn, and what was spent.
+
+    A handle holds `batch_f` of the `terms_f` terms of f, and `batch_g` of the `terms_g` terms of g; a batch of 0 makes
+    every call exact. The meter is laid out as the constants above say.
+    """
+
+    grad_f: Oracle
+    grad_g: Oracle
+    grad_gx: Oracle
+    hvp: Oracle
+    cvp: Oracle
+    project: Oracle
+    reals: Floats
+    sizes: Ints
+    terms_f: int
+    batch_f: int
+    terms_g: int
+    batch_g: int
+    meter: Floats
+    rng: np.random.Generator
+
+
+REALS, WHOLE = types.float64[::1], types.int64[::1]
+_TYPES: Any = types  # half of its names are untyped
+ORACLE = types.FunctionType(types.void(REALS, WHOLE, REALS, REALS, REALS, WHOLE, REALS))
+ORACLES = _TYPES.NamedTuple(
+    (*[ORACLE] * 6, REALS, WHOLE, *[types.int64] * 4, REALS, _TYPES.npy_rng), Oracles
+)  # fmt: skip
+
+
+@typeof_impl.register(Oracles)
+def _one_type(value: Oracles, context: Any) -> Any:
+    """Oracles of all problems have one type, so that a loop is compiled once and read from the cache afterwards."""
+    return ORACLES
+
+
+@compiled(INNER)
+def refused(oracles: Oracles) -> bool:
+    """Whether the budget has refused a call: inner loops end here."""
+    has: bool = oracles.meter[REFUSED] != 0.0
+    return has
+
+
+@compiled(INNER)
+def affords(oracles: Oracles, kind: int) -> bool:
+    """Whether the budget holds a call of this kind; if not, it is refused, and with it every later call."""
+    meter = oracles.meter
+    if meter[REFUSED] == 0.0 and meter[SPENT] + meter[COSTS + kind] > meter[BUDGET]:
+        meter[REFUSED] = 1.0
+    return not refused(oracles)
+
+
+@compiled(INNER)
+def pay(oracles: Oracles, kind: int) -> bool:
+    """Count a call that is about to be made; False, and no count, if it is refused."""
+    if not affords(oracles, kind):
+        return False
+    oracles.meter[SPENT] += oracles.meter[COSTS + kind]
+    oracles.meter[CALLS + kind] += 1.0
+    return True
+
+
+@compiled(INNER)
+def fresh(oracles: Oracles, kind: int) -> Ints:
+    """Rows of a sample for a call of a kind, with replacement; nothing is drawn for a call that the budget refuses."""
+    terms, batch = oracles.terms_g, oracles.batch_g
+    if kind == GF:
+        terms, batch = oracles.terms_f, oracles.batch_f
+    rows = np.empty(batch if affords(oracles, kind) else 0, np.int64)
+    for i in range(len(rows)):
+        rows[i] = np.int64(oracles.rng.random() * terms)
+    return rows
+
+
+@compiled(INNER)
+def samples_of_g(oracles: Oracles, count: int) -> Ints:
+    """Rows (count, batch) of samples of g; after a refusal a single one, without rows."""
+    if refused(oracles):
+        return np.empty((1, 0), np.int64)
+    rows = np.empty((count, oracles.batch_g), np.int64)
+    for i in range(count):
+        for j in range(oracles.batch_g):
+            rows[i, j] = np.int64(oracles.rng.random() * oracles.terms_g)
+    return rows
+
+
+@compiled(INNER)
+def uniform_below(oracles: Oracles, n: int) -> int:
+    """A random whole number from 0 to n - 1; after a refusal 0, and nothing is drawn."""
+    return 0 if refused(oracles) else int(oracles.rng.random() * n)
+
+
+@compiled(INNER)
+def grad_f(oracles: Oracles, x: Floats, y: Floats, rows: Ints, out: Floats) -> None:
+    """Gradients of f in x and in y, one after the other."""
+    if pay(oracles, GF):
+        oracles.grad_f(oracles.reals, oracles.sizes, x, y, y, rows, out)
+
+
+@compiled(INNER)
+def grad_g(oracles: Oracles, x: Floats, y: Floats, rows: Ints, out: Floats) -> None:
+    """Gradient of g in y."""
+    if pay(oracles, GY):
+        oracles.grad_g(oracles.reals, oracles.sizes, x, y, y, rows, out)
+
+
+@compiled(INNER)
+def grad_gx(oracles: Oracles, x: Floats, y: Floats, rows: Ints, out: Floats) -> None:
+    """Gradient of g in x."""
+    if pay(oracles, GX):
+        oracles.grad_gx(oracles.reals, oracles.sizes, x, y, y, rows, out)
+
+
+@compiled(INNER)
+def hvp(oracles: Oracles, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
+    """Product of the Hessian of g in y with v."""
+    if pay(oracles, H):
+        oracles.hvp(oracles.reals, oracles.sizes, x, y, v, rows, out)
+
+
+@compiled(INNER)
+def cvp(oracles: Oracles, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
+    """Gradient in x of the inner product of grad_g with v."""
+    if pay(oracles, C):
+        oracles.cvp(oracles.reals, oracles.sizes, x, y, v, rows, out)
+
+
+@compiled
+def stay(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
+    """The projection of a problem without constraints: v itself."""
+    for i in range(len(v)):
+        out[i] = v[i]

@@ -1,0 +1,111 @@
+r"""What every outer step is made of: how it begins, how it ends or is undone, and the vector arithmetic between.
+
+A loop is ``run(oracles, at, memory, options, start, steps)`` and makes the outer steps start, ..., start + steps - 1 in
+place. Each begins with ``begin(at)`` and, before x moves, asks ``whole(oracles, at, size)``: after a refused call, or
+with a direction that is not finite, everything is put back to where the step began, and the loop returns how many steps
+it completed.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from pessimism._compiled import INNER, compiled
+from pessimism._types import Floats
+from pessimism.bilevel._engine.calls import DIVERGED, REFUSED, Oracles, fresh, grad_g, refused
+from pessimism.bilevel._engine.kinds import GY
+
+SMALLEST = 1e-290
+
+
+class Iterate(NamedTuple):
+    """Where a run is. x, y, z and the vectors of a method's memory are parts of the one array `vectors`.
+
+    `before` holds what `vectors` was when the step under way began. Tables (matrices) of a memory are not in it: a
+    method that has one writes into it when a step is whole.
+    """
+
+    x: Floats
+    y: Floats
+    z: Floats
+    vectors: Floats
+    before: Floats
+
+
+@compiled(INNER)
+def copy(source: Floats, target: Floats) -> None:
+    """Write one vector over another."""
+    for i in range(len(source)):
+        target[i] = source[i]
+
+
+@compiled(INNER)
+def begin(at: Iterate) -> None:
+    """Remember where a step begins."""
+    copy(at.vectors, at.before)
+
+
+@compiled(INNER)
+def whole(oracles: Oracles, at: Iterate, size: float) -> bool:
+    """Whether a step may be kept: no call was refused and its direction has a finite size. If not, it is undone."""
+    meter = oracles.meter
+    if meter[REFUSED] == 0.0 and size < math.inf:
+        return True
+    if meter[REFUSED] == 0.0:
+        meter[DIVERGED] = 1.0
+    copy(at.before, at.vectors)
+    return False
+
+
+@compiled(INNER)
+def norm(vector: Floats) -> float:
+    """Euclidean length, summed from the first entry on; 0 below 1e-290, so that a step divided by it is finite."""
+    total = 0.0
+    for i in range(len(vector)):
+        total += vector[i] * vector[i]
+    if not (total < SMALLEST or total == math.inf):
+        return math.sqrt(total)
+    largest = 0.0  # the squares are too large or too small for float64, the length need not be
+    for i in range(len(vector)):
+        largest = max(largest, abs(vector[i]))
+    if largest < SMALLEST or largest == math.inf:
+        return 0.0 if largest < SMALLEST else largest
+    total = 0.0
+    for i in range(len(vector)):
+        total += (vector[i] / largest) * (vector[i] / largest)
+    return largest * math.sqrt(total)
+
+
+@compiled(INNER)
+def subtract(a: Floats, b: Floats, out: Floats) -> None:
+    """The difference a - b of two vectors."""
+    for i in range(len(out)):
+        out[i] = a[i] - b[i]
+
+
+@compiled(INNER)
+def descend(vector: Floats, rate: float, direction: Floats) -> None:
+    """One step of a vector against a direction."""
+    for i in range(len(vector)):
+        vector[i] -= rate * direction[i]
+
+
+@compiled(INNER)
+def descend_x(oracles: Oracles, at: Iterate, rate: float, direction: Floats) -> None:
+    """One step of x against a direction, projected to the allowed x."""
+    wanted = np.empty(len(at.x))
+    for i in range(len(wanted)):
+        wanted[i] = at.x[i] - rate * direction[i]
+    oracles.project(oracles.reals, oracles.sizes, at.x, at.y, wanted, np.empty(0, np.int64), at.x)
+
+
+@compiled(INNER)
+def descend_y(oracles: Oracles, at: Iterate, rate: float, steps: int) -> None:
+    """Gradient steps of y on g, a fresh sample each."""
+    slope = np.empty(len(at.y))
+    for _ in range(steps):
+        if refused(oracles):
+            break
+        grad_g(oracles, at.x, at.y, fresh(oracles, GY), slope)
+        descend(at.y, rate, slope)

@@ -1,0 +1,48 @@
+"""Options of a method: each is declared once, in the method's file, with its default, its range and its meaning."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pessimism import _check
+
+REQUIRED = "required"
+CURVATURE = "1 / curvature of the lower level, estimated by ten products with its Hessian"
+
+
+class Range(NamedTuple):
+    """Values an option may have: in words, and as a function that raises for others."""
+
+    text: str
+    read: Callable[[str, Any], float]
+
+
+def _interval(text: str, holds: Callable[[float], bool]) -> Range:
+    return Range(text, lambda name, value: _check.scalar(name, value, holds, text))
+
+
+NONNEGATIVE = _interval("at least 0 and finite", lambda v: 0.0 <= v < math.inf)
+UNBOUNDED = _interval("at least 0", lambda v: v >= 0.0)
+POSITIVE = _interval("positive and finite", lambda v: 0.0 < v < math.inf)
+BELOW_ONE = _interval("in [0, 1)", lambda v: 0.0 <= v < 1.0)
+UP_TO_ONE = _interval("in [0, 1]", lambda v: 0.0 <= v <= 1.0)
+
+
+def whole_from(low: int) -> Range:
+    """Whole numbers from `low` on."""
+    return Range(f"a whole number, at least {low}", lambda name, value: _check.whole(name, value, low=low))
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: its default (or REQUIRED, or CURVATURE), the values allowed, and what it is."""
+
+    default: float | str
+    allowed: Range
+    meaning: str
+
+
+def option(default: float | str, allowed: Range, meaning: str) -> Any:
+    """An `Option` where the type checker expects the number that the loop will read."""
+    return Option(default, allowed, meaning)
