@@ -20,14 +20,14 @@ driven there) terminated transitions lead to one more state, of index S, and the
 policy is the expected sum of what ``env.step`` pays until it says terminated.
 """
 
-import importlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism.mdp.model import MDP
+from pessimism._optional import optional
+from pessimism.mdp import MDP
 
 Outcome = tuple[float, int, float, bool]
 """Probability, next state, reward, terminated."""
@@ -88,7 +88,7 @@ def mdp_from_env(
     -13.0
     """
     if isinstance(env, str):
-        made = rl_package("gymnasium").make(env)
+        made = optional("gymnasium", "rl").make(env)
         try:
             return mdp_from_env(made, discount=discount, horizon=horizon, start=start)
         finally:
@@ -183,32 +183,4 @@ def _absorbed(law: Law, begins: set[int], start: Any) -> tuple[Any, Any, Any, An
     return successors, probabilities, rewards, np.concatenate([start, padding], axis=-1)
 
 
-def rl_package(module: str) -> Any:
-    """A package of reinforcement learning, imported when it is first needed.
-
-    Parameters
-    ----------
-    module : str
-        Its import name.
-
-    Returns
-    -------
-    module
-        Untyped.
-
-    Raises
-    ------
-    ImportError
-        Saying what to install.
-
-    Examples
-    --------
-    >>> rl_package("no_such_games")
-    Traceback (most recent call last):
-    ...
-    ImportError: this needs no_such_games: pip install 'pessimism[rl]'
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(f"this needs {module.partition('.')[0]}: pip install 'pessimism[rl]'") from error
+__all__ = ["mdp_from_env"]

@@ -31,9 +31,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._optional import optional
 from pessimism._types import Floats, Ints
-from pessimism.interop.gymnasium import rl_package
-from pessimism.mdp.data import MDPData, Transitions
+from pessimism.mdp import MDPData, Transitions
 
 Bools = NDArray[np.bool_]
 
@@ -156,7 +156,7 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
     [[1, 1], [0, 0]]
     """
     if isinstance(dataset, str):
-        dataset = rl_package("minari").load_dataset(dataset)
+        dataset = optional("minari", "rl").load_dataset(dataset)
     if not hasattr(dataset, "iterate_episodes"):
         raise TypeError(f"dataset must be a MinariDataset or the id of one, got {type(dataset).__name__}")
     spaces = _discrete("observations", dataset.observation_space), _discrete("actions", dataset.action_space)
@@ -192,7 +192,7 @@ class _Episode(NamedTuple):
 
 
 def _discrete(what: str, space: Any) -> Any:
-    if not isinstance(space, rl_package("gymnasium.spaces").Discrete):
+    if not isinstance(space, optional("gymnasium.spaces", "rl").Discrete):
         raise TypeError(f"dataset must have Discrete {what}, got {space}: there are no tables for anything else")
     return space
 
@@ -296,7 +296,7 @@ def to_minari(
     (2, [0, 1, 2, 0, 1], [0.0, 0.0, 1.0, 0.0])
     """
     ends, lengths = _ends(log, terminated)
-    minari, buffer, spaces = (rl_package(x) for x in ("minari", "minari.data_collector", "gymnasium.spaces"))
+    minari, buffer, spaces = (optional(x, "rl") for x in ("minari", "minari.data_collector", "gymnasium.spaces"))
     sizes = []
     for name, size, used in (
         ("n_states", n_states, max(int(log.states.max()), int(log.next_states.max()))),
@@ -343,3 +343,6 @@ def _ends(log: Transitions, terminated: ArrayLike | None) -> tuple[Bools, Ints]:
     joined[:, 1:] = log.states[:, 1:] == log.next_states[:, :-1]
     _check.require("log.states", log.states, joined, "where the step before it led")
     return ends, np.asarray((~after).sum(axis=1))
+
+
+__all__ = ["MinariLog", "from_minari", "to_minari"]

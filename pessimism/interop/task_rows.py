@@ -26,8 +26,8 @@ import numpy as np
 
 from pessimism import _check
 from pessimism._types import Floats
-from pessimism.interop.frames import _labels, _positions, _table, _without_nulls, optional, require_rows
-from pessimism.tasks.data import TaskData
+from pessimism.interop._columns import as_floats, labels_in, opened, positions, require_rows, without_nulls
+from pessimism.tasks import TaskData
 
 
 def task_data(
@@ -78,33 +78,26 @@ def task_data(
     given = () if inputs is None else (inputs,) if isinstance(inputs, str) else tuple(inputs)
     if inputs is not None and not given:
         raise ValueError("inputs must name at least one column, got none: leave it out to take all others")
-    _require_distinct(task, output, given)
-    table = _table(frame, {"task": (task,), "output": (output,), "inputs": given})
+    table = opened(frame, {"task": (task,), "output": (output,), "inputs": given})
     columns = given or tuple(name for name in table.columns if name not in (task, output))
     if not columns:
         raise ValueError(f"frame must have a column beside {task!r} and {output!r}, got none left for the inputs")
-    whose = _positions(task, _labels(table, task), "tasks", None)
+    whose = positions(task, labels_in(table, task), "tasks", None)
     rows = np.stack([_numbers(table, column) for column in columns], axis=1)
     data = TaskData.from_arrays(rows, _numbers(table, output), whose.codes, n_tasks=len(whose.labels))
     return data, whose.labels
 
 
-def _require_distinct(task: str, output: str, inputs: tuple[str, ...]) -> None:
-    user = {task: "task"}
-    for argument, name in (("output", output), *(("inputs", name) for name in inputs)):
-        if name in user:
-            raise ValueError(f"{argument} must be a column of its own, got {name!r}, which is in {user[name]} too")
-        user[name] = argument
-
-
 def _numbers(table: Any, column: str) -> Floats:
-    series = _without_nulls(table, column, "a number")
-    narwhals = optional("narwhals")
-    if not (series.dtype.is_numeric() or series.dtype == narwhals.Boolean):
+    series = without_nulls(table, column, "a number")
+    values = as_floats(series)
+    if values is None:
         raise TypeError(
             f"column {column!r} must hold numbers, got {series.dtype} ({series[0]!r} in row 0): "
             "convert it, or name the inputs without it"
         )
-    values = np.asarray(series.cast(narwhals.Float64).to_numpy(), dtype=np.float64)
     require_rows(column, np.abs(values) <= _check.MAX_SIZE, values, f"a number of at most {_check.MAX_SIZE:g} in size")
     return values
+
+
+__all__ = ["task_data"]

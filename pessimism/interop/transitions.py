@@ -30,10 +30,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pessimism import _check
 from pessimism._types import Ints
-from pessimism.interop.frames import _labels, _positions, _rewards, _table
-from pessimism.mdp.data import MDPData, Transitions
+from pessimism.interop._columns import decisions, labels_in, opened, positions, rewards
+from pessimism.mdp import MDPData, Transitions
 
 Columns = str | Sequence[str]
 
@@ -119,10 +118,7 @@ class TransitionLog:
         >>> log.decisions([0, 0])
         {'in': 'wait', 'out': 'wait'}
         """
-        chosen = _check.whole_array("policy", policy, high=len(self.actions) - 1)
-        if chosen.shape != (len(self.states),):
-            raise ValueError(f"policy must be one action for each of {len(self.states)} states, got {chosen.shape}")
-        return {state: self.actions[action] for state, action in zip(self.states, chosen.tolist(), strict=True)}
+        return decisions(policy, self.states, self.actions, of=("action", "states"))
 
 
 def transition_log(
@@ -199,20 +195,19 @@ def transition_log(
         raise ValueError("step must come with episode, the column that says of what")
     rest = {"action": action, "reward": reward, "episode": episode, "step": step}
     columns = {"state": here, **{name: (x,) for name, x in rest.items() if x is not None}, "next_state": there}
-    _require_distinct(columns)
-    table = _table(frame, columns)
-    began, led = ([_labels(table, name) for name in names] for names in (here, there))
+    table = opened(frame, columns)
+    began, led = ([labels_in(table, name) for name in names] for names in (here, there))
     for name, then, one, other in zip(here, there, began, led, strict=True):
         _require_one_type(name, then, one[0], other[0])
     first, last = (x[0] if isinstance(state, str) else list(zip(*x, strict=True)) for x in (began, led))
     shown = [names[0] if isinstance(state, str) else list(names) for names in (here, there)]
-    everywhere = states if states is not None else _positions(shown[0], first + last, "states", None).labels
-    where = _positions(shown[0], first, "states", everywhere)
-    then_at = _positions(shown[1], last, "states", where.labels)
-    done = _positions(action, _labels(table, action), "actions", actions)
+    everywhere = states if states is not None else positions(shown[0], first + last, "states", None).labels
+    where = positions(shown[0], first, "states", everywhere)
+    then_at = positions(shown[1], last, "states", where.labels)
+    done = positions(action, labels_in(table, action), "actions", actions)
     order = np.arange(len(table)) if episode is None else _grid(table, episode, step)
-    rewards = _rewards(table, reward, (-np.inf, np.inf))
-    log = Transitions(where.codes[order], done.codes[order], rewards[order], then_at.codes[order])
+    earned = rewards(table, reward, (-np.inf, np.inf))
+    log = Transitions(where.codes[order], done.codes[order], earned[order], then_at.codes[order])
     return TransitionLog(log, where.labels, done.labels)
 
 
@@ -221,15 +216,6 @@ def _names(argument: str, columns: Columns) -> tuple[str, ...]:
     if not names:
         raise ValueError(f"{argument} must name at least one column, got none")
     return names
-
-
-def _require_distinct(columns: dict[str, tuple[str, ...]]) -> None:
-    user: dict[str, str] = {}
-    for argument, names in columns.items():
-        for name in names:
-            if name in user:
-                raise ValueError(f"{argument} must be a column of its own, got {name!r}, which is in {user[name]} too")
-            user[name] = argument
 
 
 def _require_one_type(column: str, other_column: str, one: Any, other: Any) -> None:
@@ -242,7 +228,7 @@ def _require_one_type(column: str, other_column: str, one: Any, other: Any) -> N
 
 def _grid(table: Any, episode: str, step: str | None) -> Ints:
     """Row of every (episode, step), shape (K, H)."""
-    of = _positions(episode, _labels(table, episode), "episode", None)
+    of = positions(episode, labels_in(table, episode), "episode", None)
     sizes = np.bincount(of.codes)
     if step is None:
         k = int((sizes != sizes[0]).argmax())
@@ -252,7 +238,7 @@ def _grid(table: Any, episode: str, step: str | None) -> Ints:
                 f"{sizes[k]} of {of.labels[k]!r}: without episode they are a flat log"
             )
         return np.argsort(of.codes, kind="stable").reshape(len(sizes), -1)
-    at = _positions(step, _labels(table, step), "step", None)
+    at = positions(step, labels_in(table, step), "step", None)
     rows = np.zeros((len(sizes), len(at.labels)), np.int64)
     np.add.at(rows, (of.codes, at.codes), 1)
     if np.any(rows != 1):
@@ -262,3 +248,6 @@ def _grid(table: Any, episode: str, step: str | None) -> Ints:
             f"{at.labels[h]!r} in episode {of.labels[k]!r}"
         )
     return np.lexsort((at.codes, of.codes)).reshape(rows.shape)
+
+
+__all__ = ["TransitionLog", "transition_log"]

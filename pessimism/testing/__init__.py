@@ -12,16 +12,16 @@ length of its steps. What the checks draw, anyone can draw: the strategies are p
 This is the only part of the package that imports Hypothesis.
 """
 
-from pessimism.testing.allocations import AllocationError, check_allocation
-from pessimism.testing.bilevel_strategies import bilevel_problems
-from pessimism.testing.mdp_strategies import mdp_behaviors, mdp_data, mdps
-from pessimism.testing.offline_rules import check_offline_rule
-from pessimism.testing.planners import PlannerError, check_planner
-from pessimism.testing.relevances import RelevanceError, check_relevance
-from pessimism.testing.rules import RuleError, check_rule
-from pessimism.testing.solvers import SolverError, check_solver
-from pessimism.testing.strategies import bandit_data, bandits, behaviors
-from pessimism.testing.task_strategies import linear_tasks, task_data, task_problems
+from pessimism.testing.bandit.rules import RuleError, check_rule
+from pessimism.testing.bandit.strategies import bandit_data, bandits, behaviors
+from pessimism.testing.bilevel.solvers import SolverError, check_solver
+from pessimism.testing.bilevel.strategies import bilevel_problems
+from pessimism.testing.mdp.offline_rules import check_offline_rule
+from pessimism.testing.mdp.planners import PlannerError, check_planner
+from pessimism.testing.mdp.strategies import mdp_behaviors, mdp_data, mdps
+from pessimism.testing.tasks.allocations import AllocationError, check_allocation
+from pessimism.testing.tasks.relevances import RelevanceError, check_relevance
+from pessimism.testing.tasks.strategies import linear_tasks, task_data, task_problems
 
 __all__ = [
     "AllocationError",
