@@ -1,9 +1,11 @@
 """Who diverges where: final gradient over step size x distance of the start, on problems of unbounded smoothness.
 
 Cosh and quartic upper levels over a quadratic lower level: their curvature grows without limit, so that a step that is
-safe near the solution diverges from far away. Normalised methods move by the step itself, so that no step diverges; a
-lower gradient is not what this buys: MA-SOBA at its best step is a serious rival, clipped, which the papers do not run,
-the one to beat. Exact oracles and equal budgets; constant and falling steps.
+safe near the solution diverges from far away. The moves of normalised methods have the length of the step, so that
+none diverges. They do not end at smaller gradients, though: MA-SOBA at its best step is a serious rival, and clipped
+MA-SOBA, which the papers do not run, is the one to beat. Oracles are exact and budgets equal; steps are constant or fall.
+
+See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Cosh`, `pessimism.bilevel.problems.Quartic`.
 """
 
 from typing import Any

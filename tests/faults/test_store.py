@@ -179,7 +179,7 @@ def test_a_damaged_manifest_is_reported_and_written_again(tmp_path, damage):
     manifest = tmp_path / "manifest.json"
     good = manifest.read_bytes()
     manifest.write_bytes(damage)
-    with pytest.warns(StoreWarning, match=r"manifest\.json is damaged and written anew"):
+    with pytest.warns(StoreWarning, match=r"manifest\.json is damaged and is replaced"):
         assert one(tmp_path) == rows
     assert manifest.read_bytes() == good
 
