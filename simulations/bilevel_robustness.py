@@ -3,7 +3,7 @@
 Cosh and quartic upper levels over a quadratic lower level: their curvature grows without limit, so that a step that is
 safe near the solution diverges from far away. The moves of normalised methods have the length of the step, so that
 none diverges. They do not end at smaller gradients, though: MA-SOBA at its best step is a serious rival, and clipped
-MA-SOBA, which the papers do not run, is the one to beat. Oracles are exact and budgets equal; steps are constant or fall.
+MA-SOBA, which the papers do not run, is the one to beat. Oracles are exact, budgets equal, steps constant or falling.
 
 See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Cosh`, `pessimism.bilevel.problems.Quartic`.
 """
