@@ -47,7 +47,7 @@ LABELS = [
 ]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(rounds(), st.sampled_from(LABELS), st.sampled_from(LABELS), st.sampled_from(list(MAKERS)))
 def test_a_table_equals_its_raw_rounds(log, arm_labels, context_labels, backend):
     context, _, arm, reward = log
@@ -66,7 +66,7 @@ def test_a_table_equals_its_raw_rounds(log, arm_labels, context_labels, backend)
     assert seen.contexts == tuple(context_labels[s] for s in contexts_seen)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(rounds(), st.sampled_from(list(MAKERS)), st.randoms(use_true_random=False))
 def test_several_columns_are_their_combinations_and_the_order_of_labels_is_the_users(log, backend, random):
     first, second, arm, reward = log
@@ -258,7 +258,7 @@ def tables(draw):
     return rows
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(tables())
 def test_parquet_gives_equal_rows(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("rows") / "rows.parquet"
