@@ -1,6 +1,6 @@
 r"""Tables in, tables out: decisions logged in a data frame become `BanditData`, rows of a sweep become a table.
 
-A log of decisions has one row a round: what was known, what was done, what came of it.
+A log of decisions has one row for each round: the context, the arm that was chosen, and the reward.
 
 =====================  ============================================================================================
 in the table           in our structure
@@ -12,7 +12,7 @@ reward column          added to ``sums[s, a]``; its square to ``squares[s, a]``
 row                    one pull in ``counts[s, a]``; the order of the rows is lost, which no rule here minds
 =====================  ============================================================================================
 
-Mistakes that are common, and what becomes of them:
+Common mistakes, and what they lead to:
 
 - *Labels taken for positions.* A policy holds positions: arm 1 is the second label, not the label 1.
   `BanditLog.decisions` translates back.
@@ -76,7 +76,7 @@ class BanditLog:
     contexts: tuple[Any, ...]
 
     def decisions(self, policy: ArrayLike) -> dict[Any, Any]:
-        """A policy in the words of the table.
+        """Translate a policy of positions into the labels of the table.
 
         Parameters
         ----------
@@ -112,18 +112,18 @@ def bandit_log(
     arms: Iterable[Hashable] | None = None,
     contexts: Iterable[Hashable] | None = None,
 ) -> BanditLog:
-    """Logged decisions of a data frame, one row a round, as counts and sums.
+    """Read logged decisions from a data frame, one row for each round, as counts and sums.
 
     Parameters
     ----------
     frame : data frame
         Whatever narwhals reads eagerly: pandas, polars, pyarrow, Modin, cuDF.
     arm : str
-        Column of what was done.
+        Column of the arm that was chosen.
     reward : str
-        Column of what came of it: numbers or booleans.
+        Column of the reward: numbers or booleans.
     context : str or sequence of str, optional
-        Column, or columns, of what was known. Default: nothing, one context.
+        Column, or columns, of the context. Default: there is one context.
     reward_range : (float, float)
         Interval known beforehand to hold every reward.
     arms : iterable, optional
@@ -203,9 +203,9 @@ def rows_to_frame(rows: Iterable[Row], *, backend: str = "pandas") -> Any:
     Returns
     -------
     pandas.DataFrame, polars.DataFrame or pyarrow.Table
-        A column a key, in the order in which keys first occur. In a column whose only strings are "inf" and "-inf"
-        these are infinities. Whole numbers beside fractions or infinities become floats. Missing keys and None are
-        null (in pandas: NaN beside numbers, so whole numbers turn to floats there).
+        One column for each key, in the order in which keys first occur. In a column whose only strings are "inf" and
+        "-inf" these are infinities. Whole numbers beside fractions or infinities become floats. Missing keys and None
+        are null (in pandas: NaN beside numbers, so whole numbers turn to floats there).
 
     Raises
     ------

@@ -1,7 +1,7 @@
-r"""Gymnasium's toy texts as models: what an environment does at random becomes an `MDP` that is solved exactly.
+r"""Gymnasium's toy-text environments as models: their transition tables become an `MDP` that is solved exactly.
 
-FrozenLake (of any map), CliffWalking and Taxi list their own law: ``env.unwrapped.P[s][a]`` holds tuples (probability,
-next state, reward, terminated).
+FrozenLake (of any map), CliffWalking and Taxi list their own transition probabilities: ``env.unwrapped.P[s][a]`` holds
+tuples (probability, next state, reward, terminated).
 
 =====================  ============================================================================================
 in the environment     in our structure
@@ -104,18 +104,18 @@ def mdp_from_env(
 
 def _law(env: Any) -> Law:
     """Clean outcomes of every state and action."""
-    world: Any = getattr(env, "unwrapped", None)
-    if not hasattr(world, "P"):
+    inner: Any = getattr(env, "unwrapped", None)
+    if not hasattr(inner, "P"):
         raise TypeError(
             f"env must list its transitions in env.unwrapped.P, as toy-text environments do, got {env!r}: "
             "write a model with MDP.from_function, or log data"
         )
-    if getattr(world, "fickle_passenger", False):
+    if getattr(inner, "fickle_passenger", False):
         raise ValueError("env must do what its table P says: passengers who change their mind (fickle) are not in it")
     law: Law = []
-    n_states = len(world.P)
+    n_states = len(inner.P)
     for s in range(n_states):
-        actions = _entry(world.P, s, "P")
+        actions = _entry(inner.P, s, "P")
         if s and len(actions) != len(law[0]):
             raise ValueError(f"P[{s}] must have the {len(law[0])} actions of P[0], got {len(actions)}")
         names = [f"P[{s}][{a}]" for a in range(len(actions))]

@@ -14,12 +14,12 @@ truncations            nothing: the log goes no further
 
 *Where an episode ends* follows the rule of `pessimism.interop.gymnasium`. A state that is entered by termination only
 is taken to be absorbing; if some state of the log is entered both ways, terminated transitions lead to one more state,
-of index S. A log cannot show what nobody did, so for a log that goes with a model say which it is: ``n_states =
-mdp.n_states``. Taxi has 501 even if the log looks like 500.
+of index S. A log cannot show transitions that never happened, so for a log that belongs to a model pass
+``n_states = mdp.n_states``. Taxi has 501 even if the log looks like 500.
 
-*What nobody saw.* No log shows that an absorbing state earns 0, and rules that fear the unseen give it the worst value
-there is, which is wrong if rewards can be negative. With `horizon`, episodes that terminate early are continued by what
-is known: action 0 in the absorbing state, again and again, for nothing.
+*What was never logged.* No log shows that an absorbing state earns 0, and pessimistic rules give it the smallest
+possible value, which is wrong if rewards can be negative. With `horizon`, episodes that terminate early are therefore
+continued by what is known: action 0 in the absorbing state, with reward 0, up to the horizon.
 """
 
 import warnings
@@ -40,14 +40,14 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MinariLog:
-    """Transitions with what a Minari data set knows beside them.
+    """Transitions of a Minari data set, with what else it records.
 
     Attributes
     ----------
     transitions : Transitions
         Of shape (n,), all episodes one after the other; or (K, H) if a horizon was asked for.
     terminated : (n,) or (K, H) bool
-        Which transitions ended their episode for good. What follows in a row of (K, H) was added.
+        Which transitions terminated their episode. What follows in a row of (K, H) was added.
     lengths : (K,) int
         Steps of every episode as they are in the data set.
     n_states, n_actions : int
@@ -260,7 +260,7 @@ def to_minari(
     dataset_id : str
         Name as Minari wants it, such as "lake/uniform-v0". It must not exist.
     terminated : (K, H) array_like of bool, optional
-        Which transitions end their episode for good; the episode is written up to the first, and whatever follows must
+        Which transitions terminate their episode; the episode is written up to the first, and whatever follows must
         stay there and earn 0. Default: none, all episodes are truncated after H steps.
     n_states, n_actions : int, optional
         Sizes of the spaces. Default: one more than the largest label, which misses what was never seen: pass them.

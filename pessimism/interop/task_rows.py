@@ -1,6 +1,6 @@
 """Tables of rows of many tasks: a data frame becomes `TaskData`.
 
-A table has one row an example: whose it is, what was known, what came of it.
+A table has one row for each example: the task that it belongs to, the inputs, and the output.
 
 =====================  ============================================================================================
 in the table           in our structure
@@ -11,7 +11,7 @@ output column          y; added up in ``moments`` and ``squares``
 row                    one row in ``counts[m]``; the order of the rows is lost
 =====================  ============================================================================================
 
-Mistakes that are common, and what becomes of them:
+Common mistakes, and what they lead to:
 
 - *No intercept.* None is added: put a column of ones among the inputs, or centre every task.
 - *Inputs on different scales.* The theory of this wing has inputs of covariance I. Whiten them, by one and the same
@@ -40,11 +40,11 @@ def task_data(
     frame : data frame
         Whatever narwhals reads eagerly: pandas, polars, pyarrow, Modin, cuDF.
     task : str
-        Column that says whose a row is.
+        Column that names the task of a row.
     output : str
-        Column of what is to be predicted: numbers or booleans.
+        Column of the output, which is predicted: numbers or booleans.
     inputs : str or sequence of str, optional
-        Columns of what it is predicted from: numbers or booleans. Default: all others, in the order of the table.
+        Columns of the inputs: numbers or booleans. Default: all others, in the order of the table.
 
     Returns
     -------
@@ -82,10 +82,10 @@ def task_data(
     columns = given or tuple(name for name in table.columns if name not in (task, output))
     if not columns:
         raise ValueError(f"frame must have a column beside {task!r} and {output!r}, got none left for the inputs")
-    whose = positions(task, labels_in(table, task), "tasks", None)
+    owners = positions(task, labels_in(table, task), "tasks", None)
     rows = np.stack([_numbers(table, column) for column in columns], axis=1)
-    data = TaskData.from_arrays(rows, _numbers(table, output), whose.codes, n_tasks=len(whose.labels))
-    return data, whose.labels
+    data = TaskData.from_arrays(rows, _numbers(table, output), owners.codes, n_tasks=len(owners.labels))
+    return data, owners.labels
 
 
 def _numbers(table: Any, column: str) -> Floats:

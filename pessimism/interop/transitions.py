@@ -1,6 +1,6 @@
 r"""Tables of transitions: steps logged in a data frame become `Transitions` and `MDPData`.
 
-A log has one row a step: where it began, what was done, what it earned, where it led.
+A log has one row for each step: the state, the action, the reward, and the next state.
 
 ======================  ===========================================================================================
 in the table            in our structure
@@ -13,11 +13,11 @@ episode                 one axis of the log, sorted by label; the steps of an ep
 step                    the order within an episode; without it the order of the rows
 ======================  ===========================================================================================
 
-Mistakes that are common, and what becomes of them:
+Common mistakes, and what they lead to:
 
 - *Actions that were never taken and states that were never met are missing*: no table can name them. Widths and
   :math:`C^*` count all of them, so pass ``actions=`` and ``states=`` whenever you know them.
-- *Ends without a name.* A null next state is refused. Where an episode ended for good, give the state a label of its
+- *Ends without a name.* A null next state is refused. Where an episode terminated, give the state a label of its
   own ("done"); no row leaves it, so nothing says that it earns 0. If rewards can be negative, add rows that do: from
   "done" to "done", for 0.
 - *States that do not say enough.* If the next state depends on more than state and action, no MDP fits. Add columns.
@@ -95,7 +95,7 @@ class TransitionLog:
         )
 
     def decisions(self, policy: ArrayLike) -> dict[Any, Any]:
-        """A policy in the words of the table.
+        """Translate a policy of positions into the labels of the table.
 
         Parameters
         ----------
@@ -133,20 +133,20 @@ def transition_log(
     states: Iterable[Hashable] | None = None,
     actions: Iterable[Hashable] | None = None,
 ) -> TransitionLog:
-    """Logged transitions of a data frame, one row a step.
+    """Read logged transitions from a data frame, one row for each step.
 
     Parameters
     ----------
     frame : data frame
         Whatever narwhals reads eagerly: pandas, polars, pyarrow, Modin, cuDF.
     state : str or sequence of str
-        Column, or columns, of where a step began.
+        Column, or columns, of the state before the step.
     action : str
-        Column of what was done.
+        Column of the action.
     reward : str
-        Column of what it earned: numbers or booleans.
+        Column of the reward: numbers or booleans.
     next_state : str or sequence of str
-        Column, or columns, of where it led, with labels of the same types.
+        Column, or columns, of the state after the step, with labels of the same types.
     episode : str, optional
         Column that names the episode of a row. All episodes must have the same number of steps. Default: the rows are
         transitions, in any order.
@@ -192,7 +192,7 @@ def transition_log(
     if isinstance(state, str) != isinstance(next_state, str) or len(here) != len(there):
         raise ValueError(f"next_state must name as many columns as state, got {next_state!r} beside {state!r}")
     if step is not None and episode is None:
-        raise ValueError("step must come with episode, the column that says of what")
+        raise ValueError("step must come with episode, the column that names the episodes")
     rest = {"action": action, "reward": reward, "episode": episode, "step": step}
     columns = {"state": here, **{name: (x,) for name, x in rest.items() if x is not None}, "next_state": there}
     table = opened(frame, columns)

@@ -124,7 +124,7 @@ def test_without_a_claim_no_width_is_wrong():
 
 
 @pytest.mark.parametrize("rule", [wrong_rules.first_axis, wrong_rules.pulls_in_32_bits])
-def test_without_a_claim_too_a_slip_is_found_where_it_shows(rule):
+def test_without_a_claim_too_a_mistake_is_found_where_it_shows(rule):
     with pytest.raises(RuleError, match=WRONG[rule]):
         check_rule(rule, examples=5)
 

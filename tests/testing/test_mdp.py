@@ -22,7 +22,14 @@ from pessimism.testing import (
     mdp_data,
     mdps,
 )
-from pessimism.testing.mdp import _lower_bound, _offline, _offline_promises, _planner, _planner_promises, _planner_slips
+from pessimism.testing.mdp import (
+    _lower_bound,
+    _offline,
+    _offline_promises,
+    _planner,
+    _planner_mistakes,
+    _planner_promises,
+)
 from pessimism.testing.mdp.offline_rules import _OfflineTrial
 from tests.testing import wrong_planners as wrong
 
@@ -69,14 +76,14 @@ def test_a_wrong_planner_with_a_horizon_is_told_what_it_does_wrong(planner):
 
 
 @pytest.mark.parametrize("horizon", [None, 3])
-def test_all_slips_have_values_of_their_own_on_the_probe(horizon):
-    mdp = _planner_slips.probe(horizon)
-    found = dict(list(_planner_slips.slips(mdp))[:40])
+def test_all_mistakes_have_values_of_their_own_on_the_probe(horizon):
+    mdp = _planner_mistakes.probe(horizon)
+    found = dict(list(_planner_mistakes.mistakes(mdp))[:40])
     found = {sentence: values for sentence, values in found.items() if " 1 s" not in sentence}  # which is one step
     for (_, values), (_, others) in itertools.combinations(found.items(), 2):
         assert np.abs(values - others).max() > 1e-3
     assert not np.array_equal(mdp.best_policy, np.broadcast_to(mdp.mean_rewards.argmax(axis=-1), mdp.best_policy.shape))
-    assert _planner_slips.likely_cause(_planner.PlannerSubject(plan, frozenset(), 1e-6, horizon)) is None
+    assert _planner_mistakes.likely_cause(_planner.PlannerSubject(plan, frozenset(), 1e-6, horizon)) is None
 
 
 @pytest.mark.parametrize("promise", ["states", "actions"])

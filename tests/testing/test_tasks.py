@@ -21,7 +21,7 @@ from pessimism.testing import (
     task_data,
     task_problems,
 )
-from pessimism.testing.tasks import _allocation, _relevance, _relevance_promises, _relevance_slips
+from pessimism.testing.tasks import _allocation, _relevance, _relevance_mistakes, _relevance_promises
 from tests.testing import wrong_tasks as wrong
 
 FIXED_OR_DRAWN = 10
@@ -76,13 +76,13 @@ def test_a_wrong_relevance_is_told_what_it_does_wrong(name):
 
 
 @pytest.mark.parametrize("norm", [1, 2])
-def test_all_slips_have_weights_of_their_own_on_the_probe(norm):
+def test_all_mistakes_have_weights_of_their_own_on_the_probe(norm):
     subjects = [
         _relevance.RelevanceSubject(wrong.pseudo_inverse, frozenset(), norm),
         _relevance.RelevanceSubject(wrong.pseudo_inverse, frozenset(), None, 0.1),
     ]
     for subject in subjects:
-        found = [weights for _, weights in _relevance_slips.slips(subject, *_relevance_slips.probe())]
+        found = [weights for _, weights in _relevance_mistakes.mistakes(subject, *_relevance_mistakes.probe())]
         for weights, others in itertools.combinations(found, 2):
             assert np.abs(weights - others).max() > 1e-3
 

@@ -248,7 +248,7 @@ WRONG: dict[Callable[[BanditData], Any], str] = {
     products_in_64_bits: r'"level": it holds its level until an arm has billions of pulls: whole numbers may overflow',
     imitates: r'"level": it goes by the pulls alone: no mean makes up for fewer of them',
     wrong_constant: r'"level": a constant is off: its L is 4 times the claimed one, its widths 2 times',
-    cube_root: r'"level": no known slip\. Its choices amount to L = ',
+    cube_root: r'"level": no known mistake\. Its choices amount to L = ',
     sums_for_means: r'"shift": .*does it compare sums where means belong',
     unpulled_at_zero: r'"pulled": .*never pulled.*no mean: give it the index -inf \(0 beats every bound below 0',
     falls_back_to_zero: r'"pulled": .*never pulled.*It falls back to index 0',

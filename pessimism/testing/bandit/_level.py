@@ -7,8 +7,8 @@ more than the *lead*
 
 for rewards in [0, 1]. So the lead at which a rule changes its mind measures its widths (`measure`), a rule that means
 to use the level L must change its mind near the g above (`broken_duel`), and if it does not, leads measured at several
-n say which slip explains it (`likely_cause`). Where a rule that claims nothing changes its mind (`turning`) is where
-any change of its widths shows.
+n tell which mistake explains it (`likely_cause`). Any change of the widths of a rule that claims nothing shows where it
+changes its mind (`turning`).
 """
 
 import math
@@ -52,7 +52,7 @@ MISREAD: dict[str, Callable[[int, int, int], tuple[int, int, int]]] = {
     "A is missing from the union bound over SA pairs": lambda n, s, a: (n, s, 1),
     "its delta is 1/n^2, where the claim has 1/n": lambda n, s, a: (min(n * n, _check.MAX_TOTAL), s, a),
 }
-"""What (n, S, A) is taken for, and the slip that does it."""
+"""Mistakes, and what each takes for (n, S, A)."""
 
 
 class Duel(NamedTuple):
@@ -163,7 +163,7 @@ def turning(ask: Ask) -> tuple[Duel, float] | None:
 
 
 def likely_cause(ask: Ask, level: Level) -> str:
-    """One sentence: which slip explains the leads that the rule asks for, or what they are."""
+    """One sentence: which mistake explains the leads that the rule asks for, or what they are."""
     laid_out = duels(level)
     claims = np.array([claim_at(level, duel) for duel in laid_out])
     leads = np.array([measure(ask, duel) for duel in laid_out])
@@ -185,18 +185,18 @@ def likely_cause(ask: Ask, level: Level) -> str:
             return _ratio_cause(ratio)
         if _agree(measured, claims**2):
             return "L stands outside the square root: its widths are L/sqrt(N(a)), not sqrt(L/N(a))"
-        for slip, misread in MISREAD.items():
+        for mistake, misread in MISREAD.items():
             with suppress(ArithmeticError, ValueError):  # a claim need not be defined for these arguments
                 meant = [float(np.asarray(level(*misread(d.n, d.contexts, d.arms)))) for d in laid_out]
                 if _agree(measured, np.array(meant)):
-                    return slip
+                    return mistake
         if (frozen := _frozen_rounds(laid_out, measured, level)) is not None:
             return (
                 f"its L does not grow with n, and is the claimed one at n = {frozen:.0f}: delta is fixed at "
                 f"{1 / frozen:.2g}, where the claim has it shrink like 1/n"
             )
     found = ", ".join(f"{m:.3g} for {c:.3g} at n = {d.n}" for m, c, d in zip(measured, claims, laid_out, strict=True))
-    return f"no known slip. Its choices amount to L = {found}"
+    return f"no known mistake. Its choices amount to L = {found}"
 
 
 def _prefers_worse(ask: Ask, duel: Duel) -> bool:

@@ -2,7 +2,7 @@ r"""Checking a rule: known awkward logs, then many drawn ones, then, if it claim
 
 Most mistakes in a rule break a symmetry of the problem, so they are found without knowing what the rule is for
 (`pessimism.testing.bandit._promises`). A square root forgotten or a delta that stays fixed breaks none: the rule then
-has to say which level L it means to use, and is measured (`pessimism.testing.bandit._level`).
+has to claim the level L that it uses, and its level is measured (`pessimism.testing.bandit._level`).
 """
 
 from collections.abc import Collection
@@ -27,15 +27,15 @@ def check_rule(
     waive: Collection[str] = (),
     examples: int = 100,
 ) -> None:
-    r"""Raise a RuleError that shows the smallest data set found on which a rule does what a rule must not do.
+    r"""Raise a RuleError that shows the smallest data set found on which a rule breaks a promise.
 
     Parameters
     ----------
     rule : callable
         ``rule(data) -> policy``: one arm per context, (..., S) int.
     level : callable or float, optional
-        What the rule claims to be: the arm with the highest :math:`\hat r - w\sqrt{L/N}`, where w is the width of the
-        reward range and L is this number, or ``level(n, contexts, arms)``. `hoeffding_level` for a Hoeffding lower
+        What the rule claims to choose: the arm with the highest :math:`\hat r - w\sqrt{L/N}`, where w is the width of
+        the reward range and L is this number, or ``level(n, contexts, arms)``. `hoeffding_level` for a Hoeffding lower
         confidence bound with delta = 1/n, 0 for the highest mean, inf for the most pulls. Default: no claim.
     waive : collection of str
         Promises that the rule does not make: those quoted in the Notes. With "pulled" waived, "shift", "scale" and the
@@ -46,7 +46,7 @@ def check_rule(
     Raises
     ------
     RuleError
-        An AssertionError: a plain call is a test.
+        An AssertionError, so that a plain call is a test.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -54,15 +54,15 @@ def check_rule(
     -----
     The promises, in the order in which they are reported:
 
-    - contract: an integer array of shape (..., S) of arms that exist; no exception and no RuntimeWarning; no other
-      answer where 32 bits end: 2^31 pulls are answered like one pull less
+    - contract: an integer array of shape (..., S) of arms that exist; no exception and no RuntimeWarning; no overflow
+      of 32 bits: with 2^31 pulls of an arm the choice is the same as with one pull less
     - mutation: the data are left as they were
     - "repeat": the same data, the same answer
     - "batch": a data set is answered within a batch as it is alone
     - "pulled": no arm without pulls is chosen in a context that has an arm with pulls
     - "arms", "contexts": renumbered, they are chosen as before
     - "shift": r + a in place of every reward r, with the reward range moved along, changes nothing
-    - level: the claimed one, to 1 % of the width; if it is not, the one in use is measured and the slip named
+    - level: the claimed one, to 1 % of the width; otherwise the level in use is measured and the likely mistake named
     - "scale": b r in place of every reward r, with the reward range scaled along, changes nothing
 
     Drawn data have no ties, so a rule may break ties as it likes, but always in the same way. Squared sums are given,
@@ -100,7 +100,7 @@ def _as_level(level: _level.Level | float | None) -> _level.Level | None:
 
 
 def _fixed() -> dict[str, Case]:
-    """Logs that random ones seldom are; rewards of 0 and 1, whose squares are themselves."""
+    """Logs that are seldom drawn; rewards are 0 or 1, so that sums are sums of squares too."""
     one_round = np.array([[0, 0, 0], [0, 1, 0]])
     logs: dict[str, tuple[ArrayLike, ArrayLike]] = {
         "no rounds at all": (0 * one_round, 0 * one_round),

@@ -17,7 +17,7 @@ LEVEL = {kind: "f" if kind == "grad_f" else "g" for kind in KINDS}
 
 
 class Refused(BaseException):
-    """A call that must not be made. No Exception, so that a solver that catches those does not go on for ever."""
+    """A call that must not be made. Not an Exception, so that a solver that catches those does not go on forever."""
 
 
 class Handle(NamedTuple):
@@ -60,28 +60,28 @@ class Watched:
         return Handle(level, self._problem.sample(rng, level))
 
     def grad_f(self, x: Any, y: Any, s: Any = None) -> tuple[Floats, Floats]:
-        gx, gy = self._ask("grad_f", s, x, y)
+        gx, gy = self._called("grad_f", s, x, y)
         self.flat |= not np.any(gx)
         return self._view.factor * self._turned(gx), self._view.factor * gy
 
     def grad_g(self, x: Any, y: Any, s: Any = None) -> Floats:
-        found = self._ask("grad_g", s, x, y)
+        found = self._called("grad_g", s, x, y)
         return np.array(y, np.float64) if self._view.empty else np.asarray(found)
 
     def grad_gx(self, x: Any, y: Any, s: Any = None) -> Floats:
-        return self._turned(self._ask("grad_gx", s, x, y))
+        return self._turned(self._called("grad_gx", s, x, y))
 
     def hvp(self, x: Any, y: Any, v: Any, s: Any = None) -> Floats:
-        found = self._ask("hvp", s, x, y, v)
+        found = self._called("hvp", s, x, y, v)
         return np.array(v, np.float64) if self._view.empty else np.asarray(found)
 
     def cvp(self, x: Any, y: Any, v: Any, s: Any = None) -> Floats:
-        return self._turned(self._ask("cvp", s, x, y, v))
+        return self._turned(self._called("cvp", s, x, y, v))
 
     def _turned(self, vector: Floats) -> Floats:
         return vector if self._view.turn is None else np.asarray(self._view.turn @ vector)
 
-    def _ask(self, kind: str, handle: Any, *where: Any) -> Any:
+    def _called(self, kind: str, handle: Any, *where: Any) -> Any:
         self._check(kind, handle, where)
         if sum(self.made.values()) + 1 > self._budget:
             wrong = f"it calls {kind} once more when the budget of {self._budget} is spent"

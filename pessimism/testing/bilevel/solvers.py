@@ -28,7 +28,7 @@ def check_solver(
     waive: Collection[str] = (),
     examples: int = 30,
 ) -> None:
-    r"""Raise a SolverError that shows the smallest run found in which a solver does what it must not do.
+    r"""Raise a SolverError that shows the smallest run found in which a solver breaks a promise.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def check_solver(
     Raises
     ------
     SolverError
-        An AssertionError: a plain call is a test.
+        An AssertionError, so that a plain call is a test.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -123,7 +123,7 @@ def _constant(step: float) -> Callable[[int], float]:
 
 
 def _fixed() -> dict[str, Case]:
-    """Runs that random ones seldom are."""
+    """Runs that are seldom drawn."""
     one = recipe(Quadratic, ([[2.0]], [[1.0]], [0.5], [3.0]), {"rho": 0.5})
     hessian = [[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 3.0]]
     tall = recipe(Cosh, (hessian, [[1.0], [-1.0], [0.5]], [0.5, 0.0, 1.0], [1.0, 1.0, 1.0]), {})

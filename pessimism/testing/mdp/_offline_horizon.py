@@ -14,16 +14,16 @@ def likely_cause(subject: OfflineSubject) -> str:
     """Why values do not move with the rewards: read off how much they move where every pair was logged often."""
     one, two = (_slope(subject, visits) for visits in ([MANY], [3 * MANY, MANY]))
     right = float(np.max(subject.worth))
-    slips = {
+    mistakes = {
         "the rewards have no effect on it, or are taken relative to the lowest one, which has to be put back": 0.0,
         "sums of rewards stand where means belong": MANY * right,
     }
     if subject.horizon is None:
-        slips |= {
+        mistakes |= {
             "the discount is applied twice a step": 1.0 / (1.0 - subject.discount**2),
             "it is the value of one step, or normalised by 1 - discount: what comes after is missing": 1.0,
         }
-    for sentence, slope in slips.items():
+    for sentence, slope in mistakes.items():
         if abs(one - slope) <= 1e-3 * max(1.0, slope) and abs(right - slope) > 1e-3 * slope:
             return f"A reward of 1 at every step is worth {right:.6g}, to this rule {one:.6g}: {sentence}"
     if abs(one - right) > 1e-3 * right or abs(two - right) > 1e-3 * right:

@@ -18,7 +18,7 @@ from pessimism.testing.mdp._planner import (
     wrong_policy,
     wrong_value,
 )
-from pessimism.testing.mdp._planner_slips import likely_cause, likely_policy_cause
+from pessimism.testing.mdp._planner_mistakes import likely_cause, likely_policy_cause
 
 RELATIVES = (2, 3)
 """Batch in which a model is put beside five relatives of it."""

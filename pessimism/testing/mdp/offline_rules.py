@@ -30,7 +30,7 @@ def check_offline_rule(
     waive: Collection[str] = (),
     examples: int = 100,
 ) -> None:
-    r"""Raise a RuleError that shows the smallest data set found on which an offline rule does what it must not do.
+    r"""Raise a RuleError that shows the smallest data set found on which an offline rule breaks a promise.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def check_offline_rule(
     Raises
     ------
     RuleError
-        An AssertionError: a plain call is a test.
+        An AssertionError, so that a plain call is a test.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -133,7 +133,7 @@ class _OfflineTrial(Trial[Case]):
 
 
 def _fixed(horizon: int | None) -> dict[str, Case]:
-    """Logs that random ones seldom are; lists that name all states."""
+    """Logs that are seldom drawn, with lists that name all states."""
 
     def case(counts: Any, mean: float) -> Case:
         visits = np.array(counts)

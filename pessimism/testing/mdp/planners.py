@@ -12,8 +12,8 @@ from pessimism import _check
 from pessimism.mdp import MDP
 from pessimism.testing._driver import Trial, checked_arguments
 from pessimism.testing.mdp._planner import Case, Planner, PlannerError, PlannerSubject, case_of, cases
+from pessimism.testing.mdp._planner_mistakes import probe
 from pessimism.testing.mdp._planner_promises import PROMISES
-from pessimism.testing.mdp._planner_slips import probe
 
 
 def check_planner(
@@ -24,7 +24,7 @@ def check_planner(
     waive: Collection[str] = (),
     examples: int = 100,
 ) -> None:
-    r"""Raise a PlannerError that shows the smallest model found on which a planner does what it must not do.
+    r"""Raise a PlannerError that shows the smallest model found on which a planner breaks a promise.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def check_planner(
     Raises
     ------
     PlannerError
-        An AssertionError: a plain call is a test.
+        An AssertionError, so that a plain call is a test.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -64,8 +64,8 @@ def check_planner(
     - "states", "actions": renumbered, the answer is still optimal
     - "shift", "scale": so it is with r + a or b r in place of every reward r
 
-    If a value is wrong, the planner is also asked about a model on which the known slips (no discount, discount used
-    twice, too few sweeps, padding not respected, ...) all give different values, and the slip is named.
+    If a value is wrong, the planner is also asked about a model on which the known mistakes (no discount, discount used
+    twice, too few sweeps, padding not respected, ...) all give different values, and the mistake is named.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def check_planner(
 
 
 def _fixed(horizon: int | None) -> dict[str, Case]:
-    """Models that random ones seldom are."""
+    """Models that are seldom drawn."""
     stay, swap = [[[1.0, 0.0]], [[0.0, 1.0]]], [[[0.0, 1.0]], [[1.0, 0.0]]]
     both = np.concatenate([stay, swap], axis=1)
     rewards = [[0.0, 0.0], [1.0, 0.0]]

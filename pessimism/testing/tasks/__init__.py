@@ -1,1 +1,1 @@
-"""Source tasks: relevances, allocations, and strategies for heads, worlds and samples."""
+"""Source tasks: relevances, allocations, and strategies for heads, tasks and samples."""

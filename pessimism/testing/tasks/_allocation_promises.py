@@ -8,7 +8,7 @@ import numpy as np
 
 from pessimism._types import Ints
 from pessimism.testing.tasks._allocation import AllocationSubject, Case, Problem, shares
-from pessimism.testing.tasks._allocation_slips import likely_cause
+from pessimism.testing.tasks._allocation_mistakes import likely_cause
 
 RELATIVES = (2, 3)
 """Batch in which a relevance is put beside five relatives of it."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pessimism._types import Floats
 from pessimism.testing.tasks._relevance import Answer, Case, Problem, RelevanceSubject, case_of, objective
-from pessimism.testing.tasks._relevance_slips import likely_cause
+from pessimism.testing.tasks._relevance_mistakes import likely_cause
 from pessimism.testing.tasks.strategies import task_problems
 
 RELATIVES = (2, 3)

@@ -20,7 +20,7 @@ def check_allocation(
     waive: Collection[str] = (),
     examples: int = 100,
 ) -> None:
-    r"""Raise an AllocationError that shows the smallest problem found on which a rule does what it must not do.
+    r"""Raise an AllocationError that shows the smallest problem found on which a rule breaks a promise.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def check_allocation(
     Raises
     ------
     AllocationError
-        An AssertionError: a plain call is a test.
+        An AssertionError, so that a plain call is a test.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -89,7 +89,7 @@ def check_allocation(
 
 
 def _fixed(caps: bool) -> dict[str, Case]:
-    """Problems that random ones seldom are."""
+    """Problems that are seldom drawn."""
     found = {
         "one task": case_of([0.5], 7, 2, [9] if caps else None),
         "a budget of 0": case_of([0.5, 0.25], 0, 0, [9, 9] if caps else None),

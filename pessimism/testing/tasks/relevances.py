@@ -11,8 +11,8 @@ import numpy as np
 from pessimism import _check
 from pessimism.testing._driver import Trial, checked_arguments
 from pessimism.testing.tasks._relevance import Case, RelevanceError, RelevanceSubject, Rule, case_of
+from pessimism.testing.tasks._relevance_mistakes import probe
 from pessimism.testing.tasks._relevance_promises import PROMISES, cases
-from pessimism.testing.tasks._relevance_slips import probe
 
 
 def check_relevance(
@@ -25,7 +25,7 @@ def check_relevance(
     waive: Collection[str] = (),
     examples: int = 100,
 ) -> None:
-    r"""Raise a RelevanceError that shows the smallest problem found on which a rule does what it must not do.
+    r"""Raise a RelevanceError that shows the smallest problem found on which a rule breaks a promise.
 
     Parameters
     ----------
@@ -48,12 +48,12 @@ def check_relevance(
         Promises that the rule does not make: "repeat", "certificate", "zeros", "batch", "tasks", "basis" or "scale".
     examples : int
         Problems to draw, besides a few fixed ones: one task, as many tasks as dimensions, equal tasks, a head of 0, and
-        a probe, on which the known slips all give different weights.
+        a probe, on which all known mistakes give different weights.
 
     Raises
     ------
     RelevanceError
-        An AssertionError: a plain call is a test.
+        An AssertionError, so that a plain call is a test.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -75,8 +75,8 @@ def check_relevance(
       target, the weights are as good as before; they are the same, renumbered or multiplied, where nothing or norm 2
       is claimed. Q is any invertible matrix with a `norm`, otherwise orthogonal: the Lasso's weights change in others
 
-    The rule is asked about the probe first. If its weights are wrong there, a known slip (the other norm, squares, one
-    equation for k, a 1/2 or a k forgotten, an intercept, ridge, float32, any k tasks, ...) is named. Optimality by
+    The rule is asked about the probe first. If its weights are wrong there, a known mistake (the other norm, squares,
+    one equation for k, a 1/2 or a k forgotten, an intercept, ridge, float32, any k tasks, ...) is named. Optimality by
     duality and the invariances are derived by us. Cost: about 10 ms a problem, with norm 1 about 40 ms.
 
     Examples
@@ -111,7 +111,7 @@ def check_relevance(
 
 
 def _fixed(rank_deficient: bool) -> dict[str, Case]:
-    """Problems that random ones seldom are."""
+    """Problems that are seldom drawn."""
     found = {
         "one task, one dimension": case_of([[2.0]], [1.0]),
         "the target 0": case_of([[1.0, 2.0, 0.0], [0.0, 1.0, 1.0]], [0.0, 0.0]),

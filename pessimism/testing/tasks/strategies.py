@@ -82,7 +82,7 @@ def task_problems(
 def linear_tasks(
     *, max_dimension: int = 5, max_k: int = 3, max_tasks: int = 6, size: int | tuple[int, ...] = ()
 ) -> SearchStrategy[LinearTasks]:
-    """Strategy for worlds of linear tasks on a shared representation.
+    """Strategy for linear tasks on a shared representation.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def linear_tasks(
         Largest length d of an input, dimension k <= d of the representation, and number M >= k of source tasks, at
         least 1.
     size : int or tuple of int
-        Batch of worlds.
+        Batch of such tasks.
 
     Returns
     -------

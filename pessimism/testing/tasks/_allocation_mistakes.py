@@ -1,4 +1,4 @@
-"""What a wrong allocation does instead, read off a relevance on which every known slip has an allocation of its own."""
+"""What a wrong allocation does instead, read off a relevance on which all known mistakes give different allocations."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ PROBE_BUDGET, PROBE_FLOOR = 1_000_003, 50_000
 
 
 def likely_cause(subject: AllocationSubject) -> str | None:
-    """Which slip explains the allocations of the probe, if one does."""
+    """The known mistake that explains the allocations of the probe, if one does."""
     free, bound = (Problem(PROBE, np.array(PROBE_BUDGET), floor, None) for floor in (0, PROBE_FLOOR))
     if subject.caps:
         free, bound = (part._replace(caps=np.full(len(PROBE), PROBE_BUDGET)) for part in (free, bound))

@@ -1,4 +1,4 @@
-r"""What a wrong planner computed instead, read off a model on which every known slip has values of its own."""
+r"""What a wrong planner computed instead, read off a model on which every known mistake has values of its own."""
 
 from collections.abc import Callable, Iterator
 
@@ -13,7 +13,7 @@ SWEEPS = 1000
 
 
 def probe(horizon: int | None) -> MDP:
-    """A model on which every slip below has values of its own: padding, a successor named twice, no symmetry."""
+    """A model on which every mistake below has values of its own: padding, a successor named twice, no symmetry."""
     successors = [[[1, 2, 0], [2, 0, 2]], [[0, 1, 0], [0, 2, 1]], [[2, 0, 0], [1, 0, 0]]]
     weights = [[[3, 2, 5], [6, 3, 1]], [[7, 3, 0], [4, 4, 2]], [[9, 1, 0], [4, 6, 0]]]
     rewards = [[0.17, 0.31], [0.83, 0.29], [0.41, 0.35]]
@@ -21,7 +21,7 @@ def probe(horizon: int | None) -> MDP:
 
 
 def likely_cause(subject: PlannerSubject) -> str | None:
-    """Which slip explains the values on the probe, if one does."""
+    """The known mistake that explains the values on the probe, if one does."""
     mdp = probe(subject.horizon)
     try:
         found = subject.ask(mdp).value
@@ -30,7 +30,7 @@ def likely_cause(subject: PlannerSubject) -> str | None:
     close = max(10 * subject.tolerance, 1e-9)
     if np.abs(found - mdp.optimal_values).max() <= close:
         return None
-    for sentence, candidate in slips(mdp):
+    for sentence, candidate in mistakes(mdp):
         if np.abs(found - candidate).max() <= close:
             return sentence
     if found.max() > mdp.value_range[1] + close:
@@ -42,7 +42,7 @@ def likely_cause(subject: PlannerSubject) -> str | None:
 
 
 def likely_policy_cause(subject: PlannerSubject) -> str | None:
-    """Which slip explains the policy on the probe, if one does."""
+    """The known mistake that explains the policy on the probe, if one does."""
     mdp = probe(subject.horizon)
     try:
         found = subject.ask(mdp).law.argmax(axis=-1)
@@ -58,7 +58,7 @@ def likely_policy_cause(subject: PlannerSubject) -> str | None:
     return None
 
 
-def slips(mdp: MDP) -> Iterator[tuple[str, Floats]]:
+def mistakes(mdp: MDP) -> Iterator[tuple[str, Floats]]:
     """Sentences, and the values that they predict on the probe; plain dense sweeps."""
     matrix, overwritten = dense(mdp, add=True), dense(mdp, add=False)
     r = mdp.mean_rewards.reshape(mdp.n_states, mdp.n_actions)

@@ -1,4 +1,4 @@
-"""What a wrong relevance computed instead, read off a problem on which every known slip has weights of its own."""
+"""What a wrong relevance computed instead, read off a problem on which every known mistake has weights of its own."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from pessimism.testing.tasks._relevance import Problem, RelevanceError, Relevanc
 
 
 def probe() -> tuple[Floats, Floats]:
-    """A problem on which every slip below has weights of its own."""
+    """A problem on which every mistake below has weights of its own."""
     heads = [[0.9, -0.3, 0.5, 0.1, 0.7], [0.2, 1.1, -0.6, 0.4, 0.3], [-0.4, 0.5, 0.8, -1.2, 0.6]]
     return np.array(heads), np.array([0.7, -1.3, 0.9])
 
 
 def likely_cause(subject: RelevanceSubject) -> str | None:
-    """Which slip explains the weights on the probe, if one does."""
+    """The known mistake that explains the weights on the probe, if one does."""
     heads, target = probe()
     try:
         found = subject.ask(Problem(heads, target, None)).weights
@@ -28,7 +28,7 @@ def likely_cause(subject: RelevanceSubject) -> str | None:
     if subject.wrong(problem, found) is None:
         return None
     close = max(1e-6, 10 * subject.tolerance)
-    for sentence, candidate in slips(subject, heads, target):
+    for sentence, candidate in mistakes(subject, heads, target):
         if np.abs(found - candidate).max() <= close * np.abs(candidate).max():
             return sentence
     if subject.norm and np.linalg.norm(heads @ found - target) <= close and np.sum(found != 0) <= len(target):
@@ -43,11 +43,11 @@ def likely_cause(subject: RelevanceSubject) -> str | None:
     return None
 
 
-def slips(subject: RelevanceSubject, heads: Floats, target: Floats) -> Iterator[tuple[str, Floats]]:
+def mistakes(subject: RelevanceSubject, heads: Floats, target: Floats) -> Iterator[tuple[str, Floats]]:
     """Sentences, and the weights that they predict on the probe."""
     short, sparse = min_l2(heads, target).weights, min_l1(heads, target).weights
     if subject.regularization is not None:
-        yield from lasso_slips(subject, heads, target)
+        yield from lasso_mistakes(subject, heads, target)
         right = lasso(heads, target, regularization=subject.regularization).weights
     else:
         right = sparse if subject.norm == 1 else short
@@ -74,7 +74,7 @@ def slips(subject: RelevanceSubject, heads: Floats, target: Floats) -> Iterator[
     yield "its weights are kept from being negative: relevance has signs", nnls(heads, target)[0]
 
 
-def lasso_slips(subject: RelevanceSubject, heads: Floats, target: Floats) -> Iterator[tuple[str, Floats]]:
+def lasso_mistakes(subject: RelevanceSubject, heads: Floats, target: Floats) -> Iterator[tuple[str, Floats]]:
     part, k = float(subject.regularization or 0.0), len(target)
     top = float(np.abs(heads.T @ target).max())
     middle = heads - heads.mean(axis=0), target - target.mean()
