@@ -1,4 +1,4 @@
-"""Batches as one leading axis of items, and their division into parts."""
+"""Batches as one leading axis of items, and their division into parts that run on threads."""
 
 import math
 import os
@@ -16,7 +16,7 @@ CHUNK_BYTES = 2**26
 
 
 def items(array: NDArray[Any], batch: tuple[int, ...], core: int, *, full: bool = False) -> NDArray[Any]:
-    """View (or copy) of shape (items, core axes); one item alone if the array has no batch of its own.
+    """View (or copy) of shape (items, core axes); a single item if the array has no batch axes of its own.
 
     Kernels read item i as ``array[i % len(array)]``. With `full` there is one for every item of the batch.
     """
@@ -27,7 +27,7 @@ def items(array: NDArray[Any], batch: tuple[int, ...], core: int, *, full: bool 
 
 
 def part_of(array: NDArray[Any], part: slice) -> NDArray[Any]:
-    """The items of a part; the one that all share."""
+    """The items of a part, or the single item that all parts share."""
     return array if len(array) == 1 else array[part]
 
 
@@ -38,11 +38,11 @@ def chunks(count: int, item_bytes: int) -> Iterator[slice]:
 
 
 def on_threads(work: Callable[[slice], Any], count: int, *, blas: bool = False) -> list[Any]:
-    """``work(part)`` for parts that make up ``range(count)``, on all cores; kernels let go of the interpreter.
+    """``work(part)`` for parts that make up ``range(count)``, on all cores: kernels release the GIL.
 
-    Off the main thread it is one part: there the caller already runs on threads. The parts do not change the result.
-    Work that calls `blas` gets one thread of it: its own threads fight with ours, and on a busy machine with each
-    other, and lose a factor of forty on small matrices.
+    Outside the main thread there is a single part, since the caller then runs on threads already. The results do not
+    depend on the division. If the work calls `blas`, BLAS is limited to one thread: its threads would compete with
+    ours for the cores, which costs up to a factor of forty on small matrices.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     main = threading.current_thread() is threading.main_thread()
@@ -56,7 +56,7 @@ def on_threads(work: Callable[[slice], Any], count: int, *, blas: bool = False) 
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
-    """One thread for every BLAS in the process, until the ``with`` block ends; for the main thread."""
+    """Limit every BLAS of the process to one thread until the ``with`` block ends; for the main thread."""
     from threadpoolctl import threadpool_limits
 
     limit: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")

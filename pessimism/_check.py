@@ -18,7 +18,7 @@ MAX_TOTAL = 2**53
 """Largest number of rounds: beyond it, float64 cannot hold a reward sum exactly."""
 
 MAX_SIZE = 1e150
-"""Largest number taken as input: its square is still a number."""
+"""Largest number accepted as input: its square does not overflow."""
 
 
 def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
@@ -50,7 +50,7 @@ def instance(name: str, value: object, kind: type) -> None:
 
 
 def flag(name: str, value: object) -> bool:
-    """True or False: other values have a truth too, but hardly the one that was meant."""
+    """True or False; other values are refused, although Python would take each for one of the two."""
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {value!r}")
     return bool(value)
@@ -68,7 +68,7 @@ def require(name: str, array: NDArray[Any], good: NDArray[np.bool_], expectation
 
 
 def _own(array: NDArray[Any], dtype: type) -> NDArray[Any]:
-    # a copy even if nothing has to change: the caller may go on writing into theirs
+    # a copy even if no conversion is needed: the caller may write into their array later
     owned: NDArray[Any] = np.array(array, dtype=dtype, order="C")
     owned.setflags(write=False)
     return owned
@@ -95,8 +95,8 @@ def whole_array(
     require_ndim(name, array, min_ndim)
     expectation = f"a whole number in [{low}, {'2**53' if high == MAX_TOTAL else high}]"
     if array.dtype.kind in "iu" and (array.size == 0 or (array.min() >= low and array.max() <= high)):
-        return _own(array, np.int64)  # the usual case, in two passes
-    with np.errstate(invalid="ignore"):  # NaN compares as bad, which is what we want
+        return _own(array, np.int64)  # the usual case: two passes over the array
+    with np.errstate(invalid="ignore"):  # comparisons with NaN are False, as they should be
         good = (array >= low) & (array <= high) & (array == np.floor(array))
     require(name, array, np.asarray(good), expectation)
     return _own(array, np.int64)

@@ -137,7 +137,8 @@ def _dispatcher(function: FunctionType, signature: Any) -> Any:
     from numba import njit
 
     inner = signature is INNER
-    kernel = njit(nogil=True, no_cpython_wrapper=inner, no_cfunc_wrapper=inner)(function)
+    wrappers: dict[str, Any] = {"no_cpython_wrapper": inner, "no_cfunc_wrapper": inner}  # not in the stubs
+    kernel: Any = njit(nogil=True, **wrappers)(function)
     if _config().DISABLE_JIT:
         return kernel
     _enable_cache(kernel)

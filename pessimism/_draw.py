@@ -14,9 +14,9 @@ def front_axes(size: int | tuple[int, ...] | None) -> tuple[int, ...]:
 
 
 def cdf(law: Floats) -> Floats:
-    """Distribution function of a law, flattened; from its last possible cell on it is exactly 1.
+    """Distribution function of a law, flattened, and exactly 1 from the last cell of positive probability on.
 
-    No uniform below 1 then finds an impossible cell.
+    A uniform number below 1 then never selects a cell of probability 0.
     """
     flat = law.ravel()
     steps: Floats = np.cumsum(flat)
@@ -27,8 +27,8 @@ def cdf(law: Floats) -> Floats:
 def multinomial(rng: np.random.Generator, n: Ints, law: Floats, size: tuple[int, ...]) -> Ints:
     """Counts (size, K) of n draws from laws (..., K); n and laws broadcast against `size`.
 
-    NumPy draws cell after cell from what is left and gives the rest to the last one. With the likeliest cell last, what
-    is left never loses its digits, and a cell of probability 0 is never drawn, whatever n.
+    NumPy draws cell after cell from the rounds that remain and gives the rest to the last cell. With the likeliest cell
+    last, the remaining probability never loses precision, and a cell of probability 0 is never drawn, whatever n.
     """
     batch, cells = law.shape[:-1], law.shape[-1]
     likeliest = law.argmax(axis=-1, keepdims=True)

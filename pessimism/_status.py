@@ -1,4 +1,4 @@
-"""Every way a computation can end, each a sentence for the user."""
+"""Every way in which a computation can end, each with a sentence for the user."""
 
 from enum import Enum
 from typing import Any
@@ -60,5 +60,5 @@ class ConvergenceError(RuntimeError):
         self.result = result
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Both arguments, so that it survives the way back from a worker process."""
+        """Pickle both arguments, so that a worker process can send the error back."""
         return type(self), (str(self), self.result)

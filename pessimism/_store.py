@@ -1,8 +1,8 @@
-"""One small file a finished cell: written whole or not at all, and believed only if it proves what it is.
+"""One small file for each finished cell: written whole or not at all, and used only if checksum and identity are right.
 
 Line 1 of ``<key>.json`` is canonical JSON: the identity of the cell (all that its numbers depend on) and its rows. Line
-2 is the SHA-256 of line 1. A kill leaves at most a draft under another name, which nobody reads; a byte changed later
-breaks the checksum; a file under a wrong name does not carry the identity that was asked for.
+2 is the SHA-256 of line 1. A killed process leaves at most a draft under another name, which nobody reads; if a byte
+changes later, the checksum fails; a file under a wrong name does not carry the identity that was asked for.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ class Store:
         return str(self.path)
 
     def open(self) -> None:
-        """Make the folder, and its manifest unless there is one that says the same."""
+        """Make the folder, and its manifest unless there is a readable one."""
         manifest, now = self.path / "manifest.json", _versions()
         with self._named_in_errors():
             self.path.mkdir(parents=True, exist_ok=True)
@@ -55,16 +55,16 @@ class Store:
                 _write_whole(manifest, json.dumps(now, indent=1, sort_keys=True).encode() + b"\n")
 
     def _compare(self, manifest: Path, now: dict[str, str]) -> bool:
-        """Whether the manifest can be read; what it says otherwise than `now` is reported."""
+        """Whether the manifest can be read; differences from `now` are reported."""
         try:
             then = dict(json.loads(manifest.read_bytes()))
         except (ValueError, TypeError):
-            _warn(f"{manifest} is damaged and written anew: it is not known which versions wrote the rows in {self}")
+            _warn(f"{manifest} is damaged and is replaced: which versions wrote the rows in {self} is unknown")
             return False
         differ = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
         if differ:
             changes = ", ".join(f"{key} {then.get(key)} (stored) against {now.get(key)} (now)" for key in differ)
-            _warn(f"{self} was begun with other versions: {changes}; rows of both will stand side by side")
+            _warn(f"{self} was begun with other versions: {changes}; it will hold rows of both")
         return True
 
     def read(self, key: str, identity: str) -> list[Row] | None:
@@ -78,7 +78,7 @@ class Store:
         try:
             return _verified(data, identity)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            _warn(f"{path} is damaged ({error}): it is not used, its cell is computed again")
+            _warn(f"{path} is damaged ({error}): it is ignored, and its cell is computed again")
             return None
 
     def write(self, key: str, identity: str, rows: list[Row]) -> None:
@@ -114,7 +114,7 @@ def _verified(data: bytes, identity: str) -> list[Row]:
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    """All of the file or nothing of it, whatever happens on the way."""
+    """Write the whole file or none of it, whatever interrupts."""
     draft = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # unique: two sweeps may write the same cell
     try:
         with open(draft, "xb") as file:

@@ -1,7 +1,8 @@
-"""Rate plots from rows: what was measured with its uncertainty, the theorem dashed beside it.
+"""Rate plots from rows: measured points with their uncertainty, theorems as dashed lines beside them.
 
 One style: colour-blind safe colours (Okabe and Ito), the same colour and marker for the same rule in every figure,
-theorems dashed and grey. The only module that imports matplotlib; it draws what it is given and computes nothing.
+theorems dashed and grey. This is the only module that imports matplotlib; it draws what it is given and computes
+nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,24 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
+
+__all__ = [
+    "COLORS",
+    "RULES",
+    "STYLE",
+    "THEOREM",
+    "caption",
+    "curve",
+    "diverging",
+    "heatmap",
+    "loglog",
+    "panels",
+    "power_label",
+    "save",
+    "sequential",
+    "style",
+    "theorem",
+]
 
 COLORS = {
     "blue": "#0072B2",
@@ -98,7 +117,7 @@ STYLE: Any = {  # Any: matplotlib types the keys of its settings one by one
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Our look, for everything drawn inside the ``with`` block.
+    """Apply the style of this package to everything drawn inside the ``with`` block.
 
     Yields
     ------
@@ -162,7 +181,7 @@ def curve(
     label: str | None = None,
     note: str = "",
 ) -> None:
-    """What was measured for one rule: exact points joined, Monte Carlo points with bars of two standard errors.
+    """Draw what was measured for one rule: points joined by lines, with bars of two standard errors unless exact.
 
     Parameters
     ----------
@@ -210,7 +229,7 @@ def curve(
 
 
 def theorem(axes: Axes, x: ArrayLike, y: ArrayLike, *, label: str | None = None, color: str | None = None) -> None:
-    """A proved or predicted curve: dashed; NaN (the theorem says nothing there) left blank.
+    """Draw a proved or predicted curve, dashed; where it is NaN (the theorem says nothing), it is left out.
 
     Parameters
     ----------
@@ -316,7 +335,7 @@ def power_label(value: float) -> str:
 
 
 def caption(figure: Figure, *lines: str) -> None:
-    """What the figure shows, exactly or with which uncertainty, and where its theorem comes from: below the panels.
+    """Write below the panels what a figure shows, with which uncertainty, and where its theorem comes from.
 
     Parameters
     ----------

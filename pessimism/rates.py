@@ -1,9 +1,9 @@
 r"""Exponents from rows: how fast a loss falls with n, and how well the points support saying so.
 
 If the loss is :math:`c\,n^{-\beta}`, its logarithm is a line in :math:`\log n` of slope :math:`-\beta`. Logarithmic
-factors bend that line, so a fit reports its *local* slopes between consecutive points as well. Monte Carlo means enter
-with variance :math:`\mathrm{Var}(\log \hat L) \approx \mathrm{se}^2/\hat L^2` (weighted least squares); exact losses
-enter alone, and then the fit has no sampling error. Points that do not support a slope raise `SlopeError` with
+factors bend that line, so a fit reports the *local* slopes between consecutive points as well. Monte Carlo means are
+fitted by least squares with weights from :math:`\mathrm{Var}(\log \hat L) \approx \mathrm{se}^2/\hat L^2`; exact
+losses have equal weights, and the fit has no sampling error. Points that do not support a slope raise `SlopeError` with
 the reason.
 
 Rows are the flat dicts of a sweep. For a Monte Carlo column ``loss`` the convention, written by `summarize`, is
@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._types import Floats
+
+__all__ = ["Slope", "SlopeError", "average_blocks", "fit", "fit_rows", "group", "local_slopes", "summarize"]
 
 Row = dict[str, Any]
-Floats = NDArray[np.float64]
 
 MIN_POINTS = 3
 MIN_DECADES = 2.0
@@ -120,8 +122,8 @@ def average_blocks(rows: Iterable[Mapping[str, Any]], y: str = "loss", *, block:
     rows : iterable of dict
         Rows of a sweep, with the columns of `summarize` for `y`.
     y : str
-        The Monte Carlo mean to average. Its columns, the block and ``replicates`` are merged; all others must agree or
-        they make another group, so drop other Monte Carlo columns first.
+        The Monte Carlo mean to average. Its columns, the block and ``replicates`` are merged. Rows that differ in any
+        other column form different groups, so drop other Monte Carlo columns first.
     block : str
         Key that tells blocks apart.
 

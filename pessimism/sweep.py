@@ -5,9 +5,10 @@ A sweep applies :math:`\text{run\_cell}(c, \text{rng}(c))` to every cell c of a 
 .. math:: \text{key}(c) = \text{SHA-256}(\text{name}, \text{version}, \text{seed}, c), \quad
           \text{rng}(c) = \text{default\_rng}(\text{key}(c)).
 
-A row is thus a function of the key and of the code alone. Order, workers, restarts and the other cells of the grid
-cannot move it, so a sweep may be stopped anywhere, in any way, and continued with other workers: the rows are the same
-bytes. The hash is `_Job.key`, the stream `_stream`, the folder of files `_store.Store`; `run` puts them together.
+A row is thus a function of the key and of the code alone: it does not depend on the order of the cells, on the number
+of workers, on restarts or on the other cells of the grid. A sweep may be killed at any moment and resumed with other
+workers, and its rows are the same byte for byte. The hash is `_Job.key`, the stream `_stream`, the folder of files
+`_store.Store`; `run` puts them together.
 """
 
 import copy
@@ -71,10 +72,10 @@ class _Executor(Protocol):
 
 
 class _DeadPoolError(Exception):
-    """The workers are gone; the cause says how."""
+    """The workers of a pool have died; the cause says why."""
 
 
-# Cells and their streams.
+# ---- cells and their streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +176,13 @@ def _stream(key: str) -> np.random.Generator:
     return np.random.default_rng(int(key, 16))
 
 
-# One cell, in this process or in a worker.
+# ---- one cell, in this process or in a worker
 
 
 def _attempt(run_cell: Callable[..., Any], cell: Cell, key: str) -> str | BaseException:
-    """The rows as JSON text, or what the cell raised: whatever a future raises instead is the pool's own trouble."""
+    """The rows as JSON text, or what the cell raised; an exception that a future raises itself comes from the pool."""
     try:
-        # a deep copy: a run_cell that edits its cell must not edit the row
+        # a deep copy, so that a run_cell that changes its cell does not change the row
         return _rows(cell, run_cell(copy.deepcopy(cell), _stream(key)))
     except (Exception, SystemExit) as error:
         return error
@@ -201,9 +202,9 @@ def _rows(cell: Cell, returned: Any) -> str:
 
 
 def _work(run_cell: Callable[..., Any], cell: Cell, key: str, run_id: str) -> str | BaseException:
-    """`_attempt` inside a pool. A new `run_id` keeps dask from answering out of an earlier run."""
-    # `run` holds it for the threads of its own process. Nobody does: this is a worker process at its first cell, which
-    # keeps it to its end, as cells that enter and leave in several threads would restore it too early.
+    """`_attempt` inside a pool. A new `run_id` keeps dask from returning a result cached in an earlier run."""
+    # In its own process, `run` holds the limit for all threads. If nobody holds it, this is a worker process at its
+    # first cell. It keeps the limit until it exits: cells that start and end in several threads would lift it early.
     if not _blas_holders:
         _hold_one_blas_thread()
     outcome = _attempt(run_cell, cell, key)
@@ -211,10 +212,10 @@ def _work(run_cell: Callable[..., Any], cell: Cell, key: str, run_id: str) -> st
 
 
 def _portable(error: BaseException) -> BaseException:
-    """`error` ready to travel: its traceback as a note, its class kept if it can be pickled at all."""
+    """`error` in a form that can be sent to another process: its traceback is a note, its class kept if it pickles."""
     text = "".join(traceback.format_exception(error))
     try:
-        pickle.loads(pickle.dumps(error))  # some classes pickle but cannot be built again, which kills a whole pool
+        pickle.loads(pickle.dumps(error))  # a class that can be pickled but not unpickled would break the whole pool
     except Exception:
         error = RuntimeError(f"{type(error).__qualname__}: {error}")
     error.add_note(f"In the worker:\n{text}")
@@ -223,7 +224,7 @@ def _portable(error: BaseException) -> BaseException:
 
 _blas_lock = threading.Lock()
 _blas_holders = 0
-"""Who relies on one BLAS thread in this process: its running sweeps or, for ever, that it is a worker."""
+"""How many need BLAS limited to one thread in this process: the running sweeps or, until it exits, a worker."""
 _blas_limits: Any = None
 
 
@@ -231,7 +232,7 @@ def _hold_one_blas_thread() -> None:
     global _blas_holders, _blas_limits
     with _blas_lock:
         if not _blas_holders:
-            import scipy.linalg  # noqa: F401  it brings a BLAS of its own, which the limit must find loaded
+            import scipy.linalg  # noqa: F401  SciPy ships a BLAS of its own; only a loaded one can be limited
 
             _free_openblas()
             _blas_limits = _blas(len(sys.modules)).limit(limits=1)
@@ -240,7 +241,7 @@ def _hold_one_blas_thread() -> None:
 
 @lru_cache(maxsize=1)
 def _blas(loaded: int) -> Any:
-    """The BLAS libraries of this process, looked for again once a module more is `loaded`."""
+    """The BLAS libraries of this process, looked up again when the number of `loaded` modules has changed."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()
@@ -257,14 +258,18 @@ def _release_one_blas_thread() -> None:
 
 
 def _free_openblas() -> None:
-    """Since threadpoolctl 3.8 the first thread to set a limit is obeyed until it ends, any other silently ignored."""
+    """Let any thread limit OpenBLAS.
+
+    Since threadpoolctl 3.8, only the first thread that set a limit may change it while that thread lives; limits that
+    other threads set are silently ignored.
+    """
     from threadpoolctl import OpenBLASController
 
     if hasattr(OpenBLASController, "clear_controlling_thread"):
         OpenBLASController.clear_controlling_thread(force=True)
 
 
-# The sweep.
+# ---- the sweep
 
 
 def _finished(jobs: list[_Job], store: Store | None) -> dict[int, list[Row]]:
@@ -287,7 +292,7 @@ def _outcomes(
         return
     run_id = uuid4().hex
     waiting: dict[Future[Any], int] = {}
-    # not as_completed, which waits for ever when somebody else cancels a future
+    # not as_completed, which waits forever if a future is cancelled from outside
     ended: SimpleQueue[Future[Any]] = SimpleQueue()
     try:
         for i, job in todo.items():
@@ -305,7 +310,7 @@ def _outcomes(
     except Exception as error:
         if not _is_death(error):
             raise
-        # what came back before the end is as good as the rest
+        # results that arrived before the pool died are valid
         for future in [f for f in waiting if f.done() and not f.cancelled() and f.exception() is None]:
             yield waiting.pop(future), future.result()
         raise _DeadPoolError from error
@@ -320,11 +325,11 @@ def _outcome(future: Future[Any]) -> Any:
     except Exception as error:
         if _is_death(error):
             raise
-        return error  # of this cell alone: a run_cell that does not pickle, a result that does not fit
+        return error  # concerns this cell only: run_cell cannot be pickled, or the result is too large
 
 
 def _is_death(error: Exception) -> bool:
-    # dask's by name, to do without importing dask
+    # dask's exceptions are recognised by name, so that dask need not be imported
     return isinstance(error, (BrokenExecutor, CancelledError)) or any(
         base.__name__ in ("KilledWorker", "CommClosedError") for base in type(error).__mro__
     )
@@ -345,7 +350,7 @@ def _around_cells(show: bool, name: str, total: int, initial: int) -> Iterator[C
 
 @dataclass(slots=True)
 class _Sweep:
-    """What is known of every cell, by its place among `jobs`."""
+    """Rows and errors of the cells so far, by their index in `jobs`."""
 
     jobs: list[_Job]
     store: Store | None
@@ -414,15 +419,15 @@ def run(
     ----------
     run_cell : callable
         ``run_cell(cell, rng)`` returns a dict of columns or a list of such dicts, one a row. It must draw from `rng`
-        only. Processes import it, so there it is a function of a module.
+        only. Worker processes import it by name, so for them it must be defined at the top level of a module.
     cells : iterable of dict
         JSON values by string key; NumPy scalars and arrays are welcome, infinities too, NaN is not. Identical cells
         are refused: replicates are cells that differ in a key such as ``block``.
     seed, name, version : int, str, int
-        With the cell, all that its stream depends on. Raise `version` when `run_cell` changes, or rows of the old
-        one will be taken from the store.
+        With the cell, all that its stream depends on. Raise `version` when `run_cell` changes; otherwise rows of the
+        old one are taken from the store.
     store : path, optional
-        Folder with one file a finished cell; what is there is not computed again.
+        Folder with one file for each finished cell; cells found there are not computed again.
     executor : executor, optional
         Anything with the interface of `concurrent.futures`; for dask ``client.get_executor()``. Start processes by
         spawning, not forking. It is not shut down. Default: this thread.
@@ -449,7 +454,7 @@ def run(
     Warns
     -----
     StoreWarning
-        If a file in the store is damaged (its cell is computed again), or other versions wrote the store.
+        If a file in the store is damaged (its cell is computed again), or the store was written by other versions.
 
     See Also
     --------
@@ -457,7 +462,7 @@ def run(
 
     Notes
     -----
-    While cells run, BLAS has one thread: the last bits of its results depend on how many it has.
+    While cells run, BLAS is limited to one thread, since the last bits of its results depend on the number of threads.
 
     Examples
     --------

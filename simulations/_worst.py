@@ -1,4 +1,4 @@
-"""What the exact simulations share: the worst losses of the three rules over a family, the gap chosen for each."""
+"""Largest expected losses of LCB, greedy and the most played arm over a family of gaps, for the exact simulations."""
 
 import math
 from typing import Any

@@ -1,7 +1,10 @@
 """Worst loss of LCB, greedy and the most played arm against N, from expert data to broad coverage.
 
-For every N and rule the gap of `instances.symmetric` is chosen anew to hurt that rule most; losses are exact. A
-plot of our own: we know of none like it in the paper.
+For every N and rule the gap of `instances.symmetric` is chosen anew to make the loss of that rule largest; losses are
+exact. The plot is our own; as far as we know, the paper has none like it.
+
+See also `pessimism.bandits.bounds.imitation_upper`, `pessimism.bandits.bounds.lcb_normal_prediction`,
+`pessimism.bandits.instances.symmetric`.
 """
 
 import math
@@ -16,7 +19,7 @@ from simulations._worst import worst_rows
 
 VERSION = 2
 CSTARS = (1.1, 1.5, 1.9, 2, 4)
-GRID = {  # even N only: odd ones cannot tie
+GRID = {  # even N only: with odd N no tie between two arms is possible
     "quick": [{"cstar": c, "n": n} for c in CSTARS for n in (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)],
     "full": [{"cstar": c, "n": 2 * round(5 * 10 ** (k / 6))} for c in CSTARS for k in range(25)],
 }
@@ -27,7 +30,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
     """Worst loss and its gap for every rule; exact, so `rng` is not used."""
     cstar, n = cell["cstar"], cell["n"]
     rows = worst_rows(partial(instances.symmetric, cstar), n, contexts=1)
-    # the most played arm loses the whole gap, 1, at the worst: far below the smallest float at small C*
+    # its largest loss is at a gap of 1, and at small C* far below the smallest float
     rows[-1]["log10_loss"] = exact.most_played_log_error(1 / cstar, n) / math.log(10)
     return rows
 

@@ -1,8 +1,10 @@
-"""StocBiO's truncation bias against the terms Q of its series, beside methods without one: exact oracles.
+"""Truncation bias of StocBiO against the number Q of terms in its series, beside methods without one: exact oracles.
 
-On a quadratic problem with exact oracles nothing is random, and a method ends where its own direction vanishes. For
-StocBiO that is the zero of a truncated gradient, which is known in closed form and is not the minimiser. BO-REP ends in
-steps of its own length around the minimiser, which amplify the last bit: its row is of one processor.
+On a quadratic problem with exact oracles nothing is random, and a method ends where its direction vanishes. For StocBiO
+that is the zero of a truncated gradient, which is known in closed form and is not the minimiser. BO-REP ends in steps
+of constant length around the minimiser, which amplify the last bit: its row is that of one processor.
+
+See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Quadratic`.
 """
 
 from typing import Any
@@ -17,7 +19,7 @@ VERSION = 2
 ROUNDING_FLOOR = 1e-13  # a gradient of entries near 1 is not known to be smaller
 LAST_BIT = "BO-REP's normalised steps jump about the minimiser and amplify it"
 BUDGET = 400_000
-FLOOR = 1e-16  # drawn for what is lower
+FLOOR = 1e-16  # smaller values are drawn here
 PANELS = (("stocbio", "bo-rep"), ("amigo", "ma-soba"))  # those with a bias or a cycle, and those without
 METHODS: dict[str, dict[str, Any]] = {
     "stocbio": {"inner_steps": 10},
@@ -31,7 +33,7 @@ GRID = {
         {"method": method, "terms": q}
         for method in METHODS
         for q in (terms if "inner_steps" in METHODS[method] else [0])
-        if q > 0 or method != "amigo"  # its Q are steps on z, and without one z never moves
+        if q > 0 or method != "amigo"  # its Q counts steps on z, which without any never moves
     ]
     for profile, terms in TERMS.items()
 }
@@ -50,7 +52,7 @@ def truncated_minimiser(problem: Quadratic, step: float, terms: int) -> Any:
 
 
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
-    """Norm of the exact gradient where a method ends, and where it should; rng unused: oracles are exact."""
+    """Norm of the exact gradient where a method ends, and where theory says it does; `rng` is unused: exact oracles."""
     problem = make()
     low, high = problem.curvature(np.zeros(problem.dim_x))
     options: dict[str, Any] = {"lower_step": 1.0 / high} | METHODS[cell["method"]]

@@ -1,16 +1,20 @@
-"""Gradient norm against oracle calls for every method on every built-in problem, steps tuned on seeds of their own.
+"""Gradient norm against oracle calls for every method on every built-in problem, steps tuned on separate seeds.
 
-Each method gets one tuned number, its step on x; the rest are the library's defaults, with steps on y and z of one over
-the curvature of the lower level at the start, which is given. Every step of the grid is tried on one tuning seed and
-the best two on the others. The metric is the norm of the exact gradient of F, evaluated outside the count; a method
-is judged by its mean over the last tenth of the budget, the rows also have that over the whole run.
+One option of each method is tuned, its step on x; the others are the defaults of the library, with steps on y and z of
+one over the curvature of the lower level at the start, which is given. Every step of the grid is tried on one tuning
+seed, and the best two on the other tuning seeds. The metric is the norm of the exact gradient of F, whose evaluations
+are not counted. A method is judged by the mean over the last tenth of the budget; the rows also hold the mean over the
+whole run.
 
 Every problem is a finite sum, and the unit of cost is a call on one batch. A call on the whole sum, as AID-CG and ITD
-make them, costs its length over the batch. SABA's calls look at one term and cost one over the batch, those that fill
-its tables too; its steps on y and z are a third of one over the steepest term's curvature. Tuning is a sum of one term.
+make it, costs the number of terms over the batch size. A call of SABA, also one that fills its tables, looks at one
+term and costs one over the batch size; its steps on y and z are a third of one over the curvature of the steepest term.
+The problem "tuning" is a sum of one term.
 
-A run that diverges amplifies its last bit and ends after more or fewer draws on another processor, and with it moves
-what is drawn later in its cell; AID-CG's conjugate gradients stop at rounding, one product sooner or later.
+A run that diverges amplifies its last bit and ends after more or fewer draws on another processor, which changes what
+is drawn later in its cell; the conjugate gradients of AID-CG stop at rounding, one product sooner or later.
+
+See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems`.
 """
 
 import math
@@ -57,7 +61,7 @@ GROUPS = (  # normalised; single loops; double loops; recursive momentum; first 
 SHOWN = ("bo-rep", "slip", "accbo", "soba", "clipped-ma-soba", "stocbio", "saba")
 LOW, HIGH = -2.5, 1.0  # exponents of the first and the last step, in the problem's unit
 FINALISTS = 2  # steps that are tried on all tuning seeds; the others on the first
-BLOWN_UP = 1e3  # a gradient so many times that at the start is a divergence too
+BLOWN_UP = 1e3  # a gradient this many times larger than at the start counts as divergence
 GRID = {
     profile: [
         {"problem": problem, "method": method, **sizes} for problem in PROBLEMS for group in GROUPS for method in group
@@ -79,7 +83,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         minimize_bilevel, problem, start, budget=budget, rng=rng, **arguments(problem, start, cell["method"])
     )
     steps = unit * 10.0 ** np.linspace(LOW, HIGH, round((HIGH - LOW) * cell["per_decade"]) + 1)
-    outer = solve(step=0.0, record=10**9).nit  # so many outer steps are in the budget
+    outer = solve(step=0.0, record=10**9).nit  # number of outer steps within the budget
 
     def norms(step: float, records: float, grid: Any) -> Any:
         return curve(solve(step=step, record=max(math.ceil(outer / records), 1)), grid, BLOWN_UP * begin)
@@ -108,7 +112,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
 
 
 def tune(score: Callable[[float], float], steps: Any, seeds: int) -> tuple[int, Any]:
-    """Place of the best step, and all scores: every step on one seed, the best few on the others too."""
+    """Index of the best step, and all scores: every step is tried on one seed, the best few on all seeds."""
     scores = np.array([score(step) for step in steps])
     finalists = np.argsort(scores, kind="stable")[:FINALISTS]
     for i in finalists:
@@ -138,7 +142,7 @@ def steepest(problem: Any, x: Any) -> float:
 
 
 def curve(result: BilevelResult, grid: Any, limit: float) -> Any:
-    """Exact gradient norms over a grid of costs, interpolated on a log scale; infinite from a divergence on."""
+    """Exact gradient norms over a grid of costs, interpolated on a log scale; infinite after a divergence."""
     cost, norm = result.history["cost"], result.history["gradient_norm"].copy()
     if result.status.name == "DIVERGED":
         norm[-1] = np.inf
@@ -238,5 +242,5 @@ def curves(panel: Any, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def finite(values: Any) -> Any:
-    numbers = np.array(values, float)  # a row spells its infinities
+    numbers = np.array(values, float)  # rows spell infinities as strings
     return np.where(np.isfinite(numbers), numbers, np.nan)

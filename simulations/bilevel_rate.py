@@ -3,18 +3,23 @@ r"""Oracle calls until the mean gradient over the trajectory is at most eps, bes
 The theorems on normalised momentum bound the average of :math:`\|\nabla F(x_t)\|` over the trajectory. Steps of length
 :math:`\eta` need some :math:`\Delta / (\eta \varepsilon)` iterations to walk down a gap :math:`\Delta` with average
 :math:`\varepsilon`, so that :math:`\eta \sim \varepsilon^3` (BO-REP, SLIP) and :math:`\varepsilon^2` (AccBO) set the
-exponent on any problem. Left, such schedules, with constants tuned at the largest eps alone; right, step and momentum
-weight tuned for each eps, which tells what this problem needs: its smoothness is unbounded, but F is strongly convex,
-so that noise averages out along the way and steps of order eps^2 do for every method. The powers are derived by us.
+exponent on any problem. The left panel has such schedules, with constants tuned at the largest eps only. In the right
+panel step and momentum weight are tuned for each eps, which shows what this problem needs: its smoothness is unbounded,
+but F is strongly convex, so noise averages out along the way and steps of order eps^2 suffice for every method. The
+powers are derived by us.
 
-Constant steps :math:`\alpha` on y lag by :math:`\eta / \alpha` and shake by :math:`\sigma \alpha^{1/2}`: AccBO, at the
-speed :math:`\varepsilon^2`, gets y to accuracy eps only if the noise of the lower gradient is small (derived by us). A
-steep lower level makes it so, for all methods. AccBO's Neumann sum has a bias below 0.001, far under the smallest eps.
+With a constant step :math:`\alpha`, y lags behind its minimiser by :math:`\eta / \alpha` and fluctuates by
+:math:`\sigma \alpha^{1/2}`. AccBO, which moves x by :math:`\varepsilon^2` a step, therefore brings y to accuracy eps
+only if the noise of the lower gradient is small (derived by us). A steep lower level makes it small, for all methods.
+The bias of AccBO's Neumann sum is below 0.001, far below the smallest eps.
 
-Intervals are for the constants found; tuning varies more. Seeds 0 to 5 of the quick grid gave, left, slopes (between
-the ends where no fit holds) of 3.9 to 4.5 for BO-REP and SLIP, above 4.2 only where the longest step was chosen, of 2.7
-to 3.0 for AccBO and of 3.0 to 3.4 for MA-SOBA. AccBO's longer steps amplify the last bit: on another processor a trial
-ends after more or fewer draws, and with it moves what is drawn later in its cell.
+The intervals hold for the constants found by tuning, which itself varies more. With seeds 0 to 5 of the quick grid, the
+slopes of the left panel (between the end points where no fit is supported) were 3.9 to 4.5 for BO-REP and SLIP, above
+4.2 only where the longest step was chosen, 2.7 to 3.0 for AccBO, and 3.0 to 3.4 for MA-SOBA. The longer steps of AccBO
+amplify the last bit: on another processor a trial ends after more or fewer draws, which changes what is drawn later in
+its cell.
+
+See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Cosh`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,7 +34,7 @@ from pessimism.bilevel.problems import Cosh
 
 VERSION = 2
 LAST_BIT = "long steps of AccBO amplify it, and a trial ends after more or fewer draws"
-LOW, HIGH = 200.0, 400.0  # curvature of the lower level: y shakes by less than 0.01, the smallest eps is 0.1
+LOW, HIGH = 200.0, 400.0  # curvature of the lower level: y fluctuates by less than 0.01, and the smallest eps is 0.1
 START = (3.0, -3.0)
 LEVELS = [10.0 ** (-k / 4) for k in range(5)]  # from 1, so that a power of eps is a factor to the constant
 POINTS = 5  # records while the number of steps doubles
@@ -76,7 +81,7 @@ def options(method: str, step: float, weight: float, eps: float) -> dict[str, An
 def first_costs(
     method: str, settings: dict[str, Any], levels: Floats, budget: float, rng: np.random.Generator
 ) -> Floats:
-    """Calls since which the mean of the exact gradient's norm over the trajectory is at most each level; inf if none.
+    """Calls after which the mean gradient norm over the trajectory stays at most each level; inf if it never does.
 
     A run ends when it is at most the smallest level, so that for one level these are the calls until then.
     """
@@ -97,7 +102,8 @@ def first_costs(
         if state.status.name == "BUDGET":
             break
         every = max(1, state.nit // POINTS)
-    later = np.maximum.accumulate(means[::-1])[::-1]  # a mean that comes down by luck and rises again has not arrived
+    # a mean that falls below a level by chance and rises again does not count
+    later = np.maximum.accumulate(means[::-1])[::-1]
     return np.where(later[-1] <= levels, np.interp(-levels, -later, cost), np.inf)
 
 
@@ -113,7 +119,7 @@ def tune(cell: dict[str, Any], levels: Floats, rng: np.random.Generator) -> list
     for j, costs in enumerate(first.T):
         front = np.argsort(costs, kind="stable")[:FRONT]  # of equal costs, inf above all, the first
         worst = costs[front]
-        for k, i in enumerate(front):  # a step too long may be lucky once
+        for k, i in enumerate(front):  # a step that is too long may succeed once by chance
             step, weight = choices[i]
             settings, most = options(cell["method"], step, weight, 1.0), min(limit, RACE * worst[: k + 1].min())
             for _ in range(cell["tuning"]):

@@ -1,10 +1,12 @@
 """Who diverges where: final gradient over step size x distance of the start, on problems of unbounded smoothness.
 
 Cosh and quartic upper levels over a quadratic lower level: their curvature grows without limit, so that a step that is
-safe near the solution diverges from far away. Normalised methods move by the step itself, so that no step diverges; a
-lower gradient is not what this buys: MA-SOBA at its best step is a serious rival, clipped, which the papers do not run,
-the one to beat. Exact oracles and equal budgets; constant and falling steps. A run whose normalised
-steps circle the solution amplifies its last bit: such rows are of one processor.
+safe near the solution diverges from far away. The moves of normalised methods have the length of the step, so that
+none diverges. They do not end at smaller gradients, though: MA-SOBA at its best step is a serious rival, and clipped
+MA-SOBA, which the papers do not run, is the one to beat. Oracles are exact, budgets equal, steps constant or falling. A
+run whose normalised steps circle the solution amplifies its last bit: such rows are those of one processor.
+
+See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Cosh`, `pessimism.bilevel.problems.Quartic`.
 """
 
 from typing import Any

@@ -1,8 +1,12 @@
 """Local exponent of the worst loss over the plane of composition C* - 1 and sample size N.
 
-Exact losses at fixed C*, local slopes between neighbouring N, two contexts. The larger loss of two families counts:
-`instances.ambiguous_contexts` and, since expert data belong to every class of C*, `instances.missing_mass`. LCB passes
-from 1/N to N^-1/2 along N (C* - 1) = const, as the minimax rate does; imitation stops learning there.
+Exact losses with two contexts, and their local slopes between neighbouring N at fixed C*. The loss is the larger one of
+two families: `instances.ambiguous_contexts` and, since expert data belong to every class of C*,
+`instances.missing_mass`. LCB passes from 1/N to N^-1/2 along N (C* - 1) = const, as the minimax rate does; imitation
+stops learning there.
+
+See also `pessimism.bandits.bounds.contextual_rate`, `pessimism.bandits.instances.ambiguous_contexts`,
+`pessimism.bandits.instances.missing_mass`.
 """
 
 import math

@@ -1,7 +1,10 @@
 """With two contexts LCB adapts: fitted exponents as the data tend to expert data, C* - 1 = N^-alpha.
 
 Exact losses on `instances.ambiguous_contexts` (S = 2), gap chosen anew for every N and rule. LCB moves from -1/2 to
--1; imitation is stuck at -alpha, because its loss in the ambiguous context never learns.
+-1; imitation stays at -alpha, because it never learns in the ambiguous context.
+
+See also `pessimism.bandits.bounds.transition_exponent`, `pessimism.bandits.bounds.contextual_rate`,
+`pessimism.bandits.instances.ambiguous_contexts`.
 """
 
 from functools import partial

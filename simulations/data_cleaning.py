@@ -4,15 +4,18 @@ r"""Wrong labels found by bilevel weights: odd against even digits, 10 to 40 % o
           y^*(x) = \arg\min_y \tfrac1n \sum_i \sigma(x_i) \ell(b_i a_i^\top y) + \tfrac\mu2 \|y\|^2.
 
 scikit-learn's 8 x 8 digits, split anew in every replicate; the m validation labels are right. Every method starts at
-x = 0 (all weights 1/2) and has one tuned number, its step on x: of one grid for all, the step with the lowest exact F
-on splits of their own. Budgets are counted in sampled oracle calls, tuning aside. A regression is judged by its share
-of mistakes on test rows: for a method it is the exact y* at the last x, and x = 0 after a divergence.
+x = 0 (all weights 1/2) and has one tuned option, its step on x: from a grid that all methods share, the step with the
+lowest exact F on separate splits. Budgets count sampled oracle calls, without those of the tuning. A regression is
+judged by its share of mistakes on test rows: for a method it is the exact y* at the last x, or at x = 0 if it diverged.
 
-Rivals that do not clean weigh their rows by 1/2: all training rows, these and the validation rows together, the
-validation rows alone, and the training rows without the flipped ones. "Minimiser of F" is L-BFGS from x = 0 on exact
-values and gradients: what is lost there is lost to the few validation rows, not to a solver. One ridge for all: of 1e-4
-to 1e-2, mu = 1e-3 is, in hindsight, within 1.2 points of each rival's best, but at 40 % the uncleaned regression would
-gain 3 points from more. At 40 %, rho = 1e-3 costs cleaning 2 points and 3e-5 gains it 1.
+Rivals that do not clean give all their rows the weight 1/2: all training rows, these and the validation rows together,
+the validation rows alone, and the training rows without the flipped ones. "Minimiser of F" is L-BFGS from x = 0 on
+exact values and gradients: its mistakes are due to the small number of validation rows, not to a solver. All share one
+ridge penalty: among 1e-4 to 1e-2, mu = 1e-3 is, in hindsight, within 1.2 points of the best for each rival, except that
+at 40 % the uncleaned regression would gain 3 points from a larger one. At 40 %, cleaning loses 2 points with rho = 1e-3
+and gains 1 with 3e-5.
+
+See also `pessimism.bilevel.problems.HyperCleaning`, `pessimism.bilevel.minimize_bilevel`.
 """
 
 from functools import cache
@@ -69,7 +72,7 @@ class Split(NamedTuple):
 
 
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Mistakes, also above those at the minimiser of F, and how well the weights tell flipped rows, for every rule."""
+    """For every rule, mistakes, their excess over the minimiser of F, and how well weights separate flipped rows."""
     tuning = [split(cell["n"], cell["share"], rng) for _ in range(cell["tuning"])]
     splits = [split(cell["n"], cell["share"], rng) for _ in range(cell["replicates_per_block"])]
     exact = [minimiser(one.problem) for one in splits]

@@ -1,14 +1,17 @@
 """The gambler's problem of Li et al. (2022): gap against N and per state, plug-in and pessimistic value iteration.
 
 Their experiment: capital 0 ... 50, heads with probability 0.45, 100 tosses, N independent draws at every allowed stake,
-state and step, Bernstein widths with c = 0.05 and no logarithm. Rewards fall on the successor and are estimated with
+state and step, Bernstein widths with c = 0.05 and no logarithm. Rewards depend on the successor and are estimated with
 it; the widths use Var(V) alone, as theirs do.
 
-What is not told is what the gambler does where every stake has the pessimistic value 0: where the data certify nothing.
-With the lowest index, a stake of 1, our least-squares slope is -0.402 ± 0.005 (full profile), far from the published
--0.502. With no stake, which a table that starts at zero and has the stake 0 in front would give, it is -0.520 ± 0.005:
-0.018 from theirs, which is of ten repetitions and has by our data an error of ± 0.022. This reading was found in search
-of their slope; both are drawn. The loss is no line in these axes, so a slope depends on how it is fitted.
+The paper does not say what the gambler does where every stake has the pessimistic value 0, that is, where the data
+certify nothing. With the lowest index, a stake of 1, our least-squares slope is -0.402 ± 0.005 (full profile), far from
+the published -0.502. With no stake, which an argmax over stakes from 0 on would choose, it is -0.520 ± 0.005. That is
+0.018 from the published slope, which rests on ten repetitions and has, judging by our data, an error of ± 0.022. We
+found this reading while looking for their slope; both are drawn. In these axes the loss is not a straight line, so the
+slope depends on how it is fitted.
+
+See also `pessimism.mdp.vi_lcb_episodic`, `pessimism.mdp.generators.gamblers_problem`.
 """
 
 import math
@@ -67,7 +70,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
 def fitted_slope(points: list[Any]) -> tuple[float, float]:
     """Unweighted least-squares slope of log gap against log N, and half of its 95 % Monte Carlo interval.
 
-    The slope is linear in the logarithms of the means, whose standard errors are se/mean: the interval is that formula.
+    The slope is linear in the logarithms of the means, whose standard errors are se/mean; the interval follows.
     """
     n, gap, se = (np.array([row[key] for row in points], float) for key in ("n", "loss", "loss_se"))
     u = np.log(n) - np.log(n).mean()

@@ -1,7 +1,10 @@
 """Loss over the plane of composition C* and sample size N in random MDPs, and which rule wins where.
 
-Garnets of 20 states and 4 actions; the law is the optimal policy's occupancy mixed with pairs it does not use, in all
-states alike, so the marginal over states is not the expert's.
+Garnets of 20 states and 4 actions. The law of the data mixes the occupancy of the optimal policy with the uniform law
+on the pairs that this policy does not use, so its marginal over states is not that of the expert.
+
+See also `pessimism.mdp.vi_lcb`, `pessimism.mdp.vi_lcb_bernstein`, `pessimism.mdp.behavior.prescribe`,
+`pessimism.mdp.generators.garnet`.
 """
 
 import math
@@ -89,7 +92,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
 
 
 def draw_winners(panel: Any, sizes: Any, cstars: Any, winner: Any, clear: Any, rules: list[str]) -> None:
-    """Which rule has the smallest mean loss; faint where two standard errors do not tell it from the next."""
+    """Mark the rule of the smallest mean loss; faint if the next one is within two standard errors."""
     for index, rule in enumerate(rules):
         name, color, marker = plotting.RULES[rule]
         for strong in (True, False):

@@ -1,10 +1,13 @@
 """Worst loss against the horizon 1/(1 - discount): the price of Hoeffding widths and of splitting the data.
 
-One stay-exit replica at C* = 4 and a very large N, the gap chosen anew for every rule and horizon; at a smaller N the
+One stay-exit replica at C* = 4 and a very large N, the gap chosen anew for every rule and horizon; at smaller N the
 split rule is still in its burn-in at long horizons. In theory the loss grows with the power 3/2 of the horizon for
-Bernstein widths (and for plug-in planning on this family), 2 for Hoeffding's, and 5/2 when every iteration has a fold
-of its own. The gap is chosen on the draws that are then averaged, which raises the maximum by less than its error bar;
-the intervals are of Monte Carlo error alone, not of the steps of the gap grid.
+Bernstein widths (and for plug-in planning on this family), 2 for Hoeffding widths, and 5/2 when every iteration has a
+fold of its own. The gap is chosen on the draws that are then averaged, which raises the maximum by less than its error
+bar; the intervals cover Monte Carlo error, but not the spacing of the gap grid.
+
+See also `pessimism.mdp.bounds.horizon_exponent`, `pessimism.mdp.vi_lcb`, `pessimism.mdp.vi_lcb_bernstein`,
+`pessimism.mdp.instances.stay_exit`.
 """
 
 import math
@@ -17,8 +20,8 @@ from pessimism.mdp import bounds, instances, plug_in, vi_lcb, vi_lcb_bernstein
 
 VERSION = 2
 CSTAR, N = 4.0, 10**10
-SPLIT_SIZE = 200  # data sets of a block that the split rule, much the slowest, is run on
-SPLIT_SCALE = 32  # from here on the others never err, and its worst gaps are far larger
+SPLIT_SIZE = 200  # data sets of a block on which the split rule is run: it is much the slowest
+SPLIT_SCALE = 32  # from here on the other rules never err, while the worst gaps of the split rule are far larger
 EXPONENTS = {
     "plug_in": bounds.horizon_exponent("bernstein", split=False),
     "vi_lcb_bernstein": bounds.horizon_exponent("bernstein", split=False),
@@ -61,7 +64,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
 
 
 def worst_points(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """For every rule the worst row of each horizon: inside its gap grid, and with errors enough to know its mean."""
+    """For every rule the worst row of each horizon, if it is inside the gap grid and rests on enough errors."""
     worst: dict[str, list[dict[str, Any]]] = {}
     for rule, points in rates.group(rates.average_blocks(rows), "rule").items():
         worst[rule] = []

@@ -1,12 +1,14 @@
 """The level of pessimism, learned from held-out rewards, over the composition of the data: our own illustration.
 
-Ten arms; the best one is logged with probability 1/C*, the others share the rest unevenly. One log gives the means and
-the counts, another of the same law the held-out estimates, and BO-REP tunes the level of a soft LCB on them. An arm
-that was never logged enters with the largest bonus (count 1) and the worst mean (0).
+Of ten arms, the best one is logged with probability 1/C*, and the others share the rest unevenly. One log gives means
+and counts, and a second log of the same law the held-out estimates on which BO-REP tunes the level of a soft LCB. An
+arm that was never logged enters with the largest bonus (count 1) and the worst mean (0).
 
-Held-out rounds may miss an arm too. Importance weights, sums of rewards over N times the known law of the arms, are
-unbiased even there. Means need a guess for a missed arm, and the guess decides: 0 is pessimistic before anything is
-learned, the arm's own logged mean praises whatever was lucky in the log.
+Held-out rounds may miss an arm too. Importance weighting, which divides sums of rewards by N times the known law of the
+arms, is unbiased even then. Means need a guess for a missed arm, and the guess matters: 0 is pessimistic before any
+level is learned, and the logged mean of the arm favours arms that were lucky in the log.
+
+See also `pessimism.bilevel.problems.PessimismTuning`, `pessimism.bilevel.minimize_bilevel`, `pessimism.bandits.lcb`.
 """
 
 from typing import Any

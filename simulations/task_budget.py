@@ -1,7 +1,10 @@
 """Risk against the budget N for L1, L2, uniform, the optimal design and the target alone, beside the leading order.
 
-The relevance is known, so that the rules differ in the allocation only. Two worlds: the spike and pairs, made to
-separate the rules (our construction), and random unit tasks, where little is to be gained.
+The relevance is known, so that the rules differ only in their allocation. There are two families of tasks: the spike
+and pairs, our construction that separates the rules, and random unit tasks, where little can be gained.
+
+See also `pessimism.tasks.LinearTasks.predicted_risk`, `pessimism.tasks.bounds.target_only_risk`,
+`pessimism.tasks.designs.c_optimal`, `pessimism.tasks.instances.spike_and_pairs`.
 """
 
 from typing import Any

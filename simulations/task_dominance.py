@@ -1,8 +1,11 @@
 """How much better the L1 rule is than L2 and uniform, against the number of tasks M, on the spike and pairs.
 
-One task is the target itself, and pairs of tasks share a little of it: the minimum-norm relevance spreads over all M
-tasks, the least-L1 relevance is the one task. Our own construction, not the paper's. Relevance is known here; every
-task has a floor of rows, a tenth of the budget in all.
+One task is the target itself, and pairs of other tasks contain a small part of it: the relevance of minimum Euclidean
+norm spreads over all M tasks, that of minimum L1 norm is on the one task. The construction is ours, not the paper's.
+The relevance is known; every task gets a floor of rows, together a tenth of the budget.
+
+See also `pessimism.tasks.bounds.l1_risk`, `pessimism.tasks.bounds.uniform_risk`,
+`pessimism.tasks.instances.spike_and_pairs_ratio`.
 """
 
 from typing import Any

@@ -1,8 +1,11 @@
 """Unknown relevance: L1 and L2 against uniform, over the share spent on exploration and the number of target rows.
 
-Two phases of one budget: the first is divided evenly, the second by the relevance estimated from it; both are fitted
-together. With thin exploration the Lasso concentrates on wrong tasks and loses, and with hardly more target rows than k
-it has nothing to go by. The floor is one row a task.
+The budget is spent in two phases: the first is divided evenly, the second by the relevance estimated from the first;
+the rows of both are fitted together. With little exploration the Lasso concentrates on wrong tasks and loses, and with
+hardly more target rows than k the relevance cannot be estimated. The floor is one row a task.
+
+See also `pessimism.tasks.a_mtrl`, `pessimism.tasks.l1_a_mtrl`, `pessimism.tasks.bounds.l1_a_mtrl_order`,
+`pessimism.tasks.instances.spike_and_pairs`.
 """
 
 from typing import Any

@@ -1,2 +1,4 @@
-"""One file per outside world: what lives there becomes our structures, and ours become theirs. Nothing is re-exported:
-each file needs its own optional packages, imported when a function is called."""
+"""Conversions between our structures and those of other packages, one file for each.
+
+Nothing is re-exported: each file needs optional packages of its own, which it imports when a function is called.
+"""

@@ -1,6 +1,6 @@
 r"""Tables in, tables out: decisions logged in a data frame become `BanditData`, rows of a sweep become a table.
 
-A log of decisions has one row a round: what was known, what was done, what came of it.
+A log of decisions has one row for each round: the context, the arm that was chosen, and the reward.
 
 =====================  ============================================================================================
 in the table           in our structure
@@ -12,7 +12,7 @@ reward column          added to ``sums[s, a]``; its square to ``squares[s, a]``
 row                    one pull in ``counts[s, a]``; the order of the rows is lost, which no rule here minds
 =====================  ============================================================================================
 
-Mistakes that are common, and what becomes of them:
+Common mistakes, and what they lead to:
 
 - *Labels taken for positions.* A policy holds positions: arm 1 is the second label, not the label 1.
   `BanditLog.decisions` translates back.
@@ -27,30 +27,26 @@ In the other direction, rows are flat dicts of JSON values, in which infinities 
 table has real infinities, so they are translated on the way out and on the way back.
 """
 
-import importlib
 import math
-import numbers
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism.bandits._input import check_policy
-from pessimism.bandits.data import BanditData
+from pessimism._optional import optional
+from pessimism._types import Ints
+from pessimism.bandits import BanditData
+from pessimism.interop import _columns
+from pessimism.interop._columns import Positions, labels_in
+from pessimism.interop._rows import ABSENT, Row, arrow_table, column_of, keys_of, leafwise, listed, spelled
+
+__all__ = ["BanditLog", "bandit_log", "read_parquet", "rows_to_frame", "to_xarray", "write_parquet"]
 
 BACKENDS = ("pandas", "polars", "pyarrow")
-
-SPELLING = {math.inf: "inf", -math.inf: "-inf"}
-"""How rows write what JSON has no number for."""
-
-ABSENT = {b"null": b"absent"}
-"""Marks a Parquet column whose nulls are keys that a row did not have, as against None."""
-
-Row = Mapping[str, Any]
 
 
 # Decisions in.
@@ -82,7 +78,7 @@ class BanditLog:
     contexts: tuple[Any, ...]
 
     def decisions(self, policy: ArrayLike) -> dict[Any, Any]:
-        """A policy in the words of the table.
+        """Translate a policy of positions into the labels of the table.
 
         Parameters
         ----------
@@ -105,12 +101,7 @@ class BanditLog:
         >>> log.decisions([0, 0])
         {'new': 'call', 'old': 'call'}
         """
-        chosen = check_policy(policy, len(self.contexts), len(self.arms))
-        if chosen.ndim != 1 or chosen.dtype.kind != "i":
-            raise ValueError(
-                f"policy must be one arm for each of {len(self.contexts)} contexts, got shape {chosen.shape}"
-            )
-        return {context: self.arms[arm] for context, arm in zip(self.contexts, chosen.tolist(), strict=True)}
+        return _columns.decisions(policy, self.contexts, self.arms, of=("arm", "contexts"))
 
 
 def bandit_log(
@@ -123,18 +114,18 @@ def bandit_log(
     arms: Iterable[Hashable] | None = None,
     contexts: Iterable[Hashable] | None = None,
 ) -> BanditLog:
-    """Logged decisions of a data frame, one row a round, as counts and sums.
+    """Read logged decisions from a data frame, one row for each round, as counts and sums.
 
     Parameters
     ----------
     frame : data frame
         Whatever narwhals reads eagerly: pandas, polars, pyarrow, Modin, cuDF.
     arm : str
-        Column of what was done.
+        Column of the arm that was chosen.
     reward : str
-        Column of what came of it: numbers or booleans.
+        Column of the reward: numbers or booleans.
     context : str or sequence of str, optional
-        Column, or columns, of what was known. Default: nothing, one context.
+        Column, or columns, of the context. Default: there is one context.
     reward_range : (float, float)
         Interval known beforehand to hold every reward.
     arms : iterable, optional
@@ -178,162 +169,24 @@ def bandit_log(
         raise ValueError("context must name at least one column, got none: leave it out if there is one context")
     if contexts is not None and not given:
         raise ValueError("contexts must come with context, the column that they label")
-    table = _table(frame, {"arm": (arm,), "reward": (reward,), "context": given})
-    played = _positions(arm, _labels(table, arm), "arms", arms)
-    columns = [_labels(table, column) for column in given]
+    table = _columns.opened(frame, {"arm": (arm,), "reward": (reward,), "context": given})
+    played = _columns.positions(arm, labels_in(table, arm), "arms", arms)
+    columns = [labels_in(table, column) for column in given]
     if context is None:
-        met = _Positions(np.zeros(len(table), np.int64), (None,))
+        met = Positions(np.zeros(len(table), np.int64), (None,))
     elif isinstance(context, str):
-        met = _positions(context, columns[0], "contexts", contexts)
+        met = _columns.positions(context, columns[0], "contexts", contexts)
     else:
-        met = _positions(list(given), list(zip(*columns, strict=True)), "contexts", contexts)
+        met = _columns.positions(list(given), list(zip(*columns, strict=True)), "contexts", contexts)
     data = BanditData.from_log(
         met.codes,
         played.codes,
-        _rewards(table, reward, _check.interval("reward_range", reward_range)),
+        _columns.rewards(table, reward, _check.interval("reward_range", reward_range)),
         n_contexts=len(met.labels),
         n_arms=len(played.labels),
         reward_range=reward_range,
     )
     return BanditLog(data, played.labels, met.labels)
-
-
-def _table(frame: Any, columns: dict[str, tuple[str, ...]]) -> Any:
-    """The frame as narwhals sees it, with at least one row and the columns that each argument names."""
-    try:
-        table = optional("narwhals").from_native(frame, eager_only=True)
-    except TypeError:
-        raise TypeError(
-            f"frame must be a data frame in memory (collect a lazy one first), got {type(frame).__qualname__}"
-        ) from None
-    named = [column for names in columns.values() for column in names]
-    for argument, names in columns.items():
-        for column in names:
-            if column not in table.columns:
-                raise ValueError(f"{argument} must be a column of frame, one of {table.columns}, got {column!r}")
-            if named.count(column) > 1:
-                raise ValueError(f"arm, reward and context must be different columns, got {column!r} twice")
-    if len(table) == 0:
-        raise ValueError("frame must have at least one row, got none")
-    return table
-
-
-class _Positions(NamedTuple):
-    codes: NDArray[np.int64]
-    labels: tuple[Any, ...]
-
-
-def _positions(
-    column: str | list[str], values: list[Any], argument: str, given: Iterable[Hashable] | None
-) -> _Positions:
-    try:
-        seen = set(values)
-        labels = sorted(seen) if given is None else []
-    except TypeError as error:
-        raise TypeError(f"column {column!r} must hold labels that can be hashed and sorted: {error}") from None
-    if given is not None:
-        labels = _given(argument, given)
-    position = {label: i for i, label in enumerate(labels)}
-    codes = np.array([position.get(value, -1) for value in values], dtype=np.int64)
-    require_rows(column, codes >= 0, values, f"one of the {len(labels)} labels in {argument}")
-    return _Positions(codes, tuple(labels))
-
-
-def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
-    if isinstance(given, str):
-        raise TypeError(f"{argument} must be a sequence of labels, got the string {given!r}")
-    labels: list[Any] = given.tolist() if isinstance(given, np.ndarray) else list(given)
-    if not labels:
-        raise ValueError(f"{argument} must hold at least one label, got none")
-    first: dict[Any, int] = {}
-    for i, label in enumerate(labels):
-        try:
-            earlier = first.setdefault(label, i)
-        except TypeError:
-            raise TypeError(f"{argument}[{i}] must be hashable (a tuple, not a list), got {label!r}") from None
-        if earlier != i:
-            raise ValueError(f"{argument}[{i}] must differ from {argument}[{earlier}], got {label!r} twice")
-    return labels
-
-
-def _labels(table: Any, column: str) -> list[Any]:
-    values: list[Any] = _without_nulls(table, column, "a label").to_list()
-    # 1, 1.0 and True are one key of a dict: in one column they would be merged in silence
-    mixed = [type(value) is not type(values[0]) for value in values]
-    if any(mixed):
-        row = mixed.index(True)
-        raise TypeError(
-            f"column {column!r} must hold labels of one type, got {values[0]!r} in row 0, {values[row]!r} in row {row}"
-        )
-    return values
-
-
-def _rewards(table: Any, column: str, reward_range: tuple[float, float]) -> NDArray[np.float64]:
-    narwhals = optional("narwhals")
-    series = _without_nulls(table, column, "a number")
-    if series.dtype.is_numeric() or series.dtype == narwhals.Boolean:
-        rewards = np.asarray(series.cast(narwhals.Float64).to_numpy(), dtype=np.float64)
-    else:
-        values = series.to_list()
-        real = np.array([isinstance(value, numbers.Real) for value in values])
-        require_rows(column, real, values, "a number", TypeError)
-        rewards = np.array(values, dtype=np.float64)
-    low, high = reward_range
-    good = np.isfinite(rewards) & (rewards >= low) & (rewards <= high)
-    require_rows(column, good, rewards, f"a finite number in reward_range = [{low:g}, {high:g}]")
-    return rewards
-
-
-def _without_nulls(table: Any, column: str, expectation: str) -> Any:
-    series = table.get_column(column)
-    bad = series.is_null().to_numpy().astype(bool)
-    if not bad.any() and series.dtype.is_float():
-        bad = series.is_nan().to_numpy().astype(bool)
-    if bad.any():  # only then is the list worth its making
-        require_rows(column, ~bad, series.to_list(), expectation)
-    return series
-
-
-def require_rows(
-    column: str | list[str],
-    good: NDArray[np.bool_],
-    values: Any,
-    expectation: str,
-    error: type[ValueError | TypeError] = ValueError,
-) -> None:
-    """Raise for the first row of a column that is not `good`.
-
-    Parameters
-    ----------
-    column : str or list of str
-        Name for the message.
-    good : (n,) bool
-        Which rows are as expected.
-    values : sequence
-        The column.
-    expectation : str
-        What every row must hold.
-    error : type
-        What to raise.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Naming column, row, expectation and value.
-
-    Examples
-    --------
-    >>> require_rows("click", np.array([True, False]), [1, 7], "0 or 1")
-    Traceback (most recent call last):
-    ...
-    ValueError: column 'click' must hold 0 or 1 in every row, got 7 in row 1 (counted from 0)
-    """
-    if not good.all():
-        row = int(good.argmin())
-        value = values[row].item() if isinstance(values, np.ndarray) else values[row]
-        raise error(
-            f"column {column!r} must hold {expectation} in every row, got {value!r} in row {row} (counted from 0)"
-        )
 
 
 # Rows out.
@@ -352,9 +205,9 @@ def rows_to_frame(rows: Iterable[Row], *, backend: str = "pandas") -> Any:
     Returns
     -------
     pandas.DataFrame, polars.DataFrame or pyarrow.Table
-        A column a key, in the order in which keys first occur. In a column whose only strings are "inf" and "-inf"
-        these are infinities. Whole numbers beside fractions or infinities become floats. Missing keys and None are
-        null (in pandas: NaN beside numbers, so whole numbers turn to floats there).
+        One column for each key, in the order in which keys first occur. In a column whose only strings are "inf" and
+        "-inf" these are infinities. Whole numbers beside fractions or infinities become floats. Missing keys and None
+        are null (in pandas: NaN beside numbers, so whole numbers turn to floats there).
 
     Raises
     ------
@@ -372,10 +225,10 @@ def rows_to_frame(rows: Iterable[Row], *, backend: str = "pandas") -> Any:
     ([1.0, inf], [0.5, None])
     """
     _check.choice("backend", backend, BACKENDS)
-    table = _arrow(rows)
+    table = arrow_table(rows)
     if backend == "pyarrow":
         return table
-    engine = optional(backend)  # for its ImportError even where pyarrow does the work
+    engine = optional(backend, "frames")  # for its ImportError even where pyarrow does the work
     return table.to_pandas() if backend == "pandas" else engine.from_arrow(table)
 
 
@@ -410,7 +263,7 @@ def write_parquet(rows: Iterable[Row], path: str | os.PathLike[str]) -> None:
     ...     read_parquet(pathlib.Path(folder) / "rows.parquet") == rows
     True
     """
-    optional("pyarrow.parquet").write_table(_arrow(rows), os.fspath(path))
+    optional("pyarrow.parquet", "frames").write_table(arrow_table(rows), os.fspath(path))
 
 
 def read_parquet(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -442,11 +295,11 @@ def read_parquet(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     [{'n': 1, 'loss': 'inf'}]
     """
     # not read_table: in a folder called "n=3" that adds a column n of its own
-    with optional("pyarrow.parquet").ParquetFile(os.fspath(path)) as file:
+    with optional("pyarrow.parquet", "frames").ParquetFile(os.fspath(path)) as file:
         table = file.read()
     absent = {field.name for field in table.schema if (field.metadata or {}).items() >= ABSENT.items()}
     return [
-        {key: _leafwise(_spelled, value) for key, value in row.items() if value is not None or key not in absent}
+        {key: leafwise(spelled, value) for key, value in row.items() if value is not None or key not in absent}
         for row in table.to_pylist()
     ]
 
@@ -487,8 +340,8 @@ def to_xarray(rows: Iterable[Row], *, dims: Sequence[str], values: Sequence[str]
     >>> float(grid["loss"].sel(cstar=float("inf"), n=100))
     0.1
     """
-    xarray = optional("xarray")
-    rows, dims = _listed(rows), _names("dims", dims)
+    xarray = optional("xarray", "frames")
+    rows, dims = listed(rows), _names("dims", dims)
     if not rows:
         raise ValueError("rows must hold at least one row, got none")
     axes = [_coordinates(rows, dim) for dim in dims]
@@ -497,7 +350,7 @@ def to_xarray(rows: Iterable[Row], *, dims: Sequence[str], values: Sequence[str]
     _require_one_row_a_cell(rows, dims, cell)
     columns = {}
     for name in _number_columns(rows, dims) if values is None else _names("values", values):
-        column = _column(rows, name)
+        column = column_of(rows, name)
         if name in dims or not column.is_numeric:
             raise TypeError(f"values must name columns of numbers that are not in dims, got {name!r}")
         grid = np.full(math.prod(shape), np.nan)
@@ -516,21 +369,21 @@ def _names(argument: str, names: Sequence[str]) -> list[str]:
 
 
 def _number_columns(rows: list[Row], dims: list[str]) -> list[str]:
-    return [name for name in _keys(rows) if name not in dims and _column(rows, name).is_numeric]
+    return [name for name in keys_of(rows) if name not in dims and column_of(rows, name).is_numeric]
 
 
-def _coordinates(rows: list[Row], dim: str) -> _Positions:
-    column = _column(rows, dim)
+def _coordinates(rows: list[Row], dim: str) -> Positions:
+    column = column_of(rows, dim)
     for i, value in enumerate(column.values):
         if value is None or isinstance(value, list) or value != value:
             got = repr(value) if dim in rows[i] else "no such key"
             raise ValueError(
                 f"rows[{i}] must have a number, string or boolean for {dim!r}, which is in dims, got {got}"
             )
-    return _positions(dim, column.values, "rows", None)
+    return _columns.positions(dim, column.values, "rows", None)
 
 
-def _require_one_row_a_cell(rows: list[Row], dims: list[str], cell: NDArray[np.int64]) -> None:
+def _require_one_row_a_cell(rows: list[Row], dims: list[str], cell: Ints) -> None:
     _, first, inverse = np.unique(cell, return_index=True, return_inverse=True)
     again = np.flatnonzero(first[inverse] != np.arange(len(rows)))
     if again.size:
@@ -540,127 +393,3 @@ def _require_one_row_a_cell(rows: list[Row], dims: list[str], cell: NDArray[np.i
             f"rows[{i}] and rows[{j}] are both at {place}: average blocks first, "
             "or add to dims the key that tells them apart"
         )
-
-
-class _Column(NamedTuple):
-    kind: str | None
-    """What its leaves are, in the words of `_kind`; None if there are none."""
-    values: list[Any]
-    """One a row, infinities as floats, numbers of one type; None where the row has none."""
-
-    @property
-    def is_numeric(self) -> bool:
-        return self.kind in ("a number", "a boolean") and not any(isinstance(value, list) for value in self.values)
-
-
-def _arrow(rows: Iterable[Row]) -> Any:
-    pyarrow = optional("pyarrow")
-    rows = _listed(rows)
-    if rows and not _keys(rows):
-        raise ValueError("rows must have at least one key, got none in any row")
-    arrays, fields = [], []
-    for name in _keys(rows):
-        try:
-            array = pyarrow.array(_column(rows, name).values)
-        except (pyarrow.ArrowException, OverflowError) as error:
-            raise ValueError(f"column {name!r} must fit a typed table: {error}") from None
-        lacking = any(name not in row for row in rows) and not any(row.get(name, "") is None for row in rows)
-        arrays.append(array)
-        fields.append(pyarrow.field(name, array.type, metadata=ABSENT if lacking else None))
-    return pyarrow.table(arrays, schema=pyarrow.schema(fields))
-
-
-def _column(rows: list[Row], name: str) -> _Column:
-    """The column of one key, of one kind of value; else an error that names the first row of another."""
-    values = [_leafwise(_plain, row.get(name)) for row in rows]
-    if {leaf for value in values for leaf in _leaves(value) if isinstance(leaf, str)} <= set(SPELLING.values()):
-        values = [_leafwise(_unspelled, value) for value in values]
-    leaves = [(i, leaf) for i, value in enumerate(values) for leaf in _leaves(value)]
-    kinds = [_kind(leaf) for _, leaf in leaves]
-    for (i, leaf), kind in zip(leaves, kinds, strict=True):
-        if kind is None:
-            raise TypeError(f"column {name!r} must hold JSON scalars or lists of them, got {leaf!r} in row {i}")
-        if kind != kinds[0]:
-            others = f"{kinds[0]} in row {leaves[0][0]}, {kind} in row {i}"
-            raise TypeError(f"column {name!r} must hold one kind of value, got {others}")
-    if any(isinstance(leaf, float) for _, leaf in leaves):
-        for i, leaf in leaves:
-            if abs(leaf) > 2**53 and isinstance(leaf, int):
-                raise ValueError(f"column {name!r} must hold exact floats, got {leaf} beside fractions in row {i}")
-        values = [_leafwise(float, value) for value in values]
-    return _Column(kinds[0] if kinds else None, values)
-
-
-def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, list):
-        for entry in value:
-            yield from _leaves(entry)
-    elif value is not None:
-        yield value
-
-
-def _leafwise(function: Callable[[Any], Any], value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return [_leafwise(function, entry) for entry in value]
-    return None if value is None else function(value)
-
-
-def _kind(leaf: Any) -> str | None:
-    names = {bool: "a boolean", int: "a number", float: "a number", str: "a string"}
-    return next((name for kind, name in names.items() if isinstance(leaf, kind)), None)
-
-
-def _plain(leaf: Any) -> Any:
-    return leaf.item() if isinstance(leaf, np.generic) else leaf
-
-
-def _spelled(leaf: Any) -> Any:
-    return SPELLING.get(leaf, leaf) if isinstance(leaf, float) else leaf
-
-
-def _unspelled(leaf: Any) -> Any:
-    return float(leaf) if isinstance(leaf, str) else leaf
-
-
-def _listed(rows: Iterable[Row]) -> list[Row]:
-    listed = list(rows)
-    for i, row in enumerate(listed):
-        if not isinstance(row, Mapping) or not all(isinstance(key, str) for key in row):
-            raise TypeError(f"rows[{i}] must be a dict with strings as keys, got {row!r}")
-    return listed
-
-
-def _keys(rows: list[Row]) -> list[str]:
-    return list(dict.fromkeys(key for row in rows for key in row))
-
-
-def optional(module: str) -> Any:
-    """An optional package, imported when it is first needed.
-
-    Parameters
-    ----------
-    module : str
-        Its import name.
-
-    Returns
-    -------
-    module
-        Untyped: several of them ship no types.
-
-    Raises
-    ------
-    ImportError
-        Saying what to install.
-
-    Examples
-    --------
-    >>> optional("no_such_frames")
-    Traceback (most recent call last):
-    ...
-    ImportError: this needs no_such_frames: pip install 'pessimism[frames]', or pip install no_such_frames
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        package = module.partition(".")[0]
-        raise ImportError(f"this needs {package}: pip install 'pessimism[frames]', or pip install {package}") from error

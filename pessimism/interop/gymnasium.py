@@ -1,7 +1,7 @@
-r"""Gymnasium's toy texts as models: what an environment does at random becomes an `MDP` that is solved exactly.
+r"""Gymnasium's toy-text environments as models: their transition tables become an `MDP` that is solved exactly.
 
-FrozenLake (of any map), CliffWalking and Taxi list their own law: ``env.unwrapped.P[s][a]`` holds tuples (probability,
-next state, reward, terminated).
+FrozenLake (of any map), CliffWalking and Taxi list their own transition probabilities: ``env.unwrapped.P[s][a]`` holds
+tuples (probability, next state, reward, terminated).
 
 =====================  ============================================================================================
 in the environment     in our structure
@@ -20,14 +20,16 @@ driven there) terminated transitions lead to one more state, of index S, and the
 policy is the expected sum of what ``env.step`` pays until it says terminated.
 """
 
-import importlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism.mdp.model import MDP
+from pessimism._optional import optional
+from pessimism.mdp import MDP
+
+__all__ = ["mdp_from_env"]
 
 Outcome = tuple[float, int, float, bool]
 """Probability, next state, reward, terminated."""
@@ -88,7 +90,7 @@ def mdp_from_env(
     -13.0
     """
     if isinstance(env, str):
-        made = rl_package("gymnasium").make(env)
+        made = optional("gymnasium", "rl").make(env)
         try:
             return mdp_from_env(made, discount=discount, horizon=horizon, start=start)
         finally:
@@ -104,18 +106,18 @@ def mdp_from_env(
 
 def _law(env: Any) -> Law:
     """Clean outcomes of every state and action."""
-    world: Any = getattr(env, "unwrapped", None)
-    if not hasattr(world, "P"):
+    inner: Any = getattr(env, "unwrapped", None)
+    if not hasattr(inner, "P"):
         raise TypeError(
             f"env must list its transitions in env.unwrapped.P, as toy-text environments do, got {env!r}: "
             "write a model with MDP.from_function, or log data"
         )
-    if getattr(world, "fickle_passenger", False):
+    if getattr(inner, "fickle_passenger", False):
         raise ValueError("env must do what its table P says: passengers who change their mind (fickle) are not in it")
     law: Law = []
-    n_states = len(world.P)
+    n_states = len(inner.P)
     for s in range(n_states):
-        actions = _entry(world.P, s, "P")
+        actions = _entry(inner.P, s, "P")
         if s and len(actions) != len(law[0]):
             raise ValueError(f"P[{s}] must have the {len(law[0])} actions of P[0], got {len(actions)}")
         names = [f"P[{s}][{a}]" for a in range(len(actions))]
@@ -181,34 +183,3 @@ def _absorbed(law: Law, begins: set[int], start: Any) -> tuple[Any, Any, Any, An
             successors[s, a, b], probabilities[s, a, b], rewards[s, a, b] = successor, probability, reward
     padding = np.zeros((*start.shape[:-1], int(extra)))
     return successors, probabilities, rewards, np.concatenate([start, padding], axis=-1)
-
-
-def rl_package(module: str) -> Any:
-    """A package of reinforcement learning, imported when it is first needed.
-
-    Parameters
-    ----------
-    module : str
-        Its import name.
-
-    Returns
-    -------
-    module
-        Untyped.
-
-    Raises
-    ------
-    ImportError
-        Saying what to install.
-
-    Examples
-    --------
-    >>> rl_package("no_such_games")
-    Traceback (most recent call last):
-    ...
-    ImportError: this needs no_such_games: pip install 'pessimism[rl]'
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(f"this needs {module.partition('.')[0]}: pip install 'pessimism[rl]'") from error

@@ -16,7 +16,6 @@ be NumPy arrays, or JAX arrays made in float64: one made in float32 keeps its se
 """
 
 import importlib
-import inspect
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -24,12 +23,12 @@ from typing import Any, cast
 import numpy as np
 
 from pessimism import _check
+from pessimism._optional import optional
 from pessimism._types import Floats
-from pessimism.bilevel.problem import BilevelProblem
-from pessimism.bilevel.problems._closed_form import variable
+from pessimism.bilevel import BilevelProblem
+from pessimism.interop._functions import given, of_three, variable
 
-SAMPLE = ("sample", "s")
-"""What the third argument of f and g may be called if it has a default."""
+__all__ = ["from_jax"]
 
 
 def from_jax(
@@ -92,8 +91,8 @@ def from_jax(
     """
     dim_x, dim_y = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
     upper, lower = of_three(f, g, sample)
-    optional = given(sample=sample, solve_y=solve_y, project_x=project_x)
-    jax = autodiff_package("jax", "jax")
+    others = given(sample=sample, solve_y=solve_y, project_x=project_x)
+    jax = optional("jax", "jax")
     _require_numbers(jax, {"f": upper, "g": lower}, dim_x, dim_y)
     f_value, g_value, grad_f, grad_g, grad_gx, hvp, cvp = (
         _compiled(jax, function, dim_x, dim_y) for function in _derivatives(jax, upper, lower)
@@ -108,7 +107,7 @@ def from_jax(
         grad_gx=lambda x, y, s=None: grad_gx(x, y, s),
         hvp=lambda x, y, v, s=None: hvp(x, y, v, s),
         cvp=lambda x, y, v, s=None: cvp(x, y, v, s),
-        **optional,
+        **others,
     )
     return cast(BilevelProblem, problem)
 
@@ -157,121 +156,3 @@ def _require_numbers(jax: Any, functions: dict[str, Callable[..., Any]], dim_x: 
                 f"{name} must return one number in float64, got {made}: reduce it to a scalar, and cast nothing to "
                 "float32"
             )
-
-
-def of_three(
-    f: Callable[..., Any], g: Callable[..., Any], sample: Any
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Both functions as functions of (x, y, sample).
-
-    A third argument is the sample if it has no default or is called sample or s: others are the caller's own.
-
-    Parameters
-    ----------
-    f : callable
-        Of two or three arguments.
-    g : callable
-        Of two or three arguments.
-    sample : callable or None
-        What draws the third.
-
-    Returns
-    -------
-    (callable, callable)
-        Those of two arguments leave the sample unused.
-
-    Raises
-    ------
-    TypeError
-        If there is a sample and neither takes it, or one takes neither two nor three arguments, or ``*args``.
-
-    Examples
-    --------
-    >>> of_three(lambda x, y: x + y, lambda x, y, s: s, None)[0](1, 2, None)
-    3
-    """
-    taken = []
-    for name, function in (("f", f), ("g", g)):
-        if not callable(function):
-            raise TypeError(f"{name} must be a function, got {type(function).__name__}")
-        parameters = list(inspect.signature(function).parameters.values())
-        if any(p.kind is p.VAR_POSITIONAL for p in parameters):
-            raise TypeError(f"{name} must name its arguments, (x, y) or (x, y, sample), and not take any number")
-        places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        meant = [p for i, p in enumerate(places) if i < 2 or p.default is p.empty or (i == 2 and p.name in SAMPLE)]
-        if len(meant) not in (2, 3):
-            raise TypeError(f"{name} must take (x, y) or (x, y, sample), got {len(meant)} arguments")
-        taken.append(len(meant) == 3)
-    if sample is not None and not any(taken):
-        raise TypeError(
-            "sample must come with an f or g that takes (x, y, sample), and neither does: a third argument with a "
-            "default must be called sample or s"
-        )
-    upper, lower = (
-        function if three else lambda x, y, s, function=function: function(x, y)
-        for function, three in zip((f, g), taken, strict=True)
-    )
-    return upper, lower
-
-
-def given(**oracles: Any) -> dict[str, Callable[..., Any]]:
-    """The oracles that are not None.
-
-    Parameters
-    ----------
-    **oracles : callable or None
-        By name.
-
-    Returns
-    -------
-    dict
-        By name: a problem has no attribute for an oracle that it does not have.
-
-    Raises
-    ------
-    TypeError
-        If one is not a function.
-
-    Examples
-    --------
-    >>> given(sample=None, solve_y=abs)
-    {'solve_y': <built-in function abs>}
-    """
-    found = {name: oracle for name, oracle in oracles.items() if oracle is not None}
-    for name, oracle in found.items():
-        if not callable(oracle):
-            raise TypeError(f"{name} must be a function, got {type(oracle).__name__}")
-    return found
-
-
-def autodiff_package(module: str, extra: str) -> Any:
-    """An optional package, imported when it is first needed.
-
-    Parameters
-    ----------
-    module : str
-        Its import name.
-    extra : str
-        The extra that brings it.
-
-    Returns
-    -------
-    module
-        Untyped.
-
-    Raises
-    ------
-    ImportError
-        Saying what to install.
-
-    Examples
-    --------
-    >>> autodiff_package("no_such_gradients", "jax")
-    Traceback (most recent call last):
-    ...
-    ImportError: this needs no_such_gradients: pip install 'pessimism[jax]'
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ImportError(f"this needs {module}: pip install 'pessimism[{extra}]'") from error

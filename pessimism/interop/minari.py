@@ -14,12 +14,12 @@ truncations            nothing: the log goes no further
 
 *Where an episode ends* follows the rule of `pessimism.interop.gymnasium`. A state that is entered by termination only
 is taken to be absorbing; if some state of the log is entered both ways, terminated transitions lead to one more state,
-of index S. A log cannot show what nobody did, so for a log that goes with a model say which it is: ``n_states =
-mdp.n_states``. Taxi has 501 even if the log looks like 500.
+of index S. A log cannot show transitions that never happened, so for a log that belongs to a model pass
+``n_states = mdp.n_states``. Taxi has 501 even if the log looks like 500.
 
-*What nobody saw.* No log shows that an absorbing state earns 0, and rules that fear the unseen give it the worst value
-there is, which is wrong if rewards can be negative. With `horizon`, episodes that terminate early are continued by what
-is known: action 0 in the absorbing state, again and again, for nothing.
+*What was never logged.* No log shows that an absorbing state earns 0, and pessimistic rules give it the smallest
+possible value, which is wrong if rewards can be negative. With `horizon`, episodes that terminate early are therefore
+continued by what is known: action 0 in the absorbing state, with reward 0, up to the horizon.
 """
 
 import warnings
@@ -31,23 +31,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._optional import optional
 from pessimism._types import Floats, Ints
-from pessimism.interop.gymnasium import rl_package
-from pessimism.mdp.data import MDPData, Transitions
+from pessimism.mdp import MDPData, Transitions
+
+__all__ = ["MinariLog", "from_minari", "to_minari"]
 
 Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MinariLog:
-    """Transitions with what a Minari data set knows beside them.
+    """Transitions of a Minari data set, with what else it records.
 
     Attributes
     ----------
     transitions : Transitions
         Of shape (n,), all episodes one after the other; or (K, H) if a horizon was asked for.
     terminated : (n,) or (K, H) bool
-        Which transitions ended their episode for good. What follows in a row of (K, H) was added.
+        Which transitions terminated their episode. What follows in a row of (K, H) was added.
     lengths : (K,) int
         Steps of every episode as they are in the data set.
     n_states, n_actions : int
@@ -156,7 +158,7 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
     [[1, 1], [0, 0]]
     """
     if isinstance(dataset, str):
-        dataset = rl_package("minari").load_dataset(dataset)
+        dataset = optional("minari", "rl").load_dataset(dataset)
     if not hasattr(dataset, "iterate_episodes"):
         raise TypeError(f"dataset must be a MinariDataset or the id of one, got {type(dataset).__name__}")
     spaces = _discrete("observations", dataset.observation_space), _discrete("actions", dataset.action_space)
@@ -192,7 +194,7 @@ class _Episode(NamedTuple):
 
 
 def _discrete(what: str, space: Any) -> Any:
-    if not isinstance(space, rl_package("gymnasium.spaces").Discrete):
+    if not isinstance(space, optional("gymnasium.spaces", "rl").Discrete):
         raise TypeError(f"dataset must have Discrete {what}, got {space}: there are no tables for anything else")
     return space
 
@@ -260,7 +262,7 @@ def to_minari(
     dataset_id : str
         Name as Minari wants it, such as "lake/uniform-v0". It must not exist.
     terminated : (K, H) array_like of bool, optional
-        Which transitions end their episode for good; the episode is written up to the first, and whatever follows must
+        Which transitions terminate their episode; the episode is written up to the first, and whatever follows must
         stay there and earn 0. Default: none, all episodes are truncated after H steps.
     n_states, n_actions : int, optional
         Sizes of the spaces. Default: one more than the largest label, which misses what was never seen: pass them.
@@ -296,7 +298,7 @@ def to_minari(
     (2, [0, 1, 2, 0, 1], [0.0, 0.0, 1.0, 0.0])
     """
     ends, lengths = _ends(log, terminated)
-    minari, buffer, spaces = (rl_package(x) for x in ("minari", "minari.data_collector", "gymnasium.spaces"))
+    minari, buffer, spaces = (optional(x, "rl") for x in ("minari", "minari.data_collector", "gymnasium.spaces"))
     sizes = []
     for name, size, used in (
         ("n_states", n_states, max(int(log.states.max()), int(log.next_states.max()))),

@@ -19,9 +19,12 @@ from typing import IO, Any
 import numpy as np
 
 from pessimism import _check
+from pessimism._optional import optional
 from pessimism._types import Floats, Ints
-from pessimism.bandits.data import BanditData
-from pessimism.interop.frames import optional, require_rows
+from pessimism.bandits import BanditData
+from pessimism.interop._columns import require_rows
+
+__all__ = ["OpenBanditLog", "read_log"]
 
 COLUMNS = ("item_id", "position", "click", "propensity_score")
 N_POSITIONS = 3
@@ -137,7 +140,7 @@ def read_log(source: str | os.PathLike[str] | IO[bytes], *, n_items: int | None 
 
 def _read(source: str | os.PathLike[str] | IO[bytes]) -> Any:
     """The four columns as text, so that whatever does not parse can be named."""
-    pyarrow, csv = optional("pyarrow"), optional("pyarrow.csv")
+    pyarrow, csv = optional("pyarrow", "frames"), optional("pyarrow.csv", "frames")
     as_text = csv.ConvertOptions(include_columns=COLUMNS, column_types=dict.fromkeys(COLUMNS, pyarrow.string()))
     one_thread = csv.ReadOptions(use_threads=False)  # with more, a broken row is reported without its number
     try:
@@ -149,7 +152,7 @@ def _read(source: str | os.PathLike[str] | IO[bytes]) -> Any:
 
 
 def _column(table: Any, name: str, good: Callable[[Floats], Any], expectation: str) -> Floats:
-    pyarrow = optional("pyarrow")
+    pyarrow = optional("pyarrow", "frames")
     text = table.column(name)
     try:
         numbers: Floats = text.cast("float64").to_numpy()

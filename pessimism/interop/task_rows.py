@@ -1,6 +1,6 @@
 """Tables of rows of many tasks: a data frame becomes `TaskData`.
 
-A table has one row an example: whose it is, what was known, what came of it.
+A table has one row for each example: the task that it belongs to, the inputs, and the output.
 
 =====================  ============================================================================================
 in the table           in our structure
@@ -11,7 +11,7 @@ output column          y; added up in ``moments`` and ``squares``
 row                    one row in ``counts[m]``; the order of the rows is lost
 =====================  ============================================================================================
 
-Mistakes that are common, and what becomes of them:
+Common mistakes, and what they lead to:
 
 - *No intercept.* None is added: put a column of ones among the inputs, or centre every task.
 - *Inputs on different scales.* The theory of this wing has inputs of covariance I. Whiten them, by one and the same
@@ -26,8 +26,10 @@ import numpy as np
 
 from pessimism import _check
 from pessimism._types import Floats
-from pessimism.interop.frames import _labels, _positions, _table, _without_nulls, optional, require_rows
-from pessimism.tasks.data import TaskData
+from pessimism.interop._columns import as_floats, labels_in, opened, positions, require_rows, without_nulls
+from pessimism.tasks import TaskData
+
+__all__ = ["task_data"]
 
 
 def task_data(
@@ -40,11 +42,11 @@ def task_data(
     frame : data frame
         Whatever narwhals reads eagerly: pandas, polars, pyarrow, Modin, cuDF.
     task : str
-        Column that says whose a row is.
+        Column that names the task of a row.
     output : str
-        Column of what is to be predicted: numbers or booleans.
+        Column of the output, which is predicted: numbers or booleans.
     inputs : str or sequence of str, optional
-        Columns of what it is predicted from: numbers or booleans. Default: all others, in the order of the table.
+        Columns of the inputs: numbers or booleans. Default: all others, in the order of the table.
 
     Returns
     -------
@@ -78,33 +80,23 @@ def task_data(
     given = () if inputs is None else (inputs,) if isinstance(inputs, str) else tuple(inputs)
     if inputs is not None and not given:
         raise ValueError("inputs must name at least one column, got none: leave it out to take all others")
-    _require_distinct(task, output, given)
-    table = _table(frame, {"task": (task,), "output": (output,), "inputs": given})
+    table = opened(frame, {"task": (task,), "output": (output,), "inputs": given})
     columns = given or tuple(name for name in table.columns if name not in (task, output))
     if not columns:
         raise ValueError(f"frame must have a column beside {task!r} and {output!r}, got none left for the inputs")
-    whose = _positions(task, _labels(table, task), "tasks", None)
+    owners = positions(task, labels_in(table, task), "tasks", None)
     rows = np.stack([_numbers(table, column) for column in columns], axis=1)
-    data = TaskData.from_arrays(rows, _numbers(table, output), whose.codes, n_tasks=len(whose.labels))
-    return data, whose.labels
-
-
-def _require_distinct(task: str, output: str, inputs: tuple[str, ...]) -> None:
-    user = {task: "task"}
-    for argument, name in (("output", output), *(("inputs", name) for name in inputs)):
-        if name in user:
-            raise ValueError(f"{argument} must be a column of its own, got {name!r}, which is in {user[name]} too")
-        user[name] = argument
+    data = TaskData.from_arrays(rows, _numbers(table, output), owners.codes, n_tasks=len(owners.labels))
+    return data, owners.labels
 
 
 def _numbers(table: Any, column: str) -> Floats:
-    series = _without_nulls(table, column, "a number")
-    narwhals = optional("narwhals")
-    if not (series.dtype.is_numeric() or series.dtype == narwhals.Boolean):
+    series = without_nulls(table, column, "a number")
+    values = as_floats(series)
+    if values is None:
         raise TypeError(
             f"column {column!r} must hold numbers, got {series.dtype} ({series[0]!r} in row 0): "
             "convert it, or name the inputs without it"
         )
-    values = np.asarray(series.cast(narwhals.Float64).to_numpy(), dtype=np.float64)
     require_rows(column, np.abs(values) <= _check.MAX_SIZE, values, f"a number of at most {_check.MAX_SIZE:g} in size")
     return values

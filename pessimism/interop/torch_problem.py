@@ -25,10 +25,12 @@ from typing import Any, cast
 import numpy as np
 
 from pessimism import _check
+from pessimism._optional import optional
 from pessimism._types import Floats
-from pessimism.bilevel.problem import BilevelProblem
-from pessimism.bilevel.problems._closed_form import variable
-from pessimism.interop.jax_problem import autodiff_package, given, of_three
+from pessimism.bilevel import BilevelProblem
+from pessimism.interop._functions import given, of_three, variable
+
+__all__ = ["from_torch"]
 
 
 def from_torch(
@@ -90,11 +92,11 @@ def from_torch(
     """
     dim_x, dim_y = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
     upper, lower = of_three(f, g, sample)
-    optional = given(sample=sample, solve_y=solve_y, project_x=project_x)
-    torch = autodiff_package("torch", "torch")
+    others = given(sample=sample, solve_y=solve_y, project_x=project_x)
+    torch = optional("torch", "torch")
     autodiff = _Autodiff(torch, upper, lower, (dim_x, dim_y))
     oracles = {name: getattr(autodiff, name) for name in ("f", "g", "grad_f", "grad_g", "grad_gx", "hvp", "cvp")}
-    problem: Any = SimpleNamespace(dim_x=dim_x, dim_y=dim_y, **oracles, **optional)
+    problem: Any = SimpleNamespace(dim_x=dim_x, dim_y=dim_y, **oracles, **others)
     return cast(BilevelProblem, problem)
 
 

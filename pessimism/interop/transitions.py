@@ -1,6 +1,6 @@
 r"""Tables of transitions: steps logged in a data frame become `Transitions` and `MDPData`.
 
-A log has one row a step: where it began, what was done, what it earned, where it led.
+A log has one row for each step: the state, the action, the reward, and the next state.
 
 ======================  ===========================================================================================
 in the table            in our structure
@@ -13,11 +13,11 @@ episode                 one axis of the log, sorted by label; the steps of an ep
 step                    the order within an episode; without it the order of the rows
 ======================  ===========================================================================================
 
-Mistakes that are common, and what becomes of them:
+Common mistakes, and what they lead to:
 
 - *Actions that were never taken and states that were never met are missing*: no table can name them. Widths and
   :math:`C^*` count all of them, so pass ``actions=`` and ``states=`` whenever you know them.
-- *Ends without a name.* A null next state is refused. Where an episode ended for good, give the state a label of its
+- *Ends without a name.* A null next state is refused. Where an episode terminated, give the state a label of its
   own ("done"); no row leaves it, so nothing says that it earns 0. If rewards can be negative, add rows that do: from
   "done" to "done", for 0.
 - *States that do not say enough.* If the next state depends on more than state and action, no MDP fits. Add columns.
@@ -30,10 +30,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pessimism import _check
 from pessimism._types import Ints
-from pessimism.interop.frames import _labels, _positions, _rewards, _table
-from pessimism.mdp.data import MDPData, Transitions
+from pessimism.interop._columns import decisions, labels_in, opened, positions, rewards
+from pessimism.mdp import MDPData, Transitions
+
+__all__ = ["TransitionLog", "transition_log"]
 
 Columns = str | Sequence[str]
 
@@ -96,7 +97,7 @@ class TransitionLog:
         )
 
     def decisions(self, policy: ArrayLike) -> dict[Any, Any]:
-        """A policy in the words of the table.
+        """Translate a policy of positions into the labels of the table.
 
         Parameters
         ----------
@@ -119,10 +120,7 @@ class TransitionLog:
         >>> log.decisions([0, 0])
         {'in': 'wait', 'out': 'wait'}
         """
-        chosen = _check.whole_array("policy", policy, high=len(self.actions) - 1)
-        if chosen.shape != (len(self.states),):
-            raise ValueError(f"policy must be one action for each of {len(self.states)} states, got {chosen.shape}")
-        return {state: self.actions[action] for state, action in zip(self.states, chosen.tolist(), strict=True)}
+        return decisions(policy, self.states, self.actions, of=("action", "states"))
 
 
 def transition_log(
@@ -137,20 +135,20 @@ def transition_log(
     states: Iterable[Hashable] | None = None,
     actions: Iterable[Hashable] | None = None,
 ) -> TransitionLog:
-    """Logged transitions of a data frame, one row a step.
+    """Read logged transitions from a data frame, one row for each step.
 
     Parameters
     ----------
     frame : data frame
         Whatever narwhals reads eagerly: pandas, polars, pyarrow, Modin, cuDF.
     state : str or sequence of str
-        Column, or columns, of where a step began.
+        Column, or columns, of the state before the step.
     action : str
-        Column of what was done.
+        Column of the action.
     reward : str
-        Column of what it earned: numbers or booleans.
+        Column of the reward: numbers or booleans.
     next_state : str or sequence of str
-        Column, or columns, of where it led, with labels of the same types.
+        Column, or columns, of the state after the step, with labels of the same types.
     episode : str, optional
         Column that names the episode of a row. All episodes must have the same number of steps. Default: the rows are
         transitions, in any order.
@@ -197,23 +195,22 @@ def transition_log(
     if isinstance(state, str) != isinstance(next_state, str) or len(here) != len(there):
         raise ValueError(f"next_state must name as many columns as state, got {next_state!r} beside {state!r}")
     if step is not None and episode is None:
-        raise ValueError("step must come with episode, the column that says of what")
+        raise ValueError("step must come with episode, the column that names the episodes")
     rest = {"action": action, "reward": reward, "episode": episode, "step": step}
     columns = {"state": here, **{name: (x,) for name, x in rest.items() if x is not None}, "next_state": there}
-    _require_distinct(columns)
-    table = _table(frame, columns)
-    began, led = ([_labels(table, name) for name in names] for names in (here, there))
+    table = opened(frame, columns)
+    began, led = ([labels_in(table, name) for name in names] for names in (here, there))
     for name, then, one, other in zip(here, there, began, led, strict=True):
         _require_one_type(name, then, one[0], other[0])
     first, last = (x[0] if isinstance(state, str) else list(zip(*x, strict=True)) for x in (began, led))
     shown = [names[0] if isinstance(state, str) else list(names) for names in (here, there)]
-    everywhere = states if states is not None else _positions(shown[0], first + last, "states", None).labels
-    where = _positions(shown[0], first, "states", everywhere)
-    then_at = _positions(shown[1], last, "states", where.labels)
-    done = _positions(action, _labels(table, action), "actions", actions)
+    everywhere = states if states is not None else positions(shown[0], first + last, "states", None).labels
+    where = positions(shown[0], first, "states", everywhere)
+    then_at = positions(shown[1], last, "states", where.labels)
+    done = positions(action, labels_in(table, action), "actions", actions)
     order = np.arange(len(table)) if episode is None else _grid(table, episode, step)
-    rewards = _rewards(table, reward, (-np.inf, np.inf))
-    log = Transitions(where.codes[order], done.codes[order], rewards[order], then_at.codes[order])
+    earned = rewards(table, reward, (-np.inf, np.inf))
+    log = Transitions(where.codes[order], done.codes[order], earned[order], then_at.codes[order])
     return TransitionLog(log, where.labels, done.labels)
 
 
@@ -222,15 +219,6 @@ def _names(argument: str, columns: Columns) -> tuple[str, ...]:
     if not names:
         raise ValueError(f"{argument} must name at least one column, got none")
     return names
-
-
-def _require_distinct(columns: dict[str, tuple[str, ...]]) -> None:
-    user: dict[str, str] = {}
-    for argument, names in columns.items():
-        for name in names:
-            if name in user:
-                raise ValueError(f"{argument} must be a column of its own, got {name!r}, which is in {user[name]} too")
-            user[name] = argument
 
 
 def _require_one_type(column: str, other_column: str, one: Any, other: Any) -> None:
@@ -243,7 +231,7 @@ def _require_one_type(column: str, other_column: str, one: Any, other: Any) -> N
 
 def _grid(table: Any, episode: str, step: str | None) -> Ints:
     """Row of every (episode, step), shape (K, H)."""
-    of = _positions(episode, _labels(table, episode), "episode", None)
+    of = positions(episode, labels_in(table, episode), "episode", None)
     sizes = np.bincount(of.codes)
     if step is None:
         k = int((sizes != sizes[0]).argmax())
@@ -253,7 +241,7 @@ def _grid(table: Any, episode: str, step: str | None) -> Ints:
                 f"{sizes[k]} of {of.labels[k]!r}: without episode they are a flat log"
             )
         return np.argsort(of.codes, kind="stable").reshape(len(sizes), -1)
-    at = _positions(step, _labels(table, step), "step", None)
+    at = positions(step, labels_in(table, step), "step", None)
     rows = np.zeros((len(sizes), len(at.labels)), np.int64)
     np.add.at(rows, (of.codes, at.codes), 1)
     if np.any(rows != 1):

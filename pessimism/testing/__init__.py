@@ -4,24 +4,27 @@ A rule is any function ``rule(data) -> policy`` (`check_rule`), an offline rule 
 (`check_offline_rule`), a planner ``planner(mdp) -> plan`` (`check_planner`), a relevance of source tasks
 ``rule(heads, target) -> weights`` (`check_relevance`), an allocation ``rule(relevance, budget, floor=...) -> rows``
 (`check_allocation`) or a bilevel solver ``method(problem, x0, y0, budget=..., rng=...) -> result`` (`check_solver`).
-Most mistakes in one break a symmetry of the problem (the names of the arms, the unit of the reward, the basis of a
-representation, the other data sets of the batch), so they are found without knowing what the rule is for; the rest show
-against what a rule claims: the size of its intervals, a lower bound, the optimal value, the norm it minimises, the
-length of its steps. What the checks draw, anyone can draw: the strategies are public.
+Most mistakes in such a function break a symmetry of the problem (the names of the arms, the unit of the reward, the
+basis of a representation, the other data sets of the batch), so they are found without knowing what it is for; others
+show where it is held to what it claims: the size of its intervals, a lower bound, the optimal value, the norm that it
+minimises, the length of its steps. The strategies from which the checks draw are public.
+
+A folder a wing holds its checks, strategies and promises (bandit/, mdp/, tasks/, bilevel/); `_driver.py` is what all
+checks share.
 
 This is the only part of the package that imports Hypothesis.
 """
 
-from pessimism.testing.allocations import AllocationError, check_allocation
-from pessimism.testing.bilevel_strategies import bilevel_problems
-from pessimism.testing.mdp_strategies import mdp_behaviors, mdp_data, mdps
-from pessimism.testing.offline_rules import check_offline_rule
-from pessimism.testing.planners import PlannerError, check_planner
-from pessimism.testing.relevances import RelevanceError, check_relevance
-from pessimism.testing.rules import RuleError, check_rule
-from pessimism.testing.solvers import SolverError, check_solver
-from pessimism.testing.strategies import bandit_data, bandits, behaviors
-from pessimism.testing.task_strategies import linear_tasks, task_data, task_problems
+from pessimism.testing.bandit.rules import RuleError, check_rule
+from pessimism.testing.bandit.strategies import bandit_data, bandits, behaviors
+from pessimism.testing.bilevel.solvers import SolverError, check_solver
+from pessimism.testing.bilevel.strategies import bilevel_problems
+from pessimism.testing.mdp.offline_rules import check_offline_rule
+from pessimism.testing.mdp.planners import PlannerError, check_planner
+from pessimism.testing.mdp.strategies import mdp_behaviors, mdp_data, mdps
+from pessimism.testing.tasks.allocations import AllocationError, check_allocation
+from pessimism.testing.tasks.relevances import RelevanceError, check_relevance
+from pessimism.testing.tasks.strategies import linear_tasks, task_data, task_problems
 
 __all__ = [
     "AllocationError",

@@ -1,0 +1,52 @@
+"""What is asked of f, g and the optional oracles, whichever package differentiates them."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from pessimism.bilevel.problems._closed_form import variable
+
+__all__ = ["given", "of_three", "variable"]
+
+SAMPLE = ("sample", "s")
+"""What the third argument of f and g may be called if it has a default."""
+
+
+def of_three(
+    f: Callable[..., Any], g: Callable[..., Any], sample: Any
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Both functions as functions of (x, y, sample); those of two arguments leave the sample unused.
+
+    A third argument is the sample if it has no default or is called sample or s: others are the caller's own.
+    """
+    taken = []
+    for name, function in (("f", f), ("g", g)):
+        if not callable(function):
+            raise TypeError(f"{name} must be a function, got {type(function).__name__}")
+        parameters = list(inspect.signature(function).parameters.values())
+        if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+            raise TypeError(f"{name} must name its arguments, (x, y) or (x, y, sample), and not take any number")
+        places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        meant = [p for i, p in enumerate(places) if i < 2 or p.default is p.empty or (i == 2 and p.name in SAMPLE)]
+        if len(meant) not in (2, 3):
+            raise TypeError(f"{name} must take (x, y) or (x, y, sample), got {len(meant)} arguments")
+        taken.append(len(meant) == 3)
+    if sample is not None and not any(taken):
+        raise TypeError(
+            "sample must come with an f or g that takes (x, y, sample), and neither does: a third argument with a "
+            "default must be called sample or s"
+        )
+    upper, lower = (
+        function if three else lambda x, y, s, function=function: function(x, y)
+        for function, three in zip((f, g), taken, strict=True)
+    )
+    return upper, lower
+
+
+def given(**oracles: Any) -> dict[str, Callable[..., Any]]:
+    """The oracles that are not None: a problem has no attribute for an oracle that it does not have."""
+    found = {name: oracle for name, oracle in oracles.items() if oracle is not None}
+    for name, oracle in found.items():
+        if not callable(oracle):
+            raise TypeError(f"{name} must be a function, got {type(oracle).__name__}")
+    return found

@@ -1,0 +1,1 @@
+"""Bandits: rules, and strategies for models, laws and logged rounds."""

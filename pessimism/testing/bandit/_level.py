@@ -1,0 +1,239 @@
+r"""Measuring the intervals of a rule that is only seen from outside.
+
+An index rule of level L prefers the less pulled of two arms (:math:`N_2 < N_1` pulls) exactly if its mean is ahead by
+more than the *lead*
+
+.. math:: g = \operatorname{sign}(L) \sqrt{|L|} \left( N_2^{-1/2} - N_1^{-1/2} \right)
+
+for rewards in [0, 1]. So the lead at which a rule changes its mind measures its widths (`measure`), a rule that means
+to use the level L must change its mind near the g above (`broken_duel`), and if it does not, leads measured at several
+n tell which mistake explains it (`likely_cause`). Any change of the widths of a rule that claims nothing shows where it
+changes its mind (`turning`).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._types import Floats, Ints
+from pessimism.bandits import BanditData
+
+Level = Callable[[int, int, int], ArrayLike]
+Ask = Callable[[BanditData], Ints]
+
+ACCURACY = 0.01
+"""Relative accuracy to which a claimed width is held: a different constant is found, n + 1 for n forgiven."""
+
+RESOLUTION = 1e-6
+"""Smallest lead told from none, in units of the reward range."""
+
+WIDEST = 0.25
+"""Duels are laid out so that the claimed width of the less pulled arm is at most this."""
+
+LIMIT = 0.5
+"""Largest lead that rewards in [0, 1] leave room for."""
+
+LAYOUTS = ((1, 2, 4, 1), (2, 3, 4, 1), (1, 2, 4, 64), (2, 3, 64, 64), (1, 2, 4, 16384))
+"""Duels: contexts, arms, pulls of many over few, and few over the smallest that keeps the claimed width narrow."""
+
+BEYOND_32_BITS = 5 * 10**9
+
+TURNS = (4**4, 4**9)
+"""Pulls of the challenger at which the lead of a rule that claims nothing is looked for; the second for an L of 1e5."""
+
+
+MISREAD: dict[str, Callable[[int, int, int], tuple[int, int, int]]] = {
+    "S is missing from the union bound over SA pairs, or n is taken per context": lambda n, s, a: (n, 1, a),
+    "A is missing from the union bound over SA pairs": lambda n, s, a: (n, s, 1),
+    "its delta is 1/n^2, where the claim has 1/n": lambda n, s, a: (min(n * n, _check.MAX_TOTAL), s, a),
+}
+"""Mistakes, and what each takes for (n, S, A)."""
+
+
+class Duel(NamedTuple):
+    """A log in which every context compares an arm pulled `few` times with arms pulled `many` times."""
+
+    contexts: int
+    arms: int
+    few: int
+    many: int
+
+    @property
+    def n(self) -> int:
+        return self.contexts * (self.few + self.many + (self.arms - 2) * (self.many - 1))
+
+    @property
+    def challengers(self) -> Ints:
+        """(S,) the less pulled arm of every context: not always arm 0."""
+        return np.arange(self.contexts) % self.arms
+
+    @property
+    def champions(self) -> Ints:
+        """(S,) the best of the arms that are pulled often."""
+        return (self.challengers + 1) % self.arms
+
+    def data(self, lead: float) -> BanditData:
+        """Rewards in [0, 1]; the challenger's mean is `lead` above the champion's, all others are out of the race."""
+        rows = np.arange(self.contexts)
+        counts = np.full((self.contexts, self.arms), self.many - 1)
+        means = np.full((self.contexts, self.arms), 0.25 - lead / 2)
+        counts[rows, self.challengers], counts[rows, self.champions] = self.few, self.many
+        means[rows, self.champions] = 0.5 - lead / 2
+        means[rows, self.challengers] = 0.5 + lead / 2
+        return BanditData(counts, counts * means, counts * means)  # squares as for rewards of 0 and 1
+
+    def lead(self, level: float) -> float:
+        """The lead g at which an index rule of this level changes its mind."""
+        return math.copysign(math.sqrt(abs(level)), level) * (1 / math.sqrt(self.few) - 1 / math.sqrt(self.many))
+
+    def level(self, lead: float) -> float:
+        """The level at which an index rule changes its mind at this lead: the inverse of `lead`."""
+        return math.copysign((lead / self.lead(1.0)) ** 2, lead)
+
+
+def duels(level: Level) -> list[Duel]:
+    """Duels at several n that tell the claimed level from its neighbours."""
+    chosen = []
+    for contexts, arms, ratio, further in LAYOUTS:
+        candidates = (Duel(contexts, arms, 4**k, ratio * 4**k) for k in range(1, 18))
+        narrow = (duel.few for duel in candidates if _is_narrow(claim_at(level, duel), duel))
+        few = next(narrow, None)
+        if few is None:
+            raise ValueError(
+                "level must be small beside n: not even at n = 10^12 is the width below the reward range / 4"
+            )
+        chosen.append(Duel(contexts, arms, few * further, ratio * few * further))
+    return chosen
+
+
+def long_duel(level: Level) -> Duel:
+    """A duel whose pulls do not fit in 32 bits, nor the products of two of them in 64."""
+    few = max(duels(level)[0].few, BEYOND_32_BITS)
+    return Duel(1, 2, few, 4 * few)
+
+
+def claim_at(level: Level, duel: Duel) -> float:
+    return _check.not_nan("level", float(np.asarray(level(duel.n, duel.contexts, duel.arms))))
+
+
+def _is_narrow(claim: float, duel: Duel) -> bool:
+    return math.isinf(claim) or abs(claim) <= WIDEST**2 * duel.few
+
+
+def broken_duel(ask: Ask, level: Level) -> tuple[Duel, float] | None:
+    """The first duel, and its lead, that a rule of the claimed level decides the other way; None if there is none."""
+    for duel in (*duels(level), long_duel(level)):
+        claim = claim_at(level, duel)
+        change = duel.lead(claim)
+        slack = max(ACCURACY * abs(change), RESOLUTION)
+        for lead in (change - slack, change + slack) if math.isfinite(claim) else (-0.8 * LIMIT, 0.8 * LIMIT):
+            expected = duel.challengers if lead > change else duel.champions
+            if not np.array_equal(ask(duel.data(lead)), expected):
+                return duel, lead
+    return None
+
+
+def measure(ask: Ask, duel: Duel) -> float:
+    """The lead at which the rule changes its mind in context 0, by bisection; +-inf beyond the limit."""
+    challenger = duel.challengers[0]
+    low, high = -LIMIT, LIMIT
+    if ask(duel.data(low))[0] == challenger:
+        return -math.inf
+    if ask(duel.data(high))[0] != challenger:
+        return math.inf
+    while high - low > RESOLUTION * ACCURACY:
+        middle = (low + high) / 2
+        low, high = (low, middle) if ask(duel.data(middle))[0] == challenger else (middle, high)
+    return (low + high) / 2
+
+
+def turning(ask: Ask) -> tuple[Duel, float] | None:
+    """A duel that the rule decides by the means, and the lead at which it changes its mind; None if there is none."""
+    for few in TURNS:
+        duel = Duel(2, 3, few, 4 * few)
+        lead = measure(ask, duel)
+        if math.isfinite(lead):
+            return duel, lead
+    return None
+
+
+def likely_cause(ask: Ask, level: Level) -> str:
+    """One sentence: which mistake explains the leads that the rule asks for, or what they are."""
+    laid_out = duels(level)
+    claims = np.array([claim_at(level, duel) for duel in laid_out])
+    leads = np.array([measure(ask, duel) for duel in laid_out])
+    measured = np.array([duel.level(lead) for duel, lead in zip(laid_out, leads, strict=True)])
+    if np.all(leads == math.inf):
+        return "it goes by the pulls alone: no mean makes up for fewer of them"
+    if _prefers_worse(ask, laid_out[0]):
+        return "of two arms far apart it chooses the worse: argmin may stand where argmax belongs"
+    if np.all(np.isfinite(claims) & (claims != 0)) and np.all(np.isfinite(leads)):
+        no_root = [claim * (1 / duel.few - 1 / duel.many) for duel, claim in zip(laid_out, claims, strict=True)]
+        if np.all(np.abs(leads) <= RESOLUTION):
+            return (
+                "its widths do not depend on an arm's own count (it chooses the highest mean): the number of "
+                "rounds N may stand where the arm's N(a) belongs"
+            )
+        if _agree(leads, np.array(no_root)):
+            return "the square root is missing: its widths are L/N(a), not sqrt(L/N(a))"
+        if (ratio := _constant(measured / claims)) is not None:
+            return _ratio_cause(ratio)
+        if _agree(measured, claims**2):
+            return "L stands outside the square root: its widths are L/sqrt(N(a)), not sqrt(L/N(a))"
+        for mistake, misread in MISREAD.items():
+            with suppress(ArithmeticError, ValueError):  # a claim need not be defined for these arguments
+                meant = [float(np.asarray(level(*misread(d.n, d.contexts, d.arms)))) for d in laid_out]
+                if _agree(measured, np.array(meant)):
+                    return mistake
+        if (frozen := _frozen_rounds(laid_out, measured, level)) is not None:
+            return (
+                f"its L does not grow with n, and is the claimed one at n = {frozen:.0f}: delta is fixed at "
+                f"{1 / frozen:.2g}, where the claim has it shrink like 1/n"
+            )
+    found = ", ".join(f"{m:.3g} for {c:.3g} at n = {d.n}" for m, c, d in zip(measured, claims, laid_out, strict=True))
+    return f"no known mistake. Its choices amount to L = {found}"
+
+
+def _prefers_worse(ask: Ask, duel: Duel) -> bool:
+    """Against a lead far beyond every width, in both directions."""
+    worse = ask(duel.data(LIMIT))[0], ask(duel.data(-LIMIT))[0]
+    return worse == (duel.champions[0], duel.challengers[0])
+
+
+def _ratio_cause(ratio: float) -> str:
+    for sign, verb in ((1, ""), (-1, ", and the width is added instead of subtracted")):
+        for base in (10, 2):
+            if abs(sign * ratio * math.log(base) - 1) <= 2 * ACCURACY:
+                return f"the logarithm has base {base}, not e{verb}"
+    if abs(ratio + 1) <= 2 * ACCURACY:
+        return "the width is added to the mean, not subtracted: an upper confidence bound, optimism for pessimism"
+    return (
+        f"a constant is off: its L is {ratio:.3g} times the claimed one, its widths {math.sqrt(abs(ratio)):.3g} times"
+    )
+
+
+def _agree(found: Floats, expected: Floats) -> bool:
+    return bool(np.all(np.abs(found - expected) <= 2 * ACCURACY * np.abs(expected) + RESOLUTION))
+
+
+def _constant(values: Floats) -> float | None:
+    middle = float(np.median(values))
+    return middle if np.all(np.abs(values - middle) <= 2 * ACCURACY * abs(middle)) else None
+
+
+def _frozen_rounds(laid_out: Sequence[Duel], measured: Floats, level: Level) -> float | None:
+    """The one n at which the claimed level is the measured one in every duel, if there is one."""
+    grid = np.unique(np.geomspace(1, 1e6, 2000).astype(np.int64))
+    nearest = []
+    for duel, found in zip(laid_out, measured, strict=True):
+        claims = np.array([float(np.asarray(level(int(n), duel.contexts, duel.arms))) for n in grid])
+        best = int(np.argmin(np.abs(claims - found)))
+        if abs(claims[best] - found) > 2 * ACCURACY * abs(found):
+            return None
+        nearest.append(float(grid[best]))
+    return float(np.median(nearest)) if max(nearest) <= 1.2 * min(nearest) else None

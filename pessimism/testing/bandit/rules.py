@@ -1,0 +1,170 @@
+r"""Checking a rule: known awkward logs, then many drawn ones, then, if it claims a level, the widths it acts on.
+
+Most mistakes in a rule break a symmetry of the problem, so they are found without knowing what the rule is for
+(`pessimism.testing.bandit._promises`). A square root forgotten or a delta that stays fixed breaks none: the rule then
+has to claim the level L that it uses, and its level is measured (`pessimism.testing.bandit._level`).
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism.bandits import BanditData
+from pessimism.testing._driver import PromiseError, Trial, checked_arguments
+from pessimism.testing.bandit import _level, _promises
+from pessimism.testing.bandit._promises import PROMISES, Case, Rule, RuleError, RuleSubject
+
+__all__ = ["RuleError", "check_rule"]
+
+LONG = _check.MAX_TOTAL // (2 * _promises.REPLICATED)
+"""Rounds beyond which a log cannot be repeated REPLICATED times."""
+
+
+def check_rule(
+    rule: Rule,
+    *,
+    level: _level.Level | float | None = None,
+    waive: Collection[str] = (),
+    examples: int = 100,
+) -> None:
+    r"""Raise a RuleError that shows the smallest data set found on which a rule breaks a promise.
+
+    Parameters
+    ----------
+    rule : callable
+        ``rule(data) -> policy``: one arm per context, (..., S) int.
+    level : callable or float, optional
+        What the rule claims to choose: the arm with the highest :math:`\hat r - w\sqrt{L/N}`, where w is the width of
+        the reward range and L is this number, or ``level(n, contexts, arms)``. `hoeffding_level` for a Hoeffding lower
+        confidence bound with delta = 1/n, 0 for the highest mean, inf for the most pulls. Default: no claim.
+    waive : collection of str
+        Promises that the rule does not make: those quoted in the Notes. With "pulled" waived, "shift", "scale" and the
+        level are tried only in contexts whose arms were all pulled, so that an unpulled arm may have any index.
+    examples : int
+        Data sets to draw, besides a few fixed ones: one arm, one round, no rounds at all, ties, a very long log.
+
+    Raises
+    ------
+    RuleError
+        An AssertionError, so that a plain call is a test.
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    The promises, in the order in which they are reported:
+
+    - contract: an integer array of shape (..., S) of arms that exist; no exception and no RuntimeWarning; no overflow
+      of 32 bits: with 2^31 pulls of an arm the choice is the same as with one pull less
+    - mutation: the data are left as they were
+    - "repeat": the same data, the same answer
+    - "batch": a data set is answered within a batch as it is alone
+    - "pulled": no arm without pulls is chosen in a context that has an arm with pulls
+    - "arms", "contexts": renumbered, they are chosen as before
+    - "shift": r + a in place of every reward r, with the reward range moved along, changes nothing
+    - level: the claimed one, to 1 % of the width; otherwise the level in use is measured and the likely mistake named
+    - "scale": b r in place of every reward r, with the reward range scaled along, changes nothing
+
+    Drawn data have no ties, so a rule may break ties as it likes, but always in the same way. Squared sums are given,
+    for rules that need them. The drawn data depend on nothing but the versions of the packages.
+
+    Examples
+    --------
+    >>> from pessimism.bandits import hoeffding_level, lcb
+    >>> check_rule(lcb, level=hoeffding_level, examples=20)
+
+    >>> def hasty(data):  # no square root
+    ...     L = hoeffding_level(data.n, data.n_contexts, data.n_arms)[..., None, None]
+    ...     bound = data.means - L / np.maximum(data.counts, 1)
+    ...     return np.where(data.counts > 0, bound, -np.inf).argmax(axis=-1)
+    >>> try:
+    ...     check_rule(hasty, level=hoeffding_level, examples=20)
+    ... except RuleError as error:
+    ...     print(str(error).partition(".")[0])
+    hasty breaks "level": the square root is missing: its widths are L/N(a), not sqrt(L/N(a))
+    """
+    __tracebackhide__ = True  # pytest then points at the line of the test
+    number = checked_arguments("rule", rule, "the data", waive, RuleSubject.waivable, examples)
+    subject = RuleSubject(rule, frozenset(waive), _as_level(level))
+    trial = Trial(subject, PROMISES, _promises.cases(), number)
+    error = trial.on_fixed(_fixed(), _on_fixed) or _on_drawn(trial, subject)
+    if error is not None:
+        raise error
+
+
+def _as_level(level: _level.Level | float | None) -> _level.Level | None:
+    if level is None or callable(level):
+        return level
+    number = _check.not_nan("level", level)
+    return lambda n, contexts, arms: number
+
+
+def _fixed() -> dict[str, Case]:
+    """Logs that are seldom drawn; rewards are 0 or 1, so that sums are sums of squares too."""
+    one_round = np.array([[0, 0, 0], [0, 1, 0]])
+    logs: dict[str, tuple[ArrayLike, ArrayLike]] = {
+        "no rounds at all": (0 * one_round, 0 * one_round),
+        "one arm": ([[3]], [[1]]),
+        "one arm, never pulled": ([[0]], [[0]]),
+        "one round, reward 1": (one_round, one_round),
+        "one round, reward 0": (one_round, 0 * one_round),
+        "nothing but ties": (np.full((8, 4), 2), np.full((8, 4), 1)),
+        "a very long log": ([[10**12, 3 * 10**12]], [[4 * 10**11, 15 * 10**11]]),
+    }
+    made = {what: BanditData(counts, sums, sums) for what, (counts, sums) in logs.items()}
+    return {what: Case(data, (), (), 1.0, 1.0) for what, data in made.items()}
+
+
+def _on_fixed(case: Case) -> list[str]:
+    """Promises that ties do not break, and that a batch can hold."""
+    return ["repeat", "batch", "pulled"] if case.data.n < LONG else ["repeat", "pulled"]
+
+
+def _ladder() -> Case:
+    """In every context the arm with fewer pulls is a step further ahead: a change of any width changes a choice."""
+    counts = np.tile([100, 10], (8, 1))
+    lead = (np.arange(8)[:, None] + 0.5) / 8 * [-1, 1]
+    sums = counts * (0.5 + lead / 2)
+    return Case(BanditData(counts, sums, sums), (1, 0), tuple(range(8))[::-1], -1.0, 4.0)
+
+
+def _on_drawn(trial: Trial[Case], subject: RuleSubject) -> PromiseError | None:
+    found = trial.on_drawn([_ladder()])
+    error = None
+    if set(found) <= {"level", "scale"}:
+        # a duel says more about a level than a drawn example does
+        error = _probe_failure(subject) or _level_failure(subject)
+    return error or (trial.smallest(found) if found else None)
+
+
+def _probe_failure(subject: RuleSubject) -> PromiseError | None:
+    """What drawn data are too small, or too far from where the rule changes its mind, to show."""
+    if "repeat" in subject.waived:  # its answers differ anyway
+        return None
+    try:
+        _promises.wrap(subject)
+        if "batch" not in subject.waived:
+            _promises.crowd(subject)
+    except PromiseError as error:
+        return error.with_traceback(None)
+    return None
+
+
+def _level_failure(subject: RuleSubject) -> PromiseError | None:
+    broken = None if subject.level is None else _level.broken_duel(subject.ask, subject.level)
+    if subject.level is None or broken is None:
+        return None
+    duel, lead = broken
+    claim = _level.claim_at(subject.level, duel)
+    if duel == _level.long_duel(subject.level):
+        cause = "it holds its level until an arm has billions of pulls: whole numbers may overflow"
+    else:
+        cause = _level.likely_cause(subject.ask, subject.level)
+    text = (
+        f"{cause}. Where it shows: at the claimed L = {claim:.4g} "
+        f"(n = {duel.n}) an arm with {duel.few} pulls must be ahead by {duel.lead(claim):.4g} of one with {duel.many} "
+        f"to be chosen, and is by {lead:.4g}"
+    )
+    return subject.error("level", text, duel.data(lead), subject.ask(duel.data(lead)))

@@ -1,0 +1,210 @@
+r"""Hypothesis strategies for models, laws and data.
+
+Laws and rewards are drawn as whole numbers and divided once: weights :math:`k_i / \sum_j k_j`, mean rewards
+:math:`k / 1009` of the reward range. So examples shrink to numbers that a reader can check by hand. The denominator of
+the means is a prime: unless two arms are given the same statistics, the index :math:`\hat r - w\sqrt{L/N}` of one does
+not equal that of another by an accident of arithmetic, for any simple level :math:`L`.
+"""
+
+import math
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from pessimism import _check
+from pessimism._types import Floats, Ints
+from pessimism.bandits import Bandit, BanditData
+from pessimism.testing._whole_numbers import (
+    GRID,
+    SHARES,
+    STEPS,
+    batch_axes,
+    counts_and_shares,
+    laws,
+    length,
+    limits,
+    several,
+)
+
+__all__ = ["bandit_data", "bandits", "behaviors"]
+
+SPREADS = 4
+"""Within-arm variances are multiples of 1/SPREADS of the largest possible."""
+
+UNBOUNDED_WIDTH = 20.0
+"""Rewards of an infinite range are drawn from an interval this wide."""
+
+SPREAD = st.integers(0, SPREADS)
+
+
+def bandits(*, max_contexts: int = 4, max_arms: int = 4, rewards: str = "bernoulli") -> SearchStrategy[Bandit]:
+    """Strategy for single models.
+
+    Parameters
+    ----------
+    max_contexts, max_arms : int
+        Largest S and A, at least 1.
+    rewards : str
+        "bernoulli", "deterministic" (means in [0, 1]) or "gaussian" (means in [-10, 10], any scale from 1/4 to 4).
+
+    Returns
+    -------
+    SearchStrategy of Bandit
+        Means of shape (S, A); ties between arms and contexts of probability 0 occur. Shrinks to one context, one arm.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is below 1 or `rewards` is not known.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=10, database=None)
+    ... @given(bandits(max_arms=3))
+    ... def best_policy_loses_nothing(bandit):
+    ...     assert bandit.suboptimality(bandit.best_policy) == 0
+    >>> best_policy_loses_nothing()
+    """
+    contexts, arms = length("max_contexts", max_contexts), length("max_arms", max_arms)
+    Bandit([[0.0]], rewards=rewards)  # checks the law
+    return _bandits(contexts, arms, rewards)
+
+
+def behaviors(
+    *, bandit: Bandit | None = None, max_contexts: int = 4, max_arms: int = 4, zeros: bool = True
+) -> SearchStrategy[Floats]:
+    r"""Strategy for laws of the logged (context, arm) pairs.
+
+    Parameters
+    ----------
+    bandit : Bandit, optional
+        The model the law must fit. Default: any shape up to the two sizes.
+    max_contexts, max_arms : int
+        Largest S and A, at least 1; not used with a `bandit`.
+    zeros : bool
+        Whether pairs may have probability 0. Without zeros every :math:`C^*` is finite.
+
+    Returns
+    -------
+    SearchStrategy of (S, A) float
+        Non-negative, total one within 1e-12. Shrinks to a law on the first pair, or to the uniform law without zeros.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is below 1 or `bandit` is not a Bandit.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> bandit = Bandit([[0.6, 0.5]])
+    >>> @settings(max_examples=10, database=None)
+    ... @given(behaviors(bandit=bandit, zeros=False))
+    ... def is_covered(behavior):
+    ...     assert 1 <= bandit.coverage(behavior) < float("inf")
+    >>> is_covered()
+    """
+    if bandit is None:
+        return _behaviors(length("max_contexts", max_contexts), length("max_arms", max_arms), zeros)
+    if not isinstance(bandit, Bandit):
+        raise TypeError(f"bandit must be a Bandit, got {type(bandit).__name__}: to draw it too, use bandits().flatmap")
+    return laws((bandit.n_contexts, bandit.n_arms), zeros)
+
+
+def bandit_data(
+    *,
+    max_contexts: int = 4,
+    max_arms: int = 4,
+    max_pulls: int = 100,
+    size: int | tuple[int, ...] = (),
+    reward_range: tuple[float, float] = (0.0, 1.0),
+    ties: bool = True,
+) -> SearchStrategy[BanditData]:
+    """Strategy for data sets: pulls, reward sums and sums of squares that some log has.
+
+    Parameters
+    ----------
+    max_contexts, max_arms : int
+        Largest S and A, at least 1.
+    max_pulls : int
+        Largest count of a (context, arm) pair, at least 0; without ties, at least `max_arms`. Small counts are common
+        however large it is.
+    size : int or tuple of int
+        Batch of data sets, in front of (S, A).
+    reward_range : (float, float)
+        Interval that holds every reward; if infinite, rewards are drawn from 20 units of it.
+    ties : bool
+        Whether two pulled arms of a context may share their count or mean (or, for rewards in [0, 1], sum). Without
+        ties, a rule that does not look at an arm's number has one answer wherever an arm was pulled.
+
+    Returns
+    -------
+    SearchStrategy of BanditData
+        Always with ``squares``; arms, contexts and logs without pulls occur. Shrinks to one arm that was never pulled.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is out of its range or `reward_range` is not a pair low < high.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> from pessimism.bandits import greedy
+    >>> @settings(max_examples=10, database=None)
+    ... @given(bandit_data(size=(3,)))
+    ... def one_arm_per_context(data):
+    ...     assert greedy(data).shape == data.counts.shape[:-1]
+    >>> one_arm_per_context()
+    """
+    contexts, arms = length("max_contexts", max_contexts), length("max_arms", max_arms)
+    most = limits("max_arms", arms, ("max_pulls", max_pulls), contexts * arms, ties)
+    batch, interval = batch_axes(size), _check.interval("reward_range", reward_range)
+    return _bandit_data((contexts, arms), most, batch, interval, ties)
+
+
+@st.composite
+def _bandits(draw: st.DrawFn, max_contexts: int, max_arms: int, rewards: str) -> Bandit:
+    n_contexts, n_arms = draw(st.integers(1, max_contexts)), draw(st.integers(1, max_arms))
+    steps = st.integers(-10 * GRID, 10 * GRID) if rewards == "gaussian" else st.integers(0, GRID)
+    means = np.reshape(draw(several(n_contexts * n_arms, steps)), (n_contexts, n_arms)) / GRID
+    contexts = draw(laws((n_contexts,), zeros=True))
+    scale = draw(st.integers(1, 16)) / 4 if rewards == "gaussian" else 0.5
+    return Bandit(means, contexts, rewards, scale)
+
+
+@st.composite
+def _behaviors(draw: st.DrawFn, max_contexts: int, max_arms: int, zeros: bool) -> Floats:
+    shape = draw(st.integers(1, max_contexts)), draw(st.integers(1, max_arms))
+    return draw(laws(shape, zeros))
+
+
+@st.composite
+def _bandit_data(
+    draw: st.DrawFn,
+    largest: tuple[int, int],
+    max_pulls: int,
+    size: tuple[int, ...],
+    reward_range: tuple[float, float],
+    ties: bool,
+) -> BanditData:
+    n_contexts, n_arms = (draw(st.integers(1, n)) for n in largest)
+    drawn = draw(several(math.prod(size) * n_contexts * n_arms, STEPS, SHARES, SPREAD))
+    steps, shares, spread = np.reshape(drawn, (-1, n_arms, 3)).astype(np.int64).transpose(2, 0, 1)
+    counts, shares = counts_and_shares(steps, shares, max_pulls, ties)
+    counts, shares, spread = (table.reshape(*size, n_contexts, n_arms) for table in (counts, shares, spread))
+    return _assemble(counts, shares / GRID, spread / SPREADS, reward_range)
+
+
+def _assemble(counts: Ints, share: Floats, spread: Floats, reward_range: tuple[float, float]) -> BanditData:
+    """Data whose mean rewards divide the range at `share`, and whose variances are `spread` times the largest."""
+    low, high = reward_range
+    if not math.isfinite(high - low):
+        low = low if math.isfinite(low) else (high if math.isfinite(high) else UNBOUNDED_WIDTH / 2) - UNBOUNDED_WIDTH
+        high = high if math.isfinite(high) else low + UNBOUNDED_WIDTH
+    width = high - low
+    means = low + width * share
+    variance = width**2 * share * (1.0 - share) * np.where(counts > 1, spread, 0.0)  # one reward has none
+    return BanditData(counts, counts * means, counts * (means**2 + variance), reward_range)

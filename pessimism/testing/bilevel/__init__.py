@@ -1,0 +1,1 @@
+"""Bilevel problems: solvers, and a strategy for problems with closed forms."""

@@ -1,0 +1,110 @@
+r"""A bilevel problem that watches who calls it, and can be shown in another form.
+
+It counts calls, refuses those beyond the budget and those that mean nothing, and knows for which level a handle was
+drawn. Scaled, turned and empty problems are made by changing what goes in and comes out: with :math:`x' = Q x` the
+gradients in x are Q times those at :math:`Q^\top x'`, and with f = 0 and g = |y|^2/2 every direction is exactly 0.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from pessimism._types import Floats
+from pessimism.bilevel.problem import KINDS
+
+LEVEL = {kind: "f" if kind == "grad_f" else "g" for kind in KINDS}
+
+
+class Refused(BaseException):
+    """A call that must not be made. Not an Exception, so that a solver that catches those does not go on forever."""
+
+
+class Handle(NamedTuple):
+    """A sample, and the level for which it was drawn."""
+
+    level: str
+    rows: Any
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a problem is changed: x turned by Q, f multiplied, everything emptied, no samples."""
+
+    turn: Floats | None = None
+    factor: float = 1.0
+    empty: bool = False
+    exact: bool = False
+
+
+class Watched:
+    """The oracles of a problem seen in a view, counted.
+
+    It remembers the first call that it refused (`fault`: the promise, and what is wrong), since a solver may catch
+    everything; whether samples were `drawn`; and whether some gradient of f in x was exactly 0 (`flat`).
+    """
+
+    def __init__(self, problem: Any, view: View, budget: float) -> None:
+        self.dim_x, self.dim_y = problem.dim_x, problem.dim_y
+        self._problem, self._view, self._budget = problem, view, budget
+        self.made = dict.fromkeys(KINDS, 0)
+        self.fault: tuple[str, str] | None = None
+        self.drawn = self.flat = False
+        if not view.exact:
+            self.sample = self._sample
+
+    def _sample(self, rng: Any, level: str) -> Handle:
+        if level not in ("f", "g"):
+            self._refuse("oracles", f"it drew a sample of level {level!r}: there are 'f' and 'g'")
+        self.drawn = True
+        return Handle(level, self._problem.sample(rng, level))
+
+    def grad_f(self, x: Any, y: Any, s: Any = None) -> tuple[Floats, Floats]:
+        gx, gy = self._called("grad_f", s, x, y)
+        self.flat |= not np.any(gx)
+        return self._view.factor * self._turned(gx), self._view.factor * gy
+
+    def grad_g(self, x: Any, y: Any, s: Any = None) -> Floats:
+        found = self._called("grad_g", s, x, y)
+        return np.array(y, np.float64) if self._view.empty else np.asarray(found)
+
+    def grad_gx(self, x: Any, y: Any, s: Any = None) -> Floats:
+        return self._turned(self._called("grad_gx", s, x, y))
+
+    def hvp(self, x: Any, y: Any, v: Any, s: Any = None) -> Floats:
+        found = self._called("hvp", s, x, y, v)
+        return np.array(v, np.float64) if self._view.empty else np.asarray(found)
+
+    def cvp(self, x: Any, y: Any, v: Any, s: Any = None) -> Floats:
+        return self._turned(self._called("cvp", s, x, y, v))
+
+    def _turned(self, vector: Floats) -> Floats:
+        return vector if self._view.turn is None else np.asarray(self._view.turn @ vector)
+
+    def _called(self, kind: str, handle: Any, *where: Any) -> Any:
+        self._check(kind, handle, where)
+        if sum(self.made.values()) + 1 > self._budget:
+            wrong = f"it calls {kind} once more when the budget of {self._budget} is spent"
+            self._refuse("budget", f"{wrong}: compare before every call, also within a step")
+        self.made[kind] += 1
+        x = np.asarray(where[0], np.float64)
+        where = (x if self._view.turn is None else self._view.turn.T @ x, *where[1:])
+        found = getattr(self._problem, kind)(*where, None if handle is None else handle.rows)
+        if self._view.empty:
+            return tuple(0.0 * part for part in found) if kind == "grad_f" else 0.0 * found
+        return found
+
+    def _check(self, kind: str, handle: Any, where: tuple[Any, ...]) -> None:
+        sizes = {"x": self.dim_x, "y": self.dim_y, "v": self.dim_y}
+        for (name, size), value in zip(sizes.items(), where, strict=False):
+            if np.shape(value) != (size,):
+                wrong = f"it called {kind} with {name} of shape {np.shape(value)}, which must be ({size},)"
+                self._refuse("oracles", wrong)
+        if handle is not None and getattr(handle, "level", None) != LEVEL[kind]:
+            drawn = f"one of level {handle.level!r}" if isinstance(handle, Handle) else repr(handle)
+            wrong = f'it called {kind} on a sample that must come from sample(rng, "{LEVEL[kind]}"), got {drawn}'
+            self._refuse("oracles", wrong)
+
+    def _refuse(self, promise: str, wrong: str) -> NoReturn:
+        self.fault = self.fault or (promise, wrong)
+        raise Refused

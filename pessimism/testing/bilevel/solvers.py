@@ -1,0 +1,138 @@
+r"""Checking a bilevel solver: known awkward problems, then many drawn ones.
+
+Budgets and counts are watched from outside; the invariances of `pessimism.testing.bilevel._promises` need no knowledge
+of the formula, which is why they find mistakes in all of them.
+"""
+
+from collections.abc import Callable, Collection
+
+import numpy as np
+
+from pessimism import _check
+from pessimism.bilevel.problems import Cosh, Quadratic
+from pessimism.testing._driver import PromiseError, Trial, checked_arguments
+from pessimism.testing.bilevel._promises import PROMISES
+from pessimism.testing.bilevel._recipes import recipe
+from pessimism.testing.bilevel._solver import Case, Solver, SolverError, SolverSubject, cases, probe_case
+
+__all__ = ["SolverError", "check_solver"]
+
+REPEATS = 20
+"""Further runs on a case that breaks a promise, before it is believed that the solver draws from rng alone."""
+
+
+def check_solver(
+    method: Solver,
+    *,
+    normalised: bool = False,
+    step: float | Callable[[int], float] | None = None,
+    resumable: bool = False,
+    waive: Collection[str] = (),
+    examples: int = 30,
+) -> None:
+    r"""Raise a SolverError that shows the smallest run found in which a solver breaks a promise.
+
+    Parameters
+    ----------
+    method : callable
+        ``method(problem, x0, y0, *, budget, rng) -> result`` with ``result.x``, ``.y``, ``.ncalls`` (of each kind that
+        was called) and ``.cost``. It sees the four oracles, `grad_gx` and `sample`; rng is what
+        `numpy.random.default_rng` takes, x0 and y0 are arrays.
+    normalised : bool
+        The directions claim to be normalised: a multiple of f changes no x.
+    step : float or callable, optional
+        The claimed length of every step on x, or a function of its number, from 0. The result then needs
+        ``history["x"]``, x0 and x after every step, and ``history["nit"]``, their numbers. Default: no claim.
+    resumable : bool
+        ``method(problem, result, None, ...)`` claims to go on where the result ended, given the same Generator. That
+        asks for no draw before the first call of a step, which the budget may refuse; x moves once a step.
+    waive : collection of str
+        Promises that the solver does not make: "repeat", "seed", "zero", "rotation" or "descends".
+    examples : int
+        Runs to draw, besides a few fixed ones: sizes of one, sizes that differ either way, a budget of 0.
+
+    Raises
+    ------
+    SolverError
+        An AssertionError, so that a plain call is a test.
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    The promises, in the order in which they are reported:
+
+    - contract: finite x and y of their sizes; no exception, no RuntimeWarning. The lower level of the drawn problems
+      has curvature 1 to 4 (about that for ridge problems), so steps of up to a quarter are stable
+    - oracles: called with x, y and v of their sizes, and on samples of their own level
+    - budget: no call beyond it, whatever it is, and whatever the solver catches
+    - mutation: x0 and y0, or the arrays of the result that is continued, are left as they were
+    - "repeat": the same rng, the same run
+    - "seed": on one noisy problem another rng gives another run, if samples are drawn
+    - counts: ncalls and cost are the calls that were made
+    - idle: neither x nor y moves without a call
+    - "zero": where f = 0, g = |y|^2/2 and y0 = 0, x stays exactly where it is: there is no 0/0
+    - length: :math:`|\,\|x_{t+1} - x_t\| - \eta_t| \le 8\varepsilon(\|x_t\| + \eta_t)` for the claimed
+      :math:`\eta_t`, except where x does not move
+    - scale: with f times 2^-30 or 2^20 a normalised method ends at the same x
+    - "rotation": in coordinates Qx, Q orthogonal, it ends at Q times its x
+    - resume: a run cut after a step and resumed from its result ends where one run does, and counts its own calls
+    - "descends": on one easy problem, with 2000 exact calls, F falls by at least a twentieth of what it can
+
+    The last four allow a relative 1e-6 where rounding is all that differs. They are derived by us. Cost: that of some
+    ten runs of up to 60 calls an example.
+
+    Examples
+    --------
+    >>> from pessimism.bilevel import minimize_bilevel
+    >>> def slip(problem, x0, y0, *, budget, rng):
+    ...     rates = {"step": 0.1, "lower_step": 0.2, "z_step": 0.2, "warm_step": 0.2, "warm_steps": 2}
+    ...     return minimize_bilevel(problem, x0, y0, method="slip", budget=budget, rng=rng, record=1, **rates)
+    >>> check_solver(slip, normalised=True, step=lambda t: 0.1 / (1 + t) ** 0.5, resumable=True, examples=3)
+
+    >>> try:
+    ...     check_solver(slip, step=0.1, examples=3)
+    ... except SolverError as error:
+    ...     print(str(error).partition(":")[0])
+    slip breaks "length"
+    """
+    __tracebackhide__ = True  # pytest then points at the line of the test
+    number = checked_arguments("method", method, "problem, x0 and y0", waive, SolverSubject.waivable, examples)
+    lengths = step if step is None or callable(step) else _constant(_check.positive("step", step))
+    subject = SolverSubject(method, frozenset(waive), bool(normalised), lengths, bool(resumable))
+    trial = _SolverTrial(subject, PROMISES, cases(), number)
+    # first: what is kept between runs breaks other promises too, and in one dimension it hides
+    error = trial.judge(probe_case(), ["repeat"]).get("repeat") or trial.run(_fixed())
+    if error is not None:
+        raise error
+
+
+class _SolverTrial(Trial[Case]):
+    def judge(self, case: Case, names: Collection[str]) -> dict[str, PromiseError]:
+        """Two runs may have agreed by chance: before another promise is called broken, more of them are compared."""
+        found = super().judge(case, names)
+        settled = {"contract", "repeat"} & found.keys() or "repeat" in self.subject.waived
+        if found and "repeat" in names and not settled:
+            for _ in range(REPEATS):
+                again = super().judge(case, ["repeat"])
+                if again:
+                    return again | found
+        return found
+
+
+def _constant(step: float) -> Callable[[int], float]:
+    return lambda t: step
+
+
+def _fixed() -> dict[str, Case]:
+    """Runs that are seldom drawn."""
+    one = recipe(Quadratic, ([[2.0]], [[1.0]], [0.5], [3.0]), {"rho": 0.5})
+    hessian = [[2.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 3.0]]
+    tall = recipe(Cosh, (hessian, [[1.0], [-1.0], [0.5]], [0.5, 0.0, 1.0], [1.0, 1.0, 1.0]), {})
+    first = Case(one, np.array([1.0]), np.array([0.5]), 41, 0, 1, 2.0**-30)
+    return {
+        "a budget of 0": first._replace(budget=0),
+        "sizes of one": first,
+        "more of x than of y": probe_case(),
+        "more of y than of x": Case(tall, np.array([1.5]), np.zeros(3), 53, 1, 2, 2.0**20),
+    }

@@ -1,0 +1,107 @@
+r"""What a wrong planner computed instead, read off a model on which every known mistake has values of its own."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from pessimism._types import Floats
+from pessimism.mdp import MDP
+from pessimism.testing.mdp._planner import PlannerError, PlannerSubject
+
+SWEEPS = 1000
+"""Sweeps after which a planner is no longer asked whether it stopped too early."""
+
+
+def probe(horizon: int | None) -> MDP:
+    """A model on which every mistake below has values of its own: padding, a successor named twice, no symmetry."""
+    successors = [[[1, 2, 0], [2, 0, 2]], [[0, 1, 0], [0, 2, 1]], [[2, 0, 0], [1, 0, 0]]]
+    weights = [[[3, 2, 5], [6, 3, 1]], [[7, 3, 0], [4, 4, 2]], [[9, 1, 0], [4, 6, 0]]]
+    rewards = [[0.17, 0.31], [0.83, 0.29], [0.41, 0.35]]
+    return MDP(successors, np.array(weights) / 10, rewards, [0.5, 0.3, 0.2], 0.9, horizon=horizon)
+
+
+def likely_cause(subject: PlannerSubject) -> str | None:
+    """The known mistake that explains the values on the probe, if one does."""
+    mdp = probe(subject.horizon)
+    try:
+        found = subject.ask(mdp).value
+    except PlannerError:
+        return None
+    close = max(10 * subject.tolerance, 1e-9)
+    if np.abs(found - mdp.optimal_values).max() <= close:
+        return None
+    for sentence, candidate in mistakes(mdp):
+        if np.abs(found - candidate).max() <= close:
+            return sentence
+    if found.max() > mdp.value_range[1] + close:
+        return (
+            f"on a model with rewards up to {mdp.rewards.max():g} and discount {mdp.discount:g} its values reach "
+            f"{found.max():.4g}, and none can exceed {mdp.value_range[1]:.4g}: is the discount missing?"
+        )
+    return None
+
+
+def likely_policy_cause(subject: PlannerSubject) -> str | None:
+    """The known mistake that explains the policy on the probe, if one does."""
+    mdp = probe(subject.horizon)
+    try:
+        found = subject.ask(mdp).law.argmax(axis=-1)
+    except PlannerError:
+        return None
+    best = mdp.best_policy
+    if np.array_equal(found, best):
+        return None
+    if np.array_equal(found, np.broadcast_to(mdp.mean_rewards.argmax(axis=-1), best.shape)):
+        return "its policy is greedy for the next reward: the value of what comes after is not in its Q"
+    if np.array_equal(found, mdp.gaps.argmax(axis=-1)):
+        return "its policy takes the worst action: is argmin used for argmax?"
+    return None
+
+
+def mistakes(mdp: MDP) -> Iterator[tuple[str, Floats]]:
+    """Sentences, and the values that they predict on the probe; plain dense sweeps."""
+    matrix, overwritten = dense(mdp, add=True), dense(mdp, add=False)
+    r = mdp.mean_rewards.reshape(mdp.n_states, mdp.n_actions)
+    gamma, best = mdp.discount, mdp.optimal_values
+    right = _values(matrix, r, gamma, mdp.horizon)
+    yield (
+        "its values are normalised: they are 1 - discount times the optimal ones, and rewards are not",
+        (1 - gamma) * best,
+    )
+    yield "the discount multiplies the reward too: its values are discount times the optimal ones", gamma * best
+    yield "its values are those of one step: what comes after is missing", np.broadcast_to(r.max(axis=-1), best.shape)
+    yield "its values are minimal, not maximal: is min used for max?", _values(matrix, r, gamma, mdp.horizon, np.min)
+    yield "it averages over actions where it should maximise", _values(matrix, r, gamma, mdp.horizon, np.mean)
+    yield "the discount is applied twice a step", _values(matrix, r, gamma**2, mdp.horizon)
+    padding = "lists of successors are padded and may name a state twice: probabilities are added up, not overwritten"
+    yield padding, _values(overwritten, r, gamma, mdp.horizon)
+    if mdp.horizon is not None:
+        yield "the discount is missing", _values(matrix, r, 1.0, mdp.horizon)
+        yield "its steps run backwards: value[h] is what is left from step h on", right[::-1]
+        return
+    summed = discounted = np.zeros(mdp.n_states)
+    for k in range(1, SWEEPS):
+        summed, discounted = (r + matrix @ summed).max(axis=-1), (r + gamma * matrix @ discounted).max(axis=-1)
+        yield f"it stops too early: its values are those after {k} sweeps from 0", discounted
+        yield f"the discount is missing: its values are undiscounted sums over {k} steps", summed
+
+
+def dense(mdp: MDP, *, add: bool) -> Floats:
+    """Transitions (S, A, S) of the probe, from lists whose entries are added up or overwrite each other."""
+    matrix = np.zeros((mdp.n_states, mdp.n_actions, mdp.n_states))
+    lists = mdp.next_states.reshape(mdp.n_states, mdp.n_actions, -1)
+    for (s, a, b), successor in np.ndenumerate(lists):
+        p = mdp.probabilities.reshape(lists.shape)[s, a, b]
+        matrix[s, a, successor] = matrix[s, a, successor] + p if add else p
+    return matrix
+
+
+def _values(
+    matrix: Floats, r: Floats, gamma: float, horizon: int | None, best: Callable[..., Floats] = np.max
+) -> Floats:
+    """Values of sweeps from 0: ([H,] S)."""
+    v, steps = np.zeros(len(matrix)), []
+    for _ in range(SWEEPS if horizon is None else horizon):
+        v = np.asarray(best(r + gamma * matrix @ v, axis=-1))
+        steps.append(v)
+    return v if horizon is None else np.array(steps[::-1])

@@ -1,0 +1,165 @@
+r"""Checking an offline rule: known awkward logs, then many drawn ones, then, if it claims one, its lower bound.
+
+As for bandits, most mistakes break a symmetry of the problem and are found without knowing what the rule is for
+(`pessimism.testing.mdp._offline_promises`). That a value is a lower bound of :math:`V^\pi` is a claim about
+probabilities, and is tried on data drawn from models whose values are known (`pessimism.testing.mdp._lower_bound`).
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+
+from pessimism import _check
+from pessimism.mdp import MDPData
+from pessimism.testing._driver import PromiseError, Trial, checked_arguments
+from pessimism.testing.mdp._lower_bound import broken_bound
+from pessimism.testing.mdp._offline import Case, OfflineRule, OfflineSubject, cases
+from pessimism.testing.mdp._offline_promises import PROMISES, TIES_MATTER, jittered
+
+__all__ = ["check_offline_rule"]
+
+LONG = 10**6
+"""Transitions beyond which a log is not put into a batch."""
+
+
+def check_offline_rule(
+    rule: OfflineRule,
+    *,
+    discount: float = 0.9,
+    horizon: int | None = None,
+    lower_bound: bool | str = False,
+    waive: Collection[str] = (),
+    examples: int = 100,
+) -> None:
+    r"""Raise a RuleError that shows the smallest data set found on which an offline rule breaks a promise.
+
+    Parameters
+    ----------
+    rule : callable
+        ``rule(data, discount=...) -> plan``, or ``rule(data, horizon=...)``: anything with ``.policy``,
+        (..., [H,] S) int or (..., [H,] S, A) float, and ``.value``, (..., [H,] S) float; like a `Plan`.
+    discount : float
+        What the rule is called with, in (0, 1).
+    horizon : int, optional
+        H, at least 1: the rule is given data with H steps and called with ``horizon`` instead.
+    lower_bound : bool or str
+        Whether its values claim to be lower bounds of the value of its policy, in all states at once, with probability
+        at least 0.9; "known rewards" if only when rewards are deterministic.
+    waive : collection of str
+        Promises that the rule does not make: those quoted in the Notes. With "seen" waived, policies are compared only
+        in states whose actions were all logged.
+    examples : int
+        Data sets to draw, besides a few fixed ones: one pair, one transition, none at all, ties, a very long log.
+
+    Raises
+    ------
+    RuleError
+        An AssertionError, so that a plain call is a test.
+    ValueError, TypeError
+        If an argument is out of its range.
+
+    Notes
+    -----
+    The promises, in the order in which they are reported:
+
+    - contract: policy and value have their shapes, actions exist, values are finite, also where nothing was logged; no
+      exception and no RuntimeWarning
+    - mutation: the data are left as they were
+    - "repeat": the same data, the same answer
+    - "batch": a data set is answered within a batch as it is alone
+    - "seen": no action that was never logged is taken in a state where another was
+    - "lists": the order in which a pair's successors are listed does not matter
+    - "states", "actions": renumbered, the answer is the same
+    - "shift": r + c in place of every reward r, with the reward range moved along, adds :math:`c \sum_t \gamma^t` to
+      every value and changes no action; if it does not, the horizon the rule really uses is measured
+    - "scale": b r in place of every reward r, with the range scaled along, multiplies every value by b
+    - "highest": no value exceeds that of the highest reward at every step
+    - lower bound, if claimed: on 400 data sets from each of two known models, values are above the true ones no more
+      often than a bound of confidence 0.9 allows; one that keeps its claim is refuted with probability 1e-6 a model.
+      It is a test of the widths' order and units, not of their constants.
+
+    Values are compared to 1e-5 of the largest difference between values, plus the rule's own ``error_bound``. Drawn
+    data have no ties in counts or means, and a policy that changes must do so again with slightly different rewards, so
+    a rule may break ties as it likes. They are of independent transitions, not of episodes, their rewards are constant
+    for every pair, and they depend on nothing but the versions of the packages.
+
+    Examples
+    --------
+    >>> from pessimism.mdp import Plan, plan
+    >>> def certainty(data, *, discount):  # never an action that was not logged; an unseen state is worth the least
+    ...     low, high = data.reward_range
+    ...     seen = data.counts > 0
+    ...     value = np.full(data.counts.shape[:-1], low / (1 - discount))
+    ...     for _ in range(300):
+    ...         later = (data.transition_shares * value[..., data.next_states]).sum(axis=-1)
+    ...         q = np.where(seen, data.mean_rewards + discount * later, -np.inf)
+    ...         value = np.where(seen.any(axis=-1), q.max(axis=-1), low / (1 - discount))
+    ...     return Plan(q.argmax(axis=-1), value, None, np.full(data.shape, 300), np.zeros(data.shape))
+    >>> check_offline_rule(certainty, examples=5)
+
+    >>> from pessimism.testing import RuleError
+    >>> try:
+    ...     check_offline_rule(certainty, examples=5, lower_bound=True)
+    ... except RuleError as error:
+    ...     print(str(error).partition(":")[0])
+    certainty breaks "lower bound"
+    """
+    __tracebackhide__ = True  # pytest then points at the line of the test
+    number = checked_arguments("rule", rule, "the data", waive, OfflineSubject.waivable, examples)
+    if not isinstance(lower_bound, bool):
+        _check.choice("lower_bound", lower_bound, ("known rewards",))
+    steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
+    subject = OfflineSubject(rule, frozenset(waive), _check.open_unit_interval("discount", discount), steps)
+    trial = _OfflineTrial(subject, PROMISES, cases(steps), number)
+    error = trial.run(_fixed(steps), on_fixed=_on_fixed)
+    if error is None and lower_bound:
+        error = broken_bound(subject, known_rewards=lower_bound == "known rewards")
+    if error is not None:
+        raise error
+
+
+class _OfflineTrial(Trial[Case]):
+    def judge(self, case: Case, names: Collection[str]) -> dict[str, PromiseError]:
+        """Where actions that are worth the same may have changed places, rewards without ties must show it again."""
+        found = super().judge(case, names)
+        doubtful = [name for name in found if name in TIES_MATTER]
+        if doubtful:
+            again = super().judge(case._replace(data=jittered(case.data)), doubtful)
+            found = {
+                name: error
+                for name, error in found.items()
+                if name not in doubtful or again.keys() & {name, "contract"}
+            }
+        return found
+
+
+def _fixed(horizon: int | None) -> dict[str, Case]:
+    """Logs that are seldom drawn, with lists that name all states."""
+
+    def case(counts: Any, mean: float) -> Case:
+        visits = np.array(counts)
+        moved = np.zeros((*visits.shape, len(visits)), np.int64)
+        moved[..., -1] = visits
+        successors = np.broadcast_to(np.arange(len(visits)), moved.shape)
+        if horizon is not None:
+            successors = successors[None]
+            visits, moved = (np.broadcast_to(x, (horizon, *x.shape)) for x in (visits, moved))
+        data = MDPData(visits, successors, moved, visits * mean, (0.0, 1.0), "deterministic")
+        return Case(data, (), (), 1.0, 1.0)
+
+    one = np.array([[0, 0, 0], [0, 1, 0]])
+    return {
+        "no transitions at all": case(0 * one, 0.0),
+        "one state, one action": case([[3]], 0.5),
+        "one pair, never logged": case([[0]], 0.0),
+        "one transition, reward 1": case(one, 1.0),
+        "one transition, reward 0": case(one, 0.0),
+        "nothing but ties": case(np.full((4, 3), 2), 0.5),
+        "a very long log": case([[10**8, 3 * 10**8]], 0.25),
+    }
+
+
+def _on_fixed(case: Case) -> list[str]:
+    """Promises that ties do not break, and that a batch can hold."""
+    return ["repeat", "batch", "seen"] if case.data.n < LONG else ["repeat", "seen"]

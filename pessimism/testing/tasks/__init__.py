@@ -1,0 +1,1 @@
+"""Source tasks: relevances, allocations, and strategies for heads, tasks and samples."""

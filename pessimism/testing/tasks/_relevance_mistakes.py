@@ -1,0 +1,94 @@
+"""What a wrong relevance computed instead, read off a problem on which every known mistake has weights of its own."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pessimism._types import Floats
+from pessimism.tasks import lasso, min_l1, min_l2
+from pessimism.testing.tasks._relevance import Problem, RelevanceError, RelevanceSubject
+
+
+def probe() -> tuple[Floats, Floats]:
+    """A problem on which every mistake below has weights of its own."""
+    heads = [[0.9, -0.3, 0.5, 0.1, 0.7], [0.2, 1.1, -0.6, 0.4, 0.3], [-0.4, 0.5, 0.8, -1.2, 0.6]]
+    return np.array(heads), np.array([0.7, -1.3, 0.9])
+
+
+def likely_cause(subject: RelevanceSubject) -> str | None:
+    """The known mistake that explains the weights on the probe, if one does."""
+    heads, target = probe()
+    try:
+        found = subject.ask(Problem(heads, target, None)).weights
+    except RelevanceError:
+        return None
+    if np.array_equal(found, found.astype(np.float32)) and found.any():
+        return "its weights have 7 digits: float32 has come in on the way"
+    problem = subject.solved(heads, target)
+    if subject.wrong(problem, found) is None:
+        return None
+    close = max(1e-6, 10 * subject.tolerance)
+    for sentence, candidate in mistakes(subject, heads, target):
+        if np.abs(found - candidate).max() <= close * np.abs(candidate).max():
+            return sentence
+    if subject.norm and np.linalg.norm(heads @ found - target) <= close and np.sum(found != 0) <= len(target):
+        which = "shortest: least squares with more tasks than rows needs a driver of minimum norm (lstsq or pinv)"
+        if subject.norm == 1:
+            which = "best one: which k tasks it takes is found by a linear program (simplex), not by pivots"
+        return f"it is a basic solution, with k weights that are not 0, and not the {which}"
+    missed = heads.T @ (target - heads @ found)
+    ridge = (missed @ missed) / (found @ missed) if found @ missed != 0 else 0.0
+    if ridge > 0 and np.abs(found - missed / ridge).max() <= close * np.abs(found).max():
+        return f"it is ridge regression: a penalty of {ridge:.3g} on the squared weights pulls W nu from the target"
+    return None
+
+
+def mistakes(subject: RelevanceSubject, heads: Floats, target: Floats) -> Iterator[tuple[str, Floats]]:
+    """Sentences, and the weights that they predict on the probe."""
+    short, sparse = min_l2(heads, target).weights, min_l1(heads, target).weights
+    if subject.regularization is not None:
+        yield from lasso_mistakes(subject, heads, target)
+        right = lasso(heads, target, regularization=subject.regularization).weights
+    else:
+        right = sparse if subject.norm == 1 else short
+    if subject.norm != 2:
+        yield "its weights are nu^2, which has the smallest Euclidean norm and spreads over all tasks", short
+    if subject.norm != 1:
+        yield "its weights are nu^1, which has the smallest sum of absolute values", sparse
+    yield "its weights are absolute values: relevance has signs, the allocation drops them", np.abs(right)
+    yield "its weights are squares: relevance is not squared, the allocation does that by its power", right**2
+    yield "its weights are divided by their total", np.abs(right) / np.abs(right).sum()
+    yield "its weights are divided by their length", right / np.linalg.norm(right)
+    row, goal = heads.sum(axis=0), target.sum()
+    heaviest = int(np.abs(row).argmax())
+    text = "W nu = w is imposed as one equation, sum(W nu - w) = 0: it is k equations"
+    yield text, row * goal / (row @ row)
+    yield text, np.where(np.arange(len(row)) == heaviest, goal / row[heaviest], 0.0)
+    inner = heads.T @ target
+    text = "its weights look at each task alone ({}): W nu = w is solved for all tasks together"
+    yield text.format("w_m'w"), inner
+    yield text.format("w_m'w / |w_m|^2"), inner / (heads**2).sum(axis=0)
+    yield text.format("the cosine"), inner / np.linalg.norm(heads, axis=0) / np.linalg.norm(target)
+    from scipy.optimize import nnls
+
+    yield "its weights are kept from being negative: relevance has signs", nnls(heads, target)[0]
+
+
+def lasso_mistakes(subject: RelevanceSubject, heads: Floats, target: Floats) -> Iterator[tuple[str, Floats]]:
+    part, k = float(subject.regularization or 0.0), len(target)
+    top = float(np.abs(heads.T @ target).max())
+    middle = heads - heads.mean(axis=0), target - target.mean()
+    offers = [
+        (0.5, "its lambda is half the claimed one: it minimises |W nu - w|^2 + lambda |nu|_1, and the 1/2 is missing"),
+        (2.0, "its lambda is twice the claimed one"),
+        (float(k), f"its lambda is k = {k} times the claimed one: scikit-learn's alpha is lambda / k"),
+        (1.0 / k, f"its lambda is the claimed one divided by k = {k}, as scikit-learn's alpha is"),
+        (1.0 / top, "its lambda is the regularization itself, which is a part of max |W'w|"),
+    ]
+    for factor, sentence in offers:
+        if 0 < part * factor < 1:
+            yield sentence, lasso(heads, target, regularization=part * factor).weights
+    centred = part * top / float(np.abs(middle[0].T @ middle[1]).max())
+    if centred < 1:
+        text = "it fits an intercept: W nu = w has none (fit_intercept=False)"
+        yield text, lasso(*middle, regularization=centred).weights
