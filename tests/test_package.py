@@ -19,7 +19,7 @@ HEAVY = ("numpy", "scipy", "numba", "cvxpy", "matplotlib", "hypothesis", "tqdm",
 
 def modules():
     names = [info.name for info in pkgutil.walk_packages(pessimism.__path__, "pessimism.")]
-    return [name for name in names if not name.rpartition(".")[2].startswith("_")]
+    return [name for name in names if "._" not in name]
 
 
 def loaded_by(statement):
