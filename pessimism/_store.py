@@ -110,13 +110,13 @@ class Store:
 
     @contextmanager
     def segment(self, header: dict[str, Any]) -> Iterator["Segment"]:
-        """A new segment, made with its first line."""
+        """A new segment, made with its first line; whoever finishes it calls `sync`, which may fail."""
         segment = Segment(self.path / f"rows-{uuid4().hex}.jsonl", header)
         try:
             yield segment
         finally:
-            with self.named_in_errors():
-                segment.close()
+            if segment.descriptor is not None:
+                os.close(segment.descriptor)
 
     @contextmanager
     def named_in_errors(self) -> Iterator[None]:
@@ -144,6 +144,11 @@ class Segment:
             self._append("header", encode(self.header))
         self._append(key, rows)
         if time.monotonic() - self.synced > SYNC_SECONDS:
+            self.sync()
+
+    def sync(self) -> None:
+        """Send to the disk what the operating system holds."""
+        if self.descriptor is not None:
             os.fsync(self.descriptor)
             self.synced = time.monotonic()
 
@@ -158,14 +163,6 @@ class Segment:
             os.ftruncate(self.descriptor, self.length)
             raise
         self.length += len(line)
-
-    def close(self) -> None:
-        if self.descriptor is not None:
-            descriptor, self.descriptor = self.descriptor, None
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
 
 
 def _read_segment(

@@ -162,9 +162,9 @@ class _Sweep:
                 for i, outcome in outcomes:
                     self._note(i, outcome)
                     advance()
-            if self.store and self.segment:  # here, where an error is told how much is kept
+            if self.store and self.segment:
                 with self.store.named_in_errors():
-                    self.segment.close()
+                    self.segment.sync()
         except _DeadPoolError as died:
             raise self._error(f"The executor lost its workers: {self._standing()}") from died.__cause__
         except BaseException as stop:

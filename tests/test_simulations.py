@@ -279,7 +279,10 @@ def test_an_unusable_folder_is_one_sentence(tiny, tmp_path, capsys):
     assert "Traceback" not in errors
 
 
-def test_a_full_disk_says_how_to_resume(tiny, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("seconds", [-1.0, 1e9], ids=["in the middle", "at the end"])
+def test_a_full_disk_says_how_to_resume(tiny, monkeypatch, tmp_path, capsys, seconds):
+    monkeypatch.setattr("pessimism._store.SYNC_SECONDS", seconds)
+
     def full(descriptor):
         if any((tmp_path / "s").glob("rows-*")):
             raise OSError(errno.ENOSPC, "No space left on device")
