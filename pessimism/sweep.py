@@ -1,4 +1,4 @@
-r"""Cells to rows: every cell has its own random stream, every finished cell its own file.
+r"""Cells to rows: every cell has its own random stream, every finished cell a line in a store.
 
 A sweep applies :math:`\text{run\_cell}(c, \text{rng}(c))` to every cell c of a grid, with
 
@@ -7,24 +7,17 @@ A sweep applies :math:`\text{run\_cell}(c, \text{rng}(c))` to every cell c of a 
 
 A row is thus a function of the key and of the code alone: it does not depend on the order of the cells, on the number
 of workers, on restarts or on the other cells of the grid. A sweep may be killed at any moment and resumed with other
-workers, and its rows are the same byte for byte. The hash is `_Job.key`, the stream `_stream`, the folder of files
-`_store.Store`; `run` puts them together.
+workers, and its rows are the same byte for byte. Keys and streams are made in `_cells`, a cell is computed in `_workers`, `_store` keeps what is finished;
+`run` puts them together.
 """
 
-import copy
-import hashlib
 import json
-import math
 import os
-import pickle
-import sys
-import threading
-import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, CancelledError, Future
-from contextlib import closing, contextmanager
+from concurrent.futures import BrokenExecutor, CancelledError, Future, ProcessPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -32,12 +25,17 @@ from uuid import uuid4
 
 import numpy as np
 
-from pessimism._store import Row, Store, StoreWarning, encode
+from pessimism._cells import Cell, Job, Row, jobs_of, stream
+from pessimism._fingerprint import fingerprint
+from pessimism._store import Segment, Store, StoreWarning
+from pessimism._workers import attempt, hold_one_blas_thread, importable_by_workers, release_one_blas_thread, work
 
 __all__ = ["StoreWarning", "SweepError", "pending", "rng_for", "run"]
 
-Cell = dict[str, Any]
 Failure = tuple[Cell, BaseException]
+
+SUBMITTED = 10_000
+"""Cells handed to an executor at a time: a grid of millions must not become millions of futures."""
 
 
 class SweepError(RuntimeError):
@@ -71,240 +69,39 @@ class _Executor(Protocol):
     def submit(self, fn: Callable[..., Any], /, *args: Any) -> Any: ...
 
 
+_WANTED = (
+    "executor must have the interface of concurrent.futures: submit(function, *arguments) returns a "
+    "concurrent.futures.Future; for a dask client pass client.get_executor()"
+)
+
+
 class _DeadPoolError(Exception):
     """The workers of a pool have died; the cause says why."""
 
 
-# ---- cells and their streams
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    cell: Cell
-    """As `run_cell` gets it: JSON types, integral floats up to 2^53 as integers, infinities still numbers."""
-    identity: str
-    """Canonical JSON of all that the numbers depend on."""
-    key: str
-    """SHA-256 of `identity`: the seed, and the name of the file."""
-
-
-def _job(cell: Cell, where: str, *, seed: int, name: str, version: int) -> _Job:
-    if not isinstance(cell, dict):
-        raise TypeError(f"{where} must be a dict, got {type(cell).__name__}")
-    canonical = _spelled(_plain(cell, where, integers_to=math.inf))
-    identity = encode({"cell": canonical, "name": name, "seed": seed, "version": version})
-    plain = _plain(cell, where, integers_to=2**53)  # NumPy knows no larger integers
-    return _Job(plain, identity, hashlib.sha256(identity.encode()).hexdigest())
-
-
-def _jobs(
-    cells: Iterable[Cell], *, seed: int, name: str, version: int, shard: tuple[int, int] | None = None
-) -> list[_Job]:
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string, got {name!r}")
-    seed, version = _whole("seed", seed), _whole("version", version)
-    jobs = [_job(cell, f"cells[{i}]", seed=seed, name=name, version=version) for i, cell in enumerate(cells)]
-    first: dict[str, int] = {}
-    for i, job in enumerate(jobs):
-        if first.setdefault(job.key, i) != i:
-            raise ValueError(
-                f"cells[{first[job.key]}] and cells[{i}] are identical and would give the same numbers: {job.cell!r}; "
-                "add a block key to replicate a cell"
-            )
-    start, step = _shard(shard)
-    return jobs[start::step]
-
-
-def _shard(shard: tuple[int, int] | None) -> tuple[int, int]:
-    try:
-        i, n = (0, 1) if shard is None else shard
-    except (TypeError, ValueError):
-        raise TypeError(f"shard must be a pair (i, n), got {shard!r}") from None
-    if not 0 <= (i := _whole("shard[0]", i)) < (n := _whole("shard[1]", n)):
-        raise ValueError(f"shard must be (i, n) with 0 <= i < n, got {shard!r}")
-    return i, n
-
-
-def _whole(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be a non-negative integer, got {value!r}")
-    if value < 0:
-        raise ValueError(f"{name} must be a non-negative integer, got {value!r}")
-    return int(value)
-
-
-def _plain(value: Any, where: str, *, integers_to: float) -> Any:
-    """`value` in JSON types, freshly built; integral floats up to `integers_to` as integers: 3.0 and 3 are one cell."""
-    if value is None or isinstance(value, (bool, np.bool_)):
-        return None if value is None else bool(value)
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, (int, np.integer)):
-        return int(value)
-    if isinstance(value, (float, np.floating)):
-        number = float(value)
-        if math.isnan(number):
-            raise ValueError(f"{where} is NaN: use None where there is no value")
-        return int(number) if abs(number) <= integers_to and number.is_integer() else number
-    if isinstance(value, np.ndarray) and not np.ma.is_masked(value):
-        return _plain(value.tolist(), where, integers_to=integers_to)
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry, f"{where}[{i}]", integers_to=integers_to) for i, entry in enumerate(value)]
-    if isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str):
-                raise TypeError(f"{where} must have strings as keys, got {key!r}")
-        return {str.__str__(k): _plain(entry, f"{where}[{k!r}]", integers_to=integers_to) for k, entry in value.items()}
-    raise TypeError(
-        f"{where} must be a number, string, bool, None, or lists, arrays and dicts of them; "
-        f"got {'a masked array' if isinstance(value, np.ndarray) else type(value).__name__}"
-    )
-
-
-def _spelled(value: Any) -> Any:
-    """Plain `value` with its infinities as "inf" and "-inf", for which JSON has no number."""
-    if isinstance(value, float) and math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    if isinstance(value, list):
-        return [_spelled(entry) for entry in value]
-    if isinstance(value, dict):
-        return {key: _spelled(entry) for key, entry in value.items()}
-    return value
-
-
-def _stream(key: str) -> np.random.Generator:
-    return np.random.default_rng(int(key, 16))
-
-
-# ---- one cell, in this process or in a worker
-
-
-def _attempt(run_cell: Callable[..., Any], cell: Cell, key: str) -> str | BaseException:
-    """The rows as JSON text, or what the cell raised; an exception that a future raises itself comes from the pool."""
-    try:
-        # a deep copy, so that a run_cell that changes its cell does not change the row
-        return _rows(cell, run_cell(copy.deepcopy(cell), _stream(key)))
-    except (Exception, SystemExit) as error:
-        return error
-
-
-def _rows(cell: Cell, returned: Any) -> str:
-    tables = returned if isinstance(returned, list) else [returned]
-    if not tables or not all(isinstance(columns, dict) for columns in tables):
-        raise TypeError(f"run_cell must return a dict of columns or a list of them, got {returned!r:.80}")
-    given, rows = _spelled(cell), []
-    for columns in tables:
-        plain = _plain(columns, "columns", integers_to=-1)
-        if clash := sorted(given.keys() & plain.keys()):
-            raise ValueError(f"run_cell returned columns that are keys of its cell: {', '.join(clash)}; rename them")
-        rows.append(given | _spelled(plain))
-    return encode(rows)
-
-
-def _work(run_cell: Callable[..., Any], cell: Cell, key: str, run_id: str) -> str | BaseException:
-    """`_attempt` inside a pool. A new `run_id` keeps dask from returning a result cached in an earlier run."""
-    # In its own process, `run` holds the limit for all threads. If nobody holds it, this is a worker process at its
-    # first cell. It keeps the limit until it exits: cells that start and end in several threads would lift it early.
-    if not _blas_holders:
-        _hold_one_blas_thread()
-    outcome = _attempt(run_cell, cell, key)
-    return _portable(outcome) if isinstance(outcome, BaseException) else outcome
-
-
-def _portable(error: BaseException) -> BaseException:
-    """`error` in a form that can be sent to another process: its traceback is a note, its class kept if it pickles."""
-    text = "".join(traceback.format_exception(error))
-    try:
-        pickle.loads(pickle.dumps(error))  # a class that can be pickled but not unpickled would break the whole pool
-    except Exception:
-        error = RuntimeError(f"{type(error).__qualname__}: {error}")
-    error.add_note(f"In the worker:\n{text}")
-    return error.with_traceback(None)
-
-
-_blas_lock = threading.Lock()
-_blas_holders = 0
-"""How many need BLAS limited to one thread in this process: the running sweeps or, until it exits, a worker."""
-_blas_limits: Any = None
-
-
-def _hold_one_blas_thread() -> None:
-    global _blas_holders, _blas_limits
-    with _blas_lock:
-        if not _blas_holders:
-            import scipy.linalg  # noqa: F401  SciPy ships a BLAS of its own; only a loaded one can be limited
-
-            _free_openblas()
-            _blas_limits = _blas(len(sys.modules)).limit(limits=1)
-        _blas_holders += 1
-
-
-@lru_cache(maxsize=1)
-def _blas(loaded: int) -> Any:
-    """The BLAS libraries of this process, looked up again when the number of `loaded` modules has changed."""
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
-
-
-def _release_one_blas_thread() -> None:
-    global _blas_holders
-    with _blas_lock:
-        _blas_holders -= 1
-        if not _blas_holders:
-            _free_openblas()
-            _blas_limits.restore_original_limits()
-            _free_openblas()
-
-
-def _free_openblas() -> None:
-    """Let any thread limit OpenBLAS.
-
-    Since threadpoolctl 3.8, only the first thread that set a limit may change it while that thread lives; limits that
-    other threads set are silently ignored.
-    """
-    from threadpoolctl import OpenBLASController
-
-    if hasattr(OpenBLASController, "clear_controlling_thread"):
-        OpenBLASController.clear_controlling_thread(force=True)
-
-
-# ---- the sweep
-
-
-def _finished(jobs: list[_Job], store: Store | None) -> dict[int, list[Row]]:
-    finished: dict[int, list[Row]] = {}
-    if store is None:
-        return finished
-    for i, job in enumerate(jobs):
-        if (rows := store.read(job.key, job.identity)) is not None:
-            finished[i] = rows
-    return finished
-
-
 def _outcomes(
-    run_cell: Callable[..., Any], todo: dict[int, _Job], executor: _Executor | None
+    run_cell: Callable[..., Any], todo: dict[int, Job], executor: _Executor | None
 ) -> Generator[tuple[int, str | BaseException], None, None]:
     """(index, rows as text or exception) as cells finish."""
     if executor is None:
         for i, job in todo.items():
-            yield i, _attempt(run_cell, job.cell, job.key)
+            yield i, attempt(run_cell, job.cell, job.key)
         return
     run_id = uuid4().hex
     waiting: dict[Future[Any], int] = {}
     # not as_completed, which waits forever if a future is cancelled from outside
     ended: SimpleQueue[Future[Any]] = SimpleQueue()
+    rest = iter(todo.items())
     try:
-        for i, job in todo.items():
-            future = executor.submit(_work, run_cell, job.cell, job.key, run_id)
-            if not isinstance(future, Future):
-                raise TypeError(
-                    f"executor.submit must return a concurrent.futures.Future, got {type(future).__name__}; "
-                    "for a dask client pass client.get_executor()"
-                )
-            waiting[future] = i
-            future.add_done_callback(ended.put)
-        while waiting:
+        while True:
+            for i, job in islice(rest, SUBMITTED - len(waiting)):
+                future = executor.submit(work, run_cell, job.cell, job.key, run_id)
+                if not isinstance(future, Future):
+                    raise TypeError(f"{_WANTED}; its submit returned a {type(future).__name__}")
+                waiting[future] = i
+                future.add_done_callback(ended.put)
+            if not waiting:
+                return
             outcome = _outcome(future := ended.get())
             yield waiting.pop(future), outcome
     except Exception as error:
@@ -338,22 +135,23 @@ def _is_death(error: Exception) -> bool:
 @contextmanager
 def _around_cells(show: bool, name: str, total: int, initial: int) -> Iterator[Callable[[], object]]:
     """One BLAS thread and a progress bar; yields what advances the bar."""
-    _hold_one_blas_thread()
+    hold_one_blas_thread()
     try:
         from tqdm import tqdm
 
         with tqdm(total=total, initial=initial, desc=name or None, unit="cell", disable=not show) as bar:
             yield bar.update
     finally:
-        _release_one_blas_thread()
+        release_one_blas_thread()
 
 
 @dataclass(slots=True)
 class _Sweep:
     """Rows and errors of the cells so far, by their index in `jobs`."""
 
-    jobs: list[_Job]
+    jobs: list[Job]
     store: Store | None
+    segment: Segment | None
     done: dict[int, list[Row]]
     errors: dict[int, BaseException]
 
@@ -364,6 +162,9 @@ class _Sweep:
                 for i, outcome in outcomes:
                     self._note(i, outcome)
                     advance()
+            if self.store and self.segment:
+                with self.store.named_in_errors():
+                    self.segment.sync()
         except _DeadPoolError as died:
             raise self._error(f"The executor lost its workers: {self._standing()}") from died.__cause__
         except BaseException as stop:
@@ -374,10 +175,10 @@ class _Sweep:
         if isinstance(outcome, BaseException):
             self.errors[i] = outcome
             return
-        rows = json.loads(outcome)
-        if self.store:
-            self.store.write(self.jobs[i].key, self.jobs[i].identity, rows)
-        self.done[i] = rows
+        if self.store and self.segment:
+            with self.store.named_in_errors():
+                self.segment.write(self.jobs[i].key, outcome)
+        self.done[i] = json.loads(outcome)
 
     def rows(self) -> list[Row]:
         if self.errors:
@@ -399,6 +200,26 @@ class _Sweep:
         more = f"\n  and {len(failed) - 3} more in .failures" if len(failed) > 3 else ""
         kept = self._standing() if self.store else f"The rows of the {len(self.done)} finished cells are in .rows."
         return f"{len(failed)} of {len(self.jobs)} cells failed:{''.join(failed[:3])}{more}\n{kept}"
+
+
+def _store(store: str | os.PathLike[str] | None) -> Store | None:
+    if store is None:
+        return None
+    if not isinstance(store, (str, os.PathLike)):
+        raise TypeError(f"store must be a path, got {store!r}")
+    return Store(Path(store))
+
+
+def _check_call(run_cell: Any, executor: Any) -> None:
+    if not callable(run_cell):
+        raise TypeError(f"run_cell must be a function of a cell and a Generator, got {run_cell!r}")
+    if executor is not None and (isinstance(executor, type) or not callable(getattr(executor, "submit", None))):
+        raise TypeError(f"{_WANTED}; got {executor!r:.80}")
+    if isinstance(executor, ProcessPoolExecutor) and not importable_by_workers(run_cell):
+        raise ValueError(
+            "run_cell must be importable by the processes of the executor, and one that was defined in an interactive "
+            "session is not: move it into a module, or use threads"
+        )
 
 
 def run(
@@ -427,10 +248,10 @@ def run(
         With the cell, all that its stream depends on. Raise `version` when `run_cell` changes; otherwise rows of the
         old one are taken from the store.
     store : path, optional
-        Folder with one file for each finished cell; cells found there are not computed again.
+        Folder of finished cells; cells found there are not computed again.
     executor : executor, optional
-        Anything with the interface of `concurrent.futures`; for dask ``client.get_executor()``. Start processes by
-        spawning, not forking. It is not shut down. Default: this thread.
+        Anything with the interface of `concurrent.futures`, whose ``submit`` returns one of its futures; for dask
+        ``client.get_executor()``. Start processes by spawning, not forking. It is not shut down. Default: this thread.
     shard : (int, int), optional
         ``(i, n)`` computes and returns cells i, i + n, ... only.
     progress : bool
@@ -454,7 +275,8 @@ def run(
     Warns
     -----
     StoreWarning
-        If a file in the store is damaged (its cell is computed again), or the store was written by other versions.
+        If a part of the store is damaged (its cells are computed again), other versions wrote the store, or `run_cell`
+        is no longer the one that wrote a row.
 
     See Also
     --------
@@ -472,13 +294,18 @@ def run(
     >>> [(row["mu"], row["mean"] > 0) for row in rows]
     [(-9, False), (9, True)]
     """
-    jobs = _jobs(cells, seed=seed, name=name, version=version, shard=shard)
-    kept = None if store is None else Store(Path(store))
+    jobs = jobs_of(cells, seed=seed, name=name, version=version, shard=shard)
+    _check_call(run_cell, executor)
+    kept, written = _store(store), fingerprint(run_cell)
+    done: dict[int, list[Row]] = {}
     if kept:
         kept.open()
-    sweep = _Sweep(jobs, kept, done=_finished(jobs, kept), errors={})
-    with _around_cells(progress, name, len(jobs), len(sweep.done)) as advance:
-        sweep.compute(run_cell, executor, advance)
+        done = kept.read(jobs, written)
+    header = {"name": name, "seed": int(seed), "version": int(version), "run_cell": written}
+    with kept.segment(header) if kept else nullcontext() as segment:
+        sweep = _Sweep(jobs, kept, segment, done, errors={})
+        with _around_cells(progress, name, len(jobs), len(done)) as advance:
+            sweep.compute(run_cell, executor, advance)
     return sweep.rows()
 
 
@@ -508,7 +335,7 @@ def rng_for(cell: Cell, *, seed: int, name: str = "", version: int = 1) -> np.ra
     >>> rows[1]["x"] == rng_for({"n": 20}, seed=0).random()
     True
     """
-    return _stream(_jobs([cell], seed=seed, name=name, version=version)[0].key)
+    return stream(jobs_of([cell], seed=seed, name=name, version=version)[0].key)
 
 
 def pending(
@@ -546,13 +373,13 @@ def pending(
     Warns
     -----
     StoreWarning
-        If a file in the store is damaged.
+        If a part of the store is damaged.
 
     Examples
     --------
     >>> pending([{"n": 10.0}, {"n": 20.0}], seed=0)
     [{'n': 10}, {'n': 20}]
     """
-    jobs = _jobs(cells, seed=seed, name=name, version=version, shard=shard)
-    finished = _finished(jobs, None if store is None else Store(Path(store)))
+    jobs, kept = jobs_of(cells, seed=seed, name=name, version=version, shard=shard), _store(store)
+    finished = kept.read(jobs, None) if kept else {}
     return [job.cell for i, job in enumerate(jobs) if i not in finished]

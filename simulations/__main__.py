@@ -90,7 +90,19 @@ def executor(options: argparse.Namespace) -> Iterator[Any]:
     try:
         yield pool
     finally:
+        stop(pool)
+
+
+def stop(pool: Any) -> None:
+    """Drop the cells that have not begun and wait for those that have; a second Ctrl-C does not wait for them."""
+    workers = list((getattr(pool, "_processes", None) or {}).values())
+    try:
         pool.shutdown(wait=True, cancel_futures=True)
+    except KeyboardInterrupt:
+        for worker in workers:
+            worker.kill()
+        print("\nStopped at once. The same command continues where this one stopped.", file=sys.stderr, flush=True)
+        os._exit(130)  # an interpreter that ends in the usual way would wait for the cells after all
 
 
 def run(name: str, options: argparse.Namespace) -> None:

@@ -255,7 +255,7 @@ def test_an_interrupted_run_says_how_to_resume_and_resumes(engine, tmp_path, siz
     command, pipe = [sys.executable, "-m", "simulations", name, *options], subprocess.PIPE
     process = subprocess.Popen(command, cwd=ROOT, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
     deadline = time.monotonic() + 120
-    while len(list(store.glob("*.json"))) < 4 and time.monotonic() < deadline:
+    while len(rows_in(store)) < 4 and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=120)
@@ -280,9 +280,12 @@ def test_an_unusable_folder_is_one_sentence(tiny, tmp_path, capsys):
     assert "Traceback" not in errors
 
 
-def test_a_full_disk_says_how_to_resume(tiny, monkeypatch, tmp_path, capsys):
+@pytest.mark.parametrize("seconds", [-1.0, 1e9], ids=["in the middle", "at the end"])
+def test_a_full_disk_says_how_to_resume(tiny, monkeypatch, tmp_path, capsys, seconds):
+    monkeypatch.setattr("pessimism._store.SYNC_SECONDS", seconds)
+
     def full(descriptor):
-        if any((tmp_path / "s").glob("*.json")):
+        if any((tmp_path / "s").glob("rows-*")):
             raise OSError(errno.ENOSPC, "No space left on device")
         fsync(descriptor)
 

@@ -7,11 +7,15 @@ import logging
 import math
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import warnings
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -106,7 +110,7 @@ def test_a_pool_that_is_cancelled_is_a_pool_that_died():
 
 
 def notes(store, done):
-    """What may be said of `done` rows: Ctrl-C can fall between the renaming of a file and the counting of it."""
+    """What may be said of `done` rows: Ctrl-C can fall between the writing of a line and the counting of it."""
     return {
         f"{said} of {len(GRID)} cells are in {store}; run again with the same store to resume."
         for said in (done - 1, done)
@@ -200,3 +204,89 @@ def test_rows_that_came_back_before_a_death_are_kept(undisturbed):
 def test_a_dask_client_is_not_its_executor(client):
     with pytest.raises(TypeError, match=r"client\.get_executor\(\)"):
         cells.run(None, executor=client)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("engine", ["ProcessPoolExecutor", "ThreadPoolExecutor"])
+def test_a_second_ctrl_c_does_not_wait(engine):
+    """The first waits for cells that have begun, here for ten minutes."""
+    pool = f"{engine}(2" + (", get_context('spawn'), initializer=ignore_interrupts)" if "Process" in engine else ")")
+    code = f"""
+import time
+from concurrent.futures import {engine}
+from multiprocessing import get_context
+from simulations import ignore_interrupts
+from simulations.__main__ import stop
+pool = {pool}
+asleep = pool.submit(time.sleep, 600)
+while not asleep.running():
+    time.sleep(0.01)
+print("asleep", flush=True)
+stop(pool)
+"""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=cells.ROOT, stdout=pipe, stderr=pipe, text=True)
+    assert process.stdout.readline() == "asleep\n"
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "continues where this one stopped" in errors
+
+
+def test_workers_end_with_a_killed_parent(tmp_path):
+    """They would wait for a next cell for ever."""
+    code = f"""
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from tests.faults import cells
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+    cells.run({str(tmp_path)!r}, executor=pool)
+    print(*pool._processes, flush=True)
+    time.sleep(600)
+"""
+    script = tmp_path / "script.py"
+    script.write_text(code)
+    environment = os.environ | {"PYTHONPATH": str(cells.ROOT)}
+    process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment)
+    workers = [int(pid) for pid in process.stdout.readline().split()]
+    assert workers
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 60
+    while any(map(runs, workers)):
+        assert time.monotonic() < deadline, "workers outlive their parent"
+        time.sleep(0.05)
+
+
+def runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+class Notebook(ProcessPoolExecutor):
+    def submit(self, *_):
+        pytest.fail("must be refused before anything is sent")
+
+
+def test_a_function_of_an_interactive_session_is_not_sent_to_processes(tmp_path, monkeypatch):
+    def run_cell(cell, rng):
+        return {}
+
+    run_cell.__module__ = "__main__"
+    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    for function in (run_cell, partial(run_cell)):
+        with pytest.raises(ValueError, match=r"run_cell must be importable by the processes.*move it into a module"):
+            cells.run(tmp_path / "store", function, executor=Notebook(1))
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("executor", [object(), 3, "threads", ThreadPoolExecutor])
+def test_what_is_no_executor_is_refused_before_the_store_is_made(tmp_path, executor):
+    with pytest.raises(TypeError, match=r"executor must have the interface of concurrent\.futures"):
+        cells.run(tmp_path / "store", executor=executor)
+    assert not (tmp_path / "store").exists()

@@ -1,15 +1,19 @@
 """A store may be damaged, full, stale or shared: either the right bytes, or a clear error; never a wrong row."""
 
 import json
+import linecache
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pessimism import sweep
+from pessimism._fingerprint import fingerprint
 from pessimism.sweep import StoreWarning
 from tests.faults import cells
 from tests.faults.cells import GRID, rows_in
@@ -22,99 +26,172 @@ def one(store):
     return sweep.run(lambda cell, rng: {"x": rng.random()}, **ONE, store=store, progress=False)
 
 
-@pytest.fixture
-def finished(tmp_path):
-    """A store with one row: (store, its file, the bytes of it)."""
-    one(tmp_path)
-    (path,) = (p for p in tmp_path.glob("*.json") if p.name != "manifest.json")
-    return tmp_path, path, path.read_bytes()
+def write_as_version_0_1(store):
+    """The row of `one` as the first version kept it: a file of a line and its checksum, named by the key."""
+    identity = {"cell": ONE["cells"][0], "name": ONE["name"], "seed": ONE["seed"], "version": 1}
+    compact = {"sort_keys": True, "separators": (",", ":")}
+    key = sha256(json.dumps(identity, **compact).encode()).hexdigest()
+    line = json.dumps(identity | {"rows": one(None)}, **compact)
+    path = store / f"{key}.json"
+    path.write_text(f"{line}\n{sha256(line.encode()).hexdigest()}\n")
+    return path
+
+
+@pytest.fixture(params=["segment", "file of version 0.1"])
+def finished(tmp_path, request):
+    """A store with one row: (store, its file, where in it the row begins, where the bytes end that matter)."""
+    if request.param == "segment":
+        one(tmp_path)
+        (path,) = tmp_path.glob("rows-*.jsonl")
+        data = path.read_bytes()
+        return tmp_path, path, data.index(b"\n") + 1, len(data) - 1
+    path = write_as_version_0_1(tmp_path)
+    return tmp_path, path, 0, len(path.read_bytes())
+
+
+def read_again(store):
+    """How many cells would be computed, and what is said."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        left = len(sweep.pending(**ONE, store=store))
+    assert all(warning.category is StoreWarning for warning in caught)
+    assert all(warning.filename == __file__ for warning in caught)
+    return left, [str(warning.message) for warning in caught]
 
 
 def assert_reported_and_not_read(store, path):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        assert len(sweep.pending(**ONE, store=store)) == 1
-    (warning,) = caught
-    assert warning.category is StoreWarning
-    assert str(path) in str(warning.message)
-    assert "computed again" in str(warning.message)
-    assert warning.filename == __file__
+    left, (message,) = read_again(store)
+    assert left == 1
+    assert str(path) in message
+    assert "computed again" in message
 
 
 def test_every_changed_byte_is_noticed(finished):
-    store, path, good = finished
+    """A row is not read; a header may be lost, which is said, and costs nothing but the name of who wrote."""
+    store, path, begin, end = finished
+    good = path.read_bytes()
     flips = range(1, 256) if DEEP else np.random.default_rng(0).integers(1, 256, size=3).tolist()
-    for offset in range(len(good)):
+    for offset in range(end):
         for flip in flips:
             path.write_bytes(good[:offset] + bytes([good[offset] ^ flip]) + good[offset + 1 :])
+            if offset >= begin - 1:  # the end of the header counts: it joins both lines
+                assert_reported_and_not_read(store, path)
+            else:
+                left, messages = read_again(store)
+                assert left == 0
+                assert len(messages) == 1
+
+
+def test_every_truncation_loses_the_row_and_nothing_else(finished):
+    """A torn last line is what a kill leaves: it is nobody's row, and no reason to warn."""
+    store, path, begin, _ = finished
+    good = path.read_bytes()
+    for length in range(len(good)):
+        path.write_bytes(good[:length])
+        if begin:
+            assert read_again(store) == (1, [])
+        else:
             assert_reported_and_not_read(store, path)
 
 
-def test_every_truncation_is_noticed(finished):
-    store, path, good = finished
-    for length in range(len(good)):
-        path.write_bytes(good[:length])
-        assert_reported_and_not_read(store, path)
-
-
-@pytest.mark.parametrize("damage", [b"", b"\n", b"null\n", b"\x00" * 300])
-def test_a_damaged_row_is_computed_again_and_its_file_replaced(finished, damage):
-    store, path, good = finished
+@pytest.mark.parametrize(
+    "damage", [b"\n", b"null\n", b"\x00" * 300 + b"\n", b"0123456789abcdef " + b"[" * 10**5 + b"\n"]
+)
+def test_a_damaged_row_is_computed_again(finished, damage):
+    store, path, _, _ = finished
     undisturbed = one(None)
     path.write_bytes(damage)
-    with pytest.warns(StoreWarning, match=r"is damaged \(wrong checksum\): .* computed again"):
+    with pytest.warns(StoreWarning, match=r"damaged.*computed again"):
         assert one(store) == undisturbed
-    assert path.read_bytes() == good
+    assert len(rows_in(store)) == 1
+    path.unlink()
     assert one(store) == undisturbed  # and silent again
 
 
-@pytest.mark.parametrize("line", ["[]", "3", "{}", '{"rows":[]}', '{"rows":[{"x":1}],"seed":1}', "{"])
-def test_a_right_checksum_does_not_make_a_row(finished, line):
-    store, path, _ = finished
-    from hashlib import sha256
+@pytest.mark.parametrize("text", ["[]", "3", "{}", '[{"x":1},2]', "{", "[" * 10**5], ids=range(6))
+def test_a_right_checksum_does_not_make_a_row(tmp_path, text):
+    one(tmp_path)
+    (path,) = tmp_path.glob("rows-*.jsonl")
+    body = f"{next(iter(rows_in(tmp_path)))} {text}"
+    path.write_text(f"{sha256(body.encode()).hexdigest()[:16]} {body}\n")
+    assert_reported_and_not_read(tmp_path, path)
 
+
+@pytest.mark.parametrize(
+    "line", ["[]", "3", "{}", '{"rows":[]}', '{"rows":[{"x":1}],"seed":1}', "{", "[" * 10**5], ids=range(7)
+)
+def test_a_right_checksum_does_not_make_an_old_file(tmp_path, line):
+    path = write_as_version_0_1(tmp_path)
     path.write_text(f"{line}\n{sha256(line.encode()).hexdigest()}\n")
-    assert_reported_and_not_read(store, path)
+    assert_reported_and_not_read(tmp_path, path)
 
 
-def test_rows_under_the_names_of_others_are_not_read(tmp_path):
+def test_a_store_of_version_0_1_is_read_and_grows_in_segments(tmp_path):
+    path = write_as_version_0_1(tmp_path)
+    assert read_again(tmp_path) == (0, [])
+    rows = sweep.run(
+        lambda cell, rng: {"x": rng.random()},
+        **(ONE | {"cells": [*ONE["cells"], {"n": 4}]}),
+        store=tmp_path,
+        progress=False,
+    )
+    assert rows[:1] == one(None)
+    assert path.exists()
+    assert len(rows_in(tmp_path)) == 1
+    path.rename(tmp_path / f"{'0' * 64}.json")  # under the name of another it is nobody's
+    assert read_again(tmp_path) == (1, [])
+
+
+def test_drafts_of_the_dead_are_removed(tmp_path):
     rows = cells.run(tmp_path)
-    good = rows_in(tmp_path)
-    a, b = sorted(good)[:2]
-    (tmp_path / a).write_bytes(good[b])
-    (tmp_path / b).write_bytes(good[a])
-    with pytest.warns(StoreWarning, match="the rows of another cell") as caught:
-        assert cells.run(tmp_path) == rows
-    assert sorted(name for name in good for w in caught if name in str(w.message)) == [a, b]
-    assert rows_in(tmp_path) == good
-
-
-def test_drafts_of_the_dead_are_harmless(tmp_path):
-    rows = cells.run(tmp_path)
-    good = rows_in(tmp_path)
-    victim = sorted(good)[0]
-    (tmp_path / victim).unlink()
-    (tmp_path / f".{victim}.0123.tmp").write_bytes(good[victim][:20])
-    (tmp_path / f".{victim}.4567.tmp").write_bytes(good[victim])
-    assert len(sweep.pending(GRID, seed=cells.SEED, name=cells.NAME, store=tmp_path)) == 1
+    old, new = tmp_path / ".manifest.json.0123.tmp", tmp_path / ".manifest.json.4567.tmp"
+    old.write_bytes(b"{")
+    new.write_bytes(b"{")
+    os.utime(old, (0, 0))
     assert cells.run(tmp_path) == rows
-    assert rows_in(tmp_path) == good
+    assert not old.exists()
+    assert new.exists()  # somebody may be writing it
 
 
 def test_a_full_disk_leaves_whole_rows_only_and_the_sweep_resumes(tmp_path):
-    """Files may have 1,000 bytes, the last blocks need 3,000."""
+    """The file may have 6,000 bytes; a block of four has a line of 3,000 and three short ones."""
     limited, undisturbed = tmp_path / "limited", tmp_path / "undisturbed"
     rows = cells.run(undisturbed, cells.long)
-    victim = cells.start(limited, cells.long, file_size_limit=1000)
+    victim = cells.start(limited, cells.long, file_size_limit=6000)
     _, stderr = victim.communicate()
     assert victim.returncode == 1
     assert "OSError" in stderr
     assert f"The sweep's store is {limited}." in stderr
-    assert f"3 of {len(GRID)} cells are in {limited}; run again with the same store to resume." in stderr
-    assert len(list(limited.iterdir())) == 4  # three rows, the manifest, no draft
-    assert rows_in(limited).items() < rows_in(undisturbed).items()
+    done = len(rows_in(limited))
+    assert 3 <= done < len(GRID)
+    assert f"{done} of {len(GRID)} cells are in {limited}; run again with the same store to resume." in stderr
+    (segment,) = limited.glob("rows-*.jsonl")
+    assert segment.read_bytes().endswith(b"\n")
+    assert segment.read_bytes().count(b"\n") == done + 1  # the header
     assert cells.run(limited, cells.long) == rows
     assert rows_in(limited) == rows_in(undisturbed)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, PermissionError])
+def test_a_write_that_is_stopped_leaves_no_part_of_a_line(tmp_path, monkeypatch, stop):
+    real, calls = os.write, []
+
+    def stopped(descriptor, data):
+        calls.append(data)
+        if len(calls) == 5:
+            raise stop
+        return real(descriptor, data[: max(1, len(data) // 2)])  # a disk that takes half of it
+
+    monkeypatch.setattr(os, "write", stopped)
+    with pytest.raises(stop) as interrupt:
+        cells.run(tmp_path)
+    done = len(rows_in(tmp_path))
+    assert f"{done} of {len(GRID)} cells are in {tmp_path}; run again with the same store to resume." in (
+        interrupt.value.__notes__
+    )
+    assert all(path.read_bytes()[-1:] in (b"", b"\n") for path in tmp_path.glob("rows-*.jsonl"))
+    monkeypatch.undo()
+    assert cells.run(tmp_path) == cells.run(None)
 
 
 def test_a_store_that_cannot_be_one_is_named(tmp_path):
@@ -127,24 +204,14 @@ def test_a_store_that_cannot_be_one_is_named(tmp_path):
 
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, PermissionError])
-def test_a_write_that_is_stopped_leaves_nothing(tmp_path, monkeypatch, moment, stop):
-    one(tmp_path)  # the manifest is there
-    before = {path.name for path in tmp_path.iterdir()}
-    real, calls = getattr(os, moment), []
-
-    def stopped(*args):
-        calls.append(args)
-        if len(calls) == 3:
-            raise stop
-        return real(*args)
+def test_a_manifest_that_is_stopped_leaves_nothing(tmp_path, monkeypatch, moment, stop):
+    def stopped(*_):
+        raise stop
 
     monkeypatch.setattr(os, moment, stopped)
-    with pytest.raises(stop) as interrupt:
+    with pytest.raises(stop):
         cells.run(tmp_path)
-    assert f"2 of {len(GRID)} cells are in {tmp_path}; run again with the same store to resume." in (
-        interrupt.value.__notes__
-    )
-    assert len({path.name for path in tmp_path.iterdir()} - before) == 2
+    assert list(tmp_path.iterdir()) == []
     monkeypatch.undo()
     assert cells.run(tmp_path) == cells.run(None)
 
@@ -155,6 +222,46 @@ def test_two_sweeps_may_share_a_store(tmp_path):
         first, second = both.map(lambda _: cells.run(tmp_path / "shared", cells.slow), range(2))
     assert first == second == alone
     assert rows_in(tmp_path / "shared") == rows_in(tmp_path / "alone")
+    assert len(list((tmp_path / "shared").glob("rows-*"))) == 2
+
+
+def test_a_changed_run_cell_is_named_and_its_old_rows_are_kept(tmp_path):
+    """Comments and docstrings may change; a constant that the source reads may not."""
+
+    def version(source, **constants):
+        path = tmp_path / f"{len(list(tmp_path.glob('*.py')))}.py"
+        path.write_text(source)
+        space = {"__name__": "users", **constants}
+        linecache.checkcache(str(path))
+        exec(compile(source, path, "exec"), space)
+        return space["run_cell"]
+
+    grid = [{"n": 1}, {"n": 2}]
+    source = 'def run_cell(cell, rng):\n    """Old."""\n    return {"x": SCALE * cell["n"]}\n'
+    reworded = source.replace("Old", "New").replace("return", "# why\n    return")
+    for i, changed in enumerate((version(source, SCALE=2), version(source.replace("SCALE *", "2 *")))):
+        options = {"seed": 0, "store": tmp_path / f"store {i}", "progress": False}
+        old = sweep.run(version(source, SCALE=1), grid[:1], **options)
+        assert sweep.run(version(reworded, SCALE=1), grid[:1], **options) == old == [{"n": 1, "x": 1}]
+        with pytest.warns(StoreWarning, match=r"no longer the one that wrote 1 of the 2 cells .*raise version="):
+            assert sweep.run(changed, grid, **options) == [{"n": 1, "x": 1}, {"n": 2, "x": 4}]
+        assert sweep.run(changed, grid, version=2, **options)[0] == {"n": 1, "x": 2}
+
+
+def test_constants_of_closures_defaults_and_partials_count():
+    def made(level, *, twice=2):
+        def run_cell(cell, rng, factor=3):
+            return {"x": level * factor}
+
+        return run_cell
+
+    same, other = fingerprint(made(1)), fingerprint(made(2))
+    assert same == fingerprint(made(1)) != other
+    assert fingerprint(partial(made, 1)) != fingerprint(partial(made, 2))
+    changed = made(1)
+    changed.__defaults__ = (4,)
+    assert fingerprint(changed) != same
+    assert fingerprint(len) is None
 
 
 def test_the_manifest_says_which_versions_wrote_and_reports_a_mismatch(tmp_path):

@@ -1,0 +1,111 @@
+"""One cell of a sweep, in this process or in a worker: its rows as text, or what it raised, with one BLAS thread."""
+
+import multiprocessing
+import os
+import pickle
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+from pessimism._cells import Cell, copied, rows_text, stream
+
+
+def attempt(run_cell: Callable[..., Any], cell: Cell, key: str) -> str | BaseException:
+    """The rows as JSON text, or what the cell raised; an exception that a future raises itself comes from the pool."""
+    try:
+        return rows_text(cell, run_cell(copied(cell), stream(key)))
+    except (Exception, SystemExit) as error:
+        return error
+
+
+def work(run_cell: Callable[..., Any], cell: Cell, key: str, run_id: str) -> str | BaseException:
+    """`attempt` inside a pool. A new `run_id` keeps dask from returning a result cached in an earlier run."""
+    # In its own process, a sweep holds the limit for all threads. If nobody holds it, this is a worker process at its
+    # first cell. It keeps the limit until it exits: cells that start and end in several threads would lift it early.
+    if not _blas_holders:
+        hold_one_blas_thread()
+        _end_with_parent()
+    outcome = attempt(run_cell, cell, key)
+    return _portable(outcome) if isinstance(outcome, BaseException) else outcome
+
+
+def importable_by_workers(run_cell: Callable[..., Any]) -> bool:
+    """Whether a spawned process can find the function: what an interactive session defines is in no file."""
+    while isinstance(run_cell, partial):
+        run_cell = run_cell.func
+    module = getattr(run_cell, "__module__", None)
+    return module != "__main__" or hasattr(sys.modules["__main__"], "__file__")
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent dies: it would wait for its next cell forever."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="ends with its parent", daemon=True).start()
+
+
+def _portable(error: BaseException) -> BaseException:
+    """`error` in a form that can be sent to another process: its traceback is a note, its class kept if it pickles."""
+    text = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))  # a class that can be pickled but not unpickled would break the whole pool
+    except Exception:
+        error = RuntimeError(f"{type(error).__qualname__}: {error}")
+    error.add_note(f"In the worker:\n{text}")
+    return error.with_traceback(None)
+
+
+_blas_lock = threading.Lock()
+_blas_holders = 0
+"""How many need BLAS limited to one thread in this process: the running sweeps or, until it exits, a worker."""
+_blas_limits: Any = None
+
+
+def hold_one_blas_thread() -> None:
+    global _blas_holders, _blas_limits
+    with _blas_lock:
+        if not _blas_holders:
+            import scipy.linalg  # noqa: F401  SciPy ships a BLAS of its own; only a loaded one can be limited
+
+            _free_openblas()
+            _blas_limits = _blas(len(sys.modules)).limit(limits=1)
+        _blas_holders += 1
+
+
+def release_one_blas_thread() -> None:
+    global _blas_holders
+    with _blas_lock:
+        _blas_holders -= 1
+        if not _blas_holders:
+            _free_openblas()
+            _blas_limits.restore_original_limits()
+            _free_openblas()
+
+
+@lru_cache(maxsize=1)
+def _blas(loaded: int) -> Any:
+    """The BLAS libraries of this process, looked up again when the number of `loaded` modules has changed."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _free_openblas() -> None:
+    """Let any thread limit OpenBLAS.
+
+    Since threadpoolctl 3.8, only the first thread that set a limit may change it while that thread lives; limits that
+    other threads set are silently ignored.
+    """
+    from threadpoolctl import OpenBLASController
+
+    if hasattr(OpenBLASController, "clear_controlling_thread"):
+        OpenBLASController.clear_controlling_thread(force=True)
