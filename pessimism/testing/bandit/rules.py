@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism.bandits import BanditData
-from pessimism.testing._driver import PromiseError, Trial, checked_arguments
+from pessimism.testing._driver import PromiseError, RuleError, Trial, checked_arguments
 from pessimism.testing.bandit import _level, _promises
-from pessimism.testing.bandit._promises import PROMISES, Case, Rule, RuleError, RuleSubject
+from pessimism.testing.bandit._promises import PROMISES, Case, Rule, RuleSubject
 
 LONG = _check.MAX_TOTAL // (2 * _promises.REPLICATED)
 """Rounds beyond which a log cannot be repeated REPLICATED times."""
