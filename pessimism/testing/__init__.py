@@ -15,7 +15,8 @@ checks share.
 This is the only part of the package that imports Hypothesis.
 """
 
-from pessimism.testing.bandit.rules import RuleError, check_rule
+from pessimism.testing._driver import RuleError
+from pessimism.testing.bandit.rules import check_rule
 from pessimism.testing.bandit.strategies import bandit_data, bandits, behaviors
 from pessimism.testing.bilevel.solvers import SolverError, check_solver
 from pessimism.testing.bilevel.strategies import bilevel_problems

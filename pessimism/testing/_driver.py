@@ -37,6 +37,10 @@ class PromiseError(AssertionError):
         cls.__module__ = "pessimism.testing"  # where users find it, and what tracebacks print
 
 
+class RuleError(PromiseError):
+    """A rule or an offline rule broke a promise: the message says which, on which data, and what it answered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject(Generic[Case, Given, Answer]):
     """The function under test, asked in such a way that it can neither hide a warning nor change our arrays.

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism._types import Floats, Ints
 from pessimism.bandits import BanditData
-from pessimism.testing._driver import PromiseError, Subject, assignments
+from pessimism.testing._driver import RuleError, Subject, assignments
 from pessimism.testing.bandit import _level
 from pessimism.testing.bandit.strategies import bandit_data
 
@@ -44,10 +44,6 @@ REPEATS = 3
 
 REPLICATED = 10**6
 """How often the longest log of that batch repeats the data set: a total over the whole batch is then far off."""
-
-
-class RuleError(PromiseError):
-    """A rule broke a promise: the message says which, on which data, and what the rule answered."""
 
 
 class Case(NamedTuple):

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism.bandits import BanditData
-from pessimism.testing._driver import PromiseError, Trial, checked_arguments
+from pessimism.testing._driver import PromiseError, RuleError, Trial, checked_arguments
 from pessimism.testing.bandit import _level, _promises
-from pessimism.testing.bandit._promises import PROMISES, Case, Rule, RuleError, RuleSubject
+from pessimism.testing.bandit._promises import PROMISES, Case, Rule, RuleSubject
 
 __all__ = ["RuleError", "check_rule"]
 

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from pessimism._types import Ints
 from pessimism.mdp import MDPData
-from pessimism.testing._driver import Subject, assignments
-from pessimism.testing.bandit.rules import RuleError
+from pessimism.testing._driver import RuleError, Subject, assignments
 from pessimism.testing.mdp._answers import Answer, Sizes, lines, read
 from pessimism.testing.mdp.strategies import mdp_data
 

@@ -3,7 +3,7 @@ r"""The horizon that a rule really uses: how much more its values are worth wher
 import numpy as np
 
 from pessimism.mdp import MDPData
-from pessimism.testing.bandit.rules import RuleError
+from pessimism.testing._driver import RuleError
 from pessimism.testing.mdp._offline import OfflineSubject, transformed
 
 MANY = 10**8
