@@ -6,9 +6,9 @@ A segment ``rows-<random>.jsonl`` belongs to one call of `run`. Its lines are
     <checksum> <key of a cell> <JSON: list of rows>
 
 where the checksum is the first 16 digits of the SHA-256 of the rest of the line. A key is the hash of all that the rows
-of a cell depend on, so an undamaged line under a key holds the rows of that cell. A writer that is killed leaves at most
-an incomplete last line, which is ignored; any number of writers may each fill a segment at the same time. Stores of
-version 0.1, with a file ``<key>.json`` for every cell, are still read.
+of a cell depend on, so an undamaged line under a key holds the rows of that cell. A writer that is killed leaves at
+most an incomplete last line, which is ignored; any number of writers may each fill a segment at the same time. Stores
+of version 0.1, with a file ``<key>.json`` for every cell, are still read.
 """
 
 import hashlib

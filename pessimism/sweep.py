@@ -7,8 +7,8 @@ A sweep applies :math:`\text{run\_cell}(c, \text{rng}(c))` to every cell c of a 
 
 A row is thus a function of the key and of the code alone: it does not depend on the order of the cells, on the number
 of workers, on restarts or on the other cells of the grid. A sweep may be killed at any moment and resumed with other
-workers, and its rows are the same byte for byte. Keys and streams are made in `_cells`, a cell is computed in `_workers`, `_store` keeps what is finished;
-`run` puts them together.
+workers, and its rows are the same byte for byte. Keys and streams are made in `_cells`, a cell is computed in
+`_workers`, `_store` keeps what is finished; `run` puts them together.
 """
 
 import json
