@@ -9,7 +9,7 @@ import math
 from pessimism._compiled import compiled, plain
 from pessimism._types import Floats
 
-COMPILED_FROM = 10_000
+COMPILED_FROM = 2_000
 """Rounds from which a single tail is summed by compiled code; for fewer, compiling costs more than it saves."""
 
 

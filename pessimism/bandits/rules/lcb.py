@@ -1,8 +1,8 @@
 r"""LCB with Hoeffding's widths: pessimism that needs no knowledge of the composition.
 
-At the level :math:`L = \tfrac12 \log(2SA/\delta)` (`hoeffding_level`) all SA intervals
-:math:`\hat r(s,a) \pm w\sqrt{L/N(s,a)}` hold together with probability at least :math:`1 - \delta`, where w is the
-width of the reward range. LCB plays the arm whose interval has the highest lower end (`lcb`).
+Let w be the width of the reward range. At the level :math:`L = \tfrac12 \log(2SA/\delta)` (`hoeffding_level`) all SA
+intervals :math:`\hat r(s,a) \pm w\sqrt{L/N(s,a)}` hold together with probability at least :math:`1 - \delta`. LCB plays
+the arm whose interval has the highest lower end (`lcb`).
 """
 
 import math
