@@ -43,6 +43,6 @@ HELPERS = {
     f"{_ENGINE}/steps.py": {"copy", "begin", "whole", "norm", "subtract", "descend", "descend_x", "descend_y"},
     f"{_METHODS}/accbo.py": {"_accelerate"},
     f"{_METHODS}/aid_cg.py": {"_dot", "_conjugate_gradients"},
-    f"{_METHODS}/bo_rep.py": {"_average_in_ball", "_update_y"},
+    f"{_METHODS}/bo_rep.py": {"_update_y"},
     f"{_METHODS}/saba.py": {"_name", "_evaluate_g", "_exchange", "_fill", "_clear"},
 }

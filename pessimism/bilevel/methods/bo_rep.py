@@ -59,42 +59,36 @@ class Memory(NamedTuple):
 
 
 @compiled(INNER)
-def _average_in_ball(oracles: Oracles, at: Iterate, rate: float, radius: float, steps: int) -> None:
-    """Projected gradient steps of y in a ball around it; y ends at the mean of the iterates."""
-    x, y = at.x, at.y
-    center, away, total, slope = np.empty(len(y)), np.empty(len(y)), np.empty(len(y)), np.empty(len(y))
-    for j in range(len(y)):
-        center[j], total[j] = y[j], 0.0
-    for _ in range(steps):
-        if refused(oracles):
-            break
-        grad_g(oracles, x, y, fresh(oracles, GY), slope)
-        descend(y, rate, slope)
-        subtract(y, center, away)
-        distance = norm(away)
-        for j in range(len(y)):
-            if distance > radius:
-                y[j] = center[j] + (radius / distance) * away[j]
-            total[j] += y[j]
-    if steps > 0:
-        for j in range(len(y)):
-            y[j] = total[j] / steps
-
-
-@compiled(INNER)
 def _update_y(oracles: Oracles, at: Iterate, options: Options, t: int) -> None:
     """The refinement before the first outer step; then one epoch in every period."""
+    x, y, epochs = at.x, at.y, 0
+    rate, radius, steps = options.lower_step, options.radius, options.inner_steps
     if t == 0:
-        epochs, rate, radius, steps = options.epochs, options.epoch_step, options.epoch_radius, options.epoch_length
-    else:
-        epochs, rate, radius, steps = 1, options.lower_step, options.radius, options.inner_steps
-        if t % options.period > 0:
-            epochs = 0
+        rate, radius, steps = options.epoch_step, options.epoch_radius, options.epoch_length
+        epochs = options.epochs
+    elif t % options.period == 0:
+        epochs = 1
+    center, away, total, slope = np.empty(len(y)), np.empty(len(y)), np.empty(len(y)), np.empty(len(y))
     halving = 1.0
     for _ in range(epochs):
         if refused(oracles):
             break
-        _average_in_ball(oracles, at, rate / halving, radius / math.sqrt(halving), steps)
+        for j in range(len(y)):
+            center[j], total[j] = y[j], 0.0
+        for _ in range(steps):
+            if refused(oracles):
+                break
+            grad_g(oracles, x, y, fresh(oracles, GY), slope)
+            descend(y, rate / halving, slope)
+            subtract(y, center, away)
+            distance, ball = norm(away), radius / math.sqrt(halving)
+            for j in range(len(y)):
+                if distance > ball:
+                    y[j] = center[j] + ball / distance * away[j]
+                total[j] += y[j]
+        if steps > 0:
+            for j in range(len(y)):
+                y[j] = total[j] / steps
         halving, steps = 2.0 * halving, 2 * steps
 
 
