@@ -22,7 +22,7 @@ lint: .venv
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/numpydoc lint $$(git ls-files --cached --others --exclude-standard 'pessimism/*.py')
+	$(BIN)/numpydoc lint $$(git ls-files --cached --others --exclude-standard 'pessimism/*.py' | grep -v '/_')
 
 bench: .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
