@@ -31,6 +31,10 @@ Family = Callable[[float], tuple[Bandit, ArrayLike]]
 LARGEST_N, LARGEST_N_ALONE = 10**6, 10**8
 """Largest n with several contexts (tables of 1 GB) and with one (1e10 terms): about a minute each."""
 
+MONTE_CARLO = (
+    "by Monte Carlo: bandit.suboptimality(index_rule(bandit.sample(behavior, n=n, size=10_000), level)).mean()"
+)
+
 
 def suboptimality(
     bandit: Bandit,
@@ -87,12 +91,11 @@ def suboptimality(
     >>> float(suboptimality(bandit, [[0.5, 0.5]], 2, level=0.0))  # wrong only if arm 0 was never pulled
     0.25
     """
+    from pessimism.bandits._engine.enumeration import IndexRule, error_probabilities
+
     _check.instance("bandit", bandit, Bandit)
     if bandit.n_arms != 2:
-        raise ValueError(
-            f"exact enumeration needs two arms, got {bandit.n_arms}; by Monte Carlo: "
-            "bandit.suboptimality(index_rule(bandit.sample(behavior, n=n, size=10_000), level)).mean()"
-        )
+        raise ValueError(f"exact enumeration needs two arms, got {bandit.n_arms}; {MONTE_CARLO}")
     mu = bandit.check_behavior(behavior)
     rounds = _check.whole_array("n", n)
     lvl = _check.extended_array("level", level)
@@ -104,11 +107,8 @@ def suboptimality(
     countable = (rounds <= largest) | ((lvl == math.inf) & (bandit.n_contexts == 1))
     if not np.all(countable):
         raise ValueError(
-            f"n must be at most {largest:.0e} for exact enumeration here, got {rounds.max()}; by Monte Carlo: "
-            "bandit.suboptimality(index_rule(bandit.sample(behavior, n=n, size=10_000), level)).mean()"
+            f"n must be at most {largest:.0e} for exact enumeration here, got {rounds.max()}; {MONTE_CARLO}"
         )
-    from pessimism.bandits._engine.enumeration import IndexRule, error_probabilities
-
     kinds, means, scales = bandit._rewards(batch + bandit.means.shape[-2:])
     law, rho = np.broadcast_to(mu, means.shape), np.broadcast_to(bandit.contexts, means.shape[:-1])
     rounds, lvl = np.broadcast_to(rounds, batch), np.broadcast_to(lvl, batch)

@@ -111,20 +111,6 @@ def test_a_rare_pair_behind_a_common_one_keeps_its_probability():
     assert 134 < data.counts[:, 0, 2].sum() < 275
 
 
-def test_few_rounds_equal_plain_numpy_bit_for_bit():
-    """One uniform a round decides pair and reward: misses of all pairs first, then hits."""
-    rng = np.random.default_rng(RNG)
-    law, means = random_law(rng, 2, 3), rng.random((2, 3))
-    data = Bandit(means).sample(law, n=50, size=4, rng=11)
-    edges = np.cumsum(np.concatenate([(law * (1 - means)).ravel(), (law * means).ravel()]))
-    edges[-1] = 1.0
-    outcomes = np.searchsorted(edges, np.random.default_rng(11).random((4, 50)), side="right")
-    for i in range(4):
-        drawn = np.bincount(outcomes[i], minlength=12).reshape(2, 2, 3)
-        assert np.array_equal(data.counts[i], drawn.sum(axis=0))
-        assert np.array_equal(data.sums[i], drawn[1])
-
-
 def test_deterministic_rewards_are_exact_and_gaussian_ones_have_squares():
     bandit = Bandit([[0.25, 3.0]], rewards=[["deterministic", "gaussian"]], scale=2.0)
     data = bandit.sample([[0.5, 0.5]], n=1000, size=50, rng=RNG)
