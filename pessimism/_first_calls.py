@@ -1,7 +1,7 @@
-"""Compiling ahead of time: every kernel is reached by the calls that users make.
+"""Compiling ahead of time, through calls that users make.
 
-A kernel that is compiled for a signature spelled out by hand may be one that no call ever asks for; so the package is
-used instead, on the smallest inputs that take every path. A test holds that no kernel is left out.
+A kernel that is compiled for a signature written down here could be one that no call ever asks for. So the package is
+used instead, on the smallest inputs that reach every kernel; a test holds that none is left out.
 """
 
 from collections.abc import Callable
@@ -16,13 +16,53 @@ def bandits() -> None:
     law = behavior.prescribe(bandit, cstar=1.5)
     lcb(bandit.sample(law, n=20, size=20_000, rng=0))
     bandit.sample(law, n=1_000, size=20_000, rng=0)
-    for kind in ("bernoulli", "gaussian", "deterministic"):
-        world = Bandit(means=[[0.6, 0.5]], rewards=kind)
+    large = Bandit(means=np.full((50, 2), 0.5))
+    large.sample(behavior.uniform(large), n=100, size=200, rng=0)
+    for rewards in ("bernoulli", "gaussian", "deterministic"):
+        world = Bandit(means=[[0.6, 0.5]], rewards=rewards)
         exact.suboptimality(world, law, 10, level=[1.0, np.inf], unseen=0.2, sigma=0.5)
-    mixed = Bandit(means=[[0.6, 0.5]], rewards=[["gaussian", "bernoulli"]])
-    exact.suboptimality(mixed, law, 10, level=1.0, sigma=0.5)
+    exact.suboptimality(*instances.ambiguous_contexts(2.0, 2, 0.1), 10, level=[1.0, np.inf])
     exact.most_played_log_error(0.6, 10)
-    exact.suboptimality(*instances.symmetric(1.5, 0.1), 10, level=0.0)
 
 
-WINGS: dict[str, Callable[[], None]] = {"bandits": bandits}
+def mdps() -> None:
+    from pessimism import mdp
+    from pessimism.mdp import behavior, exact, generators, instances
+
+    model = generators.garnet(10, 3, 2, discount=0.9, rng=0)
+    mdp.plan(model, tolerance=1e-6)
+    logs = model.sample(behavior.uniform(model), n=1_000, size=2, rng=0)
+    for rule in (mdp.plug_in, mdp.vi_lcb, mdp.vi_lcb_bernstein, mdp.cql):
+        rule(logs, discount=0.9)
+    game = generators.gamblers_problem(5, horizon=4)
+    mdp.plan(game)
+    game.occupancy(game.best_policy)
+    game.suboptimality(mdp.vi_lcb_episodic(game.sample_episodes(game.best_policy, n=20, rng=0)).policy)
+    mdp.lcb_q(game.sample_log(game.best_policy, n=5, rng=0), n_states=game.n_states, n_actions=game.n_actions)
+    exact.stay_exit_loss(*instances.stay_exit(2.0, 1, 0.2, discount=0.8), 10, level=1.0)
+
+
+def tasks() -> None:
+    import numpy as np
+
+    from pessimism.tasks import fit_representation, instances, lasso
+
+    world = instances.spike_and_pairs(3, dimension=4)
+    data = world.sample(np.full(world.n_tasks, 20), size=2, rng=0)
+    for method in ("alternate", "descend"):
+        fit_representation(data, 2, method=method)
+    lasso(world.heads, world.target, regularization=0.1)
+
+
+def bilevel() -> None:
+    from pessimism.bilevel import METHODS, minimize_bilevel, problems
+
+    by_its_own_oracles = {"f2sa": {"lower_step": 0.1, "w_step": 0.1}}
+    for kind in problems.__all__:
+        problem = getattr(problems, kind).random(rng=0)
+        for name in METHODS if kind == "Quadratic" else ("soba", "f2sa"):
+            steps = {"step": 0.01, **by_its_own_oracles.get(name, {})}
+            minimize_bilevel(problem, [1.0] * problem.dim_x, method=name, budget=60, rng=0, **steps)
+
+
+WINGS: dict[str, Callable[[], None]] = {"bandits": bandits, "mdp": mdps, "tasks": tasks, "bilevel": bilevel}

@@ -49,6 +49,7 @@ def watch_kernels() -> None:
             entered.add(name)
             return function(*args)
 
+        call.is_kernel = True
         return call
 
     pessimism._compiled._dispatcher = recorded
@@ -63,7 +64,7 @@ def kernels() -> set[str]:
     for info in pkgutil.walk_packages(pessimism.__path__, "pessimism."):
         if "._engine" in info.name or ".methods." in info.name or info.name.count("._") == 1:
             for name, value in vars(importlib.import_module(info.name)).items():
-                if hasattr(value, "__wrapped__") and value.__module__ == info.name:
+                if (hasattr(value, "py_func") or hasattr(value, "is_kernel")) and value.__module__ == info.name:
                     found.add(f"{info.name}.{name}")
     return found
 

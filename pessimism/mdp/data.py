@@ -6,9 +6,9 @@ rewards (`reward_sums`). Logs of any length therefore cost the same, and merging
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -111,6 +111,8 @@ class MDPData:
     reward_sums: Floats
     reward_range: tuple[float, float]
     reward_law: str
+    _model: ClassVar[Callable[..., Any]]
+    """`MDP.from_data`, set where that class is defined: models know data, and not the other way round."""
 
     def __init__(
         self,
@@ -338,6 +340,33 @@ class MDPData:
 
         counts, next_counts, sums = pick(self.counts), pick(self.next_counts), pick(self.reward_sums)
         return self.trusted(counts, self.next_states, next_counts, sums, self.reward_range, self.reward_law)
+
+    def model(self, discount: float | None = None, *, start: ArrayLike | None = None) -> Any:
+        r"""Empirical model :math:`(\hat P, \hat r)`, as `MDP.from_data` makes it.
+
+        Parameters
+        ----------
+        discount : float, optional
+            As for `MDP`; the horizon is that of the data.
+        start : (..., S) array_like of float, optional
+            Law of the first state. Default: uniform.
+
+        Returns
+        -------
+        MDP
+            Of the batch of the data.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `MDP`.
+
+        Examples
+        --------
+        >>> MDPData([[4]], [[[0]]], [[[4]]], [[2.0]]).model(0.5).value([0]).item()
+        1.0
+        """
+        return type(self)._model(self, discount, start=start)
 
     def merge(self, *others: "MDPData") -> Self:
         """All transitions of several logs as one log.

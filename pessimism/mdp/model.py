@@ -766,3 +766,6 @@ class MDP:
         _check.require_total_one("behavior", mu, axes=2)
         _check.broadcast("behavior and model", mu.shape[: -len(core)], self.shape)
         return mu
+
+
+MDPData._model = MDP.from_data
