@@ -9,9 +9,11 @@ BIN := .venv/bin
 figures: .venv
 	$(BIN)/python -m simulations all --profile $(PROFILE)
 
+# The second run is without the compiler and with the bounds of every array checked: CONTRIBUTING.md says which tests.
 test: lint
+	$(BIN)/python -m pessimism compile
 	$(BIN)/python -m pytest -n 2 --dist worksteal
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m kernels
 
 # What must hold on any processor, under the kernels and instructions of others; half an hour.
 portable: .venv
@@ -31,7 +33,8 @@ bench: .venv
 # Long property, kill and mutation runs; an hour, not for every commit.
 deep: .venv
 	$(BIN)/python -m pytest -n 2 --hypothesis-profile=deep
-	PESSIMISM_KILLS=200 $(BIN)/python -m pytest tests/faults
+	PESSIMISM_KILLS=200 PESSIMISM_RACERS=60 $(BIN)/python -m pytest tests/faults tests/floor
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2
 	NUMBA_DISABLE_JIT=1 $(BIN)/mutmut run
 	$(BIN)/mutmut results
 

@@ -5,6 +5,7 @@ used instead, on the smallest inputs that reach every kernel; a test holds that 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 
 def bandits() -> None:
@@ -57,11 +58,10 @@ def tasks() -> None:
 def bilevel() -> None:
     from pessimism.bilevel import METHODS, minimize_bilevel, problems
 
-    by_its_own_oracles = {"f2sa": {"lower_step": 0.1, "w_step": 0.1}}
     for kind in problems.__all__:
         problem = getattr(problems, kind).random(rng=0)
         for name in METHODS if kind == "Quadratic" else ("soba", "f2sa"):
-            steps = {"step": 0.01, **by_its_own_oracles.get(name, {})}
+            steps: dict[str, Any] = {"step": 0.01} | ({"lower_step": 0.1, "w_step": 0.1} if name == "f2sa" else {})
             minimize_bilevel(problem, [1.0] * problem.dim_x, method=name, budget=60, rng=0, **steps)
 
 

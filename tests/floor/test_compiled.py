@@ -15,6 +15,7 @@ import pytest
 import pessimism._compiled
 from pessimism._binomial import overtakes, tails
 from pessimism._compiled import plain
+from tests.conftest import kernels
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"), reason="compiled_only: needs the compiler"
@@ -174,6 +175,24 @@ def test_plain_kernels_give_the_same_bits():
     assert np.array_equal(tail, other)
     arguments = (row, 3, -0.5, 1.0, 3, tail, 0.0)
     assert overtakes(*arguments) == plain(overtakes)(*arguments)
+
+
+def test_the_command_compiles_every_kernel():
+    """It makes the calls of users; what they do not reach has no index in the cache."""
+    command = subprocess.run([sys.executable, "-m", "pessimism", "compile"], capture_output=True, text=True, check=True)
+    assert "The compiled kernels are in" in command.stdout
+    missing = [name for name, kernel in kernels().items() if not Path(kernel._cache._cache_file._index_path).exists()]
+    assert missing == []
+
+
+def test_the_command_deletes_folders_of_older_sources_of_this_installation_only(tmp_path, monkeypatch):
+    monkeypatch.setattr(pessimism._compiled, "cache_roots", lambda: iter([tmp_path]))
+    monkeypatch.setattr(pessimism._compiled, "cache_folder", lambda: tmp_path / "kernels-current")
+    for name, owner in {"current": None, "older": None, "other": "/another/installation"}.items():
+        (tmp_path / f"kernels-{name}").mkdir()
+        (tmp_path / f"kernels-{name}" / "made-for").write_text(owner or pessimism._compiled._owner())
+    (tmp_path / "kernels-unknown").mkdir()
+    assert pessimism._compiled.stale_folders() == [tmp_path / "kernels-older"]
 
 
 def test_the_package_keeps_its_kernels_in_a_folder_of_its_digest():
