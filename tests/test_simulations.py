@@ -26,19 +26,15 @@ ROOT = Path(__file__).parent.parent
 NAMES = tuple(cli.simulations())
 
 
-SHRUNK = {  # by what n is divided, with the compiler and without: what is exact costs least at a small n
-    "bandit-adaptivity": (10, 20),
-    "bandit-composition": (10, 20),
-    "context-map": (1, 4),
-    "context-transition": (10, 100),
-}
+SHRUNK = {"bandit-adaptivity": 20, "bandit-composition": 20, "context-map": 4, "context-transition": 100}
+"""By what n is divided: what is exact costs least at a small n."""
 
 
 def module(name):
     return importlib.import_module(f"simulations.{name.replace('-', '_')}")
 
 
-def small(name, divisor=10, replicates=50):
+def small(name, replicates=50):
     """A part of the quick grid: few and small n, few replicates, but every panel and curve of the figure."""
     cells = module(name).GRID["quick"]
     sizes = sorted({cell["n"] for cell in cells if "n" in cell})
@@ -87,19 +83,18 @@ def small(name, divisor=10, replicates=50):
     else:
         kept = [c for c in cells if c["n"] in sizes[:2]]
     if name in SHRUNK:
-        kept = [c | {"n": c["n"] // divisor} for c in kept]
+        kept = [c | {"n": c["n"] // SHRUNK[name]} for c in kept]
     few = 2 if name == "gambler" else replicates
     return [c | ({"replicates_per_block": few} if "replicates_per_block" in c else {}) for c in kept]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_simulation_runs_and_draws(name, tmp_path, monkeypatch, sized):
+def test_every_simulation_runs_and_draws(name, tmp_path, monkeypatch):
     simulation = module(name)
-    divisor = sized(*SHRUNK.get(name, (1, 1)))
     if name == "gambler":
-        monkeypatch.setattr(simulation, "STEPS", sized(100, 20))
+        monkeypatch.setattr(simulation, "STEPS", 20)
     if name in ("bilevel-robustness", "bilevel-bias", "pessimism-tuning"):
-        monkeypatch.setattr(simulation, "BUDGET", sized(1000, 60))
+        monkeypatch.setattr(simulation, "BUDGET", 100)
     if name == "data-cleaning":
         monkeypatch.setattr(simulation, "STEPS", [1, 100])
     if name == "task-digits":
@@ -107,7 +102,7 @@ def test_every_simulation_runs_and_draws(name, tmp_path, monkeypatch, sized):
         monkeypatch.setattr(simulation, "CORRUPTIONS", ("identity", "edges", "stripe"))
         monkeypatch.setattr(simulation, "RANK", 3)
     learned = name.startswith(("mdp", "task", "bilevel", "pessimism", "data")) or name == "frozen-lake"
-    cells = small(name, divisor, sized(50, 4 if learned else 50))
+    cells = small(name, 4 if learned else 50)
     rows = sweep.run(simulation.run_cell, cells, seed=0, name=name, progress=False)
     with plotting.style():
         figure = simulation.plot([_rows.printed(row) for row in rows])
@@ -186,9 +181,9 @@ def test_a_wrong_argument_is_one_message(arguments, message, capsys):
 
 
 @pytest.fixture
-def tiny(monkeypatch, sized):
+def tiny(monkeypatch):
     """A Monte Carlo simulation with a grid of a few small cells."""
-    cells = small("mdp-horizon", replicates=sized(50, 4))
+    cells = small("mdp-horizon", replicates=4)
     monkeypatch.setitem(module("mdp-horizon").GRID, "quick", cells)
     return "mdp-horizon"
 
@@ -226,7 +221,7 @@ def test_shards_collect_to_the_same_rows(tiny, tmp_path, capsys):
     assert (tmp_path / "a" / f"{tiny}.csv").read_bytes() == (tmp_path / "b" / f"{tiny}.csv").read_bytes()
 
 
-def test_every_engine_gives_the_serial_bytes_of_the_quick_grid(tmp_path, sized):
+def test_every_engine_gives_the_serial_bytes_of_the_quick_grid(tmp_path):
     """The real quick grid of one simulation, through the command line, every engine in a process of its own.
 
     Threads and processes compute every third cell each, dask the rest into the same store, and draws all of them.
@@ -241,14 +236,14 @@ def test_every_engine_gives_the_serial_bytes_of_the_quick_grid(tmp_path, sized):
     out = run(*options, "--executor", "dask")
     assert f"{name}.png" in out.stdout
     assert len(rows_in(store)) == len(cells)
-    some = cells[:: sized(1, 7)]  # from every third
+    some = cells[::7]  # from every third
     serial = rows_of(name, some, tmp_path / "serial")
     assert len(serial) == len(some)
     assert serial.items() <= rows_in(store).items()
 
 
 @pytest.mark.parametrize("engine", ["threads", "processes"])
-def test_an_interrupted_run_says_how_to_resume_and_resumes(engine, tmp_path, sized):
+def test_an_interrupted_run_says_how_to_resume_and_resumes(engine, tmp_path):
     """Ctrl-C in mid-grid, sent to the whole group as a terminal does: the rows that are there are the right bytes."""
     name, store = "bandit-composition", tmp_path / "store"
     options = ["--store", str(store), "--out", str(tmp_path), "--executor", engine]
@@ -264,7 +259,7 @@ def test_an_interrupted_run_says_how_to_resume_and_resumes(engine, tmp_path, siz
     assert "Traceback" not in errors
     done, cells = rows_in(store), module(name).GRID["quick"]
     assert 3 <= len(done) < len(cells)
-    fresh = rows_of(name, cells[: sized(6, 2)], tmp_path / "fresh")
+    fresh = rows_of(name, cells[:3], tmp_path / "fresh")
     both = fresh.keys() & done.keys()
     assert both
     assert all(fresh[file] == done[file] for file in both)

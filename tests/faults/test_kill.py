@@ -278,7 +278,7 @@ def test_a_function_of_an_interactive_session_is_not_sent_to_processes(tmp_path,
         return {}
 
     run_cell.__module__ = "__main__"
-    monkeypatch.delattr(sys.modules["__main__"], "__file__")
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
     for function in (run_cell, partial(run_cell)):
         with pytest.raises(ValueError, match=r"run_cell must be importable by the processes.*move it into a module"):
             cells.run(tmp_path / "store", function, executor=Notebook(1))

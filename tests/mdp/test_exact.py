@@ -14,7 +14,7 @@ from pessimism._status import Status
 from pessimism.mdp import MDP, exact, instances
 from pessimism.mdp._engine import stay_exit as engine
 from pessimism.mdp.instances import lower_bounds
-from tests.reference.enumeration import compositions
+from tests.bandits.enumeration import compositions
 
 LEVELS = (0.0, 0.05, 0.16, 0.5, math.inf)
 tenths = st.integers(0, 10).map(lambda k: Fraction(k, 10))

@@ -281,7 +281,6 @@ def test_the_measured_lead_is_that_of_the_level(level):
 # strategies
 
 
-@pytest.mark.kernels
 @settings(max_examples=30)
 @given(
     st.sampled_from(["bernoulli", "gaussian", "deterministic"]).flatmap(lambda kind: bandits(rewards=kind)), st.data()

@@ -9,7 +9,7 @@ from scipy.stats import binom, chi2, kstest
 
 from pessimism.bandits import Bandit
 from pessimism.mdp import MDP, MDPData, Transitions
-from tests.statistical.test_sampling_laws import homogeneous
+from tests.bandits.test_laws import homogeneous
 
 FALSE_ALARM = 1e-6
 MATRICES = np.array([[[0.3, 0.7], [1.0, 0.0]], [[0.5, 0.5], [0.1, 0.9]]])
