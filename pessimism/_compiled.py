@@ -123,7 +123,8 @@ def _dispatcher(function: FunctionType, signature: Any) -> Any:
     from numba import njit
 
     inner = signature is INNER
-    kernel = njit(nogil=True, no_cpython_wrapper=inner, no_cfunc_wrapper=inner)(function)
+    entries: dict[str, Any] = {"no_cpython_wrapper": inner, "no_cfunc_wrapper": inner}
+    kernel = njit(nogil=True, **entries)(function)
     if _config().DISABLE_JIT:
         return kernel
     _enable_cache(kernel)
