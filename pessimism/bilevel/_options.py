@@ -17,6 +17,9 @@ class Range(NamedTuple):
     text: str
     read: Callable[[str, Any], float]
 
+    def __repr__(self) -> str:
+        return self.text
+
 
 def _interval(text: str, holds: Callable[[float], bool]) -> Range:
     return Range(text, lambda name, value: _check.scalar(name, value, holds, text))

@@ -211,9 +211,9 @@ def test_nothing_left_is_nothing_to_the_last_digit():
         accepted(folds)
 
 
-def test_every_way_to_subsample_has_its_probability(sized):
+def test_every_way_to_subsample_has_its_probability():
     """Exact: 5 transitions of 3 kinds, 3 are kept. False alarm 1e-6 (Hoeffding, 9 outcomes); detects 0.02."""
-    runs = sized(100_000, 20_000)
+    runs = 100_000
     counts, next_counts = np.tile([[3, 2]], (runs, 1, 1)), np.tile([[[2, 1], [2, 0]]], (runs, 1, 1, 1))
     batch = MDPData(counts, [[[0, 0], [0, 0]]], next_counts, np.zeros((runs, 1, 2)))
     kept = batch.subsample(3, rng=3).next_counts[:, 0][:, [0, 0, 1], [0, 1, 0]]

@@ -137,9 +137,9 @@ def vi_lcb(data, discount, level):
         (partial(instances.plug_in_failure, 40, discount=0.75), 40, 0.0),
     ],
 )
-def test_agrees_with_value_iteration_on_drawn_data(family, n, level, sized):
+def test_agrees_with_value_iteration_on_drawn_data(family, n, level):
     """False alarm below 1e-6 a case; detects a loss off by 5 standard errors, a few per cent, with probability 0.5."""
-    size = sized(8000, 4000)
+    size = 8000
     mdp, law = family()
     losses = mdp.suboptimality(vi_lcb(mdp.sample(law, n=n, size=size, rng=3), mdp.discount, level))
     loss = exact.stay_exit_loss(mdp, law, n, level=level)
@@ -169,8 +169,8 @@ def by_scipy(law, stay, discount, n, level):
 @pytest.mark.parametrize(
     ("cstar", "discount", "gap", "level"), [(4.0, 0.7, 0.2, 0.0), (1.3, 0.8, 0.1, 0.3), (3.0, 0.6, 0.3, 0.9)]
 )
-def test_agrees_with_binomial_laws_of_scipy(cstar, discount, gap, level, sized):
-    n = sized(50, 20)
+def test_agrees_with_binomial_laws_of_scipy(cstar, discount, gap, level):
+    n = 50
     mdp, law = instances.stay_exit(cstar, 1, gap, discount=discount)
     stay = mdp.probabilities[0, :, 0]
     loss = exact.stay_exit_loss(mdp, law, n, level=level)
@@ -245,8 +245,8 @@ def test_labels_do_not_matter_and_identical_replicas_are_computed_once(monkeypat
 
 @pytest.mark.parametrize("level", [0.0, 0.05])
 @pytest.mark.parametrize("cstar", [1.3, 4.0])
-def test_worst_case_agrees_with_a_fine_grid(cstar, level, sized):
-    n, points = sized(120, 20), sized(300, 20)
+def test_worst_case_agrees_with_a_fine_grid(cstar, level):
+    n, points = 120, 300
     family = partial(instances.stay_exit, cstar, 1, discount=0.8)
     worst = exact.worst_case(family, n, level=level, gaps=(1e-3, 0.75))
     grid = np.geomspace(1e-3, 0.75, points)
@@ -256,7 +256,7 @@ def test_worst_case_agrees_with_a_fine_grid(cstar, level, sized):
     batch = MDP(mdp.next_states, np.stack([1 - leave, leave], axis=-1), mdp.rewards, mdp.start, 0.8)
     losses = exact.stay_exit_loss(batch, law, n, level=level)
     assert worst.loss >= losses.max() * (1 - 1e-9)
-    assert worst.loss == pytest.approx(losses.max(), rel=sized(1, 50) / 1000)
+    assert worst.loss == pytest.approx(losses.max(), rel=1e-3)
     # the certificate: the loss of the gap that is returned; it falls when the gap is altered
     assert worst.loss == exact.stay_exit_loss(*family(worst.gap), n, level=level)
     assert exact.stay_exit_loss(*family(0.7 * worst.gap), n, level=level) < worst.loss
@@ -272,14 +272,14 @@ def test_worst_case_says_when_it_lies_at_an_end_and_takes_the_worst_hypothesis()
     assert exact.worst_case(family, 20, level=0.0, gaps=(1e-3, 1 / 3)).status is Status.INTERIOR_MAXIMUM
 
 
-def test_the_worst_loss_shrinks_like_a_root(sized):
+def test_the_worst_loss_shrinks_like_a_root():
     """Exponent 1/2 for plug-in, between two sample sizes: without widths there is no logarithm."""
-    small, large = sized(250, 10), sized(1000, 40)
+    small, large = 250, 1000
     losses = [
         exact.worst_case(partial(instances.stay_exit, 2.0, 1, discount=0.75), n, level=0.0, gaps=(1e-2, 0.6)).loss
         for n in (small, large)
     ]
-    assert math.log(losses[0] / losses[1]) / math.log(4) == pytest.approx(0.5, abs=sized(30, 200) / 1000)
+    assert math.log(losses[0] / losses[1]) / math.log(4) == pytest.approx(0.5, abs=0.03)
 
 
 GOOD = instances.stay_exit(2.0, 1, 0.1, discount=0.8)

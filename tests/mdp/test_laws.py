@@ -48,9 +48,9 @@ def statistics(data, per_successor):
 
 @pytest.mark.parametrize("per_successor", [False, True])
 @pytest.mark.parametrize("n", [1, 2, 5])
-def test_counts_and_sums_have_the_joint_law_of_raw_transitions(n, per_successor, sized):
+def test_counts_and_sums_have_the_joint_law_of_raw_transitions(n, per_successor):
     """False alarm 1e-6 a case; with 20,000 data sets each it detects a total variation of 0.08 with probability 0.9."""
-    size, mdp = sized(20_000, 4000), world(per_successor)
+    size, mdp = 20_000, world(per_successor)
     data = mdp.sample(START[:, None] * POLICY, n=n, size=size, rng=101)
     log = mdp.sample_log(POLICY, n=n, steps=1, size=size, rng=202)
     raw = Transitions(*(getattr(log, name)[..., 0] for name in log.__slots__))
@@ -59,9 +59,9 @@ def test_counts_and_sums_have_the_joint_law_of_raw_transitions(n, per_successor,
 
 
 @pytest.mark.parametrize("per_successor", [False, True])
-def test_given_counts_are_filled_transition_by_transition(per_successor, sized):
+def test_given_counts_are_filled_transition_by_transition(per_successor):
     """False alarm 1e-6; detects a total variation of 0.08 with probability 0.9."""
-    size, mdp = sized(20_000, 4000), world(per_successor)
+    size, mdp = 20_000, world(per_successor)
     counts, rng = np.array([[2, 0], [1, 2]]), np.random.default_rng(5)
     data = mdp.sample_at(counts, size=size, rng=6)
     assert np.all(data.counts == counts)
@@ -79,10 +79,10 @@ def test_given_counts_are_filled_transition_by_transition(per_successor, sized):
 
 @pytest.mark.parametrize("per_successor", [False, True])
 @pytest.mark.parametrize(("n", "horizon", "actions"), [(1, 2, 2), (2, 2, 1), (1, 3, 1)])
-def test_episodes_have_the_joint_law_of_all_their_steps(n, horizon, actions, per_successor, sized):
+def test_episodes_have_the_joint_law_of_all_their_steps(n, horizon, actions, per_successor):
     """False alarm 1e-6 a case; steps drawn independently of each other are detected, which the last line shows."""
     size, mdp, law = (
-        sized(20_000, 6000),
+        20_000,
         world(per_successor, horizon, actions),
         POLICY if actions == 2 else np.ones((2, 1)),
     )
@@ -94,9 +94,9 @@ def test_episodes_have_the_joint_law_of_all_their_steps(n, horizon, actions, per
     assert homogeneous(statistics(data, per_successor), statistics(apart, per_successor)) < FALSE_ALARM
 
 
-def test_episodes_without_a_horizon_are_added_up(sized):
+def test_episodes_without_a_horizon_are_added_up():
     """False alarm 1e-6; detects a total variation of 0.08 with probability 0.9."""
-    size, mdp = sized(20_000, 4000), world(True)
+    size, mdp = 20_000, world(True)
     data = mdp.sample_episodes(POLICY, n=2, steps=2, size=size, rng=21)
     log = mdp.sample_log(POLICY, n=2, steps=2, size=size, rng=22)
     flat = Transitions(*(getattr(log, name).reshape(size, 4) for name in log.__slots__))
@@ -123,18 +123,18 @@ def moves_of(data):
 
 
 @pytest.mark.parametrize(("n", "horizon"), [(2, 3), (3, 2), (4, 2)])
-def test_split_statistics_have_the_law_of_split_episodes(n, horizon, sized):
+def test_split_statistics_have_the_law_of_split_episodes(n, horizon):
     """Moves of both halves jointly. False alarm 1e-6 a case; the next test but one shows what is detected."""
-    split, raw = in_halves(n, horizon, False, sized(20_000, 5000))
+    split, raw = in_halves(n, horizon, False, 20_000)
     assert (
         homogeneous(*(np.concatenate([moves_of(half) for half in pair], axis=1) for pair in (split, raw))) > FALSE_ALARM
     )
 
 
 @pytest.mark.parametrize("per_successor", [False, True])
-def test_split_rewards_go_with_their_transitions(per_successor, sized):
+def test_split_rewards_go_with_their_transitions(per_successor):
     """Moves and rewards of the half, rewards of the rest. False alarm 1e-6; detects a total variation of 0.05."""
-    split, raw = in_halves(2, 2, per_successor, sized(20_000, 5000))
+    split, raw = in_halves(2, 2, per_successor, 20_000)
     both = (
         np.column_stack([statistics(half, per_successor), rest.pair_sums.sum(axis=(1, 2, 3))])
         for half, rest in (split, raw)
@@ -142,9 +142,9 @@ def test_split_rewards_go_with_their_transitions(per_successor, sized):
     assert homogeneous(*both) > FALSE_ALARM
 
 
-def test_a_split_that_ignores_the_flow_would_be_seen(sized):
+def test_a_split_that_ignores_the_flow_would_be_seen():
     """The power of the tests above: a half of every step by itself, drawn without replacement, has another law."""
-    half = in_halves(4, 2, False, sized(20_000, 4000))[0][0]
+    half = in_halves(4, 2, False, 20_000)[0][0]
     data = world(False, 2, actions=1).sample_episodes(np.ones((2, 1)), n=4, size=len(half.counts), rng=31)
 
     def step(table, h):
@@ -184,9 +184,9 @@ def of_part(part):
     return [np.sum((COINS[part, 0] == b) & (COINS[part, 1] >= r)) for r in (0, 1) for b in (0, 1)]
 
 
-def test_folds_are_all_assignments_with_equal_probability(sized):
+def test_folds_are_all_assignments_with_equal_probability():
     """Exact: 3 transitions to 3 folds in 27 ways. False alarm 1e-6; detects a total variation of 0.03."""
-    folds = coins(sized(30_000, 5000)).folds(3, rng=41)
+    folds = coins(30_000).folds(3, rng=41)
     sample = np.concatenate(
         [
             np.concatenate([f.next_counts[:, 0, 0], f.reward_sums[:, 0, 0]], axis=1)
@@ -201,18 +201,18 @@ def test_folds_are_all_assignments_with_equal_probability(sized):
     assert exactly(sample.astype(int), ways) > FALSE_ALARM
 
 
-def test_subsamples_are_all_subsets_with_equal_probability(sized):
+def test_subsamples_are_all_subsets_with_equal_probability():
     """Exact: 2 of 3 transitions in 3 ways. False alarm 1e-6; detects a total variation of 0.03."""
-    part = coins(sized(30_000, 5000)).subsample(2, rng=42)
+    part = coins(30_000).subsample(2, rng=42)
     sample = np.concatenate([part.next_counts[:, 0, 0], part.reward_sums[:, 0, 0]], axis=1)
     assert (
         exactly(sample.astype(int), [of_part(list(kept)) for kept in itertools.combinations(range(3), 2)]) > FALSE_ALARM
     )
 
 
-def test_one_state_has_the_data_of_the_bandit(sized):
+def test_one_state_has_the_data_of_the_bandit():
     """False alarm 1e-6; detects a total variation of 0.08 with probability 0.9."""
-    size, means, mu = sized(20_000, 4000), [[0.3, 0.8]], [[0.6, 0.4]]
+    size, means, mu = 20_000, [[0.3, 0.8]], [[0.6, 0.4]]
     ours = MDP.dense(np.ones((1, 2, 1)), means, discount=0.0, reward_law="bernoulli").sample(mu, n=4, size=size, rng=51)
     theirs = Bandit(means).sample(mu, n=4, size=size, rng=52)
     both = [

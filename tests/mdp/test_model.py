@@ -195,9 +195,9 @@ def test_large_models_are_solved_sparsely_with_the_same_result(seed, discount):
     assert np.array_equal(best, mdp.best_policy)
 
 
-def test_sweeps_finish_what_krylov_steps_cannot(monkeypatch, sized):
+def test_sweeps_finish_what_krylov_steps_cannot(monkeypatch):
     """A deterministic ring: BiCGSTAB breaks down on shifts. From state 0 state k is met at times k, k + n, ..."""
-    n, discount = sized(60, 20), 0.999
+    n, discount = 60, 0.999
     ring = MDP.from_function(lambda s, a: [(1.0, (s + 1) % n, float(s == 0))], n, 1, np.eye(n)[0], discount)
     monkeypatch.setattr(evaluation, "DENSE_STATES", 1)
     power = discount ** np.arange(n)

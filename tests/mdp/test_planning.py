@@ -47,16 +47,16 @@ def test_every_method_finds_the_best_of_all_policies(method, seed, discount):
 
 
 @pytest.mark.parametrize("discount", [0.5, 0.95, 0.999])
-def test_optimal_values_agree_with_quantecon(discount, sized):
+def test_optimal_values_agree_with_quantecon(discount):
     """Relative 1e-10: both evaluate the optimal policy exactly."""
     from quantecon.markov import DiscreteDP
 
     rng = np.random.default_rng(int(1000 * discount))
-    for n_states in (2, 7, sized(60, 15)):
+    for n_states in (2, 7, 60):
         mdp = random_garnet(rng, n_states, discount)
         theirs = DiscreteDP(mdp.rewards, matrices_of(mdp), discount).solve(method="policy_iteration")
         assert mdp.optimal_values == pytest.approx(theirs.v, rel=1e-10)
-        for method in DISCOUNTED[: sized(5, 1)]:
+        for method in DISCOUNTED:
             result = plan(mdp, tolerance=1e-8, method=method)
             assert mdp.evaluate(result.policy) == pytest.approx(theirs.v, rel=1e-10)
             assert result.value == pytest.approx(theirs.v, abs=1e-8)
@@ -156,8 +156,8 @@ def test_a_horizon_is_backward_induction(seed, horizon, discount, batch):
 
 
 @pytest.mark.parametrize("method", ["auto", "value_iteration", "modified_policy_iteration", "policy_iteration"])
-def test_a_discount_near_one_still_ends(method, sized):
-    mdp = random_garnet(np.random.default_rng(4), sized(40, 6), 0.9999)
+def test_a_discount_near_one_still_ends(method):
+    mdp = random_garnet(np.random.default_rng(4), 40, 0.9999)
     result = plan(mdp, tolerance=1e-5, method=method)
     assert np.abs(result.value - mdp.optimal_values).max() <= 1e-5
     assert mdp.suboptimality(result.policy) <= 1e-8

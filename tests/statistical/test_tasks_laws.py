@@ -148,27 +148,27 @@ def leading_order(risks, predicted, freedom):
 
 
 @pytest.mark.parametrize("n", [[10**6] * 4, [9 * 10**6, 10**6, 10**5, 10**6], [3 * 10**6, 3 * 10**6, 0, 0]])
-def test_risks_follow_the_leading_order(n, sized):
+def test_risks_follow_the_leading_order(n):
     """At leading order the risk is the prediction times chi-square of d - k over d - k; corrections are of order d/n.
 
     d/n is below 1e-4 here, a hundredth of what 3,000 fits can tell: false alarm 1e-6, detects 5 %.
     """
     world = plain.world(11, d=6, k=2, n_tasks=4)
-    data = world.sample(n, size=sized(3000, 100), rng=12)
+    data = world.sample(n, size=3000, rng=12)
     risks = world.representation_risk(fit_representation(data, 2).basis)
     predicted = world.predicted_risk(n)
     assert leading_order(risks, predicted, 4) > FALSE_ALARM / 2
     assert kstest(risks * 4 / predicted, chi2(4).cdf).pvalue > FALSE_ALARM / 2
 
 
-def test_averaging_the_loss_of_each_task_throws_the_allocation_away(sized):
+def test_averaging_the_loss_of_each_task_throws_the_allocation_away():
     """Weights 1/n_m: the risk is the one of the minimum-norm relevance, whatever was bought. False alarm 1e-6.
 
     With the L1 rule on spike and pairs it is fifty times the risk of the sum over rows.
     """
     world = plain.spike_and_pairs(4)
     n = np.array([10**7, *[10**5] * 8])
-    data = world.sample(n, size=sized(1000, 60), rng=13)
+    data = world.sample(n, size=1000, rng=13)
     summed, averaged = (
         world.representation_risk(fit_representation(x, 2).basis) for x in (data, data.weighted(1.0 / data.counts))
     )
@@ -180,12 +180,12 @@ def test_averaging_the_loss_of_each_task_throws_the_allocation_away(sized):
     assert averaged.sum() > 10 * summed.sum()
 
 
-def test_l1_beats_l2_beats_uniform_with_known_relevance(sized):
+def test_l1_beats_l2_beats_uniform_with_known_relevance():
     """Spike and pairs with nine tasks: risks 1 : 2 : 3 at equal budgets, but for the floor.
 
     The sums of independent runs are chi-squares: the chance that a ratio of 3/2 turns over is computed and below 1e-6.
     """
-    world, budget, floor, runs = plain.spike_and_pairs(4), 10**7, 1000, sized(600, 150)
+    world, budget, floor, runs = plain.spike_and_pairs(4), 10**7, 1000, 600
     target = world.sample_target(50, size=runs, rng=14)
     options = {"k": 2, "budgets": [budget], "floor": floor}
     found = [

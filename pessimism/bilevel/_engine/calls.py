@@ -75,34 +75,51 @@ def refused(oracles: Oracles) -> bool:
 
 
 @compiled(INNER)
-def affords(oracles: Oracles, kind: int) -> bool:
+def affords(meter: Floats, kind: int) -> bool:
     """Whether the budget holds a call of this kind; if not, it is refused, and with it every later call."""
-    meter = oracles.meter
     if meter[REFUSED] == 0.0 and meter[SPENT] + meter[COSTS + kind] > meter[BUDGET]:
         meter[REFUSED] = 1.0
-    return not refused(oracles)
+    held: bool = meter[REFUSED] == 0.0
+    return held
 
 
 @compiled(INNER)
-def pay(oracles: Oracles, kind: int) -> bool:
-    """Count a call that is about to be made; False, and no count, if it is refused."""
-    if not affords(oracles, kind):
-        return False
-    oracles.meter[SPENT] += oracles.meter[COSTS + kind]
-    oracles.meter[CALLS + kind] += 1.0
-    return True
+def call(
+    oracle: Oracle,
+    meter: Floats,
+    kind: int,
+    reals: Floats,
+    sizes: Ints,
+    x: Floats,
+    y: Floats,
+    v: Floats,
+    rows: Ints,
+    out: Floats,
+) -> None:
+    """Count a call and make it, unless it is refused. (The whole named tuple would be slow to pass.)"""
+    if affords(meter, kind):
+        meter[SPENT] += meter[COSTS + kind]
+        meter[CALLS + kind] += 1.0
+        oracle(reals, sizes, x, y, v, rows, out)
+
+
+@compiled(INNER)
+def draw(meter: Floats, kind: int, terms: int, batch: int, rng: np.random.Generator) -> Ints:
+    """Rows of a sample, with replacement; nothing is drawn for a call that the budget refuses."""
+    if batch == 0 or not affords(meter, kind):
+        return np.empty(0, np.int64)
+    rows = np.empty(batch, np.int64)
+    for i in range(batch):
+        rows[i] = np.int64(rng.random() * terms)
+    return rows
 
 
 @compiled(INNER)
 def fresh(oracles: Oracles, kind: int) -> Ints:
-    """Rows of a sample for a call of a kind, with replacement; nothing is drawn for a call that the budget refuses."""
-    terms, batch = oracles.terms_g, oracles.batch_g
+    """Rows of a sample of its own for a call of a kind."""
     if kind == GF:
-        terms, batch = oracles.terms_f, oracles.batch_f
-    rows = np.empty(batch if affords(oracles, kind) else 0, np.int64)
-    for i in range(len(rows)):
-        rows[i] = np.int64(oracles.rng.random() * terms)
-    return rows
+        return draw(oracles.meter, kind, oracles.terms_f, oracles.batch_f, oracles.rng)
+    return draw(oracles.meter, kind, oracles.terms_g, oracles.batch_g, oracles.rng)
 
 
 @compiled(INNER)
@@ -126,36 +143,31 @@ def uniform_below(oracles: Oracles, n: int) -> int:
 @compiled(INNER)
 def grad_f(oracles: Oracles, x: Floats, y: Floats, rows: Ints, out: Floats) -> None:
     """Gradients of f in x and in y, one after the other."""
-    if pay(oracles, GF):
-        oracles.grad_f(oracles.reals, oracles.sizes, x, y, y, rows, out)
+    call(oracles.grad_f, oracles.meter, GF, oracles.reals, oracles.sizes, x, y, y, rows, out)
 
 
 @compiled(INNER)
 def grad_g(oracles: Oracles, x: Floats, y: Floats, rows: Ints, out: Floats) -> None:
     """Gradient of g in y."""
-    if pay(oracles, GY):
-        oracles.grad_g(oracles.reals, oracles.sizes, x, y, y, rows, out)
+    call(oracles.grad_g, oracles.meter, GY, oracles.reals, oracles.sizes, x, y, y, rows, out)
 
 
 @compiled(INNER)
 def grad_gx(oracles: Oracles, x: Floats, y: Floats, rows: Ints, out: Floats) -> None:
     """Gradient of g in x."""
-    if pay(oracles, GX):
-        oracles.grad_gx(oracles.reals, oracles.sizes, x, y, y, rows, out)
+    call(oracles.grad_gx, oracles.meter, GX, oracles.reals, oracles.sizes, x, y, y, rows, out)
 
 
 @compiled(INNER)
 def hvp(oracles: Oracles, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Product of the Hessian of g in y with v."""
-    if pay(oracles, H):
-        oracles.hvp(oracles.reals, oracles.sizes, x, y, v, rows, out)
+    call(oracles.hvp, oracles.meter, H, oracles.reals, oracles.sizes, x, y, v, rows, out)
 
 
 @compiled(INNER)
 def cvp(oracles: Oracles, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Gradient in x of the inner product of grad_g with v."""
-    if pay(oracles, C):
-        oracles.cvp(oracles.reals, oracles.sizes, x, y, v, rows, out)
+    call(oracles.cvp, oracles.meter, C, oracles.reals, oracles.sizes, x, y, v, rows, out)
 
 
 @compiled

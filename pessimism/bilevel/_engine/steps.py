@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pessimism._compiled import INNER, compiled
-from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import DIVERGED, REFUSED, Oracles, fresh, grad_g, refused
+from pessimism._types import Floats, Ints
+from pessimism.bilevel._engine.calls import DIVERGED, REFUSED, Oracle, Oracles, fresh, grad_g, refused
 from pessimism.bilevel._engine.kinds import GY
 
 SMALLEST = 1e-290
@@ -92,12 +92,20 @@ def descend(vector: Floats, rate: float, direction: Floats) -> None:
 
 
 @compiled(INNER)
+def descend_and_project(
+    project: Oracle, reals: Floats, sizes: Ints, x: Floats, y: Floats, rate: float, direction: Floats
+) -> None:
+    """Replace x by the allowed point nearest to x - rate direction."""
+    wanted = np.empty(len(x))
+    for i in range(len(wanted)):
+        wanted[i] = x[i] - rate * direction[i]
+    project(reals, sizes, x, y, wanted, sizes[:0], x)
+
+
+@compiled(INNER)
 def descend_x(oracles: Oracles, at: Iterate, rate: float, direction: Floats) -> None:
     """One step of x against a direction, projected to the allowed x."""
-    wanted = np.empty(len(at.x))
-    for i in range(len(wanted)):
-        wanted[i] = at.x[i] - rate * direction[i]
-    oracles.project(oracles.reals, oracles.sizes, at.x, at.y, wanted, np.empty(0, np.int64), at.x)
+    descend_and_project(oracles.project, oracles.reals, oracles.sizes, at.x, at.y, rate, direction)
 
 
 @compiled(INNER)

@@ -60,14 +60,11 @@ class Memory(NamedTuple):
 
 @compiled(INNER)
 def _update_y(oracles: Oracles, at: Iterate, options: Options, t: int) -> None:
-    """The refinement before the first outer step; then one epoch in every period."""
-    x, y, epochs = at.x, at.y, 0
-    rate, radius, steps = options.lower_step, options.radius, options.inner_steps
+    """The refinement before the first outer step; one epoch at every later update."""
+    x, y = at.x, at.y
+    epochs, rate, radius, steps = 1, options.lower_step, options.radius, options.inner_steps
     if t == 0:
-        rate, radius, steps = options.epoch_step, options.epoch_radius, options.epoch_length
-        epochs = options.epochs
-    elif t % options.period == 0:
-        epochs = 1
+        epochs, rate, radius, steps = options.epochs, options.epoch_step, options.epoch_radius, options.epoch_length
     center, away, total, slope = np.empty(len(y)), np.empty(len(y)), np.empty(len(y)), np.empty(len(y))
     halving = 1.0
     for _ in range(epochs):
@@ -99,7 +96,8 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
     fx, fy = both[: len(x)], both[len(x) :]
     for t in range(start, start + steps):
         begin(at)
-        _update_y(oracles, at, options, t)
+        if t % options.period == 0:
+            _update_y(oracles, at, options, t)
         grad_f(oracles, x, y, fresh(oracles, GF), both)
         cvp(oracles, x, y, z, fresh(oracles, C), cross)
         hvp(oracles, x, y, z, fresh(oracles, H), product)

@@ -110,7 +110,7 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
         begin(at)
         if t == 0:
             _fill(oracles, at, memory, upper, lower)
-        affords(oracles, GF)
+        affords(oracles.meter, GF)
         i, j = uniform_below(oracles, n_f), uniform_below(oracles, n_g)
         _name(upper, i)
         _name(lower, j)

@@ -63,7 +63,7 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
         grad_g(oracles, x, y, rows, slope)
         if t > 0:
             grad_g(oracles, x_old, y_old, rows, slope_old)
-        affords(oracles, GF)
+        affords(oracles.meter, GF)
         factors = uniform_below(oracles, options.terms)
         upper, lower = fresh(oracles, GF), samples_of_g(oracles, factors + 1)
         hypergradient(oracles, x, y, upper, lower, a, scale, False, z, new)
