@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 from pessimism.tasks._engine import representation_kernels as kernels
 from tests.reference import representation as plain
+from tests.tasks import fewer
+
+pytestmark = pytest.mark.kernels
 
 SEEDS = st.integers(0, 2**32)
 SHAPES = st.tuples(st.integers(2, 5), st.integers(1, 2), st.integers(1, 4))
@@ -39,6 +42,7 @@ def frozen(*arrays):
     return arrays
 
 
+@fewer
 @given(SEEDS, SHAPES)
 def test_best_heads(seed, shape):
     grams, moments, basis, heads = statistics(seed, shape)
@@ -48,6 +52,7 @@ def test_best_heads(seed, shape):
     assert found == pytest.approx(plain.profile(grams, moments, basis), rel=1e-10)
 
 
+@fewer
 @given(SEEDS)
 def test_best_heads_with_too_few_rows_have_the_least_loss(seed):
     """One row for two entries: many heads are optimal, all with the same loss; no row: no loss."""
@@ -57,6 +62,7 @@ def test_best_heads_with_too_few_rows_have_the_least_loss(seed):
     assert not heads[1].any()
 
 
+@fewer
 @given(SEEDS, st.integers(1, 7))
 def test_solve_positive(seed, size):
     rng = np.random.default_rng(seed)
@@ -68,6 +74,7 @@ def test_solve_positive(seed, size):
     assert solution == pytest.approx(np.linalg.lstsq(matrix, right)[0], rel=1e-6, abs=1e-8)
 
 
+@fewer
 @given(SEEDS, st.integers(1, 6), st.floats(0, 12))
 def test_solve(seed, size, digits):
     """The backward error is a few roundings at any condition number; LAPACK's solution is as near as that allows."""
@@ -103,6 +110,7 @@ def best_basis(grams, moments, heads, basis):
     return found
 
 
+@fewer
 @given(SEEDS, SHAPES.filter(lambda shape: shape[2] >= shape[1]))
 def test_best_basis(seed, shape):
     grams, moments, basis, heads = statistics(seed, shape)
@@ -122,6 +130,7 @@ def test_a_direction_without_data_stays_where_it_was():
     assert plain.projector(found) == pytest.approx(plain.projector(expected), abs=1e-8)
 
 
+@fewer
 @given(SEEDS, st.integers(1, 6), st.integers(0, 4))
 def test_orthonormal(seed, k, more):
     matrix = np.random.default_rng(seed).normal(size=(k + more, k))
@@ -143,6 +152,7 @@ def test_orthonormal_columns_of_nearly_dependent_and_dependent_ones(digits):
     assert np.array_equal(nothing, np.eye(3, 2))
 
 
+@fewer
 @given(SEEDS, SHAPES)
 def test_gradient(seed, shape):
     grams, moments, basis, heads = statistics(seed, shape)

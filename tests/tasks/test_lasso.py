@@ -178,6 +178,7 @@ def test_the_path_runs_from_nothing_to_basis_pursuit():
     assert path.dual[-1] / penalty_of(heads, target, 1e-9) == pytest.approx(best.dual, rel=1e-6)
 
 
+@pytest.mark.kernels
 def test_lasso_where_there_is_nothing_to_explain():
     """Zero targets, heads or columns, and a target that is orthogonal to all heads: weights 0, certified."""
     heads = np.array([[1.0, 0.0, 2.0], [0.0, 0.0, 0.0]])
@@ -210,6 +211,7 @@ def test_threads_do_not_change_the_lasso():
     assert np.array_equal(kept[0], lasso(heads, targets).weights)
 
 
+@pytest.mark.kernels
 def test_regularization_broadcasts_with_the_batch():
     heads, targets = plain.task_vectors(np.random.default_rng(18), 3, 5, 1.0, (4,))
     parts = np.array([[0.5], [0.05]])
@@ -257,6 +259,7 @@ def factors(heads, columns):
     return rows, factor
 
 
+@pytest.mark.kernels
 def test_factors_of_columns_that_entered():
     heads, _ = frozen(*plain.task_vectors(np.random.default_rng(19), 5, 9, 1e3))
     columns, n = [7, 0, 3, 4], 4
@@ -272,6 +275,7 @@ def test_factors_of_columns_that_entered():
     assert below == pytest.approx(np.linalg.solve(factor[:n, :n].T, right), rel=1e-9)
 
 
+@pytest.mark.kernels
 def test_dependent_columns_do_not_enter():
     (heads,) = frozen(np.array([[1.0, 2.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]]))
     rows, factor = factors(heads, [0])
@@ -282,6 +286,7 @@ def test_dependent_columns_do_not_enter():
     assert not kernels.enter(heads, 1, rows, factor, 2, work)
 
 
+@pytest.mark.kernels
 def test_lines_and_correction_are_least_squares():
     rng = np.random.default_rng(20)
     heads, target = frozen(*plain.task_vectors(rng, 5, 9))
@@ -302,6 +307,7 @@ def test_lines_and_correction_are_least_squares():
     assert at[1, :3] == pytest.approx(used.T @ (target - used @ at[0, :3]) - 0.3 * signs, abs=1e-12)
 
 
+@pytest.mark.kernels
 def test_the_correction_halves_the_error(sized, monkeypatch):
     """Median error of stationarity at the end of the homotopy, in long doubles, with the correction and without."""
     homotopy = getattr(kernels.homotopy, "py_func", kernels.homotopy)  # which looks its helpers up
@@ -322,6 +328,7 @@ def test_the_correction_halves_the_error(sized, monkeypatch):
     assert corrected <= 0.7 * median_error()
 
 
+@pytest.mark.kernels
 def test_the_homotopy_is_the_best_of_all_sign_patterns():
     heads, targets = frozen(*plain.task_vectors(np.random.default_rng(21), 3, 5, 10.0, (6,)))
     (parts,) = frozen(np.array([0.9, 0.5, 0.1, 0.01, 1e-3, 1e-4]))
