@@ -98,7 +98,7 @@ def top_s(
         if run.relevances:
             nu = keep_largest(nu, kept)
         run.buy(allocate(nu, budget, **limits(source, run.floor)))
-    return run.decided()
+    return run.decision()
 
 
 __all__ = ["top_s"]
