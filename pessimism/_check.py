@@ -104,8 +104,7 @@ def whole_array(
 
 def require_ndim(name: str, array: NDArray[Any], min_ndim: int) -> None:
     if array.ndim < min_ndim:
-        axes = {1: "(..., n)", 2: "(..., contexts, arms)"}[min_ndim]
-        raise ValueError(f"{name} must have shape {axes}, got {array.shape}")
+        raise ValueError(f"{name} must have at least {min_ndim} axes, got shape {array.shape}")
 
 
 def matrix(name: str, value: ArrayLike, axes: str, *, single: bool = False) -> NDArray[np.float64]:
@@ -172,8 +171,18 @@ def extended_array(name: str, value: ArrayLike) -> NDArray[np.float64]:
     return array
 
 
+def between(name: str, value: float, low: float, high: float, ends: str = "[]") -> float:
+    """A number between two others; a round bracket in `ends` excludes the end on its side."""
+
+    def inside(x: float) -> bool:
+        above = low <= x if ends[0] == "[" else low < x
+        return above and (x <= high if ends[1] == "]" else x < high)
+
+    return scalar(name, value, inside, f"in {ends[0]}{low:g}, {high:g}{ends[1]}")
+
+
 def open_unit_interval(name: str, value: float) -> float:
-    return scalar(name, value, lambda x: 0.0 < x < 1.0, "in (0, 1)")
+    return between(name, value, 0.0, 1.0, "()")
 
 
 def positive(name: str, value: float, high: float = math.inf) -> float:

@@ -130,7 +130,7 @@ def fit_representation(
     ones in 6 % with 2d rows a task, in 0.7 % with 3d, in none with 5d; with few rows compare the `loss` of several.
     Rows identify as many directions as the heads of their tasks span: the rest of the basis is fitted to noise. An
     alternation costs O(M d^2 k^2 + (dk)^3), a gradient step O(M d^2 k). A batch runs on all cores. The first call
-    compiles for some fifteen seconds, once; later processes read the compiled loops from disk.
+    compiles for some five seconds, once; later processes read the compiled loops from disk.
 
     Examples
     --------

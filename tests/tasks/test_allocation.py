@@ -10,6 +10,7 @@ from pessimism.tasks import allocate, bounds, keep_largest, min_l1, min_l2, phas
 from pessimism.tasks.costs import power_cost
 from pessimism.tasks.designs import c_optimal
 from tests.reference import representation as plain
+from tests.tasks import fewer
 
 SIZES = st.integers(1, 7)
 POWERS = st.sampled_from([0.0, 0.5, 1.0, 2.0])
@@ -25,6 +26,7 @@ def orders(draw, spare=200):
     return weights, draw(st.integers(int(least.sum()), int(most.sum()))), least, most
 
 
+@fewer
 @given(orders(), POWERS)
 def test_totals_floors_and_caps_are_kept(order, power):
     weights, budget, least, most = order
@@ -34,6 +36,7 @@ def test_totals_floors_and_caps_are_kept(order, power):
     assert np.all((least <= rows) & (rows <= most))
 
 
+@fewer
 @given(orders(), POWERS)
 def test_rows_are_the_clipped_multiple_of_the_power_rounded(order, power):
     """c |nu|^q between its bounds, c by bisection: no task is a row or more off."""
@@ -46,6 +49,7 @@ def test_rows_are_the_clipped_multiple_of_the_power_rounded(order, power):
     assert np.abs(rows - exact).max() < 1.0 + 1e-9
 
 
+@fewer
 @given(orders(), st.sampled_from([0.5, 1.0, 2.0]), st.data())
 def test_what_caps_leave_over_is_spread_evenly_over_the_others(order, power, data):
     weights, _, least, most = order
@@ -58,6 +62,7 @@ def test_what_caps_leave_over_is_spread_evenly_over_the_others(order, power, dat
     assert np.abs(rows[~relevant] - exact).max() < 1.0 + 1e-9
 
 
+@fewer
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(0, 40), st.integers(0, 3))
 def test_no_other_rounding_is_nearer(weights, spare, floor):
     """Largest remainders against all roundings of the same shares: none has a smaller largest deviation."""
@@ -95,6 +100,7 @@ def test_a_relevance_is_read_by_its_weights():
         assert np.array_equal(keep_largest(found, 2), keep_largest(found.weights, 2))
 
 
+@fewer
 @given(st.integers(0, 2**32), st.floats(0.0, 2.0))
 def test_the_bound_is_least_at_power_one_and_the_same_for_q_and_2_minus_q(seed, power):
     """sum nu^2/n at n proportional to |nu|^q, up to the rounding of 2^50 rows."""
@@ -105,6 +111,7 @@ def test_the_bound_is_least_at_power_one_and_the_same_for_q_and_2_minus_q(seed, 
     assert at[2] == pytest.approx(nu.sum() ** 2 / 2**50, rel=1e-12)
 
 
+@fewer
 @given(st.integers(0, 2**32), st.integers(1, 60), POWERS, st.integers(0, 3))
 def test_the_largest_budgets_are_still_exact(seed, m, power, kind):
     rng = np.random.default_rng(seed)
@@ -158,6 +165,7 @@ def test_a_batch_is_its_items():
     assert allocate(nu[0, 0], [100, 200]).shape == (2, 5)
 
 
+@fewer
 @given(hnp.arrays(np.float64, SIZES, elements=st.integers(-3, 3).map(float)), st.data())
 def test_keep_largest(weights, data):
     s = data.draw(st.integers(1, len(weights)))
@@ -166,6 +174,7 @@ def test_keep_largest(weights, data):
     assert kept.tolist() == [weights[m] if m in order[:s] else 0.0 for m in range(len(weights))]
 
 
+@fewer
 @given(st.integers(0, 10**9), st.integers(1, 30), st.floats(0.1, 10))
 def test_phases_add_up_and_grow(total, phases, growth):
     budgets = phase_budgets(total, phases, growth=growth)

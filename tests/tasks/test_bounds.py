@@ -8,6 +8,7 @@ from scipy import integrate, stats
 
 from pessimism.tasks import LinearTasks, allocate, bounds, fit_representation, instances, min_l1, min_l2
 from pessimism.tasks.designs import variance
+from tests.tasks import fewer
 
 SEEDS = st.integers(0, 10**6)
 ENTRIES = st.lists(st.one_of(st.just(0.0), st.floats(1e-3, 1e3), st.floats(-1e3, -1e-3)), min_size=1, max_size=8)
@@ -17,6 +18,7 @@ few = settings(deadline=None, max_examples=15)  # each example solves linear pro
 # The bound of the (p, q) family
 
 
+@fewer
 @given(ENTRIES, st.floats(0, 1))
 def test_the_bound_is_symmetric_about_1_and_least_there(weights, shift):
     """q and 2 - q alike, falling towards 1: Cauchy and Schwarz."""
@@ -26,6 +28,7 @@ def test_the_bound_is_symmetric_about_1_and_least_there(weights, shift):
     assert least * (1 - 1e-12) <= bounds.power_bound(1, weights, power=1 - shift / 2) <= below * (1 + 1e-12)
 
 
+@fewer
 @given(ENTRIES, st.floats(0, 2))
 def test_the_bound_is_the_sum_at_its_shares(weights, power):
     nu = np.array([x for x in weights if x])
@@ -189,6 +192,7 @@ def effective_plain(n, nu):
     return min((1 - g) * np.count_nonzero(n * nu**2 > g * scale) + g * nu.size for g in gammas)
 
 
+@fewer
 @given(ENTRIES.filter(any), st.floats(0.1, 1e6))
 def test_effective_tasks_against_all_thresholds(weights, n):
     nu = np.array(weights)

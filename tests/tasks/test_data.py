@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pessimism.tasks import TaskData, TaskPool
 from tests.reference import representation as plain
+from tests.tasks import fewer
 
 SEEDS = st.integers(0, 2**32)
 FIELDS = ("counts", "grams", "moments", "squares")
@@ -26,6 +27,7 @@ def same(first, second, **tolerance):
         assert getattr(first, name) == pytest.approx(getattr(second, name), **tolerance or {"rel": 1e-12, "abs": 1e-12})
 
 
+@fewer
 @given(SEEDS)
 def test_adding_up_rows_equals_a_plain_loop(seed):
     inputs, outputs = rows(seed)
@@ -42,6 +44,7 @@ def test_adding_up_rows_equals_a_plain_loop(seed):
     same(TaskData(*(getattr(data, name) for name in FIELDS)), data)  # passes its own checks
 
 
+@fewer
 @given(SEEDS)
 def test_labels_and_lists_of_tables_say_the_same(seed):
     inputs, outputs = rows(seed)
@@ -55,6 +58,7 @@ def test_labels_and_lists_of_tables_say_the_same(seed):
         assert TaskData.from_arrays(x, y, labels[order]).n_tasks == labels.max() + 1
 
 
+@fewer
 @given(SEEDS)
 def test_pooling_is_adding_rows(seed):
     (first, a), (second, b) = rows(seed), rows(seed + 1)
@@ -68,6 +72,7 @@ def test_pooling_is_adding_rows(seed):
     assert parts[0].merge(*parts).n == parts[0].n * 2 + parts[1].n
 
 
+@fewer
 @given(SEEDS)
 def test_loss_is_the_sum_of_squared_errors(seed):
     inputs, outputs = rows(seed)
@@ -79,6 +84,7 @@ def test_loss_is_the_sum_of_squared_errors(seed):
     assert data.loss(rng.normal(size=(7, 3, 2))).shape == (7, 3)
 
 
+@fewer
 @given(SEEDS)
 def test_weights_are_multiples_of_rows(seed):
     """A row of weight three is three rows, but counts as one."""

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pessimism.tasks import allocate, instances, min_l1, min_l2
 from pessimism.tasks.designs import variance
+from tests.tasks import fewer
 
 POWERS = st.one_of(st.sampled_from([0.0, 1.0, 2.0]), st.floats(0, 4))
 OTHERS = st.floats(1e-3, 10)
@@ -42,6 +43,7 @@ def test_spike_and_pairs_claims(pairs, coherence, power):
         assert closed == pytest.approx(ratio(tasks, power), rel=1e-7)
 
 
+@fewer
 @given(st.integers(1, 10**6), st.floats(0, 0.999))
 def test_the_default_coherence_is_the_worst(pairs, coherence):
     m = 1 + 2 * pairs
@@ -85,6 +87,7 @@ def test_block_spikes_claims(blocks, size, others, power):
     assert closed == pytest.approx(ratio(tasks, power), rel=1e-8)
 
 
+@fewer
 @given(st.integers(1, 9), OTHERS, POWERS)
 def test_blocks_of_one_task_are_the_identity(k, others, power):
     same = instances.identity_ratio(k, others, power=power)

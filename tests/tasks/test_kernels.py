@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 from pessimism.tasks._engine import representation_kernels as kernels
 from tests.reference import representation as plain
+from tests.tasks import fewer
+
+pytestmark = pytest.mark.kernels
 
 SEEDS = st.integers(0, 2**32)
 SHAPES = st.tuples(st.integers(2, 5), st.integers(1, 2), st.integers(1, 4))
@@ -27,6 +30,11 @@ def statistics(seed, shape, rows=FULL, gone=""):
     return *frozen(np.swapaxes(x, 1, 2) @ x, np.einsum("mni,mn->mi", x, y)), basis, rng.normal(size=(tasks, k))
 
 
+def stacked(grams):
+    """Gram matrices (..., M d, d), task below task, read-only."""
+    return frozen(grams.reshape(*grams.shape[:-3], -1, grams.shape[-1]))[0]
+
+
 def frozen(*arrays):
     """Read-only, as statistics come from `TaskData`: the loops are compiled for that once."""
     for array in arrays:
@@ -34,24 +42,27 @@ def frozen(*arrays):
     return arrays
 
 
+@fewer
 @given(SEEDS, SHAPES)
 def test_best_heads(seed, shape):
     grams, moments, basis, heads = statistics(seed, shape)
-    found = kernels.best_heads(grams, moments, basis, heads, images := np.empty((*moments.shape, shape[1])))
-    assert images == pytest.approx(grams @ basis, rel=1e-12, abs=1e-12)
+    found = kernels.best_heads(stacked(grams), moments, basis, heads, images := np.empty((moments.size, shape[1])))
+    assert images == pytest.approx(stacked(grams) @ basis, rel=1e-12, abs=1e-12)
     assert heads == pytest.approx(plain.best_heads(grams, moments, basis), rel=1e-9, abs=1e-10)
     assert found == pytest.approx(plain.profile(grams, moments, basis), rel=1e-10)
 
 
+@fewer
 @given(SEEDS)
 def test_best_heads_with_too_few_rows_have_the_least_loss(seed):
     """One row for two entries: many heads are optimal, all with the same loss; no row: no loss."""
     grams, moments, basis, heads = statistics(seed, (4, 2, 3), rows=1, gone="second task")
-    found = kernels.best_heads(grams, moments, basis, heads, np.empty((3, 4, 2)))
+    found = kernels.best_heads(stacked(grams), moments, basis, heads, np.empty((12, 2)))
     assert found == pytest.approx(plain.profile(grams, moments, basis), rel=1e-9)
     assert not heads[1].any()
 
 
+@fewer
 @given(SEEDS, st.integers(1, 7))
 def test_solve_positive(seed, size):
     rng = np.random.default_rng(seed)
@@ -63,35 +74,47 @@ def test_solve_positive(seed, size):
     assert solution == pytest.approx(np.linalg.lstsq(matrix, right)[0], rel=1e-6, abs=1e-8)
 
 
+@fewer
 @given(SEEDS, st.integers(1, 6), st.floats(0, 12))
-def test_solve_rows(seed, size, digits):
+def test_solve(seed, size, digits):
     """The backward error is a few roundings at any condition number; LAPACK's solution is as near as that allows."""
     rng = np.random.default_rng(seed)
     left, right = (np.linalg.qr(rng.normal(size=(size, size))).Q for _ in range(2))
     matrix = left @ np.diag(10.0 ** -np.linspace(0, digits, size)) @ right
-    wanted = rng.normal(size=(3, size))
-    kernels.solve_rows(matrix.copy(), rows := wanted.copy())
-    expected = np.linalg.solve(matrix, wanted.T).T
-    for x, other, b in zip(rows, expected, wanted, strict=True):
-        assert np.linalg.norm(matrix @ x - b) <= 1e-14 * (np.linalg.norm(x) + np.linalg.norm(b))
-        assert np.linalg.norm(x - other) <= 1e-14 * np.linalg.cond(matrix) * np.linalg.norm(other)
+    wanted = rng.normal(size=size)
+    kernels.solve(matrix.copy(), x := wanted.copy())
+    expected = np.linalg.solve(matrix, wanted)
+    assert np.linalg.norm(matrix @ x - wanted) <= 1e-14 * (np.linalg.norm(x) + np.linalg.norm(wanted))
+    assert np.linalg.norm(x - expected) <= 1e-14 * np.linalg.cond(matrix) * np.linalg.norm(expected)
 
 
-def test_solve_rows_where_it_needs_pivots_and_where_it_is_singular():
-    kernels.solve_rows(np.array([[0.0, 1.0], [2.0, 0.0]]), rows := np.array([[3.0, 4.0]]))
-    assert rows.tolist() == [[2.0, 3.0]]
+def test_solve_where_it_needs_pivots_and_where_it_is_singular():
+    kernels.solve(np.array([[0.0, 1.0], [2.0, 0.0]]), x := np.array([3.0, 4.0]))
+    assert x.tolist() == [2.0, 3.0]
     for matrix in (np.zeros((1, 1)), np.array([[1.0, 2.0], [2.0, 4.0]])):
         with pytest.raises(np.linalg.LinAlgError, match="singular"):
-            kernels.solve_rows(matrix, np.ones((1, len(matrix))))
-    tiny = np.array([[5e-324, 0.0], [0.0, 5e-324]])
-    kernels.solve_rows(tiny, rows := np.zeros((1, 2)))  # the system of a task without rows
-    assert not rows.any()
+            kernels.solve(matrix, np.ones(len(matrix)))
+    kernels.solve(5e-324 * np.eye(2), x := np.zeros(2))  # the system of a task without rows
+    assert not x.any()
 
 
+def best_basis(grams, moments, heads, basis):
+    """One half of an alternation: the basis (d, k) of its normal equations, orthonormal."""
+    d, k = basis.shape
+    system, x = np.full((d * k, d * k), np.nan), np.empty(d * k)
+    kernels.normal_equations(stacked(grams), moments, heads, basis, system, x)
+    system[np.triu_indices(d * k, 1)] = 0.0  # only the lower half is written, and read
+    kernels.solve_positive(system, x)
+    found = np.ascontiguousarray(x.reshape(k, d).T)
+    kernels.orthonormalize(found)
+    return found
+
+
+@fewer
 @given(SEEDS, SHAPES.filter(lambda shape: shape[2] >= shape[1]))
 def test_best_basis(seed, shape):
     grams, moments, basis, heads = statistics(seed, shape)
-    kernels.best_basis(grams, moments, heads, found := basis.copy())
+    found = best_basis(grams, moments, heads, basis)
     expected = plain.best_basis(grams, moments, heads)
     assert found.T @ found == pytest.approx(np.eye(shape[1]), abs=1e-13)
     if np.linalg.cond(heads) < 100 and np.linalg.cond(expected) < 100:
@@ -101,12 +124,13 @@ def test_best_basis(seed, shape):
 def test_a_direction_without_data_stays_where_it_was():
     """No task reaches the last coordinate: the least-squares basis is undetermined there, the old one is kept."""
     grams, moments, old, heads = statistics(3, (4, 2, 3), gone="last coordinate")
-    kernels.best_basis(grams, moments, heads, found := old.copy())
+    found = best_basis(grams, moments, heads, old)
     inner = plain.best_basis(grams[:, :3, :3], moments[:, :3], heads)
     expected = np.vstack([inner, old[3]])
     assert plain.projector(found) == pytest.approx(plain.projector(expected), abs=1e-8)
 
 
+@fewer
 @given(SEEDS, st.integers(1, 6), st.integers(0, 4))
 def test_orthonormal(seed, k, more):
     matrix = np.random.default_rng(seed).normal(size=(k + more, k))
@@ -128,10 +152,11 @@ def test_orthonormal_columns_of_nearly_dependent_and_dependent_ones(digits):
     assert np.array_equal(nothing, np.eye(3, 2))
 
 
+@fewer
 @given(SEEDS, SHAPES)
 def test_gradient(seed, shape):
     grams, moments, basis, heads = statistics(seed, shape)
-    kernels.gradient(moments, heads, grams @ basis, found := np.empty(basis.shape))
+    kernels.gradient(moments, heads, stacked(grams) @ basis, found := np.empty(basis.shape))
     assert found == pytest.approx(plain.gradient(grams, moments, heads, basis), rel=1e-10, abs=1e-11)
     turn, eps = np.random.default_rng(seed).normal(size=basis.shape), 1e-5
     ahead, behind = (plain.loss(grams, moments, heads @ (basis + s * eps * turn).T) for s in (1, -1))
@@ -147,7 +172,7 @@ def test_engines_step_by_step(engine, sized):
     frozen(grams, moments)
     for steps in range(1, 5):
         bases, heads = starts.copy(), np.zeros((len(items), 6, 2))
-        ended = run(grams, moments, bases, heads, np.ones(len(items)), 1e-300, steps)
+        ended = run(stacked(grams), moments, bases, heads, np.ones(len(items)), 1e-300, steps)
         assert np.array_equal(ended, np.full(len(items), -steps))
         for i, (a, b, start, _) in enumerate(items):
             losses, basis = getattr(plain, engine)(a, b, start, steps)
@@ -165,7 +190,7 @@ def test_the_loss_never_rises(engine, rows, sized):
         bases, heads = basis[None].copy(), np.zeros((1, 5, 2))
         before = plain.profile(grams, moments, basis)
         for _ in range(15):
-            run(grams[None], moments[None], bases, heads, np.ones(1), 1e-300, 1)
+            run(stacked(grams[None]), moments[None], bases, heads, np.ones(1), 1e-300, 1)
             after = plain.loss(grams, moments, heads[0] @ bases[0].T)
             assert after <= before + 1e-12 * rows * shape[2]
             before = after
@@ -175,7 +200,7 @@ def test_the_step_limit_and_the_end():
     """Ends by itself: the number of steps; at the limit: minus the limit."""
     grams, moments, basis, _ = statistics(1, (5, 2, 6))
     for engine in (kernels.alternate, kernels.descend):
-        arrays = *frozen(grams[None], moments[None]), basis[None].copy(), np.zeros((1, 6, 2)), np.ones(1)
+        arrays = *frozen(stacked(grams[None]), moments[None]), basis[None].copy(), np.zeros((1, 6, 2)), np.ones(1)
         (steps,) = engine(*arrays, 1e-9, 5000)
         assert 1 < steps < 5000
         assert engine(*arrays, 1e-9, 5000)[0] < steps  # from where it ended

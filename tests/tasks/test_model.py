@@ -8,6 +8,7 @@ from scipy.optimize import minimize
 
 from pessimism.tasks import LinearTasks, TaskData
 from tests.reference import representation as plain
+from tests.tasks import fewer
 
 SEEDS = st.integers(0, 2**32)
 
@@ -20,6 +21,7 @@ def test_shapes_and_coefficients():
     assert world.target_coefficients == pytest.approx(world.representation @ world.target)
 
 
+@fewer
 @given(SEEDS, st.integers(1, 4))
 def test_representation_risk_is_what_the_best_head_leaves(seed, columns):
     """Projection by least squares on any basis of the span, and no head does better."""
@@ -46,6 +48,7 @@ def test_risk_is_the_excess_squared_error_on_new_rows():
     assert world.risk(world.target_coefficients) == 0.0
 
 
+@fewer
 @given(SEEDS)
 def test_total_risk_averages_over_the_inverse_gram(seed):
     """rho + tau^2 E tr(G^-1) with E G^-1 = I/(n - k - 1); the law itself is tested with the laws."""
@@ -57,6 +60,7 @@ def test_total_risk_averages_over_the_inverse_gram(seed):
     assert world.total_risk(2.0 * basis, [n, n + 1]).shape == (2,)
 
 
+@fewer
 @given(SEEDS)
 def test_predicted_risk_is_the_least_variance(seed):
     """sigma^2 (d - k) min {sum nu^2/n : W nu = w}: by least squares in scaled unknowns and by a general minimiser."""

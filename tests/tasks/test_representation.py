@@ -19,6 +19,7 @@ from pessimism.tasks import (
     representation,
 )
 from tests.reference import representation as plain
+from tests.tasks import fewer
 
 SEEDS = st.integers(0, 2**32)
 ENGINES = pytest.mark.parametrize("method", ["alternate", "descend"])
@@ -68,6 +69,7 @@ def test_with_gram_matrices_n_times_one_it_is_a_singular_value_decomposition(met
             assert found.iterations == 1
 
 
+@pytest.mark.kernels
 @ENGINES
 @pytest.mark.parametrize("k", [2, 6])
 def test_with_no_more_tasks_than_columns_it_is_least_squares_task_by_task(k, method):
@@ -127,6 +129,7 @@ def test_the_basis_is_orthonormal_and_the_loss_is_the_loss():
     assert found.loss < truth  # least squares fits the rows better than the truth does
 
 
+@fewer
 @given(SEEDS)
 def test_turning_the_inputs_turns_the_answer(seed):
     data = plain.world(6, n_tasks=6).sample(18, rng=seed)
@@ -154,6 +157,7 @@ def test_a_ridge_is_rows_of_zeros(ridge):
     assert np.isnan(with_ridge.heads[:, 1]).all()
 
 
+@pytest.mark.kernels
 @ENGINES
 def test_tasks_without_rows_have_no_head_and_no_influence(method):
     data = plain.world(8, n_tasks=6).sample([18, 0, 20, 30, 0, 25], rng=1)
@@ -166,6 +170,7 @@ def test_tasks_without_rows_have_no_head_and_no_influence(method):
     assert apart(found.basis, alone.basis) < 1e-4
 
 
+@pytest.mark.kernels
 def test_inputs_that_do_not_span_the_space():
     """A constant zero and a copied column, as pixels have: the fit of the others, and nothing on the zero."""
     _, inputs, outputs, data = rows_of(9, [30, 40, 50])
@@ -197,6 +202,7 @@ def test_units_of_inputs_and_outputs_do_not_matter(by, to, method):
     assert found.basis[1] @ found.heads[1] * (by / to) == pytest.approx(plainly.basis @ plainly.heads, rel=1e-5)
 
 
+@pytest.mark.kernels
 def test_a_data_set_of_zeros_is_fitted_by_nothing():
     _, inputs, outputs, data = rows_of(5, [12, 30, 15])
     zeros = TaskData.from_arrays([0 * x for x in inputs], outputs)
@@ -316,6 +322,7 @@ def test_rows_weigh_what_they_count():
     assert apart(few, [[0.0], [1.0], [0.0], [0.0]]) < 0.01
 
 
+@pytest.mark.kernels
 def test_an_empty_batch():
     found = fit_representation(plain.world(15).sample(30, size=0, rng=1), 2)
     assert (found.basis.shape, found.loss.shape) == ((0, 6, 2), (0,))
@@ -324,6 +331,7 @@ def test_an_empty_batch():
 # Heads, moments, angles
 
 
+@fewer
 @given(SEEDS)
 def test_heads_are_least_squares_on_the_representation(seed):
     _, inputs, outputs, data = rows_of(seed % 1000, [9, 3, 20])
@@ -364,6 +372,7 @@ def test_moments_of_raw_rows():
     assert apart(found, world.representation) < 0.3
 
 
+@fewer
 @given(SEEDS, st.integers(1, 3))
 def test_principal_angles_of_bases_with_known_angles(seed, k):
     """cos a_i e_i + sin a_i e_{k+i}, in random bases of the spans and of the space; small angles keep their digits."""

@@ -72,7 +72,7 @@ def homotopy(heads: Floats, targets: Floats, regularization: Floats, count: int)
         arrays = [part_of(array, part).view() for array in (heads, targets, regularization)]
         for array in arrays:
             array.setflags(write=False)  # always: the kernel would be compiled anew for arrays that are not
-        return lasso_kernels.solve_many(arrays[0], arrays[1], arrays[2], part.stop - part.start, limit)
+        return lasso_kernels.homotopy(arrays[0], arrays[1], arrays[2], part.stop - part.start, limit)
 
     weights, points, steps = (np.concatenate(found) for found in zip(*on_threads(work, count), strict=True))
     return weights, points, steps

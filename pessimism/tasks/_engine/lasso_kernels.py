@@ -12,12 +12,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pessimism._compiled import compiled
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from pessimism._types import Floats, Ints
 
 DEPENDENT = 1e-11
 """A column this close to the span of the active ones, in parts of its length, does not enter."""
@@ -81,23 +78,6 @@ def enter(heads: Floats, column: int, rows: Floats, factor: Floats, n: int, part
 
 
 @compiled
-def leave(place: int, rows: Floats, factor: Floats, n: int) -> None:
-    """Take the column at `place` out of the factors of n columns, by rotations."""
-    for j in range(place, n - 1):
-        for m in range(j + 2):
-            factor[m, j] = factor[m, j + 1]
-        length = math.hypot(factor[j, j], factor[j + 1, j])
-        cos, sin = factor[j, j] / length, factor[j + 1, j] / length
-        factor[j, j], factor[j + 1, j] = length, 0.0
-        for m in range(j + 2, n):  # the columns that have yet to move left
-            above, below = factor[j, m], factor[j + 1, m]
-            factor[j, m], factor[j + 1, m] = cos * above + sin * below, cos * below - sin * above
-        for i in range(rows.shape[1]):
-            above, below = rows[j, i], rows[j + 1, i]
-            rows[j, i], rows[j + 1, i] = cos * above + sin * below, cos * below - sin * above
-
-
-@compiled
 def lines(
     heads: Floats,
     target: Floats,
@@ -109,9 +89,9 @@ def lines(
     work: Floats,
     at: Floats,
 ) -> None:
-    """at[0], at[1]: x and d of a(l) = x - l d; work[0], work[1]: b and g of the correlations b + l g.
+    """Write t and z to at[0] and at[1], and b and g of the correlations b + l g to work[0] and work[1].
 
-    at[2], at[3], at[4], at[5] hold t, z, w - Q't and Q'z; those of the first `first` columns are taken over.
+    at[2], at[3], at[4], at[5] keep t, z, w - Q't and Q'z; what they hold of the first `first` columns is kept.
     """
     size = heads.shape[0]
     parts, pulls, rest, ahead = at[2], at[3], at[4], at[5]
@@ -130,8 +110,6 @@ def lines(
             ahead[i] += pulls[m] * rows[m, i]
     for m in range(n):
         at[0, m], at[1, m] = parts[m], pulls[m]
-    solve_upper(factor, n, at[0])
-    solve_upper(factor, n, at[1])
     level, slope = work[0], work[1]
     for j in range(level.size):
         level[j], slope[j] = 0.0, 0.0
@@ -143,10 +121,8 @@ def lines(
 
 
 @compiled
-def polish(
-    heads: Floats, target: Floats, penalty: float, active: Ints, signs: Floats, factor: Floats, n: int, at: Floats
-) -> None:
-    """One correction of the active weights at[0] by the original columns: W_A'(w - W_A a) = penalty s."""
+def defect(heads: Floats, target: Floats, penalty: float, active: Ints, signs: Floats, n: int, at: Floats) -> None:
+    """Write W_A'(w - W_A a) - penalty s, of the original columns, to at[1]; at[0] has the active weights a."""
     size = heads.shape[0]
     rest = at[4]
     for i in range(size):
@@ -154,85 +130,85 @@ def polish(
         for m in range(n):
             rest[i] -= heads[i, active[m]] * at[0, m]
     for m in range(n):
-        at[1, m] = -penalty * signs[m]
+        lack = -penalty * signs[m]
         for i in range(size):
-            at[1, m] += heads[i, active[m]] * rest[i]
-    solve_lower(factor, n, at[1])
-    solve_upper(factor, n, at[1])
-    for m in range(n):
-        at[0, m] += at[1, m]
+            lack += heads[i, active[m]] * rest[i]
+        at[1, m] = lack
 
 
 @compiled
 def homotopy(
-    heads: Floats, target: Floats, regularization: float, max_steps: int, weights: Floats, dual: Floats
-) -> int:
-    """Weights at the level `regularization` of the largest that matters; the number of changes of the active set."""
-    size, n_tasks = heads.shape
-    rows, factor, at = np.empty((size + 1, size)), np.zeros((size + 1, size + 1)), np.empty((7, size + 1))
-    active, signs = np.empty(size + 1, np.int64), np.empty(size + 1)
-    none: Any = np.int64(0)  # typed: for a literal every kernel below is compiled once more
-    n = none
-    idle, barred, work = np.ones(n_tasks, np.bool_), np.zeros(n_tasks, np.bool_), np.empty((2, n_tasks))
-    lines(heads, target, rows, factor, signs, none, n, work, at)
-    current, steps = 0.0, 0
-    for j in range(n_tasks):
-        current, weights[j] = max(current, abs(work[0, j])), 0.0
-    end = regularization * current
-    while steps < max_steps and end < current:
-        best, chosen, out, sign = end, n_tasks, n, 0.0
-        for j in range(n_tasks):
-            if idle[j]:
-                side = 1.0 if work[0, j] > 0.0 else -1.0
-                num, den = side * work[0, j], 1.0 - side * work[1, j]
-                if den > FLAT and num > best * den and not (barred[j] and num >= current * TIE * den):
-                    best, chosen, sign = num / den, j, side
-        for m in range(n):
-            if signs[m] * at[1, m] < -FLAT and signs[m] * at[0, m] < best * signs[m] * at[1, m]:
-                best, out = at[0, m] / at[1, m], m
-        if chosen == n_tasks and out == n:
-            break
-        steps += 1
-        if best < current * TIE:
-            current = best
-            barred[:] = False
-        if out < n:
-            barred[active[out]] = True  # it may come back, but at a lower level
-            leave(out, rows, factor, n)
-            n, first = n - 1, none
-            idle[:] = True
-            for m in range(n):
-                if m >= out:
-                    active[m], signs[m] = active[m + 1], signs[m + 1]
-                idle[active[m]] = False
-        else:
-            idle[chosen] = False
-            if not enter(heads, chosen, rows, factor, n, at[6]):
-                continue  # dependent on the active ones until one of them leaves
-            active[n], signs[n] = chosen, sign
-            n, first = n + 1, n
-        lines(heads, target, rows, factor, signs, first, n, work, at)
-    for i in range(size):  # from the factors: more digits than what is left of the target once large weights cancel
-        dual[i] = at[4, i] + end * at[5, i]
-    for m in range(n):
-        at[0, m] -= end * at[1, m]
-    polish(heads, target, end, active, signs, factor, n, at)
-    for m in range(n):
-        weights[active[m]] = at[0, m] if at[0, m] * signs[m] > 0.0 else 0.0
-    return steps
-
-
-@compiled
-def solve_many(
     heads: Floats, targets: Floats, regularization: Floats, count: int, max_steps: int
 ) -> tuple[Floats, Floats, Ints]:
-    """Weights (count, M), dual points (count, k) and steps of a batch; an argument with one item has it for all."""
-    weights, duals, steps = (
-        np.empty((count, heads.shape[2])),
-        np.empty((count, heads.shape[1])),
-        np.empty(count, np.int64),
-    )
-    for i in range(count):
-        level = regularization[i % regularization.size]
-        steps[i] = homotopy(heads[i % len(heads)], targets[i % len(targets)], level, max_steps, weights[i], duals[i])
+    """Weights (count, M), dual points (count, k) and numbers of changes of the active set, for a batch of problems.
+
+    Every path ends at the level `regularization` of the largest that matters. An argument with one item has it for all.
+    """
+    size, n_tasks = heads.shape[1], heads.shape[2]
+    weights, duals, steps = np.empty((count, n_tasks)), np.empty((count, size)), np.empty(count, np.int64)
+    rows, factor, at = np.empty((size + 1, size)), np.empty((size + 1, size + 1)), np.empty((7, size + 1))
+    active, signs, work = np.empty(size + 1, np.int64), np.empty(size + 1), np.empty((2, n_tasks))
+    idle, barred = np.empty(n_tasks, np.int64), np.empty(n_tasks, np.int64)
+    zero: Any = np.int64(0)  # typed: for a literal the kernels above would be compiled once more
+    for item in range(count):
+        columns, target = heads[item % len(heads)], targets[item % len(targets)]
+        current = 0.0
+        for j in range(n_tasks):
+            slope = 0.0
+            for i in range(size):
+                slope += target[i] * columns[i, j]
+            current = max(current, abs(slope))
+            idle[j], barred[j], weights[item, j] = 1, 0, 0.0
+        end, step = regularization[item % len(regularization)] * current, 0
+        first = n = zero
+        while True:
+            lines(columns, target, rows, factor, signs, first, n, work, at)
+            solve_upper(factor, n, at[0])
+            solve_upper(factor, n, at[1])
+            if step == max_steps or not end < current:
+                break
+            best, chosen, out, sign = end, n_tasks, n, 0.0
+            for j in range(n_tasks):
+                if idle[j]:
+                    side = 1.0 if work[0, j] > 0.0 else -1.0
+                    num, den = side * work[0, j], 1.0 - side * work[1, j]
+                    if den > FLAT and num > best * den and not (barred[j] and num >= current * TIE * den):
+                        best, chosen, sign = num / den, j, side
+            for m in range(n):
+                if signs[m] * at[1, m] < -FLAT and signs[m] * at[0, m] < best * signs[m] * at[1, m]:
+                    best, out = at[0, m] / at[1, m], m
+            if chosen == n_tasks and out == n:
+                break
+            step += 1
+            if best < current * TIE:
+                current = best
+                for j in range(n_tasks):
+                    barred[j] = 0
+            if out < n:
+                barred[active[out]] = 1  # it may come back, but at a lower level
+                for j in range(n_tasks):
+                    idle[j] = 1
+                last, n, first = n, out, zero
+                for m in range(out + 1, last):
+                    if enter(columns, active[m], rows, factor, n, at[6]):
+                        active[n], signs[n] = active[m], signs[m]
+                        n += 1
+                for m in range(n):
+                    idle[active[m]] = 0
+            else:
+                idle[chosen], first = 0, n  # if it depends on the active ones, until one of them leaves
+                if enter(columns, chosen, rows, factor, n, at[6]):
+                    active[n], signs[n] = chosen, sign
+                    n += 1
+        for i in range(size):  # from the factors: residuals lose digits where large weights cancel
+            duals[item, i] = at[4, i] + end * at[5, i]
+        for m in range(n):
+            at[0, m] -= end * at[1, m]
+        defect(columns, target, end, active, signs, n, at)  # one correction of the weights
+        solve_lower(factor, n, at[1])
+        solve_upper(factor, n, at[1])
+        for m in range(n):
+            at[0, m] += at[1, m]
+            weights[item, active[m]] = at[0, m] if at[0, m] * signs[m] > 0.0 else 0.0
+        steps[item] = step
     return weights, duals, steps

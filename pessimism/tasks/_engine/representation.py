@@ -47,13 +47,14 @@ def fit(
     bases = np.empty((n, d, k)) if isinstance(start, str) else start
     heads = np.zeros((n, n_tasks, k))
     scales = squares.sum(axis=-1)
-    for array in (grams, moments):  # always read-only, since the kernels are compiled anew for arrays that are not
+    stacked = grams.reshape(n, n_tasks * d, d)
+    for array in (stacked, moments):  # always read-only, since the kernels are compiled anew for arrays that are not
         array.setflags(write=False)
 
     def work(part: slice) -> Ints:
         if isinstance(start, str):
             bases[part] = spectral_start(grams[part], moments[part], counts[part], k, start)
-        return steps_of(grams[part], moments[part], bases[part], heads[part], scales[part], goal, LIMITS[method])
+        return steps_of(stacked[part], moments[part], bases[part], heads[part], scales[part], goal, LIMITS[method])
 
     steps = np.concatenate(on_threads(work, n, blas=True))
     return Fit(bases, heads, *_certificate(grams, moments, squares, bases, heads), steps)

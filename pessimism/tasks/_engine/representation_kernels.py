@@ -1,7 +1,7 @@
 r"""Compiled loops that fit a representation. No checks: callers pass clean, C-contiguous arrays.
 
-For a basis B (d, k), the best head of task m solves :math:`B^\top A_m B\, h_m = B^\top b_m`, and the summed squared
-error, less the squares of the outputs, is then
+The Gram matrices of a data set are one matrix (M d, d), task below task. For a basis B (d, k), the best head of task m
+solves :math:`B^\top A_m B\, h_m = B^\top b_m`, and the summed squared error, less the squares of the outputs, is then
 
 .. math:: \ell(B) = -\sum_m h_m^\top B^\top b_m .
 
@@ -25,9 +25,9 @@ BASIS_SHIFT = 1e-11
 
 
 @compiled
-def solve_rows(matrix: Floats, rows: Floats) -> None:
-    """Replace every row x of `rows` by matrix^-1 x, by elimination with partial pivoting; `matrix` is written over."""
-    size = matrix.shape[0]
+def solve(matrix: Floats, x: Floats) -> None:
+    """Replace x by matrix^-1 x, by elimination with partial pivoting; the matrix is written over."""
+    size = x.shape[0]
     for j in range(size):
         pivot = j
         for i in range(j + 1, size):
@@ -36,21 +36,18 @@ def solve_rows(matrix: Floats, rows: Floats) -> None:
         if matrix[pivot, j] == 0.0:
             raise np.linalg.LinAlgError("a matrix is singular")
         if pivot != j:
+            x[j], x[pivot] = x[pivot], x[j]
             for c in range(j, size):
                 matrix[j, c], matrix[pivot, c] = matrix[pivot, c], matrix[j, c]
-            for r in range(rows.shape[0]):
-                rows[r, j], rows[r, pivot] = rows[r, pivot], rows[r, j]
         for i in range(j + 1, size):
             factor = matrix[i, j] / matrix[j, j]
+            x[i] -= factor * x[j]
             for c in range(j + 1, size):
                 matrix[i, c] -= factor * matrix[j, c]
-            for r in range(rows.shape[0]):
-                rows[r, i] -= factor * rows[r, j]
-    for r in range(rows.shape[0]):
-        for i in range(size - 1, -1, -1):
-            for c in range(i + 1, size):
-                rows[r, i] -= matrix[i, c] * rows[r, c]
-            rows[r, i] /= matrix[i, i]
+    for i in range(size - 1, -1, -1):
+        for c in range(i + 1, size):
+            x[i] -= matrix[i, c] * x[c]
+        x[i] /= matrix[i, i]
 
 
 @compiled
@@ -76,47 +73,37 @@ def orthonormalize(matrix: Floats) -> None:
     """
     d, k = matrix.shape
     scales = np.empty(k)  # of the reflections 1 - scale v v', v below the diagonal of `matrix` with 1 on it
-    for j in range(k):
-        below = 0.0
-        for i in range(j + 1, d):
-            below += matrix[i, j] ** 2
-        scales[j] = 0.0
-        if below > 0.0:
-            first = matrix[j, j]
-            reflected = -math.copysign(math.sqrt(first**2 + below), first)
-            scales[j] = (reflected - first) / reflected
+    for step in range(2 * k):  # one reflection for each column, and the same in reverse order to the identity
+        j = step if step < k else 2 * k - 1 - step
+        if step < k:
+            first, below = matrix[j, j], 0.0
             for i in range(j + 1, d):
-                matrix[i, j] /= first - reflected
-            reflect(matrix, j, j + 1, scales[j])
-    for j in range(k - 1, -1, -1):  # the reflections of the first columns of the identity, the last one first
-        matrix[j, j] = 1.0
-        reflect(matrix, j, j + 1, scales[j])
-        for i in range(j):
-            matrix[i, j] = 0.0
-        for i in range(j + 1, d):
-            matrix[i, j] *= -scales[j]
-        matrix[j, j] = 1.0 - scales[j]
-
-
-@compiled
-def reflect(matrix: Floats, column: int, start: int, scale: float) -> None:
-    """Reflect the columns from `start` on by 1 - scale v v', v the given column from the diagonal on, with 1 there."""
-    for c in range(start, matrix.shape[1]):
-        along = matrix[column, c]
-        for i in range(column + 1, matrix.shape[0]):
-            along += matrix[i, column] * matrix[i, c]
-        along *= scale
-        matrix[column, c] -= along
-        for i in range(column + 1, matrix.shape[0]):
-            matrix[i, c] -= along * matrix[i, column]
+                below += matrix[i, j] ** 2
+            reflected = -math.copysign(math.sqrt(first**2 + below), first)
+            scales[j] = (reflected - first) / reflected if below > 0.0 else 0.0
+            if below > 0.0:
+                for i in range(j + 1, d):
+                    matrix[i, j] /= first - reflected
+        for c in range(j + 1, k):
+            along = matrix[j, c]
+            for i in range(j + 1, d):
+                along += matrix[i, j] * matrix[i, c]
+            along *= scales[j]
+            matrix[j, c] -= along
+            for i in range(j + 1, d):
+                matrix[i, c] -= along * matrix[i, j]
+        if step >= k:
+            for i in range(d):
+                matrix[i, j] *= -scales[j] if i > j else 0.0
+            matrix[j, j] = 1.0 - scales[j]
 
 
 @compiled
 def best_heads(grams: Floats, moments: Floats, basis: Floats, heads: Floats, images: Floats) -> float:
-    """Write the least-squares heads (M, k) on a basis and the images A_m B (M, d, k); return the loss."""
+    """Write the least-squares heads (M, k) on a basis, and the images A_m B (M d, k); return the loss."""
     tasks, d = moments.shape
     k = basis.shape[1]
-    np.dot(grams.reshape(tasks * d, d), basis, images.reshape(tasks * d, k))
+    np.dot(grams, basis, images)
     inner, right = np.empty((k, k)), np.empty(k)
     loss = 0.0
     for m in range(tasks):
@@ -128,11 +115,11 @@ def best_heads(grams: Floats, moments: Floats, basis: Floats, heads: Floats, ima
             for a in range(k):
                 right[a] += basis[i, a] * moments[m, i]
                 for b in range(k):
-                    inner[a, b] += basis[i, a] * images[m, i, b]
+                    inner[a, b] += basis[i, a] * images[m * d + i, b]
         shift_diagonal(inner, HEAD_SHIFT)
         for a in range(k):
             heads[m, a] = right[a]
-        solve_rows(inner, heads[m : m + 1])
+        solve(inner, heads[m])
         for a in range(k):
             loss -= right[a] * heads[m, a]
     return float(loss)
@@ -151,11 +138,11 @@ def shift_diagonal(matrix: Floats, part: float) -> float:
 
 
 @compiled
-def best_basis(grams: Floats, moments: Floats, heads: Floats, basis: Floats) -> None:
-    """Write the least-squares basis (d, k) for given heads (M, k), made orthonormal, over the previous basis.
+def normal_equations(grams: Floats, moments: Floats, heads: Floats, basis: Floats, system: Floats, x: Floats) -> None:
+    """Write the system (dk, dk), its lower half alone, and the right side (dk) of the best basis for heads (M, k).
 
-    Normal equations sum_m (h_m h_m') kron A_m: the blocks of all pairs of heads are one matrix product. A shift towards
-    the previous basis determines directions without data and keeps the loss falling.
+    sum_m (h_m h_m') kron A_m: the blocks of all pairs of heads are one matrix product. A shift towards the previous
+    basis determines directions without data and keeps the loss falling.
     """
     tasks, d = moments.shape
     k = heads.shape[1]
@@ -164,8 +151,8 @@ def best_basis(grams: Floats, moments: Floats, heads: Floats, basis: Floats) -> 
         for b in range(a + 1):
             for m in range(tasks):
                 pairs[a * (a + 1) // 2 + b, m] = heads[m, a] * heads[m, b]
-    blocks = np.dot(pairs, grams.reshape(tasks, d * d))
-    system, right = np.empty((k * d, k * d)), np.empty(k * d)  # of the system the lower half alone is filled
+    blocks = np.empty((len(pairs), d * d))
+    np.dot(pairs, grams.reshape(tasks, d * d), blocks)
     for a in range(k):
         for b in range(a + 1):
             block = blocks[a * (a + 1) // 2 + b]
@@ -175,14 +162,9 @@ def best_basis(grams: Floats, moments: Floats, heads: Floats, basis: Floats) -> 
     shift = shift_diagonal(system, BASIS_SHIFT)
     for a in range(k):
         for i in range(d):
-            right[a * d + i] = shift * basis[i, a]
+            x[a * d + i] = shift * basis[i, a]
             for m in range(tasks):
-                right[a * d + i] += heads[m, a] * moments[m, i]
-    solve_positive(system, right)
-    for a in range(k):
-        for i in range(d):
-            basis[i, a] = right[a * d + i]
-    orthonormalize(basis)
+                x[a * d + i] += heads[m, a] * moments[m, i]
 
 
 @compiled
@@ -196,7 +178,7 @@ def gradient(moments: Floats, heads: Floats, images: Floats, slope: Floats) -> N
         for m in range(tasks):
             error = -moments[m, i]
             for a in range(k):
-                error += images[m, i, a] * heads[m, a]
+                error += images[m * d + i, a] * heads[m, a]
             for a in range(k):
                 slope[i, a] += error * heads[m, a]
 
@@ -210,12 +192,18 @@ def alternate(
     Ends when a step lowers the loss by less than tolerance * scale. Returns the steps, negative if they did not end.
     """
     steps = np.empty(len(bases), np.int64)
-    images = np.empty((moments.shape[1], moments.shape[2], heads.shape[2]))
+    tasks, d, k = moments.shape[1], moments.shape[2], heads.shape[2]
+    images, system, x = np.empty((tasks * d, k)), np.empty((d * k, d * k)), np.empty(d * k)
     for i in range(len(bases)):
         loss = best_heads(grams[i], moments[i], bases[i], heads[i], images)
         steps[i] = -limit
         for step in range(limit):
-            best_basis(grams[i], moments[i], heads[i], bases[i])
+            normal_equations(grams[i], moments[i], heads[i], bases[i], system, x)
+            solve_positive(system, x)
+            for j in range(d):
+                for a in range(k):
+                    bases[i, j, a] = x[a * d + j]
+            orthonormalize(bases[i])
             now = best_heads(grams[i], moments[i], bases[i], heads[i], images)
             if not loss - now > tolerance * scales[i]:
                 steps[i] = step + 1
@@ -227,7 +215,7 @@ def alternate(
 @compiled
 def mean_gram(grams: Floats, traces: Floats) -> Floats:
     """Mean Gram matrix (d, d), scaled to trace d, with a shifted diagonal; tr A_m / d is written to `traces` (M)."""
-    tasks, d, _ = grams.shape
+    tasks, d = len(traces), grams.shape[1]
     mean, total = np.empty((d, d)), 1e-300
     for i in range(d):
         for j in range(d):
@@ -235,9 +223,9 @@ def mean_gram(grams: Floats, traces: Floats) -> Floats:
     for m in range(tasks):
         traces[m] = 0.0
         for i in range(d):
-            traces[m] += grams[m, i, i] / d
+            traces[m] += grams[m * d + i, i] / d
             for j in range(d):
-                mean[i, j] += grams[m, i, j]
+                mean[i, j] += grams[m * d + i, j]
         total += traces[m]
     for i in range(d):
         for j in range(d):
@@ -265,7 +253,7 @@ def descend(
     """
     steps = np.empty(len(bases), np.int64)
     tasks, d, k = moments.shape[1], moments.shape[2], heads.shape[2]
-    images, traces, weighted = np.empty((tasks, d, k)), np.empty(tasks), np.empty((k, k))
+    images, traces, weighted = np.empty((tasks * d, k)), np.empty(tasks), np.empty((k, k))
     slope, solved, direction = np.empty((d, k)), np.empty((d, k)), np.empty((d, k))
     trial, trial_heads = np.empty((d, k)), np.empty((tasks, k))
     for i in range(len(bases)):
@@ -281,8 +269,12 @@ def descend(
                         weighted[a, b] += traces[m] * heads[i, m, a] * heads[i, m, b]
             shift_diagonal(weighted, HEAD_SHIFT)
             gradient(moments[i], heads[i], images, slope)
-            copy_to(solved, slope)
-            solve_rows(weighted, solved)
+            across = np.linalg.inv(weighted)
+            for j in range(d):
+                for a in range(k):
+                    solved[j, a] = 0.0
+                    for b in range(k):
+                        solved[j, a] += slope[j, b] * across[b, a]
             np.dot(inverse, solved, direction)
             fall = 0.0
             for j in range(d):

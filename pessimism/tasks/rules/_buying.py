@@ -45,7 +45,7 @@ def limits(source: Source, floor: int) -> dict[str, Any]:
     return {"floor": floor if caps is None else np.minimum(floor, caps), "caps": caps}
 
 
-def decided(
+def decision(
     source: Source,
     target: TaskData,
     basis: Floats,
@@ -129,9 +129,9 @@ class Phases:
         self.data = fresh if self.data is None or not self.pooled else self.data.merge(fresh)
         self.bought.append(fresh.counts)
 
-    def decided(self) -> ActiveRun:
+    def decision(self) -> ActiveRun:
         """The run that ends with a fit to the rows bought."""
         assert self.data is not None  # there is at least one budget
         fit = fit_representation(self.data, self.k, ridge=self.ridge)
         allocations = np.stack(self.bought, axis=-2)
-        return decided(self.source, self.target, fit.basis, fit, allocations, tuple(self.relevances), self.ridge)
+        return decision(self.source, self.target, fit.basis, fit, allocations, tuple(self.relevances), self.ridge)

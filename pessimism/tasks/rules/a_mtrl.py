@@ -103,4 +103,11 @@ def a_mtrl(
     )
     for budget in run.budgets:
         run.buy(allocate(run.relevance(min_l2), budget, power=exponent, **limits(source, run.floor)))
+<<<<<<< HEAD
     return run.decided()
+=======
+    return run.decision()
+
+
+__all__ = ["a_mtrl"]
+>>>>>>> tasks

@@ -8,7 +8,7 @@ from pessimism._types import Rng
 from pessimism.tasks._arguments import sampled
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.representation import fit_representation
-from pessimism.tasks.rules._buying import check_dimension, check_run, decided
+from pessimism.tasks.rules._buying import check_dimension, check_run, decision
 from pessimism.tasks.runs import ActiveRun, Source
 
 __all__ = ["fixed"]
@@ -67,4 +67,11 @@ def fixed(source: Source, target: TaskData, *, k: int, n: ArrayLike, ridge: floa
     data = source.sample(np.array(np.broadcast_to(rows, batch)), rng=rng)
     check_dimension(target, data.dimension)
     fit = fit_representation(data, k, ridge=ridge)
+<<<<<<< HEAD
     return decided(source, target, fit.basis, fit, data.counts[..., None, :], ridge=ridge)
+=======
+    return decision(source, target, fit.basis, fit, data.counts[..., None, :], ridge=ridge)
+
+
+__all__ = ["fixed"]
+>>>>>>> tasks

@@ -9,7 +9,7 @@ from pessimism.tasks._arguments import sampled
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.model import LinearTasks
 from pessimism.tasks.representation import moment_representation
-from pessimism.tasks.rules._buying import check_dimension, check_run, decided
+from pessimism.tasks.rules._buying import check_dimension, check_run, decision
 from pessimism.tasks.runs import ActiveRun
 
 __all__ = ["method_moments"]
@@ -70,4 +70,11 @@ def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLik
         inputs, outputs, _ = source.sample_rows(n, rng=generator)
         check_dimension(target, inputs.shape[1])
         bases[run] = moment_representation(inputs, outputs, k)
+<<<<<<< HEAD
     return decided(source, target, bases, None, np.array(rows))
+=======
+    return decision(source, target, bases, None, np.array(rows))
+
+
+__all__ = ["method_moments"]
+>>>>>>> tasks
