@@ -690,7 +690,7 @@ def no_update(counts: ArrayLike, level: ArrayLike, discount: float) -> NDArray[n
     >>> no_update([[[1000, 3]], [[1001, 0]]], 10.0, 0.9).tolist()
     [True, False]
     """
-    visits, lvl = _check.whole_array("counts", counts, min_ndim=2), _check.real_array("level", level, low=0.0)
+    visits, lvl = _check.whole_array("counts", counts), _check.real_array("level", level, low=0.0)
     h = _effective_horizon(_check.scalar("discount", discount))
     return np.asarray(visits.max(axis=(-2, -1), initial=0) <= lvl * h**2 * (1.0 + 1e-12))
 

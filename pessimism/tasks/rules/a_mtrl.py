@@ -103,11 +103,4 @@ def a_mtrl(
     )
     for budget in run.budgets:
         run.buy(allocate(run.relevance(min_l2), budget, power=exponent, **limits(source, run.floor)))
-<<<<<<< HEAD
-    return run.decided()
-=======
     return run.decision()
-
-
-__all__ = ["a_mtrl"]
->>>>>>> tasks

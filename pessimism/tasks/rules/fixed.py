@@ -67,11 +67,4 @@ def fixed(source: Source, target: TaskData, *, k: int, n: ArrayLike, ridge: floa
     data = source.sample(np.array(np.broadcast_to(rows, batch)), rng=rng)
     check_dimension(target, data.dimension)
     fit = fit_representation(data, k, ridge=ridge)
-<<<<<<< HEAD
-    return decided(source, target, fit.basis, fit, data.counts[..., None, :], ridge=ridge)
-=======
     return decision(source, target, fit.basis, fit, data.counts[..., None, :], ridge=ridge)
-
-
-__all__ = ["fixed"]
->>>>>>> tasks

@@ -106,11 +106,4 @@ def l1_a_mtrl(
     for budget in run.budgets:
         nu = run.relevance(partial(lasso, regularization=part))
         run.buy(allocate(nu, budget, **limits(source, run.floor)))
-<<<<<<< HEAD
-    return run.decided()
-=======
     return run.decision()
-
-
-__all__ = ["l1_a_mtrl"]
->>>>>>> tasks

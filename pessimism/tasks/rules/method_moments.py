@@ -70,11 +70,4 @@ def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLik
         inputs, outputs, _ = source.sample_rows(n, rng=generator)
         check_dimension(target, inputs.shape[1])
         bases[run] = moment_representation(inputs, outputs, k)
-<<<<<<< HEAD
-    return decided(source, target, bases, None, np.array(rows))
-=======
     return decision(source, target, bases, None, np.array(rows))
-
-
-__all__ = ["method_moments"]
->>>>>>> tasks

@@ -100,11 +100,4 @@ def top_s(
         if run.relevances:
             nu = keep_largest(nu, kept)
         run.buy(allocate(nu, budget, **limits(source, run.floor)))
-<<<<<<< HEAD
-    return run.decided()
-=======
     return run.decision()
-
-
-__all__ = ["top_s"]
->>>>>>> tasks
