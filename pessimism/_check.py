@@ -104,7 +104,8 @@ def whole_array(
 
 def require_ndim(name: str, array: NDArray[Any], min_ndim: int) -> None:
     if array.ndim < min_ndim:
-        raise ValueError(f"{name} must have shape (..., {'n' if min_ndim == 1 else 'contexts, arms'}), got {array.shape}")
+        axes = {1: "(..., n)", 2: "(..., contexts, arms)"}[min_ndim]
+        raise ValueError(f"{name} must have shape {axes}, got {array.shape}")
 
 
 def matrix(name: str, value: ArrayLike, axes: str, *, single: bool = False) -> NDArray[np.float64]:
