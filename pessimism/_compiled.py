@@ -25,14 +25,16 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 PACKAGE = Path(__file__).parent
 PREFIX, OWNER = "kernels-", "made-for"
-ABOVE = {"interop", "testing"}
-"""Folders that no kernel can import from, because imports go down only."""
+ABOVE = {"interop", "testing", "__pycache__"}
+"""Folders without sources that a kernel can import: imports go down only."""
 
 INNER = object()
 """``@compiled(INNER)``: a kernel that only kernels call. An entry from Python can take longer to compile than it."""
 
 _LOCK = threading.RLock()
 _said: set[str] = set()
+_edited: set[str] = set()
+"""Modules imported after a source had changed: from then on this process neither reads nor writes the cache."""
 
 
 @overload
@@ -109,11 +111,44 @@ def stale_folders() -> list[Path]:
     """Folders that this installation filled before its sources or its versions changed."""
     current = cache_folder()
     filled = [owner.parent for root in cache_roots() for owner in root.glob(f"{PREFIX}*/{OWNER}")]
-    return [folder for folder in filled if folder != current and (folder / OWNER).read_text() == _owner()]
+    return [folder for folder in filled if folder != current and _read(folder / OWNER) == _owner()]
 
 
 def _owner() -> str:
-    return f"{PACKAGE.resolve()} {sys.implementation.cache_tag}"
+    return f"{PACKAGE.resolve()} {sys.prefix} {sys.implementation.cache_tag} {platform.machine()}"
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:  # another process deletes it as well
+        return ""
+
+
+def _sources() -> dict[Path, tuple[int, int]]:
+    """Files that a kernel can reach, with time and size of their last change."""
+    found = {}
+    for folder, inner, names in os.walk(PACKAGE):
+        inner[:] = [name for name in inner if name not in ABOVE]
+        for name in names:
+            if name.endswith(".py"):
+                stat = os.stat(path := os.path.join(folder, name))
+                found[Path(path)] = stat.st_mtime_ns, stat.st_size
+    return dict(sorted(found.items()))
+
+
+@cache
+def _sources_at_first() -> dict[Path, tuple[int, int]]:
+    return _sources()
+
+
+@cache
+def _unchanged(module: str) -> bool:
+    """Whether the sources are still those of the digest when a module with kernels is imported.
+
+    A file that is edited while a process runs may be imported later by it, and then belongs to no digest.
+    """
+    return _sources() == _sources_at_first()
 
 
 @cache
@@ -126,10 +161,9 @@ def _digest() -> str:
     digest = hashlib.sha256(
         repr([sys.version, platform.machine(), numba.__version__, llvmlite.__version__, np.__version__]).encode()
     )
-    for file in sorted(PACKAGE.rglob("*.py")):
-        if file.relative_to(PACKAGE).parts[0] not in ABOVE:
-            digest.update(f"\0{file.relative_to(PACKAGE)}\0".encode())
-            digest.update(file.read_bytes())
+    for file in _sources_at_first():
+        digest.update(f"\0{file.relative_to(PACKAGE)}\0".encode())
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -153,6 +187,9 @@ def _enable_cache(kernel: Any) -> None:
     if folder is None:
         _warn("compiled kernels cannot be kept: no folder can be written")
         return
+    if not _unchanged(kernel.__module__):
+        _edited.add(kernel.__module__)
+        return
     with _LOCK:
         before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
         try:
@@ -175,6 +212,8 @@ class _Forgiving:
         return getattr(self._numba_cache, name)
 
     def load_overload(self, signature: Any, target: Any) -> Any:
+        if _edited:
+            return None
         arguments = _arguments(signature)
         try:
             loaded = self._numba_cache.load_overload(arguments, target)
@@ -185,6 +224,8 @@ class _Forgiving:
         return loaded if loaded is None or tuple(loaded.signature.args) == arguments else None
 
     def save_overload(self, signature: Any, compiled_code: Any) -> None:
+        if _edited:
+            return
         try:
             self._numba_cache.save_overload(_arguments(signature), compiled_code)
         except Exception as error:

@@ -1,7 +1,7 @@
 """Compiling ahead of time, through calls that users make.
 
-A kernel that is compiled for a signature written down here could be one that no call ever asks for. So the package is
-used instead, on the smallest inputs that reach every kernel; a test holds that none is left out.
+Numba compiles a kernel for the types of its arguments, and types written down here could differ from those that calls
+have. So the package itself is called, on the smallest inputs that reach every kernel; a test holds that none is missed.
 """
 
 from collections.abc import Callable
@@ -20,8 +20,8 @@ def bandits() -> None:
     large = Bandit(means=np.full((50, 2), 0.5))
     large.sample(behavior.uniform(large), n=100, size=200, rng=0)
     for rewards in ("bernoulli", "gaussian", "deterministic"):
-        world = Bandit(means=[[0.6, 0.5]], rewards=rewards)
-        exact.suboptimality(world, law, 10, level=[1.0, np.inf], unseen=0.2, sigma=0.5)
+        two_arms = Bandit(means=[[0.6, 0.5]], rewards=rewards)
+        exact.suboptimality(two_arms, law, 10, level=[1.0, np.inf], unseen=0.2, sigma=0.5)
     exact.suboptimality(*instances.ambiguous_contexts(2.0, 2, 0.1), 10, level=[1.0, np.inf])
     exact.most_played_log_error(0.6, 10)
 

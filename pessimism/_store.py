@@ -81,7 +81,7 @@ class Store:
         return True
 
     def read(self, jobs: Sequence[Job], fingerprint: str | None) -> dict[int, list[Row]]:
-        """Rows of the finished cells by their place among `jobs`. What is damaged is reported and never read.
+        """Rows of the finished cells by their place among `jobs`. Damaged lines and files are ignored, with a warning.
 
         Of a cell that several segments hold, the row of the `run_cell` with this fingerprint is preferred; a row of
         another is returned with a warning.

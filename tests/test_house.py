@@ -4,6 +4,7 @@ import-linter holds the layers; what it cannot say stands here. Imports under TY
 """
 
 import ast
+import math
 from functools import cache
 from pathlib import Path
 
@@ -37,7 +38,15 @@ def imported(name):
             parts = {f"{origin}.{alias.name}" for alias in node.names} & set(modules())
             named = {f"{origin}.{alias.name}" for alias in node.names} - parts
             found |= parts | ({origin} if named else set())
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found |= loaded_by_name(ast.unparse(node.args[0]))
     return {module for module in found if module in modules() and module != name}
+
+
+def loaded_by_name(argument):
+    """Modules that a call of import_module may load: all below the constant part of its argument."""
+    below = argument.partition("{")[0].strip("f'\"").rstrip(".")
+    return {module for module in modules() if below.startswith("pessimism.") and module.startswith(below)}
 
 
 @cache
@@ -121,16 +130,37 @@ def test_folders_of_algorithms_export_nothing(folder):
             assert [type(node) for node in ast.parse(file.read_text()).body] == [ast.Expr], name
 
 
+def lines_of_code(text, node=None):
+    """Lines that are neither blank nor comment nor docstring, of a file or of one function."""
+    tree = ast.parse(text)
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docstrings = {
+        line
+        for inner in ast.walk(tree)
+        if isinstance(inner, documented) and ast.get_docstring(inner) is not None
+        for line in range(inner.body[0].lineno, inner.body[0].end_lineno + 1)
+    }
+    first, last = (1, math.inf) if node is None else (node.lineno, node.end_lineno)
+    code = [
+        number
+        for number, line in enumerate(text.splitlines(), 1)
+        if first <= number <= last and line.strip() and not line.strip().startswith("#") and number not in docstrings
+    ]
+    return len(code)
+
+
 def test_no_file_holds_more_than_300_lines_of_code():
+    assert {name: n for name, file in modules().items() if (n := lines_of_code(file.read_text())) > 300} == {}
+
+
+def test_no_function_holds_more_than_40_lines_of_code():
+    """Signatures not counted, and not kernels."""
+    long = {}
     for name, file in modules().items():
-        tree, lines = ast.parse(file.read_text()), set()
-        docstrings = {
-            line
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None
-            for line in range(node.body[0].lineno, node.body[0].end_lineno + 1)
-        }
-        for number, line in enumerate(file.read_text().splitlines(), 1):
-            if line.strip() and not line.strip().startswith("#") and number not in docstrings:
-                lines.add(number)
-        assert len(lines) <= 300, f"{name} has {len(lines)} lines of code"
+        text = file.read_text()
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef) and not any("compiled" in ast.unparse(d) for d in node.decorator_list):
+                signature = node.body[0].lineno - node.lineno
+                if (lines := lines_of_code(text, node) - signature) > 40:
+                    long[f"{name}.{node.name}"] = lines
+    assert long == {}

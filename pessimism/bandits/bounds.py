@@ -503,7 +503,7 @@ def lcb_exponent(cstar: ArrayLike, k: float = 1.0) -> Floats:
     [0.925, 0.557, 0.501, 0.5]
     """
     p = 1.0 / _bound.concentrability(cstar)
-    power = _check.scalar("k", k, lambda x: 0.0 <= x < math.inf, "non-negative and finite")
+    power = _check.nonnegative("k", k)
     return np.asarray(0.5 + np.where(p > 0.5, power * (1.0 - 2.0 * np.sqrt(p * (1.0 - p))), 0.0))
 
 

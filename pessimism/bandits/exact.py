@@ -158,9 +158,9 @@ def most_played_log_error(p: float, n: int) -> float:
     >>> round(most_played_log_error(0.999, 2000) / math.log(10))
     -2400
     """
-    from pessimism.bandits._engine.tails import log_most_played_error
+    from pessimism.bandits._engine.most_played import log_most_played_error
 
-    good = _check.scalar("p", p, lambda x: 0.0 <= x <= 1.0, "in [0, 1]")
+    good = _check.between("p", p, 0.0, 1.0)
     return log_most_played_error(_check.whole("n", n), np.array([good, 1.0 - good, 0.0]))
 
 

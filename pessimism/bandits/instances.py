@@ -442,12 +442,11 @@ def missing_mass(n: int, contexts: int, arms: int = 2, gap: float = 1.0, best: S
 
 
 def _cstar(cstar: float, low: float = 1.0, high: float = math.inf) -> float:
-    end = "inf)" if high == math.inf else f"{high:g}]"
-    return _check.scalar("cstar", cstar, lambda c: low <= c <= high and c < math.inf, f"in [{low:g}, {end}")
+    return _check.between("cstar", cstar, low, high, "[)" if high == math.inf else "[]")
 
 
 def _gap(gap: float, high: float = 1.0) -> float:
-    return _check.scalar("gap", gap, lambda g: 0.0 < g <= high, f"in (0, {high:g}]")
+    return _check.between("gap", gap, 0.0, high, "(]")
 
 
 def _contexts(contexts: int) -> int:

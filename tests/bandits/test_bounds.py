@@ -243,7 +243,7 @@ def test_shapes_that_do_not_fit_are_named(call, names):
         (lambda: bounds.lcb_upper(10, 2.0, 0), "arms must be a whole number"),
         (lambda: bounds.lcb_normal_prediction(10, 1.0, 1.0), "cstar must be greater than 1"),
         (lambda: bounds.lcb_normal_prediction(10, 2.0, -1.0), "level must be in"),
-        (lambda: bounds.lcb_exponent(2.0, k=-1), "k must be non-negative"),
+        (lambda: bounds.lcb_exponent(2.0, k=-1), "k must be at least 0"),
         (lambda: bounds.greedy_failure_loss(1.5), r"q must be in \[0, 1\]"),
         (lambda: bounds.contextual_rate(10, 2.0, 1), "contexts must be a whole number"),
         (lambda: bounds.transition_exponent(1.5), r"alpha must be in \[0, 1\]"),

@@ -13,7 +13,7 @@ from scipy.stats import binom, norm
 
 from pessimism._status import Status
 from pessimism.bandits import Bandit, behavior, bounds, exact, hoeffding_level, index_rule, instances
-from pessimism.bandits._engine import tails
+from pessimism.bandits._engine import most_played
 from tests.bandits.enumeration import expected_loss
 
 LEVELS = (0.0, 0.3, 2.0, -0.5, math.inf, -math.inf)
@@ -145,7 +145,7 @@ def test_log_tails_agree_with_sixty_digits(monkeypatch, p, n):
         half = mpmath.binomial(n, n // 2) * (good * (1 - good)) ** (n // 2) / 2 if n % 2 == 0 else 0
         expected = mpmath.log(mpmath.fsum(terms) + half)
     for compiled_from in (0, math.inf):
-        monkeypatch.setattr(tails, "COMPILED_FROM", compiled_from)
+        monkeypatch.setattr(most_played, "COMPILED_FROM", compiled_from)
         assert exact.most_played_log_error(p, n) == pytest.approx(float(expected), rel=1e-12, abs=1e-13)
 
 

@@ -10,8 +10,8 @@ TWINS = {
         "error_probability": "tests/bandits/test_exact.py",
     },
     "pessimism/bandits/_engine/index.py": {"best_index": "tests/bandits/test_rules.py"},
-    "pessimism/bandits/_engine/tails.py": {
-        **dict.fromkeys(("stirling_error", "log_binomial"), "tests/bandits/test_tails.py"),
+    "pessimism/bandits/_engine/most_played.py": {
+        **dict.fromkeys(("stirling_error", "log_binomial"), "tests/bandits/test_most_played.py"),
         **dict.fromkeys(("log_minority", "log_mean_minority"), "tests/bandits/test_exact.py"),
     },
 }

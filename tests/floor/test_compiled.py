@@ -91,6 +91,23 @@ def test_a_change_in_any_file_is_seen(parcel):
     assert output(start(parcel)) == ["6.0 3.0 0 0"]
 
 
+def test_a_change_while_a_process_runs_is_seen(parcel):
+    """The constant is edited after the first kernel of the process and before a module that reads it is imported."""
+    code = """
+import pathlib
+from parcel.first import one
+one(1.0)
+pathlib.Path(one.__code__.co_filename).with_name("constants.py").write_text("SHIFT = 5.0\\n")
+from parcel.kernels import doubled
+print(doubled(1.0))
+"""
+    (parcel / "first.py").write_text("from parcel._compiled import compiled\n\n@compiled\ndef one(x):\n    return x\n")
+    output(start(parcel))  # with the old constant, so that there is something to load
+    assert output(start(parcel, code)) == ["12.0"]
+    (parcel / "constants.py").write_text(CONSTANTS)
+    assert output(start(parcel))[0].startswith("4.0 3.0")
+
+
 def test_damaged_files_are_replaced(parcel):
     """Emptied and garbled, code and index: right answers, no word about it, and then it is read from disk again."""
     output(start(parcel))
@@ -120,16 +137,14 @@ def unwritable(parcel):
     return {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def test_without_a_writable_folder_one_warning_names_the_way_out(parcel):
-    answer, *said = output(start(parcel, **unwritable(parcel)))
+def test_without_a_writable_folder_one_warning_names_the_way_out(parcel, tmp_path):
+    environment = unwritable(parcel)
+    answer, *said = output(start(parcel, **environment))
     assert answer == "4.0 3.0 0 0"
     assert len(said) == 1
     assert said[0].startswith("RuntimeWarning")
     assert "NUMBA_CACHE_DIR" in said[0]
-
-
-def test_the_way_out_works(parcel, tmp_path):
-    environment = unwritable(parcel) | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    environment |= {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     assert output(start(parcel, **environment)) == ["4.0 3.0 0 0"]
     assert output(start(parcel, **environment)) == ["4.0 3.0 1 1"]
 

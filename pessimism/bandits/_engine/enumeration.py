@@ -14,8 +14,8 @@ import numpy as np
 from pessimism._binomial import CUT, binomial_row, overtakes, tails
 from pessimism._compiled import compiled
 from pessimism._types import Floats, Ints
+from pessimism.bandits._engine.most_played import log_most_played_error
 from pessimism.bandits._engine.rewards import BERNOULLI, GAUSSIAN, Rewards
-from pessimism.bandits._engine.tails import log_most_played_error
 
 
 class IndexRule(NamedTuple):

@@ -1,4 +1,15 @@
-"""Drawing logged rounds: in law as counts and sums, and one by one as the oracle of that law."""
+"""Drawing logged rounds: in law as counts and sums, and one by one as the oracle of that law.
+
+Counts and sums of Bernoulli rewards have one law and three samplers, of which the cheapest is used:
+
+==================================  ===================================================================================
+where                               how
+==================================  ===================================================================================
+few rounds a cell                   round by round; 10 ns a round
+many data sets, a moderate n        cell by cell, from tables of binomial distribution functions; 35 ns a cell
+otherwise                           NumPy's multinomial, then binomials; 150 ns a cell, for any n
+==================================  ===================================================================================
+"""
 
 import math
 
@@ -10,7 +21,7 @@ from pessimism._types import Floats, Ints
 from pessimism.bandits._engine.rewards import BERNOULLI, GAUSSIAN, Rewards
 
 ROUNDS_PER_CELL = 10
-"""Up to here rounds are drawn one by one: 10 ns a round against 150 ns a cell for its multinomial and binomial."""
+"""Largest number of rounds per cell that are drawn one by one."""
 COMPILED_FROM = 2_000
 """Rounds from which they are drawn by a compiled loop; NumPy draws fewer in 0.1 ms, without loading Numba."""
 TABLES_FROM, TABLES_TO = 25_000, 20_000
@@ -66,8 +77,8 @@ def subsample(counts: Ints, ones: Ints, n: int, rng: np.random.Generator) -> tup
 
 
 def _tables_pay(n: int, cells: int, replicates: int) -> bool:
-    # rounds one by one win below 4 a cell; tables take 0.4 ns for each of some 100 n sqrt(cells) numbers and then save
-    # 30 ns a draw
+    # below 4 rounds a cell, drawing them one by one is faster. Filling the tables costs 0.4 ns for each of about
+    # 100 n sqrt(cells) numbers, and each of the replicates * cells draws then saves 30 ns.
     enough = replicates * cells >= TABLES_FROM and n <= 2 * math.sqrt(cells) * replicates
     return enough and 4 * cells < n <= TABLES_TO
 

@@ -120,6 +120,7 @@ def lcb(
     pessimism.bandits.bounds.lcb_width_bound : Bounds its loss from the counts of a log.
     pessimism.bandits.instances.lcb_failure : An instance on which it does badly.
     pessimism.bandits.rules.bernstein_lcb.bernstein_lcb : The rule with widths from the observed variance.
+    simulations.bandit_rates : Its worst loss beside the bounds.
 
     Notes
     -----
@@ -134,7 +135,7 @@ def lcb(
     >>> int(lcb(BanditData([[1000, 1]], [[500.0, 1.0]]))[0])
     0
     """
-    if paper_constants:
+    if _check.flag("paper_constants", paper_constants):
         if constant != 0.5 or unseen != -math.inf:
             raise ValueError("paper_constants sets constant and unseen: pass one or the other")
         constant, unseen = PAPER_CONSTANT, PAPER_UNSEEN

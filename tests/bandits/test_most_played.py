@@ -5,7 +5,7 @@ import math
 import mpmath
 import pytest
 
-from pessimism.bandits._engine.tails import log_binomial, stirling_error
+from pessimism.bandits._engine.most_played import log_binomial, stirling_error
 
 pytestmark = pytest.mark.kernels
 
