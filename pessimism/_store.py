@@ -225,7 +225,7 @@ def _checksum(body: bytes) -> bytes:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write the whole file or none of it, whatever interrupts."""
+    """Write the whole file or none of it, whatever interrupts; an error of the disk names the file."""
     draft = path.with_name(f".{path.name}.{uuid4().hex}.tmp")  # unique: two processes may write the same file
     try:
         with open(draft, "xb") as file:
@@ -233,8 +233,10 @@ def write_whole(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
-    except BaseException:
+    except BaseException as error:
         draft.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = str(path)
         raise
 
 

@@ -6,10 +6,13 @@ the new rows is kept, and the figure is drawn from what the file says: the check
 
 import ast
 import csv
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from pessimism._store import write_whole
 
 Row = dict[str, Any]
 
@@ -43,10 +46,12 @@ def agree(new: Any, old: Any, floor: float = 0.0) -> bool:
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, _columns(rows), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    """Write the table whole or not at all."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _columns(rows), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(path, text.getvalue().encode())
 
 
 def kept(rows: Sequence[Row], path: Path, floor: float = 0.0) -> list[Row] | None:

@@ -1,6 +1,9 @@
 """Rows beside a figure: ten digits, and a file that is kept where a new run differs from it by rounding only."""
 
+import errno
 import math
+import os
+import re
 
 import pytest
 
@@ -114,3 +117,18 @@ def test_a_figure_is_drawn_from_its_rows_when_they_move(tmp_path):
     assert "a butterfly" in cli.draw(simulation, [ROW | {"loss": 0.5}, ROWS[1]], stem, anew=False)
     assert table.read_bytes() != before
     assert simulation.drawn[-1][0]["loss"] == 0.5
+
+
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_old_table_and_names_it(tmp_path, monkeypatch, moment):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    table = tmp_path / "x.csv"
+    _rows.write([{"n": 1}], table)
+    before = table.read_bytes()
+    monkeypatch.setattr(os, moment, full)
+    with pytest.raises(OSError, match=re.escape(str(table))):
+        _rows.write([{"n": 2}], table)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+    assert table.read_bytes() == before
