@@ -1,10 +1,13 @@
 """The command of the package: ``python -m pessimism compile`` and ``python -m pessimism version``."""
 
 import argparse
+import os
 import shutil
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 
 from pessimism._version import __version__
 
@@ -21,20 +24,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def compile_everything() -> int:
-    """Make all first calls, a line for each wing, then delete the folders that older sources have left."""
+    """Make all first calls, the wings in processes of their own; then delete what older sources have left."""
     from pessimism import _compiled, _first_calls
-    from pessimism._batch import one_blas_thread
 
     folder = _compiled.cache_folder()
     if folder is None:
         print("No folder can be written: set NUMBA_CACHE_DIR to one that can.", file=sys.stderr)
         return 1
-    with one_blas_thread():
-        for wing, calls in _first_calls.WINGS.items():
-            began = time.perf_counter()
-            print(f"{wing} ...", end=" ", flush=True)
-            calls()
-            print(f"{time.perf_counter() - began:.1f} s", flush=True)
+    # Numba compiles in one thread at a time
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        began = time.perf_counter()
+        wings = {pool.submit(calls): wing for wing, calls in _first_calls.WINGS.items()}
+        for number, future in enumerate(as_completed(wings), 1):
+            future.result()
+            seconds = time.perf_counter() - began
+            print(f"{number} of {len(wings)}: {wings[future]} is compiled, after {seconds:.0f} s", flush=True)
     stale = _compiled.stale_folders()
     for old in stale:
         shutil.rmtree(old, ignore_errors=True)
