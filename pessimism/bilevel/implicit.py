@@ -198,7 +198,7 @@ def hypergradient(
 
 
 def _norm(vector: Floats) -> float:
-    """Length, where squares would be 0 or infinite too."""
+    """Euclidean length, also where the squares of the entries are 0 or infinite in float64."""
     largest = float(abs(vector).max())
     if 1e-120 < largest < 1e120 or largest in (0.0, math.inf):
         return float(np.linalg.norm(vector))
@@ -345,11 +345,11 @@ def _neumann(system: _System, z: Floats, rtol: float, limit: int) -> Floats:
     z, goal = z.copy(), 0.5 * rtol * _norm(system.b)  # half: room for the drift of the residual
     left = system.b - system.product(z)
     for _ in range(limit):
-        size = float(np.linalg.norm(left))
+        size = _norm(left)
         if size <= goal:
             break
         image = system.product(left)
-        while np.linalg.norm(left - rate * image) > size:  # more than 2 / L: the power iterations fell short
+        while _norm(left - rate * image) > size:  # more than 2 / L: the power iterations fell short
             rate /= 2.0
         z += rate * left
         left = left - rate * image

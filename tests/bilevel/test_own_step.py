@@ -7,9 +7,10 @@ import pytest
 
 from pessimism._status import Status
 from pessimism.bilevel import SolverState, minimize_bilevel
-from pessimism.bilevel.problem import OracleError
+from pessimism.bilevel.problem import KINDS, OracleError
 from pessimism.bilevel.problems import Cosh, Quadratic
 from pessimism.testing import check_solver
+from tests.bilevel.cases import Own
 
 PROBLEM = Quadratic.random(3, 2, noise=0.3, n_samples=6, batch=3, rng=1)
 X0 = np.array([1.0, -2.0, 0.5])
@@ -107,6 +108,31 @@ def test_the_state_of_the_last_whole_step_stays():
     result = minimize_bilevel(PROBLEM, X0, method=stubborn, budget=9)
     assert np.array_equal(result.x, X0)
     assert (result.nit, result.cost, result.status) == (0, 9.0, Status.BUDGET)
+
+
+@pytest.mark.parametrize("refused", ["hvp", "sample"])
+def test_a_refusal_holds_for_every_later_call(refused):
+    """Also for calls that the rest of the budget would hold, in a step that goes on."""
+    drawn = []
+
+    class Watched(Own):
+        def sample(self, rng, level):
+            drawn.append(level)
+
+    def stubborn(problem, state, rng):
+        for name in ["grad_f"] * 4 + [refused] + ["grad_g", "sample", "cvp"] * 3:
+            vectors = (state.x, state.y, state.z)[: 3 if name in ("hvp", "cvp") else 2]
+            try:
+                getattr(problem, name)(*((rng, "g") if name == "sample" else vectors))
+            except BaseException:
+                continue
+        return state
+
+    costs = {"grad_f": 8.0, "grad_g": 4.0, "grad_gx": 4.0, "hvp": 7.0, "cvp": 4.0}
+    own = Watched(PROBLEM)
+    result = minimize_bilevel(own, X0, method=stubborn, budget=38 if refused == "hvp" else 35, costs=costs)
+    assert (result.nit, result.cost, result.status, drawn) == (0, 32.0, Status.BUDGET, [])
+    assert own.calls == result.ncalls == dict.fromkeys(KINDS, 0) | {"grad_f": 4}
 
 
 def test_costs_and_the_box_are_respected():

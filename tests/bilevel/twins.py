@@ -23,7 +23,7 @@ TWINS |= {
 HELPERS = {
     f"{_ENGINE}/calls.py": {
         "refused",
-        "affords",
+        "refuse_if_unaffordable",
         "call",
         "draw",
         "fresh",
@@ -44,7 +44,7 @@ HELPERS = {
     f"{_ENGINE}/steps.py": {
         "copy",
         "begin",
-        "whole",
+        "keep_or_undo",
         "norm",
         "subtract",
         "descend",

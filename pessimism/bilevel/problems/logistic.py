@@ -20,7 +20,9 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
 from pessimism.bilevel.problems._closed_form import Kernels, extremes, sigmoid
-from pessimism.bilevel.problems._logistic import Logistic, clean_data
+from pessimism.bilevel.problems._logistic import Logistic, clean_labelled
+
+__all__ = ["LogisticRidge"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -83,7 +85,7 @@ class LogisticRidge(Logistic):
         batch: int = 32,
         block: int = 1,
     ) -> None:
-        data = clean_data((inputs, labels, validation_inputs, validation_labels))
+        data = clean_labelled((inputs, labels, validation_inputs, validation_labels))
         (n, p), m = data[0].shape, len(data[2])
         dim_x, width = p if per_coordinate else 1, _check.whole("block", block, low=1)
         if n % width or m % width:
@@ -93,11 +95,10 @@ class LogisticRidge(Logistic):
             object.__setattr__(self, name, value)
 
     @property
-    def compiled_oracles(self) -> Kernels:
-        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+    def compiled_oracles(self) -> Kernels:  # numpydoc ignore=GL08
         from pessimism.bilevel._engine import logistic as kernels
 
-        return kernels.grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
+        return Kernels(kernels.grad_f, kernels.grad_g, kernels.grad_gx, kernels.hvp, kernels.cvp)
 
     def _rows(self, terms: Ints | None) -> Ints | None:
         return None if terms is None else (terms[:, None] * self.block + np.arange(self.block)).ravel()

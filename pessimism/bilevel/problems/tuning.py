@@ -31,6 +31,8 @@ from pessimism.bilevel.problems._closed_form import (
     variable,
 )
 
+__all__ = ["PessimismTuning"]
+
 LEVEL = 15.0
 """Logarithm of the level above which the smallest bonus is subtracted from all of them, which changes no policy."""
 
@@ -111,11 +113,10 @@ class PessimismTuning(ClosedForm):
         pack(self, parts, [arms], n_samples=1, n_samples_f=1, batch=1, **fields)
 
     @property
-    def compiled_oracles(self) -> Kernels:
-        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+    def compiled_oracles(self) -> Kernels:  # numpydoc ignore=GL08
         from pessimism.bilevel._engine import tuning as kernels
 
-        return kernels.grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
+        return Kernels(kernels.grad_f, kernels.grad_g, kernels.grad_gx, kernels.hvp, kernels.cvp)
 
     @quiet
     def policy(self, x: ArrayLike) -> Floats:
