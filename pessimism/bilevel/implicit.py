@@ -177,7 +177,11 @@ def hypergradient(
     damping = _check.nonnegative("damping", damping)
     start = np.zeros(problem.dim_y) if z is None else point("z", z, problem.dim_y)
     limit = None if maxiter is None else _check.whole("maxiter", maxiter, low=1)
-    constants = _constants(mu, cross, slope)
+    constants = _Constants(
+        None if mu is None else _check.positive("mu", mu),
+        None if cross is None else _check.nonnegative("cross", cross),
+        None if slope is None else _check.nonnegative("slope", slope),
+    )
     lower = _solved(problem, at) if y is None else point("y", y, problem.dim_y)
     oracles = PlainOracles(problem)
     gradients = oracles.evaluate("grad_f", at, lower)
@@ -215,14 +219,6 @@ class _Constants(NamedTuple):
     mu: float | None
     cross: float | None
     slope: float | None
-
-
-def _constants(mu: float | None, cross: float | None, slope: float | None) -> _Constants:
-    others = (
-        None if value is None else _check.nonnegative(name, value)
-        for name, value in (("cross", cross), ("slope", slope))
-    )
-    return _Constants(None if mu is None else _check.positive("mu", mu), *others)
 
 
 class _System:

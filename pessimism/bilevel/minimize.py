@@ -260,9 +260,7 @@ def _record(problem: Any, run: Run) -> tuple[Any, ...]:
 
 
 def _result(run: Run, name: str, status: Status, history: list[Any]) -> BilevelResult:
-    columns = {
-        name: np.array([entry[i] for entry in history]) for i, name in enumerate(("nit", "cost", "x", "gradient_norm"))
-    }
+    columns = dict(zip(("nit", "cost", "x", "gradient_norm"), map(np.array, zip(*history, strict=True)), strict=True))
     if np.isnan(columns["gradient_norm"]).all():
         del columns["gradient_norm"]
     x, y, z, nit, memory = copy.deepcopy(run.state)

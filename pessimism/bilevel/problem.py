@@ -63,10 +63,8 @@ class BilevelProblem(Protocol):
 
         Parameters
         ----------
-        x : (dx,) float
-            Upper variable.
-        y : (dy,) float
-            Lower variable.
+        x, y : (dx,) and (dy,) float
+            Upper and lower variable.
         s : object, optional
             Handle of a sample of level "f"; None is exact.
 
@@ -90,10 +88,8 @@ class BilevelProblem(Protocol):
 
         Parameters
         ----------
-        x : (dx,) float
-            Upper variable.
-        y : (dy,) float
-            Lower variable.
+        x, y : (dx,) and (dy,) float
+            Upper and lower variable.
         s : object, optional
             Handle of a sample of level "g"; None is exact.
 
@@ -115,10 +111,8 @@ class BilevelProblem(Protocol):
 
         Parameters
         ----------
-        x : (dx,) float
-            Upper variable.
-        y : (dy,) float
-            Lower variable.
+        x, y : (dx,) and (dy,) float
+            Upper and lower variable.
         v : (dy,) float
             The vector.
         s : object, optional
@@ -142,10 +136,8 @@ class BilevelProblem(Protocol):
 
         Parameters
         ----------
-        x : (dx,) float
-            Upper variable.
-        y : (dy,) float
-            Lower variable.
+        x, y : (dx,) and (dy,) float
+            Upper and lower variable.
         v : (dy,) float
             The vector.
         s : object, optional

@@ -24,6 +24,7 @@ from pessimism.bilevel.problems import (
     tuning,
 )
 from tests.bilevel import twin_problems as twins
+from tests.bilevel.cases import near
 
 SMALL = {"n_samples": 6, "batch": 3}
 NOISY = {"noise": 0.3, "curvature_noise": 0.4, **SMALL}
@@ -59,10 +60,6 @@ def size(problem, kind):
     """Numbers that an oracle writes."""
     dx, dy = problem.dim_x, problem.dim_y
     return {"grad_f": dx + dy, "grad_g": dy, "hvp": dy}.get(kind, dx)
-
-
-def near(expected, rel=1e-12):
-    return pytest.approx(expected, rel=rel, abs=rel * (1 + np.abs(expected).max()))
 
 
 # Oracles

@@ -21,6 +21,7 @@ from pessimism.bilevel.problem import BilevelProblem
 
 Kernel = Callable[..., None]
 Data = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
+Rows = tuple[Floats, Floats, Floats, Floats]
 
 LEVELS = ("f", "g")
 quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # inf and NaN say that a run diverges
@@ -83,16 +84,8 @@ class ClosedForm(BilevelProblem, ABC):
         Returns
         -------
         (batch,) int
-            Uniform and with replacement, so that sampled oracles have no bias.
-
-        Raises
-        ------
-        ValueError
-            If the level is neither of the two.
-
-        Notes
-        -----
-        Spends one uniform a position, as the compiled loops do.
+            Uniform and with replacement, so that sampled oracles have no bias. A position takes one uniform number
+            from `rng`, as in the compiled loops.
 
         Examples
         --------
@@ -123,10 +116,8 @@ class ClosedForm(BilevelProblem, ABC):
 
         Parameters
         ----------
-        x : (dim_x,) array_like of float
-            Upper variable.
-        y : (dim_y,) array_like of float
-            Lower variable.
+        x, y : (dim_x,) and (dim_y,) array_like of float
+            Upper and lower variable.
         s : (batch,) array_like of int, optional
             Handle of level "g". Default: the whole sum.
 
@@ -149,10 +140,8 @@ class ClosedForm(BilevelProblem, ABC):
 
         Parameters
         ----------
-        x : (dim_x,) array_like of float
-            Upper variable.
-        y : (dim_y,) array_like of float
-            Lower variable.
+        x, y : (dim_x,) and (dim_y,) array_like of float
+            Upper and lower variable.
         s : (batch,) array_like of int, optional
             Handle of level "f". Default: the whole sum.
 
@@ -176,10 +165,8 @@ class ClosedForm(BilevelProblem, ABC):
 
         Parameters
         ----------
-        x : (dim_x,) array_like of float
-            Upper variable.
-        y : (dim_y,) array_like of float
-            Lower variable.
+        x, y : (dim_x,) and (dim_y,) array_like of float
+            Upper and lower variable.
         s : (batch,) array_like of int, optional
             Handle of level "g". Default: the whole sum.
 
@@ -357,7 +344,7 @@ def pack(problem: ClosedForm, parts: list[Floats | float], sizes: list[int], **f
         object.__setattr__(problem, name, value)
 
 
-def clean_rows(data: Data, kind: str) -> tuple[Floats, Floats, Floats, Floats]:
+def clean_rows(data: Data, kind: str) -> Rows:
     """Training and validation rows whose shapes fit together; an entry for each, "outputs" or "labels", is `kind`."""
     inputs = _check.matrix("inputs", data[0], "n, p", single=True)
     validation_inputs = _check.matrix("validation_inputs", data[2], "m, p", single=True)
@@ -370,6 +357,11 @@ def clean_rows(data: Data, kind: str) -> tuple[Floats, Floats, Floats, Floats]:
     first = _check.vector(kind, data[1], len(inputs), f"{entries} inputs", single=True)
     name, what = f"validation_{kind}", f"{entries} validation_inputs"
     return inputs, first, validation_inputs, _check.vector(name, data[3], len(validation_inputs), what, single=True)
+
+
+def few_ones(dim: int, relevant: int) -> Floats:
+    """Coefficients of which only the first few matter."""
+    return (np.arange(_check.whole("dim", dim, low=1)) < _check.whole("relevant", relevant)).astype(float)
 
 
 def solve(hessian: Floats, right: NDArray[np.float64]) -> Floats:
@@ -389,6 +381,6 @@ def extremes(hessian: Floats) -> tuple[float, float]:
 
 
 def sigmoid(t: Floats) -> Floats:
-    """1 / (1 + e^-t), without overflow."""
+    """1 / (1 + e^-t) of arrays, without overflow; the compiled oracles have their own, of one number."""
     e = np.exp(-np.abs(t))
     return np.where(t >= 0, 1.0, e) / (1.0 + e)

@@ -11,7 +11,7 @@ import numpy as np
 
 from pessimism import _check
 from pessimism._types import Floats, Ints
-from pessimism.bilevel.problems._closed_form import ClosedForm, pack
+from pessimism.bilevel.problems._closed_form import ClosedForm, Rows, pack
 
 DEPENDENT = 1e-14
 """A column is a combination of others if this share of its length or less is left without them: that is rounding."""
@@ -30,7 +30,7 @@ class LeastSquares(ClosedForm):
     moments: Floats
     reduced: tuple[tuple[Floats, Floats], ...]
 
-    def _build(self, data: tuple[Floats, ...], rho: float, damping: float, batch: int, dim_x: int, dim_y: int) -> None:
+    def _build(self, data: Rows, rho: float, damping: float, batch: int, dim_x: int, dim_y: int) -> None:
         x, b, xv, bv = data
         p, rho = x.shape[1], _check.nonnegative("rho", rho)
         pairs = ((x, b), (xv, bv))

@@ -8,7 +8,7 @@ import numpy as np
 from pessimism import _check
 from pessimism._status import ConvergenceError
 from pessimism._types import Floats, Ints
-from pessimism.bilevel.problems._closed_form import ClosedForm, Data, clean_rows, pack, sigmoid, solve
+from pessimism.bilevel.problems._closed_form import ClosedForm, Data, Rows, clean_rows, pack, sigmoid, solve
 
 STEPS = 1000
 """Newton steps at most. Ten are usual; separable rows with a small penalty take one for each unit of the margin."""
@@ -29,7 +29,7 @@ class Logistic(ClosedForm):
     rows: Floats
     validation_rows: Floats
 
-    def _build(self, data: tuple[Floats, ...], dim_x: int, numbers: list[float], sizes: list[int], batch: int) -> None:
+    def _build(self, data: Rows, dim_x: int, numbers: list[float], sizes: list[int], batch: int) -> None:
         """Pack `numbers`, of which rho is the last, and both tables of rows."""
         a, b, av, bv = data
         rows, validation_rows = b[:, None] * a, bv[:, None] * av
@@ -85,7 +85,7 @@ class Logistic(ClosedForm):
         raise ConvergenceError(f"the lower level was not solved in {STEPS} Newton steps", y)
 
 
-def clean_labelled(data: Data) -> tuple[Floats, Floats, Floats, Floats]:
+def clean_labelled(data: Data) -> Rows:
     """Rows and labels whose shapes fit together."""
     rows = clean_rows(data, "labels")
     for name, labels in (("labels", rows[1]), ("validation_labels", rows[3])):

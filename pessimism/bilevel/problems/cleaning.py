@@ -132,10 +132,8 @@ class HyperCleaning(Logistic):
             Inputs p. Default 5.
         flipped : float, optional
             Share in [0, 1] of training rows with the wrong label: the first ``round(flipped * n)``. Default 0.2.
-        damping, rho : float, optional
-            As for the constructor. Default 0.01 and 0.001.
-        batch : int, optional
-            As for the constructor.
+        damping, rho, batch : float, float and int, optional
+            As for the constructor. Default 0.01 and 0.001, and 32.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7).
 
@@ -143,11 +141,6 @@ class HyperCleaning(Logistic):
         -------
         HyperCleaning
             Validation labels are right.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range.
 
         Examples
         --------

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, extremes, sigmoid
+from pessimism.bilevel.problems._closed_form import Kernels, extremes, few_ones, sigmoid
 from pessimism.bilevel.problems._logistic import Logistic, clean_labelled
 
 __all__ = ["LogisticRidge"]
@@ -148,9 +148,7 @@ class LogisticRidge(Logistic):
             How many of them, the first, are not 0 but 1. Default 5.
         rho : float, optional
             :math:`\rho \ge 0`. Default 0.01.
-        per_coordinate : bool, optional
-            As for the constructor.
-        batch, block : int, optional
+        per_coordinate, batch, block : bool, int and int, optional
             As for the constructor.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7).
@@ -160,11 +158,6 @@ class LogisticRidge(Logistic):
         LogisticRidge
             Its inputs are standard normal, a label is 1 with probability :math:`\sigma(a^\top \theta)`.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range.
-
         Examples
         --------
         >>> problem = LogisticRidge.random(per_coordinate=False, rng=0)
@@ -173,9 +166,8 @@ class LogisticRidge(Logistic):
         """
         generator = np.random.default_rng(rng)
         counts = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
-        p = _check.whole("dim", dim, low=1)
-        theta = (np.arange(p) < _check.whole("relevant", relevant)).astype(float)
-        sets = [generator.standard_normal((count, p)) for count in counts]
+        theta = few_ones(dim, relevant)
+        sets = [generator.standard_normal((count, len(theta))) for count in counts]
         labels = [np.where(generator.random(len(rows)) < sigmoid(rows @ theta), 1, -1) for rows in sets]
         options = {"batch": batch, "block": block}
         return cls(sets[0], labels[0], sets[1], labels[1], rho, per_coordinate=per_coordinate, **options)

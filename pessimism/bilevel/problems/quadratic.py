@@ -55,9 +55,7 @@ class _QuadraticLower(ClosedForm):
         dy = len(hessian)
         coupling = _check.matrix("coupling", lower[1], "dy, dx", single=True)
         if len(coupling) != dy:
-            raise ValueError(
-                f"coupling must have shape ({dy}, dx), a row for each row of hessian, got {coupling.shape}"
-            )
+            raise ValueError(f"coupling must have shape ({dy}, dx), a row for each of hessian, got {coupling.shape}")
         offset = _check.vector("offset", lower[2], dy, "an entry for each row of hessian", single=True)
         target = _check.vector("target", lower[3], dy, "an entry for each row of hessian", single=True)
         rho, dx = _check.nonnegative("rho", rho), coupling.shape[1]
@@ -222,11 +220,6 @@ class Quadratic(_QuadraticLower):
         -------
         Quadratic
             The axes of A are uniform; B / sqrt(dim_x), c and t are standard normal.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range.
 
         Examples
         --------

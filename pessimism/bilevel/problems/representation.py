@@ -150,10 +150,8 @@ class HyperRepresentation(LeastSquares):
             Rows k of W. Default 3.
         noise : float, optional
             Standard deviation of the outputs. Default 0.5.
-        damping, rho : float, optional
-            As for the constructor. Default 0.1 and 0.01.
-        batch : int, optional
-            As for the constructor.
+        damping, rho, batch : float, float and int, optional
+            As for the constructor. Default 0.1 and 0.01, and 32.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7).
 
@@ -161,11 +159,6 @@ class HyperRepresentation(LeastSquares):
         -------
         HyperRepresentation
             With one task, so that k = 1 would do; more rows of W make the flat directions.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range.
 
         Examples
         --------

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, clean_rows, extremes
+from pessimism.bilevel.problems._closed_form import Kernels, clean_rows, extremes, few_ones
 from pessimism.bilevel.problems._least_squares import LeastSquares, Stack, regression
 
 __all__ = ["Ridge"]
@@ -152,9 +152,7 @@ class Ridge(LeastSquares):
             Standard deviation of the outputs. Default 1.
         rho : float, optional
             :math:`\rho \ge 0`. Default 0.01.
-        per_coordinate : bool, optional
-            As for the constructor.
-        batch : int, optional
+        per_coordinate, batch : bool and int, optional
             As for the constructor.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7).
@@ -164,11 +162,6 @@ class Ridge(LeastSquares):
         Ridge
             Its inputs are standard normal.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range.
-
         Examples
         --------
         >>> problem = Ridge.random(per_coordinate=False, rng=0)
@@ -177,8 +170,7 @@ class Ridge(LeastSquares):
         """
         generator = np.random.default_rng(rng)
         rows = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
-        p = _check.whole("dim", dim, low=1)
-        theta = (np.arange(p) < _check.whole("relevant", relevant)).astype(float)
+        theta = few_ones(dim, relevant)
         scale = _check.nonnegative("noise", noise)
         train, validation = (regression(generator, count, theta, scale) for count in rows)
         return cls(*train, *validation, rho, per_coordinate=per_coordinate, batch=batch)

@@ -23,13 +23,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import (
-    ClosedForm,
-    Kernels,
-    pack,
-    quiet,
-    variable,
-)
+from pessimism.bilevel.problems._closed_form import ClosedForm, Kernels, pack, quiet, variable
 
 __all__ = ["PessimismTuning"]
 
@@ -132,11 +126,6 @@ class PessimismTuning(ClosedForm):
         (K,) float
             :math:`\pi = \mathrm{softmax}(y^*(x)/\tau)`; its value is the product with the arms' true means.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If the shape does not fit.
-
         Examples
         --------
         >>> PessimismTuning([100, 1], [0.5, 0.6], held_out=[0.5, 0.2]).policy([0.0]).round(3)
@@ -212,11 +201,6 @@ class PessimismTuning(ClosedForm):
         -------
         PessimismTuning
             The true means are uniform on (0, 1).
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range.
 
         Examples
         --------
