@@ -22,7 +22,8 @@ TWINS |= {
 }
 HELPERS = {
     f"{_ENGINE}/calls.py": {
-        *_ORACLES, "refused", "refuse_if_unaffordable", "call", "draw", "fresh", "samples_of_g", "uniform_below", "stay",
+        *_ORACLES, "refused", "refuse_if_unaffordable", "call", "draw", "fresh", "samples_of_g", "stay",
+        "uniform_below",
     },
     f"{_ENGINE}/cleaning.py": {"sigmoid", "product"},
     f"{_ENGINE}/estimates.py": {"apply_factors", "hypergradient", "recur"},
