@@ -57,12 +57,15 @@ def tasks() -> None:
 
 def bilevel() -> None:
     from pessimism.bilevel import METHODS, minimize_bilevel, problems
+    from pessimism.bilevel._options import REQUIRED
 
     for kind in problems.__all__:
         problem = getattr(problems, kind).random(rng=0)
-        for name in METHODS if kind == "Quadratic" else ("soba", "f2sa"):
-            steps: dict[str, Any] = {"step": 0.01} | ({"lower_step": 0.1, "w_step": 0.1} if name == "f2sa" else {})
-            minimize_bilevel(problem, [1.0] * problem.dim_x, method=name, budget=60, rng=0, **steps)
+        for name in METHODS if kind == "Quadratic" else ("soba", "f2sa"):  # which together call every oracle
+            options: dict[str, Any] = {
+                key: 0.01 for key, option in METHODS[name].options.items() if option.default == REQUIRED
+            }
+            minimize_bilevel(problem, [1.0] * problem.dim_x, method=name, budget=60, rng=0, **options)
 
 
 WINGS: dict[str, Callable[[], None]] = {"bilevel": bilevel, "tasks": tasks, "mdp": mdps, "bandits": bandits}

@@ -1,14 +1,11 @@
-"""What a method consists of: its options, its loop, its memory and the oracles it needs; and the names of all methods.
+"""What a method consists of: its options, its loop, its memory and the oracles it needs.
 
-A method is a file in ``methods/`` with a constant METHOD; it is called as the file is, with "-" for "_". Its options
-are the fields of a named tuple, each with an `option` as its default, and the loop reads them by their names.
+Its options are the fields of a named tuple, each with an `option` as its default, and the loop reads them by their
+names.
 """
 
-import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from pessimism.bilevel._options import REQUIRED, Option
@@ -60,28 +57,3 @@ class Method:
             if value == REQUIRED:
                 raise TypeError(f"{name} needs the option {key}: its scale is that of the problem")
         return chosen
-
-
-_NAMES = tuple(file.name.replace("_", "-") for file in pkgutil.iter_modules([str(Path(__file__).parent / "methods")]))
-
-
-class _Methods(Mapping[str, Method]):
-    """The methods by name, found in the folder; a file is imported when its method is asked for."""
-
-    def __getitem__(self, name: str) -> Method:
-        if name not in _NAMES:
-            raise KeyError(name)
-        method: Method = import_module(f"pessimism.bilevel.methods.{name.replace('-', '_')}").METHOD
-        return method
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_NAMES)
-
-    def __len__(self) -> int:
-        return len(_NAMES)
-
-    def __repr__(self) -> str:
-        return f"METHODS({', '.join(_NAMES)})"
-
-
-METHODS = _Methods()

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from pessimism._compiled import plain
-from pessimism._types import Floats
 from pessimism.bilevel._engine import calls
-from pessimism.bilevel._engine.calls import CALLS, DIVERGED, REFUSED, SPENT, Oracles
-from pessimism.bilevel._engine.kinds import KINDS, H
+from pessimism.bilevel._engine.calls import CALLS, DIVERGED, REFUSED, SPENT, Oracles, new_meter
+from pessimism.bilevel._engine.kinds import HVP, KINDS
 from pessimism.bilevel._engine.steps import Iterate
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import CURVATURE
+from pessimism.bilevel._run import Terms
 from pessimism.bilevel._users_oracles import PlainOracles, has
 from pessimism.bilevel.problem import OracleError
 from pessimism.bilevel.state import SolverState
@@ -28,18 +28,15 @@ PIECE = 1000
 class MethodRun:
     """Oracles, counters, iterate and options of one run."""
 
-    def __init__(
-        self, method: Method, problem: Any, state: SolverState, budget: float, costs: Floats, rng: np.random.Generator,
-        *, exact: bool,
-    ) -> None:  # fmt: skip
+    def __init__(self, method: Method, problem: Any, state: SolverState, terms: Terms) -> None:
         built_in, free = hasattr(problem, "compiled_oracles"), not has(problem, "project_x")
         self.run = method.run if built_in and free else plain(method.run)
         self.own = None if built_in and free else PlainOracles(problem)
-        self.oracles = _oracles(method, problem, self.own, [budget, 0.0, 0.0, 0.0, *costs, *np.zeros(len(KINDS))], rng)
-        if exact or not has(problem, "sample"):
+        self.oracles = _oracles(method, problem, self.own, terms)
+        if terms.exact or not has(problem, "sample"):
             self.oracles = self.oracles._replace(terms_f=0, batch_f=0, terms_g=0, batch_g=0)
         self.method, self.nit = method, state.nit
-        self.options: Any = None  # once they are settled
+        self.options: dict[str, Any] = {}  # once they are settled
         self.at, self.memory = _joined(state)
 
     @property
@@ -56,37 +53,32 @@ class MethodRun:
 
     @property
     def refused(self) -> bool:
-        """Whether the budget did not hold a call."""
         return bool(self.oracles.meter[REFUSED])
 
     @property
     def diverged(self) -> bool:
-        """Whether a direction or a vector is not finite."""
         return bool(self.oracles.meter[DIVERGED]) or not np.isfinite(self.at.vectors).all()
 
     @property
     def fault(self) -> str:
-        """Where a number that is not finite was first seen, if the oracles are a user's."""
         return self.own.fault if self.own is not None else ""
 
-    def settle(self, settings: Mapping[str, float | str]) -> dict[str, float]:
-        """Settings with the steps left open set to one over the estimated curvature; no steps where there is none."""
+    def settle(self, settings: Mapping[str, float | str]) -> None:
+        """Set the steps left open to one over the estimated curvature; without an estimate no step will be made."""
         curvature = self._curvature() if CURVATURE in settings.values() else 1.0
         if self.refused or not curvature < math.inf:
-            return {}
+            return
         if not curvature > 0.0:
             raise OracleError(f"hvp must come from a positive definite Hessian, <v, Hv> of a unit v is {curvature}")
-        settled = {key: 1.0 / curvature if isinstance(value, str) else value for key, value in settings.items()}
-        self.options = self.method.tuple_of_options(**settled)
-        return settled
+        self.options = {key: 1.0 / curvature if isinstance(value, str) else value for key, value in settings.items()}
 
     def advance(self, steps: int) -> int:
-        """Make steps; how many were completed: fewer at the end of the budget and after a divergence."""
         done = made = 0
-        while done == made and done < steps and not self.refused and self.options is not None:
+        options = self.method.tuple_of_options(**self.options) if self.options else None
+        while done == made and done < steps and not self.refused and options is not None:
             made = min(steps, done + PIECE)
             with np.errstate(all="ignore"):  # a diverging run ends with a status
-                new = self.run(self.oracles, self.at, self.memory, self.options, self.nit, made - done)
+                new = self.run(self.oracles, self.at, self.memory, options, self.nit, made - done)
             done, self.nit = done + new, self.nit + new
         return done
 
@@ -101,7 +93,7 @@ class MethodRun:
         v /= np.linalg.norm(v)
         largest = 0.0
         for _ in range(iterations):
-            hvp(self.oracles, x, y, v, fresh(self.oracles, H), product)
+            hvp(self.oracles, x, y, v, fresh(self.oracles, HVP), product)
             if self.refused:
                 break
             if not np.isfinite(product).all():
@@ -115,29 +107,30 @@ class MethodRun:
         return largest
 
 
-def _oracles(
-    method: Method, problem: Any, own: PlainOracles | None, meter: list[float], rng: np.random.Generator
-) -> Oracles:
+def _oracles(method: Method, problem: Any, own: PlainOracles | None, terms: Terms) -> Oracles:
     """What the loop calls; `stay` stands in for what the method has no use for, so that it need not be compiled."""
     if hasattr(problem, "compiled_oracles"):
-        found = dict(zip(("grad_f", "grad_g", "hvp", "cvp", "grad_gx"), problem.compiled_oracles, strict=True))
+        found = problem.compiled_oracles._asdict()
         reals, sizes = problem.reals, problem.sizes
         terms_f, terms_g, batch = problem.n_samples_f, problem.n_samples, problem.batch
-    else:
-        found = {kind: getattr(own, kind) for kind in KINDS}
+    elif own is not None:
+        found = {kind: own.in_place(kind) for kind in KINDS}
         reals, sizes, terms_f, terms_g, batch = np.empty(0), np.empty(0, np.int64), TICKETS, TICKETS, 1
     functions: dict[str, Any] = {kind: found[kind] if kind in method.needs else calls.stay for kind in KINDS}
     functions["project"] = calls.stay if own is None else own.project
     numbers = {"terms_f": terms_f, "batch_f": batch, "terms_g": terms_g, "batch_g": batch}
-    return Oracles(**functions, reals=reals, sizes=sizes, **numbers, meter=np.array(meter), rng=rng)
+    meter = new_meter(terms.budget, terms.costs)
+    return Oracles(**functions, reals=reals, sizes=sizes, **numbers, meter=meter, rng=terms.rng)
 
 
 def _joined(state: SolverState) -> tuple[Iterate, Any]:
     """x, y, z and the vectors of the memory as parts of one array; and the memory made of these parts."""
-    kept = () if state.memory is None else tuple(state.memory)
+    kept = [] if state.memory is None else list(state.memory)
     parts = [state.x, state.y, state.z, *(part for part in kept if part.ndim == 1)]
     vectors = np.concatenate(parts)
-    x, y, z, *rest = np.split(vectors, np.cumsum([len(part) for part in parts])[:-1])
-    views = iter(rest)
-    memory = None if state.memory is None else type(state.memory)(*(next(views) if p.ndim == 1 else p for p in kept))
+    x, y, z, *views = np.split(vectors, np.cumsum([len(part) for part in parts])[:-1])
+    for place, part in enumerate(kept):
+        if part.ndim == 1:
+            kept[place] = views.pop(0)
+    memory = None if state.memory is None else type(state.memory)(*kept)
     return Iterate(x, y, z, vectors, np.empty(len(vectors))), memory

@@ -1,6 +1,5 @@
 """Options of a method: each is declared once, in the method's file, with its default, its range and its meaning."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -21,15 +20,11 @@ class Range(NamedTuple):
         return self.text
 
 
-def _interval(text: str, holds: Callable[[float], bool]) -> Range:
-    return Range(text, lambda name, value: _check.scalar(name, value, holds, text))
-
-
-NONNEGATIVE = _interval("at least 0 and finite", lambda v: 0.0 <= v < math.inf)
-UNBOUNDED = _interval("at least 0", lambda v: v >= 0.0)
-POSITIVE = _interval("positive and finite", lambda v: 0.0 < v < math.inf)
-BELOW_ONE = _interval("in [0, 1)", lambda v: 0.0 <= v < 1.0)
-UP_TO_ONE = _interval("in [0, 1]", lambda v: 0.0 <= v <= 1.0)
+NONNEGATIVE = Range("at least 0 and finite", _check.nonnegative)
+UNBOUNDED = Range("at least 0", lambda name, value: _check.scalar(name, value, lambda v: v >= 0.0, "at least 0"))
+POSITIVE = Range("positive and finite", _check.positive)
+BELOW_ONE = Range("in [0, 1)", lambda name, value: _check.between(name, value, 0.0, 1.0, "[)"))
+UP_TO_ONE = Range("in [0, 1]", lambda name, value: _check.between(name, value, 0.0, 1.0))
 
 
 def whole_from(low: int) -> Range:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pessimism._types import Floats
-from pessimism.bilevel._users_oracles import Reader, has, pair, require_oracles, returned, sizes
+from pessimism.bilevel._run import Terms
+from pessimism.bilevel._users_oracles import Reader, dimensions, has, pair, require_oracles, returned
 from pessimism.bilevel.problem import KINDS
 from pessimism.bilevel.state import SolverState
 
@@ -28,18 +29,18 @@ class CountedProblem(Reader):
     Samples come from `sample`, None where oracles are exact; `project_x` is that of the problem, or the identity.
     """
 
-    def __init__(self, problem: Any, budget: float, costs: Floats, *, exact: bool) -> None:
+    def __init__(self, problem: Any, terms: Terms) -> None:
         super().__init__()
-        self.dim_x, self.dim_y = sizes(problem)
-        self.problem, self.budget, self.cost, self.refused = problem, budget, 0.0, False
+        self.dim_x, self.dim_y = dimensions(problem)
+        self.problem, self.budget, self.cost, self.refused = problem, terms.budget, 0.0, False
         self.calls = dict.fromkeys(KINDS, 0)
         self._oracles = {kind: getattr(problem, kind, None) for kind in KINDS}
-        self._costs = dict(zip(KINDS, costs.tolist(), strict=True))
-        self._sampled = not exact and has(problem, "sample")
+        self._costs = dict(zip(KINDS, terms.costs.tolist(), strict=True))
+        self._sampled = not terms.exact and has(problem, "sample")
 
     def sample(self, rng: np.random.Generator, level: str) -> Any:
         """Draw a handle for oracles of f ("f") or of g ("g"); not for a call that the budget does not hold."""
-        self._afford(min(self._costs.values()))
+        self._refuse_if_unaffordable(min(self._costs.values()))
         return self.problem.sample(rng, level) if self._sampled else None
 
     def project_x(self, x: Floats) -> Floats:
@@ -75,13 +76,14 @@ class CountedProblem(Reader):
         if oracle is None:
             require_oracles(self.problem, (kind,), "method")
         cost = self._costs[kind]
-        self._afford(cost)
+        self._refuse_if_unaffordable(cost)
         self.cost += cost
         self.calls[kind] += 1
         return oracle
 
-    def _afford(self, cost: float) -> None:
-        if self.cost + cost > self.budget:
+    def _refuse_if_unaffordable(self, cost: float) -> None:
+        """End the step at a call that the budget does not hold; a step that goes on is refused every later call."""
+        if self.refused or self.cost + cost > self.budget:
             self.refused = True
             raise Spent
 
@@ -89,10 +91,9 @@ class CountedProblem(Reader):
 class OwnRun:
     """A user's step, repeated."""
 
-    def __init__(
-        self, step: Step, problem: CountedProblem, state: SolverState, rng: np.random.Generator, options: dict[str, Any]
-    ) -> None:
-        self.step, self.problem, self.state, self.rng, self.options = step, problem, state, rng, options
+    def __init__(self, step: Step, problem: Any, state: SolverState, terms: Terms, options: dict[str, Any]) -> None:
+        self.step, self.problem, self.state = step, CountedProblem(problem, terms), state
+        self.rng, self.options = terms.rng, options
 
     @property
     def calls(self) -> dict[str, int]:
@@ -115,7 +116,6 @@ class OwnRun:
         return not all(np.isfinite(vector).all() for vector in self.state[:3])
 
     def advance(self, steps: int) -> int:
-        """Make steps; how many were completed: fewer at the end of the budget and after a divergence."""
         for done in range(steps):
             before = self.problem.cost
             try:

@@ -1,5 +1,6 @@
 """The oracles of a user's problem: which there are, what they may return, and the form in which the loops call them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def require_oracles(problem: Any, names: tuple[str, ...], method: str) -> None:
             )
 
 
-def sizes(problem: Any) -> tuple[int, int]:
+def dimensions(problem: Any) -> tuple[int, int]:
     """Lengths of x and of y."""
     for name in ("x", "y"):
         if not hasattr(problem, f"dim_{name}"):
@@ -91,7 +92,7 @@ class Reader:
 
 
 class PlainOracles(Reader):
-    """The oracles of a user's problem in the form of the compiled ones: they write into `out`.
+    """The oracles of a user's problem in the form in which the loops call those of a built-in one.
 
     A sample is named by a ticket, a whole number from which a Generator draws the handle: the same ticket is the same
     sample, for whatever `sample` returns.
@@ -106,32 +107,34 @@ class PlainOracles(Reader):
             return None
         return self.problem.sample(np.random.default_rng(int(rows[0])), level)
 
-    def grad_f(self, reals: Any, sizes: Any, x: Floats, y: Floats, v: Floats, rows: Any, out: Floats) -> None:
-        gx, gy = pair(self.problem.grad_f(x.copy(), y.copy(), self.handle(rows, "f")))
-        out[: len(x)] = self.read("grad_f in x", gx, len(x))
-        out[len(x) :] = self.read("grad_f in y", gy, len(y))
+    def call(self, kind: str, x: Floats, y: Floats, v: Floats, rows: Any) -> Floats:
+        """What an oracle returns, as a new array; of `grad_f` both gradients, one after the other."""
+        oracle, handle = getattr(self.problem, kind), self.handle(rows, "f" if kind == "grad_f" else "g")
+        if kind == "grad_f":
+            gx, gy = pair(oracle(x.copy(), y.copy(), handle))
+            return np.concatenate([self.read("grad_f in x", gx, len(x)), self.read("grad_f in y", gy, len(y))])
+        factor = (v.copy(),) if kind in ("hvp", "cvp") else ()
+        found = oracle(x.copy(), y.copy(), *factor, handle)
+        return self.read(kind, found, len(x) if kind in ("grad_gx", "cvp") else len(y))
 
-    def grad_g(self, reals: Any, sizes: Any, x: Floats, y: Floats, v: Floats, rows: Any, out: Floats) -> None:
-        out[:] = self.read("grad_g", self.problem.grad_g(x.copy(), y.copy(), self.handle(rows, "g")), len(y))
+    def evaluate(self, kind: str, x: Floats, y: Floats, v: Floats | None = None, rows: tuple[int, ...] = ()) -> Floats:
+        """The same, if all of it is finite."""
+        found = self.call(kind, x, y, y if v is None else v, rows)
+        if kind != "grad_f":
+            return finite(kind, found)
+        finite("grad_f in x", found[: len(x)])
+        finite("grad_f in y", found[len(x) :])
+        return found
 
-    def grad_gx(self, reals: Any, sizes: Any, x: Floats, y: Floats, v: Floats, rows: Any, out: Floats) -> None:
-        out[:] = self.read("grad_gx", self.problem.grad_gx(x.copy(), y.copy(), self.handle(rows, "g")), len(x))
+    def in_place(self, kind: str) -> Callable[..., None]:
+        """An oracle that writes into `out`, as the compiled ones do; a user's problem is not packed into arrays."""
 
-    def hvp(self, reals: Any, sizes: Any, x: Floats, y: Floats, v: Floats, rows: Any, out: Floats) -> None:
-        out[:] = self.read("hvp", self.problem.hvp(x.copy(), y.copy(), v.copy(), self.handle(rows, "g")), len(y))
+        def oracle(reals: Any, sizes: Any, x: Floats, y: Floats, v: Floats, rows: Any, out: Floats) -> None:
+            out[:] = self.call(kind, x, y, v, rows)
 
-    def cvp(self, reals: Any, sizes: Any, x: Floats, y: Floats, v: Floats, rows: Any, out: Floats) -> None:
-        out[:] = self.read("cvp", self.problem.cvp(x.copy(), y.copy(), v.copy(), self.handle(rows, "g")), len(x))
+        return oracle
 
     def project(self, reals: Any, sizes: Any, x: Floats, y: Floats, v: Floats, rows: Any, out: Floats) -> None:
-        out[:] = (
-            self.read("project_x", self.problem.project_x(v.copy()), len(x)) if has(self.problem, "project_x") else v
-        )
-
-    def evaluate(self, name: str, x: Floats, y: Floats, v: Floats | None = None, rows: tuple[int, ...] = ()) -> Floats:
-        """What an oracle returns, as a new array of finite numbers; of `grad_f` both gradients, one after the other."""
-        dx, dy = len(x), len(y)
-        out = np.empty({"grad_f": dx + dy, "cvp": dx, "grad_gx": dx}.get(name, dy))
-        getattr(self, name)(np.empty(0), np.empty(0, np.int64), x, y, y if v is None else v, rows, out)
-        half = {True: " in x", False: " in y"}[bool(np.isfinite(out[dx:]).all())] if name == "grad_f" else ""
-        return finite(name + half, out)
+        """The allowed x nearest to v; v itself where the problem has no `project_x`."""
+        allowed = has(self.problem, "project_x")
+        out[:] = self.read("project_x", self.problem.project_x(v.copy()), len(x)) if allowed else v

@@ -37,8 +37,7 @@ from pessimism.bilevel._differences import (
     mistake,
     shared,
 )
-from pessimism.bilevel._probe import Probe, naming, where
-from pessimism.bilevel._probe import ProblemError as ProblemError
+from pessimism.bilevel._probe import Probe, ProblemError, naming, where
 from pessimism.bilevel._users_oracles import SYMMETRY, point, require_oracles, returned
 from pessimism.bilevel.problem import BilevelProblem, OracleError
 

@@ -177,7 +177,11 @@ def hypergradient(
     damping = _check.nonnegative("damping", damping)
     start = np.zeros(problem.dim_y) if z is None else point("z", z, problem.dim_y)
     limit = None if maxiter is None else _check.whole("maxiter", maxiter, low=1)
-    constants = _constants(mu, cross, slope)
+    constants = _Constants(
+        None if mu is None else _check.positive("mu", mu),
+        None if cross is None else _check.nonnegative("cross", cross),
+        None if slope is None else _check.nonnegative("slope", slope),
+    )
     lower = _solved(problem, at) if y is None else point("y", y, problem.dim_y)
     oracles = PlainOracles(problem)
     gradients = oracles.evaluate("grad_f", at, lower)
@@ -198,7 +202,7 @@ def hypergradient(
 
 
 def _norm(vector: Floats) -> float:
-    """Length, where squares would be 0 or infinite too."""
+    """Euclidean length, also where the squares of the entries are 0 or infinite in float64."""
     largest = float(abs(vector).max())
     if 1e-120 < largest < 1e120 or largest in (0.0, math.inf):
         return float(np.linalg.norm(vector))
@@ -215,14 +219,6 @@ class _Constants(NamedTuple):
     mu: float | None
     cross: float | None
     slope: float | None
-
-
-def _constants(mu: float | None, cross: float | None, slope: float | None) -> _Constants:
-    others = (
-        None if value is None else _check.nonnegative(name, value)
-        for name, value in (("cross", cross), ("slope", slope))
-    )
-    return _Constants(None if mu is None else _check.positive("mu", mu), *others)
 
 
 class _System:
@@ -345,11 +341,11 @@ def _neumann(system: _System, z: Floats, rtol: float, limit: int) -> Floats:
     z, goal = z.copy(), 0.5 * rtol * _norm(system.b)  # half: room for the drift of the residual
     left = system.b - system.product(z)
     for _ in range(limit):
-        size = float(np.linalg.norm(left))
+        size = _norm(left)
         if size <= goal:
             break
         image = system.product(left)
-        while np.linalg.norm(left - rate * image) > size:  # more than 2 / L: the power iterations fell short
+        while _norm(left - rate * image) > size:  # more than 2 / L: the power iterations fell short
             rate /= 2.0
         z += rate * left
         left = left - rate * image

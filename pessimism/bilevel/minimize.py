@@ -10,7 +10,6 @@ there are five kinds: `grad_f` (both gradients of f), `grad_g`, `grad_gx`, `hvp`
 """
 
 import copy
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +20,11 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._status import Status
 from pessimism._types import Floats, Rng
-from pessimism.bilevel._method import METHODS
+from pessimism.bilevel._methods import METHODS
 from pessimism.bilevel._options import CURVATURE
-from pessimism.bilevel._own_run import CountedProblem, OwnRun, Step
-from pessimism.bilevel._users_oracles import has, point, require_oracles, returned, sizes
+from pessimism.bilevel._own_run import OwnRun, Step
+from pessimism.bilevel._run import Run, Terms
+from pessimism.bilevel._users_oracles import dimensions, has, point, require_oracles, returned
 from pessimism.bilevel.problem import KINDS
 from pessimism.bilevel.state import SolverState
 
@@ -149,8 +149,8 @@ def minimize_bilevel(
     Steps left open are estimated when a run begins. A continued run draws what one run would have drawn if it is given
     the same Generator. Normalised methods move by the step in every iteration and end in a cycle whose radius is a
     multiple of it, which is why their step falls by default. Where the budget ends within a step, x, y and z are those
-    of the last whole step. Cost: that of the oracle calls. The first run of a
-    method on a kind of problem compiles for a few seconds; later processes read the result from a cache.
+    of the last completed step. Cost: that of the oracle calls. The first run of a method on a kind of problem compiles
+    for a few seconds; later processes read the result from a cache.
 
     Examples
     --------
@@ -173,44 +173,41 @@ def minimize_bilevel(
     """
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function of a result, got {callback!r}")
-    sizes(problem)
-    generator, limit = np.random.default_rng(rng), _check.scalar("budget", budget, _affordable, "at least 0 and finite")
-    every, prices = _check.whole("record", record, low=1), _costs(costs)
-    run: Any  # a MethodRun or an OwnRun
+    dimensions(problem)
+    generator, limit = np.random.default_rng(rng), _check.nonnegative("budget", budget)
+    every, terms = _check.whole("record", record, low=1), Terms(limit, _costs(costs), generator, bool(exact))
+    run: Run
     if callable(method):
         name = getattr(method, "__name__", type(method).__name__)
-        counted = CountedProblem(problem, limit, prices, exact=bool(exact))
-        run = OwnRun(method, counted, _start(problem, x0, y0, name, None), generator, options)
-        settled = dict(options)
+        run = OwnRun(method, problem, _start(problem, x0, y0, name, None), terms, dict(options))
     else:
-        from pessimism.bilevel._method_run import MethodRun
-
         name = _check.choice("method", method, tuple(METHODS))
-        chosen = METHODS[name]
-        settings = chosen.settings(name, options)
-        require_oracles(problem, chosen.needs, name)
-        state = _start(problem, x0, y0, name, chosen.memory(problem))
-        run = MethodRun(chosen, problem, state, limit, prices, generator, exact=bool(exact))
-        settled = run.settle(_continued(settings, x0))
+        settings = METHODS[name].settings(name, options)
+        require_oracles(problem, METHODS[name].needs, name)
+        state = _start(problem, x0, y0, name, METHODS[name].memory(problem))
+        run = _built_in(name, problem, state, terms, _continued(settings, x0))
 
     history = [_record(problem, run)]
     while True:
         done = run.advance(every)
-        diverged = run.diverged
-        ended = diverged or done < every
+        ended = run.diverged or done < every
         status = Status.RUNNING
         if ended:
-            status = Status.BUDGET if run.refused and not diverged else Status.DIVERGED
+            status = Status.BUDGET if run.refused and not run.diverged else Status.DIVERGED
         stop = False
         if done > 0:
             history.append(_record(problem, run))
-            stop = callback is not None and bool(callback(_result(run, name, settled, status, history)))
+            stop = callback is not None and bool(callback(_result(run, name, status, history)))
         if ended or stop:
-            return _result(run, name, settled, status if ended else Status.STOPPED, history)
+            return _result(run, name, status if ended else Status.STOPPED, history)
 
 
-def _affordable(budget: float) -> bool:
-    return 0.0 <= budget < math.inf
+def _built_in(name: str, problem: Any, state: SolverState, terms: Terms, settings: Mapping[str, float | str]) -> Run:
+    from pessimism.bilevel._method_run import MethodRun
+
+    run = MethodRun(METHODS[name], problem, state, terms)
+    run.settle(settings)
+    return run
 
 
 def _continued(settings: dict[str, float | str], x0: Any) -> dict[str, float | str]:
@@ -222,7 +219,7 @@ def _continued(settings: dict[str, float | str], x0: Any) -> dict[str, float | s
 
 def _start(problem: Any, x0: ArrayLike | BilevelResult, y0: ArrayLike | None, name: str, memory: Any) -> SolverState:
     """State of its own before the first step; `memory` is that of a built-in method at first, None for a user's."""
-    dx, dy = sizes(problem)
+    dx, dy = dimensions(problem)
     if isinstance(x0, BilevelResult):
         if y0 is not None:
             raise ValueError("y0 must be left out when x0 is a result: it has its own y")
@@ -254,7 +251,7 @@ def _costs(costs: Mapping[str, float] | None) -> Floats:
     return np.array(list(values.values()))
 
 
-def _record(problem: Any, run: Any) -> tuple[Any, ...]:
+def _record(problem: Any, run: Run) -> tuple[Any, ...]:
     x, length = run.state.x.copy(), np.nan
     if has(problem, "gradient") and np.isfinite(x).all():
         with np.errstate(all="ignore"):
@@ -262,12 +259,10 @@ def _record(problem: Any, run: Any) -> tuple[Any, ...]:
     return run.state.nit, run.cost, x, length
 
 
-def _result(run: Any, name: str, options: Mapping[str, Any], status: Status, history: list[Any]) -> BilevelResult:
-    columns = {
-        name: np.array([entry[i] for entry in history]) for i, name in enumerate(("nit", "cost", "x", "gradient_norm"))
-    }
+def _result(run: Run, name: str, status: Status, history: list[Any]) -> BilevelResult:
+    columns = dict(zip(("nit", "cost", "x", "gradient_norm"), map(np.array, zip(*history, strict=True)), strict=True))
     if np.isnan(columns["gradient_norm"]).all():
         del columns["gradient_norm"]
     x, y, z, nit, memory = copy.deepcopy(run.state)
     message = status.value + (run.fault if status is Status.DIVERGED else "")
-    return BilevelResult(x, y, z, nit, run.calls, run.cost, status, message, columns, name, dict(options), memory)
+    return BilevelResult(x, y, z, nit, run.calls, run.cost, status, message, columns, name, dict(run.options), memory)

@@ -31,6 +31,13 @@ class BilevelProblem(Protocol):
     run's history then holds its norm), ``project_x(x)`` (the allowed x nearest to x) and ``sample(rng, level)`` (a
     handle, for "f" or "g"; without it every call is exact). One that is None counts as absent.
 
+    Notes
+    -----
+    A built-in method runs on a problem of your own as plain Python: ``methods/`` has its loop, ``_engine/calls`` counts
+    the calls that it makes, ``_method_run`` hands it your oracles in place of compiled ones, and ``_users_oracles``
+    calls them with copies of x, y and v and checks what they return. A step of your own gets the problem wrapped by
+    ``_own_run``, which counts and checks in the same way. `check_problem` compares the oracles with each other.
+
     Examples
     --------
     >>> from pessimism.bilevel.problems import Quadratic
@@ -38,6 +45,8 @@ class BilevelProblem(Protocol):
     >>> problem.dim_x, problem.dim_y
     (2, 3)
     """
+
+    __slots__ = ()
 
     @property
     def dim_x(self) -> int:
@@ -54,23 +63,23 @@ class BilevelProblem(Protocol):
 
         Parameters
         ----------
-        x : (dx,) float
-            Upper variable.
-        y : (dy,) float
-            Lower variable.
+        x, y : (dx,) and (dy,) float
+            Upper and lower variable.
         s : object, optional
-            Handle of a sample; None is exact.
+            Handle of a sample of level "f"; None is exact.
 
         Returns
         -------
-        (dx,) float, (dy,) float
-            Both gradients.
+        gx : (dx,) float
+            Gradient in x.
+        gy : (dy,) float
+            Gradient in y.
 
         Examples
         --------
         >>> from pessimism.bilevel.problems import Quadratic
-        >>> len(Quadratic.random(2, 3, rng=0).grad_f([0.0, 0.0], [0.0, 0.0, 0.0]))
-        2
+        >>> Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0).grad_f([5.0], [4.0])
+        (array([5.]), array([1.]))
         """
         ...
 
@@ -79,23 +88,21 @@ class BilevelProblem(Protocol):
 
         Parameters
         ----------
-        x : (dx,) float
-            Upper variable.
-        y : (dy,) float
-            Lower variable.
+        x, y : (dx,) and (dy,) float
+            Upper and lower variable.
         s : object, optional
-            Handle of a sample; None is exact.
+            Handle of a sample of level "g"; None is exact.
 
         Returns
         -------
         (dy,) float
-            The gradient.
+            The gradient, 0 at :math:`y^*(x)`.
 
         Examples
         --------
         >>> from pessimism.bilevel.problems import Quadratic
-        >>> Quadratic.random(2, 3, rng=0).grad_g([0.0, 0.0], [0.0, 0.0, 0.0]).shape
-        (3,)
+        >>> Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0).grad_g([5.0], [4.0])
+        array([3.])
         """
         ...
 
@@ -104,14 +111,12 @@ class BilevelProblem(Protocol):
 
         Parameters
         ----------
-        x : (dx,) float
-            Upper variable.
-        y : (dy,) float
-            Lower variable.
+        x, y : (dx,) and (dy,) float
+            Upper and lower variable.
         v : (dy,) float
             The vector.
         s : object, optional
-            Handle of a sample; None is exact.
+            Handle of a sample of level "g"; None is exact.
 
         Returns
         -------
@@ -121,8 +126,8 @@ class BilevelProblem(Protocol):
         Examples
         --------
         >>> from pessimism.bilevel.problems import Quadratic
-        >>> Quadratic.random(2, 3, rng=0).hvp([0.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]).shape
-        (3,)
+        >>> Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0).hvp([5.0], [4.0], [1.0])
+        array([2.])
         """
         ...
 
@@ -131,14 +136,12 @@ class BilevelProblem(Protocol):
 
         Parameters
         ----------
-        x : (dx,) float
-            Upper variable.
-        y : (dy,) float
-            Lower variable.
+        x, y : (dx,) and (dy,) float
+            Upper and lower variable.
         v : (dy,) float
             The vector.
         s : object, optional
-            Handle of a sample; None is exact.
+            Handle of a sample of level "g"; None is exact.
 
         Returns
         -------
@@ -148,8 +151,8 @@ class BilevelProblem(Protocol):
         Examples
         --------
         >>> from pessimism.bilevel.problems import Quadratic
-        >>> Quadratic.random(2, 3, rng=0).cvp([0.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 0.0]).shape
-        (2,)
+        >>> Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0).cvp([5.0], [4.0], [1.0])
+        array([-1.])
         """
         ...
 

@@ -12,8 +12,9 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from pessimism._compiled import plain
 from pessimism.bilevel import METHODS, SolverState, hypergradient, minimize_bilevel
-from pessimism.bilevel._engine.calls import ORACLES, REALS, WHOLE, hvp
+from pessimism.bilevel._engine.calls import INTEGERS, ORACLES, REALS, hvp
 from pessimism.bilevel._method_run import MethodRun
+from pessimism.bilevel._run import Terms
 from pessimism.bilevel.problems import LogisticRidge, Quadratic, Ridge
 
 N, P, BATCH, STEPS, RECORD = 32768, 22, 64, 10_000, 1000
@@ -170,13 +171,13 @@ def by_cg() -> np.ndarray:
 # What counting costs: one oracle asked many times
 
 
-@njit(types.void(ORACLES, REALS, REALS, WHOLE, REALS, types.int64))
+@njit(types.void(ORACLES, REALS, REALS, INTEGERS, REALS, types.int64))
 def bare(oracles, x, y, rows, out, times):
     for _ in range(times):
         oracles.hvp(oracles.reals, oracles.sizes, x, y, y, rows, out)
 
 
-@njit(types.void(ORACLES, REALS, REALS, WHOLE, REALS, types.int64))
+@njit(types.void(ORACLES, REALS, REALS, INTEGERS, REALS, types.int64))
 def counted(oracles, x, y, rows, out, times):
     for _ in range(times):
         hvp(oracles, x, y, y, rows, out)
@@ -194,9 +195,9 @@ def asked(times: int, *, python: bool) -> tuple[Callable[[], object], Callable[[
     """Calls of `hvp` of a tiny quadratic, counted and bare."""
     made = Quadratic.random(1, 1, rng=1)
     x, y, out = np.zeros(1), np.ones(1), np.empty(1)
-    state, costs, rows = SolverState(x, y, np.zeros(1), 0, None), np.ones(5), np.empty(0, np.int64)
-    rng = np.random.default_rng(1)
-    run = MethodRun(METHODS["soba"], Own(made) if python else made, state, np.inf, costs, rng, exact=True)
+    state, rows = SolverState(x, y, np.zeros(1), 0, None), np.empty(0, np.int64)
+    terms = Terms(np.inf, np.ones(5), np.random.default_rng(1), exact=True)
+    run = MethodRun(METHODS["soba"], Own(made) if python else made, state, terms)
     if python:
         own, call = Own(made), plain(hvp)
         return (

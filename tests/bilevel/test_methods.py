@@ -136,30 +136,16 @@ def test_a_users_samples_are_drawn_from_tickets(method):
     assert np.array_equal(handles[0], own.problem.sample(np.random.default_rng(ticket), levels[0]))
 
 
-class Heard:
-    """A user's problem: the oracles of another one, and the handles they were given."""
+class Heard(Own):
+    """It keeps the handles that its oracles are given."""
 
     def __init__(self, problem):
-        self.problem, self.dim_x, self.dim_y, self.handles = problem, problem.dim_x, problem.dim_y, {}
-
-    def sample(self, rng, level):
-        return self.problem.sample(rng, level)
+        super().__init__(problem, sampled=True)
+        self.handles = {}
 
     def _ask(self, kind, *where):
         self.handles.setdefault(kind, []).append(tuple(where[-1]))
-        return getattr(self.problem, kind)(*where)
-
-    def grad_f(self, x, y, s=None):
-        return self._ask("grad_f", x, y, s)
-
-    def grad_g(self, x, y, s=None):
-        return self._ask("grad_g", x, y, s)
-
-    def hvp(self, x, y, v, s=None):
-        return self._ask("hvp", x, y, v, s)
-
-    def cvp(self, x, y, v, s=None):
-        return self._ask("cvp", x, y, v, s)
+        return super()._ask(kind, *where)
 
 
 @pytest.mark.parametrize("method", ["accbo", "mrbo"])

@@ -7,9 +7,10 @@ import pytest
 
 from pessimism._status import Status
 from pessimism.bilevel import SolverState, minimize_bilevel
-from pessimism.bilevel.problem import OracleError
+from pessimism.bilevel.problem import KINDS, OracleError
 from pessimism.bilevel.problems import Cosh, Quadratic
 from pessimism.testing import check_solver
+from tests.bilevel.cases import Own
 
 PROBLEM = Quadratic.random(3, 2, noise=0.3, n_samples=6, batch=3, rng=1)
 X0 = np.array([1.0, -2.0, 0.5])
@@ -109,15 +110,35 @@ def test_the_state_of_the_last_whole_step_stays():
     assert (result.nit, result.cost, result.status) == (0, 9.0, Status.BUDGET)
 
 
-def test_costs_and_the_box_are_respected():
-    class Boxed:
-        dim_x, dim_y = 3, 2
-        grad_f, grad_g, hvp, cvp = PROBLEM.grad_f, PROBLEM.grad_g, PROBLEM.hvp, PROBLEM.cvp
+def test_a_refusal_holds_for_every_later_call():
+    """Also for samples, and for calls that the rest of the budget would hold, in a step that goes on."""
+    drawn = []
 
+    class Watched(Own):
+        def sample(self, rng, level):
+            drawn.append(level)
+
+    def stubborn(problem, state, rng):
+        for name in ["grad_f"] * 4 + ["hvp", "grad_g", "sample", "cvp", "hvp", "grad_g"]:
+            vectors = (state.x, state.y, state.z)[: 3 if name in ("hvp", "cvp") else 2]
+            try:
+                getattr(problem, name)(*((rng, "g") if name == "sample" else vectors))
+            except BaseException:
+                continue
+        return state
+
+    own = Watched(PROBLEM)
+    result = minimize_bilevel(own, X0, method=stubborn, budget=10, costs={"hvp": 7.0})
+    assert (result.nit, result.cost, result.status, drawn) == (0, 4.0, Status.BUDGET, [])
+    assert own.calls == result.ncalls == dict.fromkeys(KINDS, 0) | {"grad_f": 4}
+
+
+def test_costs_and_the_box_are_respected():
+    class Boxed(Own):
         def project_x(self, x):
             return np.clip(x, -0.1, 0.1)
 
-    result = minimize_bilevel(Boxed(), X0, method=soba, budget=50, costs={"hvp": 3.0}, step=1.0, lower_step=0.1)
+    result = minimize_bilevel(Boxed(PROBLEM), X0, method=soba, budget=50, costs={"hvp": 3.0}, step=1.0, lower_step=0.1)
     assert (result.nit, result.cost) == (8, 50.0)  # a step costs 6; of the ninth, the two first calls
     assert result.ncalls == {"grad_f": 9, "grad_g": 9, "grad_gx": 0, "hvp": 8, "cvp": 8}
     assert np.abs(result.x).max() <= 0.1

@@ -24,6 +24,7 @@ from pessimism.bilevel.problems import (
     tuning,
 )
 from tests.bilevel import twin_problems as twins
+from tests.bilevel.cases import near
 
 SMALL = {"n_samples": 6, "batch": 3}
 NOISY = {"noise": 0.3, "curvature_noise": 0.4, **SMALL}
@@ -55,8 +56,10 @@ def points(problem, seed=0):
     return rng.normal(size=problem.dim_x), rng.normal(size=problem.dim_y), rng.normal(size=problem.dim_y)
 
 
-def near(expected, rel=1e-12):
-    return pytest.approx(expected, rel=rel, abs=rel * (1 + np.abs(expected).max()))
+def size(problem, kind):
+    """Numbers that an oracle writes."""
+    dx, dy = problem.dim_x, problem.dim_y
+    return {"grad_f": dx + dy, "grad_g": dy, "hvp": dy}.get(kind, dx)
 
 
 # Oracles
@@ -162,11 +165,10 @@ def test_kernels_compiled_and_not_agree(make, sampled):
     problem = make()
     point = points(problem, 3)
     kernels = problem.compiled_oracles
-    module = next(module for module in EXACT if kernels[1] in vars(module).values())
-    dx, dy = problem.dim_x, problem.dim_y
-    for position, (kernel, size) in enumerate(zip(kernels, (dx + dy, dy, dy, dx, dx), strict=True)):
-        handle = problem.sample(1, "g" if position else "f") if sampled else np.empty(0, np.int64)
-        fast, slow = np.full(size, 7.0), np.full(size, 7.0)
+    module = next(module for module in EXACT if kernels.grad_g in vars(module).values())
+    for kind, kernel in kernels._asdict().items():
+        handle = problem.sample(1, "f" if kind == "grad_f" else "g") if sampled else np.empty(0, np.int64)
+        fast, slow = np.full(size(problem, kind), 7.0), np.full(size(problem, kind), 7.0)
         for loop, out in ((kernel, fast), (plain(kernel), slow)):
             loop(problem.reals, problem.sizes, *point, handle, out)
         if kernel.__name__ in EXACT[module]:
@@ -179,10 +181,9 @@ def test_kernels_compiled_and_not_agree(make, sampled):
 def test_oracles_are_of_one_type(make):
     """However they are called first: a loop can only be handed this one."""
     problem = make()
-    for kernel, size in zip(
-        problem.compiled_oracles, (problem.dim_x + problem.dim_y, *[problem.dim_y] * 2), strict=False
-    ):
-        kernel(problem.reals, problem.sizes, *points(problem), np.empty(0, np.int64), np.empty(size))
+    for kind, kernel in problem.compiled_oracles._asdict().items():
+        out = np.empty(size(problem, kind))
+        kernel(problem.reals, problem.sizes, *points(problem), np.empty(0, np.int64), out)
         assert getattr(kernel, "nopython_signatures", [calls.ORACLE.signature]) == [calls.ORACLE.signature]
 
 

@@ -22,19 +22,8 @@ TWINS |= {
 }
 HELPERS = {
     f"{_ENGINE}/calls.py": {
-        "refused",
-        "affords",
-        "call",
-        "draw",
-        "fresh",
-        "samples_of_g",
+        *_ORACLES, "refused", "refuse_if_unaffordable", "call", "draw", "fresh", "samples_of_g", "stay",
         "uniform_below",
-        "grad_f",
-        "grad_g",
-        "grad_gx",
-        "hvp",
-        "cvp",
-        "stay",
     },
     f"{_ENGINE}/cleaning.py": {"sigmoid", "product"},
     f"{_ENGINE}/estimates.py": {"apply_factors", "hypergradient", "recur"},
@@ -42,18 +31,10 @@ HELPERS = {
     f"{_ENGINE}/logistic.py": {"spread", "touch"},
     f"{_ENGINE}/quadratic.py": {"noise", "bounded_grad_f"},
     f"{_ENGINE}/steps.py": {
-        "copy",
-        "begin",
-        "whole",
-        "norm",
-        "subtract",
-        "descend",
-        "descend_and_project",
-        "descend_x",
-        "descend_y",
+        "copy", "begin", "keep_or_undo", "norm", "subtract", "descend", "descend_and_project", "descend_x", "descend_y",
     },
     f"{_METHODS}/accbo.py": {"_accelerate"},
     f"{_METHODS}/aid_cg.py": {"_dot", "_conjugate_gradients"},
     f"{_METHODS}/bo_rep.py": {"_update_y"},
     f"{_METHODS}/saba.py": {"_name", "_evaluate_g", "_exchange", "_fill", "_clear"},
-}
+}  # fmt: skip

@@ -1,9 +1,9 @@
 r"""Oracle calls inside a compiled loop: each is paid for before it is made, and the budget may refuse it.
 
 A refusal sticks: the refused call and every later one of the run do nothing. They are not counted, draw no sample and
-leave `out` as it was, so a step may go on to its end as if nothing had happened; `steps.whole` then undoes it.
+leave `out` as it was, so a step may go on to its end as if nothing had happened; `steps.keep_or_undo` then undoes it.
 
-A call is ``hvp(oracles, x, y, v, rows, out)``, with the rows of the sample it is evaluated on: ``fresh(oracles, H)``
+A call is ``hvp(oracles, x, y, v, rows, out)``, with the rows of the sample it is evaluated on: ``fresh(oracles, HVP)``
 for a sample of its own, rows drawn before where a formula evaluates several calls on one sample, no rows for an exact
 call. A row costs one uniform.
 
@@ -22,12 +22,19 @@ from numba.extending import typeof_impl
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats, Ints
-from pessimism.bilevel._engine.kinds import GF, GX, GY, KINDS, C, H
+from pessimism.bilevel._engine.kinds import CVP, GRAD_F, GRAD_G, GRAD_GX, HVP, KINDS
 
 Oracle = Callable[[Floats, Ints, Floats, Floats, Floats, Ints, Floats], None]
 
 BUDGET, SPENT, REFUSED, DIVERGED, COSTS, CALLS = 0, 1, 2, 3, 4, 4 + len(KINDS)
 """Places of the meter. Behind COSTS and CALLS stands a number for every kind of call."""
+
+
+def new_meter(budget: float, costs: Floats) -> Floats:
+    """Nothing spent, nothing refused; `costs` has an entry for each kind of call."""
+    meter = np.zeros(CALLS + len(KINDS))
+    meter[BUDGET], meter[COSTS:CALLS] = budget, costs
+    return meter
 
 
 class Oracles(NamedTuple):
@@ -53,11 +60,11 @@ class Oracles(NamedTuple):
     rng: np.random.Generator
 
 
-REALS, WHOLE = types.float64[::1], types.int64[::1]
+REALS, INTEGERS = types.float64[::1], types.int64[::1]
 _TYPES: Any = types  # half of its names are untyped
-ORACLE = types.FunctionType(types.void(REALS, WHOLE, REALS, REALS, REALS, WHOLE, REALS))
+ORACLE = types.FunctionType(types.void(REALS, INTEGERS, REALS, REALS, REALS, INTEGERS, REALS))
 ORACLES = _TYPES.NamedTuple(
-    (*[ORACLE] * 6, REALS, WHOLE, *[types.int64] * 4, REALS, _TYPES.npy_rng), Oracles
+    (*[ORACLE] * 6, REALS, INTEGERS, *[types.int64] * 4, REALS, _TYPES.npy_rng), Oracles
 )  # fmt: skip
 
 
@@ -75,12 +82,12 @@ def refused(oracles: Oracles) -> bool:
 
 
 @compiled(INNER)
-def affords(meter: Floats, kind: int) -> bool:
-    """Whether the budget holds a call of this kind; if not, it is refused, and with it every later call."""
+def refuse_if_unaffordable(meter: Floats, kind: int) -> bool:
+    """Refuse a call that the budget does not hold, and with it every later one; whether calls are refused now."""
     if meter[REFUSED] == 0.0 and meter[SPENT] + meter[COSTS + kind] > meter[BUDGET]:
         meter[REFUSED] = 1.0
-    held: bool = meter[REFUSED] == 0.0
-    return held
+    now: bool = meter[REFUSED] != 0.0
+    return now
 
 
 @compiled(INNER)
@@ -96,8 +103,8 @@ def call(
     rows: Ints,
     out: Floats,
 ) -> None:
-    """Count a call and make it, unless it is refused. (The whole named tuple would be slow to pass.)"""
-    if affords(meter, kind):
+    """Count a call and make it, unless it is refused. (To pass the named tuple itself would be slow.)"""
+    if not refuse_if_unaffordable(meter, kind):
         meter[SPENT] += meter[COSTS + kind]
         meter[CALLS + kind] += 1.0
         oracle(reals, sizes, x, y, v, rows, out)
@@ -106,7 +113,7 @@ def call(
 @compiled(INNER)
 def draw(meter: Floats, kind: int, terms: int, batch: int, rng: np.random.Generator) -> Ints:
     """Rows of a sample, with replacement; nothing is drawn for a call that the budget refuses."""
-    if batch == 0 or not affords(meter, kind):
+    if batch == 0 or refuse_if_unaffordable(meter, kind):
         return np.empty(0, np.int64)
     rows = np.empty(batch, np.int64)
     for i in range(batch):
@@ -117,7 +124,7 @@ def draw(meter: Floats, kind: int, terms: int, batch: int, rng: np.random.Genera
 @compiled(INNER)
 def fresh(oracles: Oracles, kind: int) -> Ints:
     """Rows of a sample of its own for a call of a kind."""
-    if kind == GF:
+    if kind == GRAD_F:
         return draw(oracles.meter, kind, oracles.terms_f, oracles.batch_f, oracles.rng)
     return draw(oracles.meter, kind, oracles.terms_g, oracles.batch_g, oracles.rng)
 
@@ -143,31 +150,31 @@ def uniform_below(oracles: Oracles, n: int) -> int:
 @compiled(INNER)
 def grad_f(oracles: Oracles, x: Floats, y: Floats, rows: Ints, out: Floats) -> None:
     """Gradients of f in x and in y, one after the other."""
-    call(oracles.grad_f, oracles.meter, GF, oracles.reals, oracles.sizes, x, y, y, rows, out)
+    call(oracles.grad_f, oracles.meter, GRAD_F, oracles.reals, oracles.sizes, x, y, y, rows, out)
 
 
 @compiled(INNER)
 def grad_g(oracles: Oracles, x: Floats, y: Floats, rows: Ints, out: Floats) -> None:
     """Gradient of g in y."""
-    call(oracles.grad_g, oracles.meter, GY, oracles.reals, oracles.sizes, x, y, y, rows, out)
+    call(oracles.grad_g, oracles.meter, GRAD_G, oracles.reals, oracles.sizes, x, y, y, rows, out)
 
 
 @compiled(INNER)
 def grad_gx(oracles: Oracles, x: Floats, y: Floats, rows: Ints, out: Floats) -> None:
     """Gradient of g in x."""
-    call(oracles.grad_gx, oracles.meter, GX, oracles.reals, oracles.sizes, x, y, y, rows, out)
+    call(oracles.grad_gx, oracles.meter, GRAD_GX, oracles.reals, oracles.sizes, x, y, y, rows, out)
 
 
 @compiled(INNER)
 def hvp(oracles: Oracles, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Product of the Hessian of g in y with v."""
-    call(oracles.hvp, oracles.meter, H, oracles.reals, oracles.sizes, x, y, v, rows, out)
+    call(oracles.hvp, oracles.meter, HVP, oracles.reals, oracles.sizes, x, y, v, rows, out)
 
 
 @compiled(INNER)
 def cvp(oracles: Oracles, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
     """Gradient in x of the inner product of grad_g with v."""
-    call(oracles.cvp, oracles.meter, C, oracles.reals, oracles.sizes, x, y, v, rows, out)
+    call(oracles.cvp, oracles.meter, CVP, oracles.reals, oracles.sizes, x, y, v, rows, out)
 
 
 @compiled

@@ -13,7 +13,7 @@ import numpy as np
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats, Ints
 from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, hvp, refused
-from pessimism.bilevel._engine.kinds import H
+from pessimism.bilevel._engine.kinds import HVP
 from pessimism.bilevel._engine.steps import descend, subtract
 
 
@@ -24,7 +24,7 @@ def apply_factors(oracles: Oracles, x: Floats, y: Floats, v: Floats, rate: float
     for _ in range(factors):
         if refused(oracles):
             break
-        hvp(oracles, x, y, v, fresh(oracles, H), product)
+        hvp(oracles, x, y, v, fresh(oracles, HVP), product)
         descend(v, rate, product)
 
 

@@ -9,10 +9,10 @@ from numba import types
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats, Ints
-from pessimism.bilevel._engine.calls import REALS, WHOLE
+from pessimism.bilevel._engine.calls import INTEGERS, REALS
 
 
-@compiled(types.void(REALS, WHOLE, types.boolean, types.float64, WHOLE, REALS, REALS))
+@compiled(types.void(REALS, INTEGERS, types.boolean, types.float64, INTEGERS, REALS, REALS))
 def slope(reals: Floats, sizes: Ints, validation: bool, weight: float, rows: Ints, theta: Floats, out: Floats) -> None:
     """Mean over the rows of x (x'theta - weight b); over all of them from the Gram matrix."""
     p, n, at = sizes[2], sizes[3], 2

@@ -9,10 +9,10 @@ from numba import types
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats, Ints
-from pessimism.bilevel._engine.calls import REALS, WHOLE
+from pessimism.bilevel._engine.calls import INTEGERS, REALS
 
 
-@compiled(types.float64(REALS, WHOLE, types.int64, WHOLE))
+@compiled(types.float64(REALS, INTEGERS, types.int64, INTEGERS))
 def noise(reals: Floats, sizes: Ints, column: int, rows: Ints) -> float:
     """Mean of a column of the table over the rows; 0 without rows."""
     dx, dy = sizes[0], sizes[1]

@@ -1,9 +1,9 @@
 r"""What every outer step is made of: how it begins, how it ends or is undone, and the vector arithmetic between.
 
 A loop is ``run(oracles, at, memory, options, start, steps)`` and makes the outer steps start, ..., start + steps - 1 in
-place. Each begins with ``begin(at)`` and, before x moves, asks ``whole(oracles, at, size)``: after a refused call, or
-with a direction that is not finite, everything is put back to where the step began, and the loop returns how many steps
-it completed.
+place. Each begins with ``begin(at)`` and, before x moves, calls ``keep_or_undo(oracles, at, size)``: after a refused
+call, or with a direction that is not finite, everything is put back to where the step began, and the loop returns how
+many steps it completed.
 """
 
 import math
@@ -14,7 +14,7 @@ import numpy as np
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats, Ints
 from pessimism.bilevel._engine.calls import DIVERGED, REFUSED, Oracle, Oracles, fresh, grad_g, refused
-from pessimism.bilevel._engine.kinds import GY
+from pessimism.bilevel._engine.kinds import GRAD_G
 
 SMALLEST = 1e-290
 
@@ -23,7 +23,7 @@ class Iterate(NamedTuple):
     """Where a run is. x, y, z and the vectors of a method's memory are parts of the one array `vectors`.
 
     `before` holds what `vectors` was when the step under way began. Tables (matrices) of a memory are not in it: a
-    method that has one writes into it when a step is whole.
+    method that has one writes into it when a step is kept.
     """
 
     x: Floats
@@ -47,8 +47,11 @@ def begin(at: Iterate) -> None:
 
 
 @compiled(INNER)
-def whole(oracles: Oracles, at: Iterate, size: float) -> bool:
-    """Whether a step may be kept: no call was refused and its direction has a finite size. If not, it is undone."""
+def keep_or_undo(oracles: Oracles, at: Iterate, size: float) -> bool:
+    """Keep a step if no call was refused and its direction has a finite size, else undo it; whether it is kept.
+
+    A step undone because of its size sets DIVERGED, which ends the run.
+    """
     meter = oracles.meter
     if meter[REFUSED] == 0.0 and size < math.inf:
         return True
@@ -115,5 +118,5 @@ def descend_y(oracles: Oracles, at: Iterate, rate: float, steps: int) -> None:
     for _ in range(steps):
         if refused(oracles):
             break
-        grad_g(oracles, at.x, at.y, fresh(oracles, GY), slope)
+        grad_g(oracles, at.x, at.y, fresh(oracles, GRAD_G), slope)
         descend(at.y, rate, slope)

@@ -18,6 +18,8 @@ Source: Gong, Hao, Liu (2024), arXiv:2409.19212, for both options, the average, 
 their released code; that code, as we read it, does not evaluate the old point on the new sample. Keeping y' from one
 period to the next, the defaults, and the step :math:`\eta_t = \eta (1+t)^{-1/2}` are ours; ``decay=0`` is a constant
 step. The Neumann sum leaves a bias of order :math:`(1 - a\mu)^Q`.
+
+See also `simulations.bilevel_budget`, `simulations.bilevel_rate`, `pessimism.bilevel.problems.Cosh`.
 """
 
 from typing import Any, NamedTuple
@@ -28,8 +30,8 @@ from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats
 from pessimism.bilevel._engine.calls import Oracles, fresh, grad_g, refused, samples_of_g
 from pessimism.bilevel._engine.estimates import hypergradient, recur
-from pessimism.bilevel._engine.kinds import GF, GY
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, descend_y, norm, whole
+from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, descend_y, keep_or_undo, norm
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, REQUIRED, UP_TO_ONE, option, whole_from
 
@@ -64,14 +66,14 @@ class Memory(NamedTuple):
 
 @compiled(INNER)
 def _accelerate(oracles: Oracles, at: Iterate, y_before: Floats, options: Options) -> None:
-    """Nesterov steps on y, of which `y_before` is the iterate before."""
+    """Nesterov steps on y; `y_before` is the iterate before y, and is moved along with it."""
     x, y, slope, ahead = at.x, at.y, np.empty(len(at.y)), np.empty(len(at.y))
     for _ in range(options.inner_steps):
         if refused(oracles):
             break
         for j in range(len(y)):
             ahead[j] = y[j] + options.nesterov * (y[j] - y_before[j])
-        grad_g(oracles, x, ahead, fresh(oracles, GY), slope)
+        grad_g(oracles, x, ahead, fresh(oracles, GRAD_G), slope)
         for j in range(len(y)):
             y_before[j] = y[j]
             y[j] = ahead[j] - options.lower_step * slope[j]
@@ -95,7 +97,7 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
                 _accelerate(oracles, at, memory.y_before, options)
             for j in range(len(y)):
                 average[j] = (1.0 - options.averaging) * average[j] + options.averaging * y[j]
-        upper, lower = fresh(oracles, GF), samples_of_g(oracles, max(options.terms, 1))
+        upper, lower = fresh(oracles, GRAD_F), samples_of_g(oracles, max(options.terms, 1))
         hypergradient(oracles, x, average, upper, lower, options.z_step, scale, True, z, new)
         if t == 0:
             copy(new, direction)
@@ -104,7 +106,7 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
             recur(direction, 1.0 - options.momentum, new, old)
         copy(x, memory.x_before)
         length = norm(direction)
-        if not whole(oracles, at, length):
+        if not keep_or_undo(oracles, at, length):
             return t - start
         if length > 0.0:
             descend_x(oracles, at, options.step / (1.0 + t) ** options.decay / length, direction)
@@ -112,8 +114,8 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
 
 
 def _memory(problem: Any) -> Memory:
-    x, y = np.zeros(problem.dim_x), np.zeros(problem.dim_y)
-    return Memory(direction=x, y_before=y, average=y, x_before=x)
+    dx, dy = problem.dim_x, problem.dim_y
+    return Memory(direction=np.zeros(dx), y_before=np.zeros(dy), average=np.zeros(dy), x_before=np.zeros(dx))
 
 
 METHOD = Method(Options, _run, _memory)

@@ -9,6 +9,8 @@ r"""AID-CG: approximate implicit differentiation, with conjugate gradients for t
 Deterministic: every call is exact. The residual of the old z costs one more product, so J steps cost J + 1. Both
 equations are warm started, so no bias remains at a fixed point. D, :math:`\alpha`, J and :math:`\eta` are the options
 `inner_steps`, `lower_step`, `cg_steps` and `step`. Source: standard.
+
+See also `simulations.bilevel_budget`.
 """
 
 from typing import NamedTuple
@@ -18,7 +20,7 @@ import numpy as np
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats
 from pessimism.bilevel._engine.calls import Oracles, cvp, grad_f, grad_g, hvp, refused
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, norm, subtract, whole
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm, subtract
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
 
@@ -88,7 +90,7 @@ def _run(oracles: Oracles, at: Iterate, memory: None, options: Options, start: i
         _conjugate_gradients(oracles, at, fy, options.cg_steps)
         cvp(oracles, x, y, z, exact, cross)
         subtract(fx, cross, direction)
-        if not whole(oracles, at, norm(direction)):
+        if not keep_or_undo(oracles, at, norm(direction)):
             return t - start
         descend_x(oracles, at, options.step / (1.0 + t) ** options.decay, direction)
     return steps

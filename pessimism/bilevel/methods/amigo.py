@@ -9,6 +9,8 @@ r"""AmIGO: several warm-started steps on y and on z, then a step on x.
 y and z begin where the last outer step left them, so no bias remains at a fixed point. :math:`\alpha`, a and
 :math:`\eta` are the options `lower_step`, `z_step` and `step`; by default no step falls. Source: Arbel and Mairal
 (2022).
+
+See also `simulations.bilevel_budget`, `simulations.bilevel_bias`, `simulations.data_cleaning`.
 """
 
 from typing import NamedTuple
@@ -17,8 +19,8 @@ import numpy as np
 
 from pessimism._compiled import compiled
 from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, hvp, refused
-from pessimism.bilevel._engine.kinds import GF, C, H
-from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, descend_y, norm, subtract, whole
+from pessimism.bilevel._engine.kinds import CVP, GRAD_F, HVP
+from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, descend_y, keep_or_undo, norm, subtract
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
 
@@ -45,16 +47,16 @@ def _run(oracles: Oracles, at: Iterate, memory: None, options: Options, start: i
     for t in range(start, start + steps):
         begin(at)
         descend_y(oracles, at, options.lower_step / (1.0 + t) ** options.decay_y, options.inner_steps)
-        grad_f(oracles, x, y, fresh(oracles, GF), both)
+        grad_f(oracles, x, y, fresh(oracles, GRAD_F), both)
         for _ in range(options.terms):
             if refused(oracles):
                 break
-            hvp(oracles, x, y, z, fresh(oracles, H), product)
+            hvp(oracles, x, y, z, fresh(oracles, HVP), product)
             for j in range(len(y)):
                 z[j] -= options.z_step * (product[j] - fy[j])
-        cvp(oracles, x, y, z, fresh(oracles, C), cross)
+        cvp(oracles, x, y, z, fresh(oracles, CVP), cross)
         subtract(fx, cross, direction)
-        if not whole(oracles, at, norm(direction)):
+        if not keep_or_undo(oracles, at, norm(direction)):
             return t - start
         descend_x(oracles, at, options.step / (1.0 + t) ** options.decay, direction)
     return steps

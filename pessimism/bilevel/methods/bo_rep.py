@@ -17,6 +17,9 @@ ball of `radius`.
 Source: Hao, Gong, Liu (2024), arXiv:2401.09587, for the structure. The schedule of the epochs is that of later code by
 the same group; averaging in the periodic update and the order of m and z are unverified. The decay d = 1/2 is ours;
 ``decay=0`` is the constant step of the paper.
+
+See also `simulations.bilevel_budget`, `simulations.bilevel_bias`, `simulations.bilevel_rate`,
+`simulations.bilevel_robustness`, `simulations.data_cleaning`, `pessimism.bilevel.problems.Cosh`.
 """
 
 import math
@@ -27,8 +30,8 @@ import numpy as np
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats
 from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp, refused
-from pessimism.bilevel._engine.kinds import GF, GY, C, H
-from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, norm, subtract, whole
+from pessimism.bilevel._engine.kinds import CVP, GRAD_F, GRAD_G, HVP
+from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, keep_or_undo, norm, subtract
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, REQUIRED, UNBOUNDED, option, whole_from
 
@@ -75,7 +78,7 @@ def _update_y(oracles: Oracles, at: Iterate, options: Options, t: int) -> None:
         for _ in range(steps):
             if refused(oracles):
                 break
-            grad_g(oracles, x, y, fresh(oracles, GY), slope)
+            grad_g(oracles, x, y, fresh(oracles, GRAD_G), slope)
             descend(y, rate / halving, slope)
             subtract(y, center, away)
             distance, ball = norm(away), radius / math.sqrt(halving)
@@ -98,15 +101,15 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
         begin(at)
         if t % options.period == 0:
             _update_y(oracles, at, options, t)
-        grad_f(oracles, x, y, fresh(oracles, GF), both)
-        cvp(oracles, x, y, z, fresh(oracles, C), cross)
-        hvp(oracles, x, y, z, fresh(oracles, H), product)
+        grad_f(oracles, x, y, fresh(oracles, GRAD_F), both)
+        cvp(oracles, x, y, z, fresh(oracles, CVP), cross)
+        hvp(oracles, x, y, z, fresh(oracles, HVP), product)
         for i in range(len(x)):
             momentum[i] = options.momentum * momentum[i] + (1.0 - options.momentum) * (fx[i] - cross[i])
         for j in range(len(y)):
             z[j] -= options.z_step * (product[j] - fy[j])
         length = norm(momentum)
-        if not whole(oracles, at, length):
+        if not keep_or_undo(oracles, at, length):
             return t - start
         if length > 0.0:
             descend_x(oracles, at, options.step / (1.0 + t) ** options.decay / length, momentum)

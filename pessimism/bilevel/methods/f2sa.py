@@ -11,6 +11,8 @@ follow :math:`g + f/\lambda`, so that `lower_step` keeps its scale for any :math
 :math:`\lambda` at first and :math:`\delta` are the options `step`, `penalty` and `penalty_growth`. Source: Kwon, Kwon,
 Wright, Nowak (2023). Constant steps on y and w, and a penalty that grows by the same amount in every step, are our
 simplification: the method is analysed with schedules for all of them.
+
+See also `simulations.bilevel_budget`.
 """
 
 from typing import NamedTuple
@@ -20,8 +22,8 @@ import numpy as np
 from pessimism._compiled import compiled
 from pessimism._types import Floats
 from pessimism.bilevel._engine.calls import Oracles, fresh, grad_f, grad_g, grad_gx, refused
-from pessimism.bilevel._engine.kinds import GF, GX, GY
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, norm, whole
+from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G, GRAD_GX
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm
 from pessimism.bilevel._method import FIRST_ORDER, Method
 from pessimism.bilevel._options import NONNEGATIVE, POSITIVE, REQUIRED, option, whole_from
 
@@ -61,19 +63,19 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
         for _ in range(options.inner_steps):
             if refused(oracles):
                 break
-            grad_f(oracles, x, y, fresh(oracles, GF), both)
-            grad_g(oracles, x, y, fresh(oracles, GY), slope)
+            grad_f(oracles, x, y, fresh(oracles, GRAD_F), both)
+            grad_g(oracles, x, y, fresh(oracles, GRAD_G), slope)
             for j in range(len(y)):
                 y[j] -= options.lower_step * (fy[j] / penalty[0] + slope[j])
-            grad_g(oracles, x, w, fresh(oracles, GY), slope)
+            grad_g(oracles, x, w, fresh(oracles, GRAD_G), slope)
             descend(w, options.w_step, slope)
-        grad_f(oracles, x, y, fresh(oracles, GF), both)
-        grad_gx(oracles, x, y, fresh(oracles, GX), here)
-        grad_gx(oracles, x, w, fresh(oracles, GX), there)
+        grad_f(oracles, x, y, fresh(oracles, GRAD_F), both)
+        grad_gx(oracles, x, y, fresh(oracles, GRAD_GX), here)
+        grad_gx(oracles, x, w, fresh(oracles, GRAD_GX), there)
         for i in range(len(x)):
             direction[i] = fx[i] + penalty[0] * (here[i] - there[i])
         penalty[0] += options.penalty_growth
-        if not whole(oracles, at, norm(direction)):
+        if not keep_or_undo(oracles, at, norm(direction)):
             return t - start
         descend_x(oracles, at, options.step / (1.0 + t) ** options.decay, direction)
     return steps

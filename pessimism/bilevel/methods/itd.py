@@ -12,6 +12,8 @@ and :math:`x \leftarrow x - \eta_t h`. The last p is not needed, which leaves D 
 every call is exact, and the D iterates are stored. The start y_0 is treated as a constant, which leaves a bias of order
 :math:`(1-\alpha\mu)^D`. z is the sum of the :math:`\alpha p`, an approximation of :math:`H^{-1} \nabla_y f`. D,
 :math:`\alpha` and :math:`\eta` are the options `inner_steps`, `lower_step` and `step`. Source: standard.
+
+See also `simulations.bilevel_budget`.
 """
 
 from typing import NamedTuple
@@ -20,7 +22,7 @@ import numpy as np
 
 from pessimism._compiled import compiled
 from pessimism.bilevel._engine.calls import Oracles, cvp, grad_f, grad_g, hvp, refused
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, norm, whole
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
 
@@ -63,7 +65,7 @@ def _run(oracles: Oracles, at: Iterate, memory: None, options: Options, start: i
             if d > 0:  # no derivative in the first y is needed
                 hvp(oracles, x, path[d], p, exact, product)
                 descend(p, alpha, product)
-        if not whole(oracles, at, norm(h)):
+        if not keep_or_undo(oracles, at, norm(h)):
             return t - start
         descend_x(oracles, at, options.step / (1.0 + t) ** options.decay, h)
     return steps

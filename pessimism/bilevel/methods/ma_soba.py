@@ -1,4 +1,4 @@
-r"""MA-SOBA: SOBA along a moving average of its directions, clipped if asked.
+r"""MA-SOBA: SOBA along a moving average of its directions, whose length may be clipped.
 
 .. math::
 
@@ -9,6 +9,9 @@ with y and z as in SOBA: steps :math:`\rho_t = \rho (1+t)^{-d}` on both, all der
 of f and one of g in a step. x moves along the new h. :math:`\theta`, :math:`\gamma`, :math:`\rho` and d are the options
 `weight`, `step`, `lower_step` and `decay` (0: constant steps). Source: Chen, Xiao, Balasubramanian (2023). Clipping,
 which makes it a rival of the normalised methods, is ours.
+
+See also `simulations.bilevel_budget`, `simulations.bilevel_bias`, `simulations.bilevel_rate`,
+`simulations.bilevel_robustness`, `simulations.data_cleaning`.
 """
 
 import math
@@ -19,8 +22,8 @@ import numpy as np
 from pessimism._compiled import compiled
 from pessimism._types import Floats
 from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp
-from pessimism.bilevel._engine.kinds import GF, GY
-from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, norm, whole
+from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
+from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, keep_or_undo, norm
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, UNBOUNDED, UP_TO_ONE, option
 
@@ -50,8 +53,8 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
     fx, fy = both[: len(x)], both[len(x) :]
     for t in range(start, start + steps):
         begin(at)
-        grad_f(oracles, x, y, fresh(oracles, GF), both)
-        rows = fresh(oracles, GY)
+        grad_f(oracles, x, y, fresh(oracles, GRAD_F), both)
+        rows = fresh(oracles, GRAD_G)
         grad_g(oracles, x, y, rows, slope)
         hvp(oracles, x, y, z, rows, product)
         cvp(oracles, x, y, z, rows, cross)
@@ -62,7 +65,7 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
             y[j] -= options.lower_step * falling * slope[j]
             z[j] -= options.lower_step * falling * (product[j] - fy[j])
         length = norm(average)
-        if not whole(oracles, at, length):
+        if not keep_or_undo(oracles, at, length):
             return t - start
         shrink = 1.0 if length <= options.clip else options.clip / length
         descend_x(oracles, at, options.step * falling * shrink, average)

@@ -1,4 +1,4 @@
-r"""MRBO: recursive momentum on the directions of y and of x, with a whole Neumann sum.
+r"""MRBO: recursive momentum on the directions of y and of x, with all terms of the Neumann sum.
 
 .. math::
 
@@ -11,6 +11,8 @@ Steps fall as :math:`t^{-1/3}`, weights as :math:`t^{-2/3}`; the first step has 
 `lower_step` (:math:`\eta`, :math:`\alpha`), `terms` (Q), `z_step` (a) and `weight` (w). A bias of order
 :math:`(1-a\mu)^{Q+1}` remains. Source: Yang, Ji, Liang (2021), in the form that benchmark_bilevel runs: both directions
 at the old iterate. Each oracle draws its own sample; there the mixed product shares that of :math:`\nabla_y g`.
+
+See also `simulations.bilevel_budget`.
 """
 
 from typing import Any, NamedTuple
@@ -21,8 +23,8 @@ from pessimism._compiled import compiled
 from pessimism._types import Floats
 from pessimism.bilevel._engine.calls import Oracles, fresh, grad_g, samples_of_g
 from pessimism.bilevel._engine.estimates import hypergradient, recur
-from pessimism.bilevel._engine.kinds import GF, GY
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, norm, whole
+from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, UP_TO_ONE, option, whole_from
 
@@ -59,11 +61,11 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
     for t in range(start, start + steps):
         begin(at)
         weight, falling = options.weight / (1.0 + t) ** options.weight_decay, 1.0 / (1.0 + t) ** options.decay
-        rows = fresh(oracles, GY)
+        rows = fresh(oracles, GRAD_G)
         grad_g(oracles, x, y, rows, slope)
         if t > 0:
             grad_g(oracles, x_old, y_old, rows, slope_old)
-        upper, lower = fresh(oracles, GF), samples_of_g(oracles, options.terms + 1)
+        upper, lower = fresh(oracles, GRAD_F), samples_of_g(oracles, options.terms + 1)
         hypergradient(oracles, x, y, upper, lower, a, a, True, z, new)
         if t == 0:
             copy(new, direction)
@@ -75,15 +77,15 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
         copy(x, x_old)
         copy(y, y_old)
         descend(y, options.lower_step * falling, lower_direction)
-        if not whole(oracles, at, norm(direction) + norm(lower_direction)):
+        if not keep_or_undo(oracles, at, norm(direction) + norm(lower_direction)):
             return t - start
         descend_x(oracles, at, options.step * falling, direction)
     return steps
 
 
 def _memory(problem: Any) -> Memory:
-    x, y = np.zeros(problem.dim_x), np.zeros(problem.dim_y)
-    return Memory(direction=x, lower_direction=y, x_before=x, y_before=y)
+    dx, dy = problem.dim_x, problem.dim_y
+    return Memory(direction=np.zeros(dx), lower_direction=np.zeros(dy), x_before=np.zeros(dx), y_before=np.zeros(dy))
 
 
 METHOD = Method(Options, _run, _memory)

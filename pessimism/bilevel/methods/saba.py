@@ -12,6 +12,8 @@ Vaiter, Moreau (2022), in the form of benchmark_bilevel: the three quantities of
 
 The problem must be a built-in one, for the tables hold a row for every term of both sums; its `batch` is not used. With
 exact oracles each sum is one term.
+
+See also `simulations.bilevel_budget`.
 """
 
 from typing import Any, NamedTuple
@@ -20,9 +22,18 @@ import numpy as np
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats, Ints
-from pessimism.bilevel._engine.calls import Oracles, affords, cvp, grad_f, grad_g, hvp, refused, uniform_below
-from pessimism.bilevel._engine.kinds import GF
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, norm, subtract, whole
+from pessimism.bilevel._engine.calls import (
+    Oracles,
+    cvp,
+    grad_f,
+    grad_g,
+    hvp,
+    refuse_if_unaffordable,
+    refused,
+    uniform_below,
+)
+from pessimism.bilevel._engine.kinds import GRAD_F
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, keep_or_undo, norm, subtract
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option
 
@@ -110,7 +121,7 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
         begin(at)
         if t == 0:
             _fill(oracles, at, memory, upper, lower)
-        affords(oracles.meter, GF)
+        refuse_if_unaffordable(oracles.meter, GRAD_F)  # before a term is drawn for it
         i, j = uniform_below(oracles, n_f), uniform_below(oracles, n_g)
         _name(upper, i)
         _name(lower, j)
@@ -122,7 +133,7 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
             y[k] -= options.lower_step * slope[k]
             z[k] -= options.lower_step * (product[k] - fy[k])
         subtract(fx, cross, direction)
-        if not whole(oracles, at, norm(direction)):
+        if not keep_or_undo(oracles, at, norm(direction)):
             if t == 0:
                 _clear(table_f)
                 _clear(table_g)

@@ -9,6 +9,9 @@ all evaluated at the old iterate, after `warm_steps` gradient steps on y. :math:
 are the options `momentum`, `lower_step` and `z_step`, and :math:`\eta_t = \eta (1+t)^{-d}` with `step` and `decay`.
 Source: Gong, Hao, Liu (2024, ICML). The decay d = 1/2 is ours (``decay=0`` is the constant step of the paper), and so
 is the default number of warm steps.
+
+See also `simulations.bilevel_budget`, `simulations.bilevel_rate`, `simulations.data_cleaning`,
+`pessimism.bilevel.problems.Cosh`.
 """
 
 from typing import NamedTuple
@@ -18,8 +21,8 @@ import numpy as np
 from pessimism._compiled import compiled
 from pessimism._types import Floats
 from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp
-from pessimism.bilevel._engine.kinds import GF, GY, C, H
-from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, descend_y, norm, whole
+from pessimism.bilevel._engine.kinds import CVP, GRAD_F, GRAD_G, HVP
+from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, descend_y, keep_or_undo, norm
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
 
@@ -53,17 +56,17 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
         begin(at)
         if t == 0:
             descend_y(oracles, at, options.warm_step, options.warm_steps)
-        grad_f(oracles, x, y, fresh(oracles, GF), both)
-        cvp(oracles, x, y, z, fresh(oracles, C), cross)
-        grad_g(oracles, x, y, fresh(oracles, GY), slope)
-        hvp(oracles, x, y, z, fresh(oracles, H), product)
+        grad_f(oracles, x, y, fresh(oracles, GRAD_F), both)
+        cvp(oracles, x, y, z, fresh(oracles, CVP), cross)
+        grad_g(oracles, x, y, fresh(oracles, GRAD_G), slope)
+        hvp(oracles, x, y, z, fresh(oracles, HVP), product)
         for i in range(len(x)):
             momentum[i] = options.momentum * momentum[i] + (1.0 - options.momentum) * (fx[i] - cross[i])
         for j in range(len(y)):
             z[j] -= options.z_step * (product[j] - fy[j])
         descend(y, options.lower_step, slope)
         length = norm(momentum)
-        if not whole(oracles, at, length):
+        if not keep_or_undo(oracles, at, length):
             return t - start
         if length > 0.0:
             descend_x(oracles, at, options.step / (1.0 + t) ** options.decay / length, momentum)

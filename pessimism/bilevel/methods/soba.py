@@ -8,6 +8,8 @@ r"""SOBA: one stochastic step on y, z and x, all evaluated at the old iterate.
 with :math:`\gamma_t = \gamma (1+t)^{-d}` and :math:`\rho_t = \rho (1+t)^{-d}`; :math:`\gamma`, :math:`\rho` and d are
 the options `step`, `lower_step` and `decay`. Source: Dagreou, Ablin, Vaiter, Moreau (2022), in the form of
 benchmark_bilevel: a step draws one sample of f and one of g, which all three quantities of g share.
+
+See also `simulations.bilevel_budget`, `simulations.bilevel_robustness`, `simulations.data_cleaning`.
 """
 
 from typing import NamedTuple
@@ -16,8 +18,8 @@ import numpy as np
 
 from pessimism._compiled import compiled
 from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp
-from pessimism.bilevel._engine.kinds import GF, GY
-from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, norm, subtract, whole
+from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
+from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, keep_or_undo, norm, subtract
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option
 
@@ -39,8 +41,8 @@ def _run(oracles: Oracles, at: Iterate, memory: None, options: Options, start: i
     fx, fy, direction = both[: len(x)], both[len(x) :], np.empty(len(x))
     for t in range(start, start + steps):
         begin(at)
-        grad_f(oracles, x, y, fresh(oracles, GF), both)
-        rows = fresh(oracles, GY)
+        grad_f(oracles, x, y, fresh(oracles, GRAD_F), both)
+        rows = fresh(oracles, GRAD_G)
         grad_g(oracles, x, y, rows, slope)
         hvp(oracles, x, y, z, rows, product)
         cvp(oracles, x, y, z, rows, cross)
@@ -49,7 +51,7 @@ def _run(oracles: Oracles, at: Iterate, memory: None, options: Options, start: i
             y[j] -= options.lower_step * falling * slope[j]
             z[j] -= options.lower_step * falling * (product[j] - fy[j])
         subtract(fx, cross, direction)
-        if not whole(oracles, at, norm(direction)):
+        if not keep_or_undo(oracles, at, norm(direction)):
             return t - start
         descend_x(oracles, at, options.step * falling, direction)
     return steps

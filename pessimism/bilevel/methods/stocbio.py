@@ -9,6 +9,9 @@ r"""StocBiO: warm-started steps on y, a truncated Neumann series for z, a step o
 with a fresh sample for every factor. The truncation leaves a bias of order :math:`(1-a\mu)^{Q+1}`, so even with exact
 oracles a run ends at a wrong point. Q, a, :math:`\alpha` and :math:`\eta` are the options `terms`, `z_step`,
 `lower_step` and `step`; by default no step falls. Source: Ji, Yang, Liang (2021).
+
+See also `simulations.bilevel_budget`, `simulations.bilevel_bias`, `simulations.bilevel_robustness`,
+`simulations.data_cleaning`.
 """
 
 from typing import NamedTuple
@@ -17,8 +20,18 @@ import numpy as np
 
 from pessimism._compiled import compiled
 from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, hvp, refused
-from pessimism.bilevel._engine.kinds import GF, C, H
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, descend_y, norm, subtract, whole
+from pessimism.bilevel._engine.kinds import CVP, GRAD_F, HVP
+from pessimism.bilevel._engine.steps import (
+    Iterate,
+    begin,
+    copy,
+    descend,
+    descend_x,
+    descend_y,
+    keep_or_undo,
+    norm,
+    subtract,
+)
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
 
@@ -46,21 +59,21 @@ def _run(oracles: Oracles, at: Iterate, memory: None, options: Options, start: i
     for t in range(start, start + steps):
         begin(at)
         descend_y(oracles, at, options.lower_step / (1.0 + t) ** options.decay_y, options.inner_steps)
-        grad_f(oracles, x, y, fresh(oracles, GF), both)
+        grad_f(oracles, x, y, fresh(oracles, GRAD_F), both)
         copy(fy, term)
         copy(fy, z)
         for _ in range(options.terms):
             if refused(oracles):
                 break
-            hvp(oracles, x, y, term, fresh(oracles, H), product)
+            hvp(oracles, x, y, term, fresh(oracles, HVP), product)
             descend(term, options.z_step, product)
             for j in range(len(y)):
                 z[j] += term[j]
         for j in range(len(y)):
             z[j] *= options.z_step
-        cvp(oracles, x, y, z, fresh(oracles, C), cross)
+        cvp(oracles, x, y, z, fresh(oracles, CVP), cross)
         subtract(fx, cross, direction)
-        if not whole(oracles, at, norm(direction)):
+        if not keep_or_undo(oracles, at, norm(direction)):
             return t - start
         descend_x(oracles, at, options.step / (1.0 + t) ** options.decay, direction)
     return steps

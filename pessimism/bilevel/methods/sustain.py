@@ -11,6 +11,8 @@ where D(s) and D'(s) are evaluated at the iterate and at the one before, on one 
 The options are `step` and `lower_step` (:math:`\eta`, :math:`\alpha`), `terms` (Q), `z_step` (a) and `weight` (w). In
 the mean over p a bias of order :math:`(1-a\mu)^Q` remains. Source: Khanduri, Zeng, Hong, Wai, Wang, Yang (2021), in the
 form that benchmark_bilevel runs: both directions at the old iterate.
+
+See also `simulations.bilevel_budget`.
 """
 
 from typing import Any, NamedTuple
@@ -19,10 +21,10 @@ import numpy as np
 
 from pessimism._compiled import compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, affords, fresh, grad_g, samples_of_g, uniform_below
+from pessimism.bilevel._engine.calls import Oracles, fresh, grad_g, refuse_if_unaffordable, samples_of_g, uniform_below
 from pessimism.bilevel._engine.estimates import hypergradient, recur
-from pessimism.bilevel._engine.kinds import GF, GY
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, norm, whole
+from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, UP_TO_ONE, option, whole_from
 
@@ -59,13 +61,13 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
     for t in range(start, start + steps):
         begin(at)
         weight, falling = options.weight / (1.0 + t) ** options.weight_decay, 1.0 / (1.0 + t) ** options.decay
-        rows = fresh(oracles, GY)
+        rows = fresh(oracles, GRAD_G)
         grad_g(oracles, x, y, rows, slope)
         if t > 0:
             grad_g(oracles, x_old, y_old, rows, slope_old)
-        affords(oracles.meter, GF)
+        refuse_if_unaffordable(oracles.meter, GRAD_F)  # before a number of factors is drawn for it
         factors = uniform_below(oracles, options.terms)
-        upper, lower = fresh(oracles, GF), samples_of_g(oracles, factors + 1)
+        upper, lower = fresh(oracles, GRAD_F), samples_of_g(oracles, factors + 1)
         hypergradient(oracles, x, y, upper, lower, a, scale, False, z, new)
         if t == 0:
             copy(new, direction)
@@ -77,15 +79,15 @@ def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start:
         copy(x, x_old)
         copy(y, y_old)
         descend(y, options.lower_step * falling, lower_direction)
-        if not whole(oracles, at, norm(direction) + norm(lower_direction)):
+        if not keep_or_undo(oracles, at, norm(direction) + norm(lower_direction)):
             return t - start
         descend_x(oracles, at, options.step * falling, direction)
     return steps
 
 
 def _memory(problem: Any) -> Memory:
-    x, y = np.zeros(problem.dim_x), np.zeros(problem.dim_y)
-    return Memory(direction=x, lower_direction=y, x_before=x, y_before=y)
+    dx, dy = problem.dim_x, problem.dim_y
+    return Memory(direction=np.zeros(dx), lower_direction=np.zeros(dy), x_before=np.zeros(dx), y_before=np.zeros(dy))
 
 
 METHOD = Method(Options, _run, _memory)

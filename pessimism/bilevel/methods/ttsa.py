@@ -9,6 +9,8 @@ r"""TTSA: one step on y, one random term of the Neumann series for z, a step on 
 with p uniform on {0, ..., Q - 1} and a fresh sample for every factor. The steps on y fall as :math:`t^{-2/5}`, those on
 x faster, as :math:`t^{-3/5}`. Q, a, :math:`\alpha` and :math:`\eta` are the options `terms`, `z_step`, `lower_step` and
 `step`. Source: Hong, Wai, Wang, Yang (2023); a fixed number of terms is a simplification.
+
+See also `simulations.bilevel_budget`, `simulations.data_cleaning`.
 """
 
 from typing import NamedTuple
@@ -18,8 +20,8 @@ import numpy as np
 from pessimism._compiled import compiled
 from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, uniform_below
 from pessimism.bilevel._engine.estimates import apply_factors
-from pessimism.bilevel._engine.kinds import GF, C
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, descend_y, norm, subtract, whole
+from pessimism.bilevel._engine.kinds import CVP, GRAD_F
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, descend_y, keep_or_undo, norm, subtract
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
 
@@ -46,14 +48,14 @@ def _run(oracles: Oracles, at: Iterate, memory: None, options: Options, start: i
     for t in range(start, start + steps):
         begin(at)
         descend_y(oracles, at, options.lower_step / (1.0 + t) ** options.decay_y, options.inner_steps)
-        grad_f(oracles, x, y, fresh(oracles, GF), both)
+        grad_f(oracles, x, y, fresh(oracles, GRAD_F), both)
         copy(fy, z)
         apply_factors(oracles, x, y, z, options.z_step, uniform_below(oracles, options.terms))
         for j in range(len(y)):
             z[j] *= options.terms * options.z_step
-        cvp(oracles, x, y, z, fresh(oracles, C), cross)
+        cvp(oracles, x, y, z, fresh(oracles, CVP), cross)
         subtract(fx, cross, direction)
-        if not whole(oracles, at, norm(direction)):
+        if not keep_or_undo(oracles, at, norm(direction)):
             return t - start
         descend_x(oracles, at, options.step / (1.0 + t) ** options.decay, direction)
     return steps

@@ -10,23 +10,39 @@ into two flat arrays (`reals`, `sizes`), which its `compiled_oracles` read; ever
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
+from pessimism.bilevel.problem import BilevelProblem
 
-Kernels = tuple[Callable[..., None], ...]
+Kernel = Callable[..., None]
+Data = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
+Rows = tuple[Floats, Floats, Floats, Floats]
 
 LEVELS = ("f", "g")
 quiet = np.errstate(over="ignore", invalid="ignore", divide="ignore")  # inf and NaN say that a run diverges
 
 
+class Kernels(NamedTuple):
+    """Compiled oracles, all of one type."""
+
+    grad_f: Kernel
+    grad_g: Kernel
+    grad_gx: Kernel
+    hvp: Kernel
+    cvp: Kernel
+
+
 @dataclass(frozen=True, slots=True, eq=False, init=False)
-class ClosedForm(ABC):
+class ClosedForm(BilevelProblem, ABC):
     """A bilevel problem whose lower solution, value and gradient are known to rounding; see the module.
+
+    Its methods accept what NumPy makes an array of, and raise a ValueError or TypeError if a shape does not fit or a
+    handle points outside the sum.
 
     Attributes
     ----------
@@ -53,7 +69,7 @@ class ClosedForm(ABC):
     @property
     @abstractmethod
     def compiled_oracles(self) -> Kernels:
-        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+        """Compiled oracles, all of one type."""
 
     def sample(self, rng: Rng, level: str) -> Ints:
         """Draw a handle: the terms of a finite sum that an oracle is to average over.
@@ -68,16 +84,8 @@ class ClosedForm(ABC):
         Returns
         -------
         (batch,) int
-            Uniform and with replacement, so that sampled oracles have no bias.
-
-        Raises
-        ------
-        ValueError
-            If the level is neither of the two.
-
-        Notes
-        -----
-        Spends one uniform a position, as the compiled loops do.
+            Uniform and with replacement, so that sampled oracles have no bias. A position takes one uniform number
+            from `rng`, as in the compiled loops.
 
         Examples
         --------
@@ -91,141 +99,25 @@ class ClosedForm(ABC):
         return rows
 
     def grad_f(self, x: ArrayLike, y: ArrayLike, s: ArrayLike | None = None) -> tuple[Floats, Floats]:
-        """Both gradients of the upper level.
-
-        Parameters
-        ----------
-        x : (dim_x,) array_like of float
-            Upper variable.
-        y : (dim_y,) array_like of float
-            Lower variable.
-        s : (batch,) array_like of int, optional
-            Handle of level "f". Default: the whole sum.
-
-        Returns
-        -------
-        gx : (dim_x,) float
-            Gradient in x.
-        gy : (dim_y,) float
-            Gradient in y.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If a shape does not fit or a handle points outside the sum.
-
-        Examples
-        --------
-        >>> from pessimism.bilevel.problems import Quadratic
-        >>> Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0).grad_f([5.0], [4.0])
-        (array([5.]), array([1.]))
-        """
-        out = self._call(0, x, y, y, s, self.dim_x + self.dim_y)
+        out = self._call("grad_f", x, y, y, s, self.dim_x + self.dim_y)
         return out[: self.dim_x], out[self.dim_x :]
 
     def grad_g(self, x: ArrayLike, y: ArrayLike, s: ArrayLike | None = None) -> Floats:
-        """Gradient of the lower level in y.
-
-        Parameters
-        ----------
-        x : (dim_x,) array_like of float
-            Upper variable.
-        y : (dim_y,) array_like of float
-            Lower variable.
-        s : (batch,) array_like of int, optional
-            Handle of level "g". Default: the whole sum.
-
-        Returns
-        -------
-        (dim_y,) float
-            Zero at `solve_y(x)`, up to rounding.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If a shape does not fit or a handle points outside the sum.
-
-        Examples
-        --------
-        >>> from pessimism.bilevel.problems import Quadratic
-        >>> Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0).grad_g([5.0], [4.0])
-        array([3.])
-        """
-        return self._call(1, x, y, y, s, self.dim_y)
+        return self._call("grad_g", x, y, y, s, self.dim_y)
 
     def hvp(self, x: ArrayLike, y: ArrayLike, v: ArrayLike, s: ArrayLike | None = None) -> Floats:
-        """Hessian of the lower level in y, times a vector.
-
-        Parameters
-        ----------
-        x : (dim_x,) array_like of float
-            Upper variable.
-        y : (dim_y,) array_like of float
-            Lower variable.
-        v : (dim_y,) array_like of float
-            The vector.
-        s : (batch,) array_like of int, optional
-            Handle of level "g". Default: the whole sum.
-
-        Returns
-        -------
-        (dim_y,) float
-            H v.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If a shape does not fit or a handle points outside the sum.
-
-        Examples
-        --------
-        >>> from pessimism.bilevel.problems import Quadratic
-        >>> Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0).hvp([5.0], [4.0], [1.0])
-        array([2.])
-        """
-        return self._call(2, x, y, v, s, self.dim_y)
+        return self._call("hvp", x, y, v, s, self.dim_y)
 
     def cvp(self, x: ArrayLike, y: ArrayLike, v: ArrayLike, s: ArrayLike | None = None) -> Floats:
-        r"""Mixed derivative of the lower level, times a vector.
-
-        Parameters
-        ----------
-        x : (dim_x,) array_like of float
-            Upper variable.
-        y : (dim_y,) array_like of float
-            Lower variable.
-        v : (dim_y,) array_like of float
-            The vector.
-        s : (batch,) array_like of int, optional
-            Handle of level "g". Default: the whole sum.
-
-        Returns
-        -------
-        (dim_x,) float
-            :math:`C v = \nabla_x \langle \nabla_y g(x, y), v \rangle`.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If a shape does not fit or a handle points outside the sum.
-
-        Examples
-        --------
-        >>> from pessimism.bilevel.problems import Quadratic
-        >>> Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0).cvp([5.0], [4.0], [1.0])
-        array([-1.])
-        """
-        return self._call(3, x, y, v, s, self.dim_x)
+        return self._call("cvp", x, y, v, s, self.dim_x)
 
     def grad_gx(self, x: ArrayLike, y: ArrayLike, s: ArrayLike | None = None) -> Floats:
         """Gradient of the lower level in x, which only first-order methods need.
 
         Parameters
         ----------
-        x : (dim_x,) array_like of float
-            Upper variable.
-        y : (dim_y,) array_like of float
-            Lower variable.
+        x, y : (dim_x,) and (dim_y,) array_like of float
+            Upper and lower variable.
         s : (batch,) array_like of int, optional
             Handle of level "g". Default: the whole sum.
 
@@ -234,18 +126,13 @@ class ClosedForm(ABC):
         (dim_x,) float
             The gradient.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If a shape does not fit or a handle points outside the sum.
-
         Examples
         --------
         >>> from pessimism.bilevel.problems import Quadratic
         >>> Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0).grad_gx([5.0], [4.0])
         array([-4.])
         """
-        return self._call(4, x, y, y, s, self.dim_x)
+        return self._call("grad_gx", x, y, y, s, self.dim_x)
 
     @quiet
     def f(self, x: ArrayLike, y: ArrayLike, s: ArrayLike | None = None) -> float:
@@ -253,10 +140,8 @@ class ClosedForm(ABC):
 
         Parameters
         ----------
-        x : (dim_x,) array_like of float
-            Upper variable.
-        y : (dim_y,) array_like of float
-            Lower variable.
+        x, y : (dim_x,) and (dim_y,) array_like of float
+            Upper and lower variable.
         s : (batch,) array_like of int, optional
             Handle of level "f". Default: the whole sum.
 
@@ -264,11 +149,6 @@ class ClosedForm(ABC):
         -------
         float
             The value.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If a shape does not fit or a handle points outside the sum.
 
         Examples
         --------
@@ -285,10 +165,8 @@ class ClosedForm(ABC):
 
         Parameters
         ----------
-        x : (dim_x,) array_like of float
-            Upper variable.
-        y : (dim_y,) array_like of float
-            Lower variable.
+        x, y : (dim_x,) and (dim_y,) array_like of float
+            Upper and lower variable.
         s : (batch,) array_like of int, optional
             Handle of level "g". Default: the whole sum.
 
@@ -296,11 +174,6 @@ class ClosedForm(ABC):
         -------
         float
             The value.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If a shape does not fit or a handle points outside the sum.
 
         Examples
         --------
@@ -325,11 +198,6 @@ class ClosedForm(ABC):
         (dim_y,) float
             y*(x); NaN where x is not finite or the Hessian is singular in float64.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If the shape does not fit.
-
         Examples
         --------
         >>> from pessimism.bilevel.problems import Quadratic
@@ -353,11 +221,6 @@ class ClosedForm(ABC):
         float
             Exact up to rounding; NaN where `solve_y` is.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If the shape does not fit.
-
         Examples
         --------
         >>> from pessimism.bilevel.problems import Quadratic
@@ -380,11 +243,6 @@ class ClosedForm(ABC):
         -------
         (dim_x,) float
             Exact up to rounding; NaN where `solve_y` is.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If the shape does not fit.
 
         Examples
         --------
@@ -413,11 +271,6 @@ class ClosedForm(ABC):
         high : float
             None is higher: gradient descent on y (and on z) converges for steps below 2 / high.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If the shape does not fit.
-
         Examples
         --------
         >>> from pessimism.bilevel.problems import Quadratic
@@ -431,11 +284,12 @@ class ClosedForm(ABC):
         return float(low), float(high)
 
     @quiet
-    def _call(self, oracle: int, x: ArrayLike, y: ArrayLike, v: ArrayLike, s: ArrayLike | None, size: int) -> Floats:
+    def _call(self, kind: str, x: ArrayLike, y: ArrayLike, v: ArrayLike, s: ArrayLike | None, size: int) -> Floats:
         point = variable("x", x, self.dim_x), variable("y", y, self.dim_y), variable("v", v, self.dim_y)
-        rows = _rows(s, self.n_samples if oracle else self.n_samples_f)
+        rows = _rows(s, self.n_samples_f if kind == "grad_f" else self.n_samples)
         out = np.empty(size)
-        self.compiled_oracles[oracle](self.reals, self.sizes, *point, _EVERY if rows is None else rows, out)
+        kernel = getattr(self.compiled_oracles, kind)
+        kernel(self.reals, self.sizes, *point, _EVERY if rows is None else rows, out)
         return out
 
     def _value(self, x: Floats) -> float:
@@ -490,13 +344,24 @@ def pack(problem: ClosedForm, parts: list[Floats | float], sizes: list[int], **f
         object.__setattr__(problem, name, value)
 
 
-def matrix(name: str, value: ArrayLike, shape: tuple[int | str, int | str], what: str) -> Floats:
-    """Finite float array of two axes, at least one of each; a name in `shape` leaves an axis free."""
-    array = _check.real_array(name, value)
-    fits = array.ndim == 2 and 0 not in array.shape
-    if not fits or any(isinstance(w, int) and w != has for w, has in zip(shape, array.shape, strict=True)):
-        raise ValueError(f"{name} must have shape ({shape[0]}, {shape[1]}), {what}, got {array.shape}")
-    return array
+def clean_rows(data: Data, kind: str) -> Rows:
+    """Training and validation rows whose shapes fit together; an entry for each, "outputs" or "labels", is `kind`."""
+    inputs = _check.matrix("inputs", data[0], "n, p", single=True)
+    validation_inputs = _check.matrix("validation_inputs", data[2], "m, p", single=True)
+    p = inputs.shape[1]
+    if validation_inputs.shape[1] != p:
+        raise ValueError(
+            f"validation_inputs must have shape (m, {p}), columns as inputs, got {validation_inputs.shape}"
+        )
+    entries = "an entry for each row of"
+    first = _check.vector(kind, data[1], len(inputs), f"{entries} inputs", single=True)
+    name, what = f"validation_{kind}", f"{entries} validation_inputs"
+    return inputs, first, validation_inputs, _check.vector(name, data[3], len(validation_inputs), what, single=True)
+
+
+def few_ones(dim: int, relevant: int) -> Floats:
+    """Coefficients of which only the first few matter."""
+    return (np.arange(_check.whole("dim", dim, low=1)) < _check.whole("relevant", relevant)).astype(float)
 
 
 def solve(hessian: Floats, right: NDArray[np.float64]) -> Floats:
@@ -516,6 +381,6 @@ def extremes(hessian: Floats) -> tuple[float, float]:
 
 
 def sigmoid(t: Floats) -> Floats:
-    """1 / (1 + e^-t), without overflow."""
+    """1 / (1 + e^-t) of arrays, without overflow; the compiled oracles have their own, of one number."""
     e = np.exp(-np.abs(t))
     return np.where(t >= 0, 1.0, e) / (1.0 + e)

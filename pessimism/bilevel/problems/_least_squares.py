@@ -8,13 +8,10 @@ R and those of the penalty.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints
-from pessimism.bilevel.problems._closed_form import ClosedForm, matrix, pack
-
-Data = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
+from pessimism.bilevel.problems._closed_form import ClosedForm, Rows, pack
 
 DEPENDENT = 1e-14
 """A column is a combination of others if this share of its length or less is left without them: that is rounding."""
@@ -33,8 +30,8 @@ class LeastSquares(ClosedForm):
     moments: Floats
     reduced: tuple[tuple[Floats, Floats], ...]
 
-    def _build(self, data: Data, rho: float, damping: float, batch: int, dim_x: int, dim_y: int) -> None:
-        x, b, xv, bv = data = clean_data(data)
+    def _build(self, data: Rows, rho: float, damping: float, batch: int, dim_x: int, dim_y: int) -> None:
+        x, b, xv, bv = data
         p, rho = x.shape[1], _check.nonnegative("rho", rho)
         pairs = ((x, b), (xv, bv))
         grams = np.array([rows.T @ rows / len(rows) for rows, _ in pairs])
@@ -96,8 +93,8 @@ class Stack:
 
     def least_squares(self, right: Floats) -> Floats:
         """The w that is shortest in (d w, R w - right)."""
-        whole = np.concatenate([np.zeros(self.size), right])[self.order, None]
-        turned = self.lapack.dormqr("L", "T", self.packed, self.reflectors, whole, 64)[0]
+        stacked = np.concatenate([np.zeros(self.size), right])[self.order, None]
+        turned = self.lapack.dormqr("L", "T", self.packed, self.reflectors, stacked, 64)[0]
         return self.back(turned[: self.size, 0])
 
     def forward(self, right: Floats) -> Floats:
@@ -113,20 +110,6 @@ class Stack:
     def _triangular(self, right: Floats, transposed: int) -> Floats:
         solution, singular = self.lapack.dtrtrs(self.packed[: self.size], right, trans=transposed)
         return np.full_like(right, np.nan) if singular else np.asarray(solution)
-
-
-def clean_data(data: Data) -> tuple[Floats, Floats, Floats, Floats]:
-    """Clean rows whose shapes fit together."""
-    inputs = matrix("inputs", data[0], ("n", "p"), "a row for each sample")
-    outputs = _check.vector("outputs", data[1], len(inputs), "an entry for each row of inputs", single=True)
-    validation_inputs = matrix("validation_inputs", data[2], ("m", inputs.shape[1]), "columns as inputs")
-    what = "an entry for each row of validation_inputs"
-    return (
-        inputs,
-        outputs,
-        validation_inputs,
-        _check.vector("validation_outputs", data[3], len(validation_inputs), what, single=True),
-    )
 
 
 def regression(generator: np.random.Generator, n: int, theta: Floats, noise: float) -> tuple[Floats, Floats]:

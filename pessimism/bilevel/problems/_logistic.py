@@ -4,14 +4,11 @@ from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._status import ConvergenceError
 from pessimism._types import Floats, Ints
-from pessimism.bilevel.problems._closed_form import ClosedForm, matrix, pack, sigmoid, solve
-
-Data = tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike]
+from pessimism.bilevel.problems._closed_form import ClosedForm, Data, Rows, clean_rows, pack, sigmoid, solve
 
 STEPS = 1000
 """Newton steps at most. Ten are usual; separable rows with a small penalty take one for each unit of the margin."""
@@ -32,7 +29,7 @@ class Logistic(ClosedForm):
     rows: Floats
     validation_rows: Floats
 
-    def _build(self, data: tuple[Floats, ...], dim_x: int, numbers: list[float], sizes: list[int], batch: int) -> None:
+    def _build(self, data: Rows, dim_x: int, numbers: list[float], sizes: list[int], batch: int) -> None:
         """Pack `numbers`, of which rho is the last, and both tables of rows."""
         a, b, av, bv = data
         rows, validation_rows = b[:, None] * a, bv[:, None] * av
@@ -88,16 +85,9 @@ class Logistic(ClosedForm):
         raise ConvergenceError(f"the lower level was not solved in {STEPS} Newton steps", y)
 
 
-def clean_data(data: Data) -> tuple[Floats, Floats, Floats, Floats]:
-    """Clean rows and labels whose shapes fit together."""
-    a = matrix("inputs", data[0], ("n", "p"), "a row for each sample")
-    b = _labels("labels", data[1], len(a), "an entry for each row of inputs")
-    av = matrix("validation_inputs", data[2], ("m", a.shape[1]), "columns as inputs")
-    bv = _labels("validation_labels", data[3], len(av), "an entry for each row of validation_inputs")
-    return a, b, av, bv
-
-
-def _labels(name: str, value: ArrayLike, size: int, what: str) -> Floats:
-    labels = _check.vector(name, value, size, what, single=True)
-    _check.require(name, labels, np.abs(labels) == 1.0, "-1 or 1")
-    return labels
+def clean_labelled(data: Data) -> Rows:
+    """Rows and labels whose shapes fit together."""
+    rows = clean_rows(data, "labels")
+    for name, labels in (("labels", rows[1]), ("validation_labels", rows[3])):
+        _check.require(name, labels, np.abs(labels) == 1.0, "-1 or 1")
+    return rows

@@ -19,7 +19,9 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
 from pessimism.bilevel.problems._closed_form import Kernels, sigmoid
-from pessimism.bilevel.problems._logistic import Logistic, clean_data
+from pessimism.bilevel.problems._logistic import Logistic, clean_labelled
+
+__all__ = ["HyperCleaning"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -79,18 +81,17 @@ class HyperCleaning(Logistic):
         rho: float = 0.001,
         batch: int = 32,
     ) -> None:
-        data = clean_data((inputs, labels, validation_inputs, validation_labels))
+        data = clean_labelled((inputs, labels, validation_inputs, validation_labels))
         (n, p), m = data[0].shape, len(data[2])
         mu = _check.positive("damping", damping)
         self._build(data, n, [mu, _check.nonnegative("rho", rho)], [n, p, m], batch)
         object.__setattr__(self, "damping", mu)
 
     @property
-    def compiled_oracles(self) -> Kernels:
-        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+    def compiled_oracles(self) -> Kernels:  # numpydoc ignore=GL08
         from pessimism.bilevel._engine import cleaning as kernels
 
-        return kernels.grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
+        return Kernels(kernels.grad_f, kernels.grad_g, kernels.grad_gx, kernels.hvp, kernels.cvp)
 
     def _g(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         z, weights = (self.rows, x) if rows is None else (self.rows[rows], x[rows])
@@ -131,10 +132,8 @@ class HyperCleaning(Logistic):
             Inputs p. Default 5.
         flipped : float, optional
             Share in [0, 1] of training rows with the wrong label: the first ``round(flipped * n)``. Default 0.2.
-        damping, rho : float, optional
-            As for the constructor. Default 0.01 and 0.001.
-        batch : int, optional
-            As for the constructor.
+        damping, rho, batch : float, float and int, optional
+            As for the constructor. Default 0.01 and 0.001, and 32.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7).
 
@@ -142,11 +141,6 @@ class HyperCleaning(Logistic):
         -------
         HyperCleaning
             Validation labels are right.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range.
 
         Examples
         --------
@@ -157,7 +151,7 @@ class HyperCleaning(Logistic):
         True
         """
         generator = np.random.default_rng(rng)
-        share = _check.scalar("flipped", flipped, lambda number: 0.0 <= number <= 1.0, "in [0, 1]")
+        share = _check.between("flipped", flipped, 0.0, 1.0)
         p = _check.whole("dim", dim, low=1)
         sets = [generator.standard_normal((_check.whole(*size, low=1), p)) for size in (("n", n), ("m", m))]
         labels = [np.where(rows.sum(axis=1) >= 0, 1, -1) for rows in sets]

@@ -19,8 +19,10 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, extremes, sigmoid
-from pessimism.bilevel.problems._logistic import Logistic, clean_data
+from pessimism.bilevel.problems._closed_form import Kernels, extremes, few_ones, sigmoid
+from pessimism.bilevel.problems._logistic import Logistic, clean_labelled
+
+__all__ = ["LogisticRidge"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -83,7 +85,7 @@ class LogisticRidge(Logistic):
         batch: int = 32,
         block: int = 1,
     ) -> None:
-        data = clean_data((inputs, labels, validation_inputs, validation_labels))
+        data = clean_labelled((inputs, labels, validation_inputs, validation_labels))
         (n, p), m = data[0].shape, len(data[2])
         dim_x, width = p if per_coordinate else 1, _check.whole("block", block, low=1)
         if n % width or m % width:
@@ -93,11 +95,10 @@ class LogisticRidge(Logistic):
             object.__setattr__(self, name, value)
 
     @property
-    def compiled_oracles(self) -> Kernels:
-        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+    def compiled_oracles(self) -> Kernels:  # numpydoc ignore=GL08
         from pessimism.bilevel._engine import logistic as kernels
 
-        return kernels.grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
+        return Kernels(kernels.grad_f, kernels.grad_g, kernels.grad_gx, kernels.hvp, kernels.cvp)
 
     def _rows(self, terms: Ints | None) -> Ints | None:
         return None if terms is None else (terms[:, None] * self.block + np.arange(self.block)).ravel()
@@ -147,9 +148,7 @@ class LogisticRidge(Logistic):
             How many of them, the first, are not 0 but 1. Default 5.
         rho : float, optional
             :math:`\rho \ge 0`. Default 0.01.
-        per_coordinate : bool, optional
-            As for the constructor.
-        batch, block : int, optional
+        per_coordinate, batch, block : bool, int and int, optional
             As for the constructor.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7).
@@ -159,11 +158,6 @@ class LogisticRidge(Logistic):
         LogisticRidge
             Its inputs are standard normal, a label is 1 with probability :math:`\sigma(a^\top \theta)`.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range.
-
         Examples
         --------
         >>> problem = LogisticRidge.random(per_coordinate=False, rng=0)
@@ -172,9 +166,8 @@ class LogisticRidge(Logistic):
         """
         generator = np.random.default_rng(rng)
         counts = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
-        p = _check.whole("dim", dim, low=1)
-        theta = (np.arange(p) < _check.whole("relevant", relevant)).astype(float)
-        sets = [generator.standard_normal((count, p)) for count in counts]
+        theta = few_ones(dim, relevant)
+        sets = [generator.standard_normal((count, len(theta))) for count in counts]
         labels = [np.where(generator.random(len(rows)) < sigmoid(rows @ theta), 1, -1) for rows in sets]
         options = {"batch": batch, "block": block}
         return cls(sets[0], labels[0], sets[1], labels[1], rho, per_coordinate=per_coordinate, **options)

@@ -17,14 +17,16 @@ the mean over all rows is the exact problem to the last bit, and every sample is
 """
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import ClosedForm, Kernels, matrix, pack, solve
+from pessimism.bilevel.problems._closed_form import ClosedForm, Kernels, pack, solve
+
+__all__ = ["Cosh", "Quadratic", "Quartic"]
 
 SYMMETRIC = 1e-12
 """How far A may be from its transpose, relative to its largest entry."""
@@ -51,7 +53,9 @@ class _QuadraticLower(ClosedForm):
     ) -> None:
         hessian = _positive_definite("hessian", lower[0])
         dy = len(hessian)
-        coupling = matrix("coupling", lower[1], (dy, "dx"), "a row for each row of hessian")
+        coupling = _check.matrix("coupling", lower[1], "dy, dx", single=True)
+        if len(coupling) != dy:
+            raise ValueError(f"coupling must have shape ({dy}, dx), a row for each of hessian, got {coupling.shape}")
         offset = _check.vector("offset", lower[2], dy, "an entry for each row of hessian", single=True)
         target = _check.vector("target", lower[3], dy, "an entry for each row of hessian", single=True)
         rho, dx = _check.nonnegative("rho", rho), coupling.shape[1]
@@ -147,11 +151,10 @@ class Quadratic(_QuadraticLower):
         self._build((hessian, coupling, offset, target), rho, (noise, curvature_noise), (n_samples, batch), rng)
 
     @property
-    def compiled_oracles(self) -> Kernels:
-        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+    def compiled_oracles(self) -> Kernels:  # numpydoc ignore=GL08
         from pessimism.bilevel._engine import quadratic as kernels
 
-        return kernels.quadratic_grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
+        return Kernels(kernels.quadratic_grad_f, kernels.grad_g, kernels.grad_gx, kernels.hvp, kernels.cvp)
 
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         r = y - self.target
@@ -218,11 +221,6 @@ class Quadratic(_QuadraticLower):
         Quadratic
             The axes of A are uniform; B / sqrt(dim_x), c and t are standard normal.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range.
-
         Examples
         --------
         >>> problem = Quadratic.random(dim_x=2, dim_y=3, rng=0)
@@ -238,6 +236,21 @@ class Quadratic(_QuadraticLower):
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class _BoundedUpper(_QuadraticLower):
     """Upper levels whose gradient in y is bounded."""
+
+    def __init__(
+        self,
+        hessian: ArrayLike,
+        coupling: ArrayLike,
+        offset: ArrayLike,
+        target: ArrayLike,
+        *,
+        noise: float = 0.0,
+        curvature_noise: float = 0.0,
+        n_samples: int = 512,
+        batch: int = 32,
+        rng: Rng = None,
+    ) -> None:
+        self._build((hessian, coupling, offset, target), 0.0, (noise, curvature_noise), (n_samples, batch), rng)
 
     def _bounded(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         r = y - self.target
@@ -262,28 +275,7 @@ class _BoundedUpper(_QuadraticLower):
     ) -> Self:
         """Draw a standard instance.
 
-        Parameters
-        ----------
-        dim_x, dim_y : int, optional
-            Sizes. Default 10 and 20.
-        condition : float, optional
-            Eigenvalues of A run from 1 to this, evenly in their logarithm. Default 10.
-        noise, curvature_noise : float, optional
-            As for the constructor. Default 0.1.
-        n_samples, batch : int, optional
-            As for the constructor.
-        rng : Generator, SeedSequence or int, optional
-            Source of randomness (SPEC 7).
-
-        Returns
-        -------
-        Cosh or Quartic
-            The axes of A are uniform; B / sqrt(dim_x), c and t are standard normal.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range.
+        The arguments are those of `Quadratic.random`, without `rho`, and so is the law of A, B, c and t.
 
         Examples
         --------
@@ -292,40 +284,14 @@ class _BoundedUpper(_QuadraticLower):
         """
         generator = np.random.default_rng(rng)
         lower, options = _random(generator, dim_x, dim_y, condition), {"n_samples": n_samples, "batch": batch}
-        build: type[Any] = cls  # the constructor is that of Cosh and Quartic
-        drawn: Self = build(*lower, noise=noise, curvature_noise=curvature_noise, **options, rng=generator)
-        return drawn
+        return cls(*lower, noise=noise, curvature_noise=curvature_noise, **options, rng=generator)
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
-class Cosh(_BoundedUpper):
+class Cosh(_BoundedUpper):  # numpydoc ignore=PR01
     r"""Exponential growth in x: unbounded smoothness that the gradient bounds, everywhere.
 
-    Parameters
-    ----------
-    hessian : (dy, dy) array_like of float
-        A, symmetric positive definite.
-    coupling : (dy, dx) array_like of float
-        B.
-    offset : (dy,) array_like of float
-        Vector c.
-    target : (dy,) array_like of float
-        Where the upper level wants y: t.
-    noise : float, optional
-        Standard deviation of each entry of e and u, at least 0. Default 0, none.
-    curvature_noise : float, optional
-        Half-width of the uniform law of a, in [0, 1). Default 0, none.
-    n_samples : int, optional
-        Rows of both finite sums, even. Default 512.
-    batch : int, optional
-        Rows in a handle. Default 32.
-    rng : Generator, SeedSequence or int, optional
-        Source of the noise table (SPEC 7).
-
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the argument, its first bad entry and what was expected.
+    The arguments are those of `Quadratic`, without `rho`.
 
     Notes
     -----
@@ -349,27 +315,11 @@ class Cosh(_BoundedUpper):
     array([0.])
     """
 
-    def __init__(
-        self,
-        hessian: ArrayLike,
-        coupling: ArrayLike,
-        offset: ArrayLike,
-        target: ArrayLike,
-        *,
-        noise: float = 0.0,
-        curvature_noise: float = 0.0,
-        n_samples: int = 512,
-        batch: int = 32,
-        rng: Rng = None,
-    ) -> None:
-        self._build((hessian, coupling, offset, target), 0.0, (noise, curvature_noise), (n_samples, batch), rng)
-
     @property
-    def compiled_oracles(self) -> Kernels:
-        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+    def compiled_oracles(self) -> Kernels:  # numpydoc ignore=GL08
         from pessimism.bilevel._engine import quadratic as kernels
 
-        return kernels.cosh_grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
+        return Kernels(kernels.cosh_grad_f, kernels.grad_g, kernels.grad_gx, kernels.hvp, kernels.cvp)
 
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         return float(2.0 * (np.sinh(0.5 * x) ** 2).sum()) + self._bounded(x, y, rows)  # cosh - 1, without cancellation
@@ -379,34 +329,10 @@ class Cosh(_BoundedUpper):
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
-class Quartic(_BoundedUpper):
+class Quartic(_BoundedUpper):  # numpydoc ignore=PR01
     r"""Polynomial growth in x: unbounded smoothness again, milder than `Cosh`.
 
-    Parameters
-    ----------
-    hessian : (dy, dy) array_like of float
-        A, symmetric positive definite.
-    coupling : (dy, dx) array_like of float
-        B.
-    offset : (dy,) array_like of float
-        Vector c.
-    target : (dy,) array_like of float
-        Where the upper level wants y: t.
-    noise : float, optional
-        Standard deviation of each entry of e and u, at least 0. Default 0, none.
-    curvature_noise : float, optional
-        Half-width of the uniform law of a, in [0, 1). Default 0, none.
-    n_samples : int, optional
-        Rows of both finite sums, even. Default 512.
-    batch : int, optional
-        Rows in a handle. Default 32.
-    rng : Generator, SeedSequence or int, optional
-        Source of the noise table (SPEC 7).
-
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the argument, its first bad entry and what was expected.
+    The arguments are those of `Quadratic`, without `rho`.
 
     Notes
     -----
@@ -422,27 +348,11 @@ class Quartic(_BoundedUpper):
     array([8.])
     """
 
-    def __init__(
-        self,
-        hessian: ArrayLike,
-        coupling: ArrayLike,
-        offset: ArrayLike,
-        target: ArrayLike,
-        *,
-        noise: float = 0.0,
-        curvature_noise: float = 0.0,
-        n_samples: int = 512,
-        batch: int = 32,
-        rng: Rng = None,
-    ) -> None:
-        self._build((hessian, coupling, offset, target), 0.0, (noise, curvature_noise), (n_samples, batch), rng)
-
     @property
-    def compiled_oracles(self) -> Kernels:
-        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+    def compiled_oracles(self) -> Kernels:  # numpydoc ignore=GL08
         from pessimism.bilevel._engine import quadratic as kernels
 
-        return kernels.quartic_grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
+        return Kernels(kernels.quartic_grad_f, kernels.grad_g, kernels.grad_gx, kernels.hvp, kernels.cvp)
 
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         return float(0.25 * (x**4).sum()) + self._bounded(x, y, rows)
@@ -452,7 +362,7 @@ class Quartic(_BoundedUpper):
 
 
 def _positive_definite(name: str, value: ArrayLike) -> Floats:
-    array = matrix(name, value, ("n", "n"), "as many columns as rows")
+    array = _check.matrix(name, value, "n, n", single=True)
     if array.shape[0] != array.shape[1]:
         raise ValueError(f"{name} must be square, got shape {array.shape}")
     apart = np.abs(array - array.T) <= SYMMETRIC * np.abs(array).max()
@@ -473,7 +383,7 @@ def _even(name: str, value: int) -> int:
 def _opposites(n: int, dy: int, dx: int, noise: tuple[float, float], rng: Rng) -> Floats:
     """Table (n, 1 + 2 dy + dx) of (a, e, u); every second row is minus the one above."""
     scale = _check.nonnegative("noise", noise[0])
-    width = _check.scalar("curvature_noise", noise[1], lambda number: 0.0 <= number < 1.0, "in [0, 1)")
+    width = _check.between("curvature_noise", noise[1], 0.0, 1.0, "[)")
     half = np.zeros((n // 2, 1 + 2 * dy + dx))
     if scale or width:
         generator = np.random.default_rng(rng)

@@ -18,8 +18,10 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix
+from pessimism.bilevel.problems._closed_form import Kernels, clean_rows, extremes
 from pessimism.bilevel.problems._least_squares import LeastSquares, Stack, regression
+
+__all__ = ["HyperRepresentation"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -81,20 +83,18 @@ class HyperRepresentation(LeastSquares):
         rho: float = 0.0,
         batch: int = 32,
     ) -> None:
-        x = matrix("inputs", inputs, ("n", "p"), "a row for each sample")
+        data = clean_rows((inputs, outputs, validation_inputs, validation_outputs), "outputs")
         k, ridge = _check.whole("width", width, low=1), _check.positive("damping", damping)
         object.__setattr__(self, "width", k)
         object.__setattr__(self, "damping", ridge)
-        data = (x, outputs, validation_inputs, validation_outputs)
-        self._build(data, rho, ridge, batch, k * x.shape[1], k)
+        self._build(data, rho, ridge, batch, k * data[0].shape[1], k)
 
     @property
-    def compiled_oracles(self) -> Kernels:
-        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+    def compiled_oracles(self) -> Kernels:  # numpydoc ignore=GL08
         from pessimism.bilevel._engine import least_squares as kernels
 
-        grad_f, grad_g = kernels.representation_grad_f, kernels.representation_grad_g
-        return grad_f, grad_g, kernels.representation_hvp, kernels.representation_cvp, kernels.representation_grad_gx
+        first = kernels.representation_grad_f, kernels.representation_grad_g, kernels.representation_grad_gx
+        return Kernels(*first, kernels.representation_hvp, kernels.representation_cvp)
 
     def _w(self, x: Floats) -> Floats:
         return x.reshape(self.width, -1)
@@ -150,10 +150,8 @@ class HyperRepresentation(LeastSquares):
             Rows k of W. Default 3.
         noise : float, optional
             Standard deviation of the outputs. Default 0.5.
-        damping, rho : float, optional
-            As for the constructor. Default 0.1 and 0.01.
-        batch : int, optional
-            As for the constructor.
+        damping, rho, batch : float, float and int, optional
+            As for the constructor. Default 0.1 and 0.01, and 32.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7).
 
@@ -161,11 +159,6 @@ class HyperRepresentation(LeastSquares):
         -------
         HyperRepresentation
             With one task, so that k = 1 would do; more rows of W make the flat directions.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range.
 
         Examples
         --------

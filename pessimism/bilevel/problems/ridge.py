@@ -18,8 +18,10 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import Kernels, extremes, matrix
+from pessimism.bilevel.problems._closed_form import Kernels, clean_rows, extremes, few_ones
 from pessimism.bilevel.problems._least_squares import LeastSquares, Stack, regression
+
+__all__ = ["Ridge"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -80,16 +82,16 @@ class Ridge(LeastSquares):
         per_coordinate: bool = True,
         batch: int = 32,
     ) -> None:
-        x = matrix("inputs", inputs, ("n", "p"), "a row for each sample")
-        data = (x, outputs, validation_inputs, validation_outputs)
-        self._build(data, rho, 0.0, batch, x.shape[1] if per_coordinate else 1, x.shape[1])
+        data = clean_rows((inputs, outputs, validation_inputs, validation_outputs), "outputs")
+        p = data[0].shape[1]
+        self._build(data, rho, 0.0, batch, p if per_coordinate else 1, p)
 
     @property
-    def compiled_oracles(self) -> Kernels:
-        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+    def compiled_oracles(self) -> Kernels:  # numpydoc ignore=GL08
         from pessimism.bilevel._engine import least_squares as kernels
 
-        return kernels.ridge_grad_f, kernels.ridge_grad_g, kernels.ridge_hvp, kernels.ridge_cvp, kernels.ridge_grad_gx
+        first = kernels.ridge_grad_f, kernels.ridge_grad_g, kernels.ridge_grad_gx
+        return Kernels(*first, kernels.ridge_hvp, kernels.ridge_cvp)
 
     def _f(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         return self._loss(y, True, rows) + float(0.5 * self.rho * x @ x)
@@ -150,9 +152,7 @@ class Ridge(LeastSquares):
             Standard deviation of the outputs. Default 1.
         rho : float, optional
             :math:`\rho \ge 0`. Default 0.01.
-        per_coordinate : bool, optional
-            As for the constructor.
-        batch : int, optional
+        per_coordinate, batch : bool and int, optional
             As for the constructor.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7).
@@ -162,11 +162,6 @@ class Ridge(LeastSquares):
         Ridge
             Its inputs are standard normal.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range.
-
         Examples
         --------
         >>> problem = Ridge.random(per_coordinate=False, rng=0)
@@ -175,8 +170,7 @@ class Ridge(LeastSquares):
         """
         generator = np.random.default_rng(rng)
         rows = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
-        p = _check.whole("dim", dim, low=1)
-        theta = (np.arange(p) < _check.whole("relevant", relevant)).astype(float)
+        theta = few_ones(dim, relevant)
         scale = _check.nonnegative("noise", noise)
         train, validation = (regression(generator, count, theta, scale) for count in rows)
         return cls(*train, *validation, rho, per_coordinate=per_coordinate, batch=batch)

@@ -23,13 +23,9 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
-from pessimism.bilevel.problems._closed_form import (
-    ClosedForm,
-    Kernels,
-    pack,
-    quiet,
-    variable,
-)
+from pessimism.bilevel.problems._closed_form import ClosedForm, Kernels, pack, quiet, variable
+
+__all__ = ["PessimismTuning"]
 
 LEVEL = 15.0
 """Logarithm of the level above which the smallest bonus is subtracted from all of them, which changes no policy."""
@@ -111,11 +107,10 @@ class PessimismTuning(ClosedForm):
         pack(self, parts, [arms], n_samples=1, n_samples_f=1, batch=1, **fields)
 
     @property
-    def compiled_oracles(self) -> Kernels:
-        """Compiled `grad_f`, `grad_g`, `hvp`, `cvp` and `grad_gx`, all of one type."""
+    def compiled_oracles(self) -> Kernels:  # numpydoc ignore=GL08
         from pessimism.bilevel._engine import tuning as kernels
 
-        return kernels.grad_f, kernels.grad_g, kernels.hvp, kernels.cvp, kernels.grad_gx
+        return Kernels(kernels.grad_f, kernels.grad_g, kernels.grad_gx, kernels.hvp, kernels.cvp)
 
     @quiet
     def policy(self, x: ArrayLike) -> Floats:
@@ -130,11 +125,6 @@ class PessimismTuning(ClosedForm):
         -------
         (K,) float
             :math:`\pi = \mathrm{softmax}(y^*(x)/\tau)`; its value is the product with the arms' true means.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If the shape does not fit.
 
         Examples
         --------
@@ -211,11 +201,6 @@ class PessimismTuning(ClosedForm):
         -------
         PessimismTuning
             The true means are uniform on (0, 1).
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range.
 
         Examples
         --------
