@@ -368,7 +368,7 @@ def bernstein_samples(
     log_factor: ArrayLike = 1.0,
     bernstein_constant: float = 144.0,
 ) -> Floats:
-    r"""Number of transitions with which VI-LCB with Bernstein widths is epsilon-optimal, with explicit constants.
+    r"""Number of transitions with which VI-LCB with Bernstein widths is epsilon-optimal, with recalled constants.
 
     Parameters
     ----------
@@ -384,7 +384,7 @@ def bernstein_samples(
         The value of the theorem's logarithm, at least 1. Its argument, recalled as :math:`NS/((1-\gamma)\delta)`, has
         not been checked here, so it is yours to choose; 1 leaves the logarithm out.
     bernstein_constant : float
-        :math:`c_b`, at least 144, the constant of the widths.
+        :math:`c_b`, the constant of the widths; at least 144, as recalled from the proof.
 
     Returns
     -------
@@ -402,10 +402,11 @@ def bernstein_samples(
 
     Notes
     -----
-    Theorem 1 of Li et al.: with so many transitions the loss is at most epsilon with probability 1 - 2 delta. Every
-    epsilon is allowed: there is no burn-in. Samples are reused in all iterations; rewards are known. At
-    :math:`c_b = 144` the estimated value is 0 at any N a laptop would try: in practice 0.005 to 0.1, without this
-    theorem. Status: published.
+    Theorem 1 of Li et al.: with :math:`c_1 S C^*\log(\cdot)/((1-\gamma)^3\varepsilon^2)` transitions and c_b, c_1
+    sufficiently large, the loss is at most epsilon with probability 1 - 2 delta. Every epsilon is allowed: there is no
+    burn-in. Samples are reused in all iterations; rewards are known. 144 and 21000 are proof constants not seen in a
+    theorem. At :math:`c_b = 144` the estimated value is 0 at any N a laptop would try: in practice 0.005 to 0.1,
+    without this theorem. Status: published (the shape), unverified (the numbers).
 
     Examples
     --------
@@ -428,7 +429,7 @@ def subsampled_episodes(
     log_factor: ArrayLike = 1.0,
     bernstein_constant: float = 16.0,
 ) -> Floats:
-    r"""Number of episodes with which the two-fold subsampled VI-LCB is epsilon-optimal, with explicit constants.
+    r"""Number of episodes with which the two-fold subsampled VI-LCB is epsilon-optimal, with recalled constants.
 
     Parameters
     ----------
@@ -443,7 +444,7 @@ def subsampled_episodes(
     log_factor : (...) array_like of float
         The value of the theorem's logarithm, at least 1; 1 leaves it out.
     bernstein_constant : float
-        :math:`c_b`, at least 16.
+        :math:`c_b`, the constant of the widths; at least 16, as recalled from the proof.
 
     Returns
     -------
@@ -461,8 +462,9 @@ def subsampled_episodes(
 
     Notes
     -----
-    Li et al., i.i.d. trajectories, probability 1 - 12 delta. Half of the episodes only count how much of the other
-    half may be used; below 100 log(HS/delta) visits of a state that is nothing. Status: published.
+    Li et al., i.i.d. trajectories, probability 1 - 12 delta, for sufficiently large constants; 16 and 12800 are proof
+    constants not seen in a theorem. Half of the episodes only count how much of the other half may be used; below
+    100 log(HS/delta) visits of a state that is nothing. Status: published (the shape), unverified (the numbers).
 
     Examples
     --------
@@ -477,7 +479,7 @@ def subsampled_episodes(
 
 
 def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike) -> Floats:
-    r"""Number of transitions without which no rule is epsilon-optimal on both of two models, explicit constant.
+    r"""Number of transitions without which no rule is epsilon-optimal on both of two models, constant recalled.
 
     Parameters
     ----------
@@ -507,8 +509,9 @@ def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: 
 
     Notes
     -----
-    Lower bound of Li et al.: with fewer transitions every rule misses epsilon with constant probability on one of two
-    models. `instances.rare_state` has their structure. Status: published.
+    Lower bound of Li et al.: with fewer transitions every rule misses epsilon with probability at least 1/8 on one of
+    two models. `instances.rare_state` has their structure. 25088 is a proof constant not seen in the theorem.
+    Status: published (the shape and its conditions), unverified (25088).
 
     Examples
     --------
@@ -691,6 +694,8 @@ def no_update(counts: ArrayLike, level: ArrayLike, discount: float) -> NDArray[n
     [True, False]
     """
     visits, lvl = _check.whole_array("counts", counts), _check.real_array("level", level, low=0.0)
+    if visits.ndim < 2:
+        raise ValueError(f"counts must have shape (..., states, actions), got {visits.shape}")
     h = _effective_horizon(_check.scalar("discount", discount))
     return np.asarray(visits.max(axis=(-2, -1), initial=0) <= lvl * h**2 * (1.0 + 1e-12))
 
@@ -832,7 +837,7 @@ def vi_lcb_normal_prediction(
     >>> vi_lcb_normal_prediction(10**6, 4.0, 1, 0.9, [0.0, 1.0]).round(4).tolist()
     [0.0037, 0.0534]
     """
-    return _normal_sup(n, cstar, replicas, discount, level)[0]
+    return _worst_gap(n, cstar, replicas, discount, level)[0]
 
 
 def vi_lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLike, level: ArrayLike) -> Floats:
@@ -875,7 +880,7 @@ def vi_lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: A
     >>> vi_lcb_normal_gap(10**6, 4.0, 1, 0.9, 0.0).round(4).item()
     0.0162
     """
-    return _normal_sup(n, cstar, replicas, discount, level)[1]
+    return _worst_gap(n, cstar, replicas, discount, level)[1]
 
 
 def _stay_exit(
@@ -891,10 +896,10 @@ def _stay_exit(
     return gamma, np.asarray(0.5 * h), [np.asarray(h * np.sqrt(lvl / m)) for m in visits], visits
 
 
-def _normal_sup(
+def _worst_gap(
     n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLike, level: ArrayLike
 ) -> tuple[Floats, Floats]:
-    """sup over z of z Phibar(z + shift), and its z, times sigma/(1 - b_2); NaN where a width is 1 or more."""
+    """The supremum of `vi_lcb_normal_prediction` and the gap g that attains it; NaN where a width is 1 or more."""
     gamma, value, (b1, b2), visits = _stay_exit(n, cstar, replicas, discount, level)
     certain = (b1 < 1.0) & (b2 < 1.0)
     b1, b2 = np.where(certain, b1, 0.0), np.where(certain, b2, 0.0)

@@ -96,7 +96,7 @@ def torus(side: int, *, discount: float, slip: float = 0.2) -> MDP:
     ([0, 3, 1, 1], 4.737)
     """
     size = _check.whole("side", side, low=3)
-    lost = _check.scalar("slip", slip, lambda x: 0.0 <= x <= 1.0, "in [0, 1]")
+    lost = _check.between("slip", slip, 0.0, 1.0)
     row, column = np.divmod(np.arange(size * size), size)
     around = [((row + down) % size) * size + (column + right) % size for down, right in MOVES]
     successors = np.stack([np.arange(size * size), *around], axis=-1)
@@ -143,7 +143,7 @@ def gamblers_problem(goal: int = 50, *, heads: float = 0.45, horizon: int = 100)
     >>> mdp.optimal_values[0, [0, 2, 4, 6, 8]].tolist()
     [0.0, 0.0625, 0.25, 0.4375, 0.0]
     """
-    win = _check.scalar("heads", heads, lambda x: 0.0 <= x <= 1.0, "in [0, 1]")
+    win = _check.between("heads", heads, 0.0, 1.0)
     largest = _largest_stakes(goal)
     capital = np.arange(len(largest))[:, None]
     stake = np.minimum(largest[:, None], np.arange(1, len(largest) // 2 + 1))

@@ -729,7 +729,7 @@ class MDP:
         ...
         ValueError: policy[0] must be a whole number in [0, 0], got 1
         """
-        clean = _input.policy(policy, self.n_states, self.n_actions, self.horizon)
+        clean = _input.check_policy(policy, self.n_states, self.n_actions, self.horizon)
         core = (1 if self.horizon is None else 2) + (clean.dtype.kind == "f")
         _check.broadcast("policy and model", clean.shape[: clean.ndim - core], self.shape)
         return clean
@@ -768,4 +768,4 @@ class MDP:
         return mu
 
 
-MDPData._model = MDP.from_data
+MDPData._model = MDP.from_data  # the hook of `MDPData.model`: see there

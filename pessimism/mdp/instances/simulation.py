@@ -190,7 +190,7 @@ def plug_in_failure(n: int, *, discount: float, stay: float | None = None, best:
     if stay is None:
         grid = np.linspace(0.0, 1.0 - leave, 2001)[:-1]
         stay = float(grid[bounds.plug_in_failure_loss(gamma, grid).argmax()])
-    q = _check.scalar("stay", stay, lambda x: 0.0 <= x < 1.0 - leave, f"in [0, {1.0 - leave:.6g})")
+    q = _check.between("stay", stay, 0.0, 1.0 - leave, "[)")
     arms = np.array([_check.whole("best", best, high=1)])
     law = np.zeros((2, 2))
     law[0] = _stay_exit.by_label(arms, HALF * (1.0 - 1.0 / rounds), 1.0 / rounds)[0]
