@@ -132,14 +132,16 @@ def sweep(successors: States, p: Floats, rewards: Floats, x: Floats, out: Floats
 def bicgstab(successors: States, p: Floats, rewards: Floats, values: Floats, factor: float, max_iterations: int) -> int:
     """Improve `values` towards (I - p)^-1 rewards until the largest residual has fallen by `factor`; matrix products.
 
-    Van der Vorst's iteration. It may break down or stall: the caller looks at Bellman's residual, not at this one.
+    Van der Vorst's iteration. It may stall: the caller looks at Bellman's residual, not at this one. Where it breaks
+    down, which shows in values above `HUGE`, the values are left as they were and the result is 0.
     """
     size, width = values.size, p.shape[1]
-    residual, v, t = np.empty(size), np.empty(size), np.empty(size)
+    residual, v, t, before = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
     shadow, direction = np.empty(size), np.empty(size)
     sweep(successors, p, rewards, values, v)
     first, rho = 0.0, 0.0
     for s in range(size):
+        before[s] = values[s]
         residual[s] = v[s] - values[s]
         shadow[s] = direction[s] = residual[s]
         first = max(first, abs(residual[s]))
@@ -180,7 +182,13 @@ def bicgstab(successors: States, p: Floats, rewards: Floats, values: Floats, fac
         rho = rho_next
         for s in range(size):
             direction[s] = residual[s] + beta * (direction[s] - omega * v[s])
-    return products
+    sound = True
+    for s in range(size):
+        sound = sound and abs(values[s]) < HUGE
+    if not sound:
+        for s in range(size):
+            values[s] = before[s]
+    return products if sound else 0
 
 
 @compiled(INNER)
@@ -237,89 +245,6 @@ def follow(
     return changed
 
 
-@compiled(INNER)
-def evaluate(
-    successors: States, kept: Floats, gained: Floats, x: Floats, spare: Floats, sweeps: int, krylov: bool
-) -> bool:
-    """Move `x` towards the solution of x = gained + kept x; False if a Krylov step broke down and was taken back."""
-    for _ in range(2 if krylov else sweeps // 2):
-        sweep(successors, kept, gained, x, spare)
-        sweep(successors, kept, gained, spare, x)
-    if not krylov:
-        return True
-    for s in range(x.size):
-        spare[s] = x[s]
-    bicgstab(successors, kept, gained, x, 0.01, 200)
-    sound = True
-    for s in range(x.size):
-        sound = sound and abs(x[s]) < HUGE
-    if not sound:
-        for s in range(x.size):
-            x[s] = spare[s]
-    return sound
-
-
-@compiled(INNER)
-def solve_one(
-    next_states: States,
-    p: Floats,
-    r: Floats,
-    discount: float,
-    floor: float,
-    fallback: float,
-    tolerance: float,
-    search: Search,
-    x: Floats,
-    policy: NDArray[np.int64],
-    at_floor: NDArray[np.bool_],
-) -> tuple[int, float]:
-    """`solve` for one item: values `x`, `policy` and `at_floor` (S,)."""
-    size, width = x.size, p.shape[2]
-    improved, spare, gained = np.empty(size), np.empty(size), np.empty(size)
-    successors, kept = np.empty((size, width), next_states.dtype), np.empty((size, width))
-    followed = np.empty(size, np.int64)
-    movable = search.shift and floor == -np.inf
-    for s in range(size):
-        followed[s] = -1
-        allowed = False
-        for a in range(r.shape[1]):
-            allowed = allowed or r[s, a] > -np.inf
-        movable = movable and allowed
-    bound, settled, last = np.inf, False, np.inf
-    krylov, best, patience = False, np.inf, PATIENCE
-    for iteration in range(1, search.limit + 1):
-        lowest, highest = improve(next_states, p, r, discount, floor, fallback, x, improved, policy, at_floor)
-        shift, residual, rounding, spread, left = error_bounds(improved, lowest, highest, discount, width, movable)
-        bound = residual + rounding
-        if bound <= tolerance or residual <= rounding or settled or not bound < np.inf:
-            return iteration, bound
-        # the constant part of the error would take 1 / (1 - discount) sweeps to fall below rounding
-        settled = movable and spread <= left and left > tolerance
-        if settled or spread + min(rounding, left) <= tolerance:
-            # next time the bound is this spread; before, a shift would change no policy and no spread
-            for s in range(size):
-                x[s] = improved[s] + shift
-            continue
-        if krylov and spread <= 0.5 * best:
-            best, patience = spread, PATIENCE
-        elif krylov:  # the first step may raise the error: its policy is new everywhere
-            patience -= 1
-        krylov = patience > 0 and (krylov or search.krylov_after <= 1)
-        changed = follow(next_states, p, r, discount, improved, policy, at_floor, followed, successors, kept, gained)
-        for s in range(size):
-            x[s] = improved[s]
-        if not krylov and patience > 0 and iteration >= search.krylov_after and 100 * changed < size:
-            # exact evaluation pays for a policy that has nearly settled
-            pace, expected = spread / last, spread
-            for _ in range(PATIENCE // 2):
-                expected *= pace * pace
-            krylov = expected > tolerance
-        last = spread
-        if not evaluate(successors, kept, gained, x, spare, search.sweeps, krylov):
-            krylov, patience = False, 0
-    return search.limit, bound
-
-
 @compiled
 def solve(
     next_states: States,
@@ -346,11 +271,55 @@ def solve(
     to be faster, by `bicgstab`. If `PATIENCE` Krylov steps do not halve the error, or one breaks down, sweeps do the
     rest.
     """
-    items = values.shape[0]
+    items, size, width = values.shape[0], values.shape[1], probabilities.shape[3]
     iterations, bounds = np.empty(items, np.int64), np.empty(items)
+    improved, spare, gained = np.empty(size), np.empty(size), np.empty(size)
+    successors, kept = np.empty((size, width), next_states.dtype), np.empty((size, width))
+    followed = np.empty(size, np.int64)
     for i in range(items):
         p, r = probabilities[i % probabilities.shape[0]], rewards[i % rewards.shape[0]]
-        iterations[i], bounds[i] = solve_one(
-            next_states, p, r, discount, floor, fallback, tolerance, search, values[i], policies[i], at_floor[i]
-        )
+        x, policy, fixed = values[i], policies[i], at_floor[i]
+        movable = search.shift and floor == -np.inf
+        for s in range(size):
+            followed[s] = -1
+            allowed = False
+            for a in range(r.shape[1]):
+                allowed = allowed or r[s, a] > -np.inf
+            movable = movable and allowed
+        iterations[i], settled, last = search.limit, False, np.inf
+        krylov, best, patience = False, np.inf, PATIENCE
+        for iteration in range(1, search.limit + 1):
+            lowest, highest = improve(next_states, p, r, discount, floor, fallback, x, improved, policy, fixed)
+            shift, residual, rounding, spread, left = error_bounds(improved, lowest, highest, discount, width, movable)
+            bounds[i] = residual + rounding
+            if bounds[i] <= tolerance or residual <= rounding or settled or not bounds[i] < np.inf:
+                iterations[i] = iteration
+                break
+            # the constant part of the error would take 1 / (1 - discount) sweeps to fall below rounding
+            settled = movable and spread <= left and left > tolerance
+            if settled or spread + min(rounding, left) <= tolerance:
+                # next time the bound is this spread; before, a shift would change no policy and no spread
+                for s in range(size):
+                    x[s] = improved[s] + shift
+                continue
+            if krylov and spread <= 0.5 * best:
+                best, patience = spread, PATIENCE
+            elif krylov:  # the first step may raise the error: its policy is new everywhere
+                patience -= 1
+            krylov = patience > 0 and (krylov or search.krylov_after <= 1)
+            changed = follow(next_states, p, r, discount, improved, policy, fixed, followed, successors, kept, gained)
+            for s in range(size):
+                x[s] = improved[s]
+            if not krylov and patience > 0 and iteration >= search.krylov_after and 100 * changed < size:
+                # exact evaluation pays for a policy that has nearly settled
+                pace, expected = spread / last, spread
+                for _ in range(PATIENCE // 2):
+                    expected *= pace * pace
+                krylov = expected > tolerance
+            last = spread
+            for _ in range(2 if krylov else search.sweeps // 2):
+                sweep(successors, kept, gained, x, spare)
+                sweep(successors, kept, gained, spare, x)
+            if krylov and bicgstab(successors, kept, gained, x, 0.01, 200) == 0:
+                krylov, patience = False, 0
     return iterations, bounds

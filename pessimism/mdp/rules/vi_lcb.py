@@ -101,8 +101,8 @@ def vi_lcb(
 
     Notes
     -----
-    No value can be raised while every b is at least the width of the reward range, that is while :math:`\max m \le L
-    V_{\max}^2`. Cost O(SAB) an iteration; batches run on all cores. Source: Algorithm 3 of Rashidinejad et al. (2021),
+    No value can be raised while every b is at least the width of the reward range, that is while
+    :math:`\max m \le L V_{\max}^2`. Cost O(SAB) an iteration; batches run on all cores. Source: Algorithm 3 of Rashidinejad et al. (2021),
     arXiv:2103.12021, in our words and with Hoeffding's constant; the variant without a split is ours. An unseen pair
     has the mean reward :math:`r_{\min}` (`MDPData.mean_rewards`) less its width: without a split, -inf by default, so
     that the planner excludes it and values a state without any other pair at the smallest possible value;
@@ -232,7 +232,7 @@ class _Widths(NamedTuple):
 
 
 def _by_folds(data: MDPData, known: Empirical, widths: _Widths, monotone: bool, rng: np.random.Generator) -> Plan:
-    """Data sets of one size at a time, because T depends on the size: every result is that of its data set alone."""
+    """Data sets of one size at a time, because T depends on the size."""
     if not data.shape:
         return _iterate(data, known, widths, monotone, rng)
     policy, value = np.zeros((*data.shape, data.n_states), np.int64), np.zeros((*data.shape, data.n_states))
