@@ -154,16 +154,7 @@ class MDPData:
             _check.require("reward_sums", sums, coins, expected)
         self._set(visits, successors, moved, sums, (low, high), law)
 
-    def _set(
-        self,
-        counts: Ints,
-        next_states: States,
-        next_counts: Ints,
-        reward_sums: Floats,
-        reward_range: tuple[float, float],
-        reward_law: str,
-    ) -> None:
-        values = (counts, next_states, next_counts, reward_sums, reward_range, reward_law)
+    def _set(self, *values: Any) -> None:
         for name, value in zip(self.__slots__, values, strict=True):
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
@@ -183,18 +174,8 @@ class MDPData:
 
         Parameters
         ----------
-        counts : (..., [H,] S, A) int64
-            Visits.
-        next_states : ([1 or H,] S, A, B) int32
-            Lists of successors.
-        next_counts : (..., [H,] S, A, B) int64
-            Visits of the successors.
-        reward_sums : (..., [H,] S, A[, B]) float64
-            Summed rewards.
-        reward_range : (float, float)
-            Interval known to hold every reward.
-        reward_law : str
-            As for the class.
+        counts, next_states, next_counts, reward_sums, reward_range, reward_law : fields of the class
+            The arrays of the dtypes int64, int32, int64 and float64.
 
         Returns
         -------
@@ -356,11 +337,6 @@ class MDPData:
         -------
         MDP
             Of the batch of the data.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for `MDP`.
 
         Examples
         --------

@@ -1,6 +1,7 @@
 """Models to try rules on: random ones, a slow grid, and the gambler of the textbooks.
 
 None of them is hard by design: what a rule loses here is a measurement. For models whose loss is known see `instances`.
+Arguments out of range raise a ValueError or TypeError that names them.
 """
 
 import numpy as np
@@ -34,11 +35,6 @@ def garnet(n_states: int, n_actions: int, n_successors: int, *, discount: float,
     -------
     MDP
         With deterministic rewards in [0, 1] and a uniform start.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     Notes
     -----
@@ -77,11 +73,6 @@ def torus(side: int, *, discount: float, slip: float = 0.2) -> MDP:
     MDP
         4 actions (up, right, down, left), 5 successors (the cell itself and its 4 neighbours, wrapping around), a
         uniform start.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     Notes
     -----
@@ -126,11 +117,6 @@ def gamblers_problem(goal: int = 50, *, heads: float = 0.45, horizon: int = 100)
         Undiscounted, with rewards per successor: 1 on reaching the goal. Action a stakes a + 1; 0 and goal are
         absorbing. The start is uniform on all goal + 1 states.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     Notes
     -----
     A stake is one of 1, ..., min(s, goal - s) (`allowed_stakes`). Larger ones are copies of the largest that is
@@ -166,11 +152,6 @@ def allowed_stakes(goal: int = 50) -> NDArray[np.bool_]:
     -------
     (goal + 1, goal // 2) bool
         True where the stake a + 1 is at most min(s, goal - s); nowhere in the absorbing states 0 and goal.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `goal` is out of its range.
 
     Examples
     --------

@@ -102,12 +102,12 @@ def vi_lcb(
     Notes
     -----
     No value can be raised while every b is at least the width of the reward range, that is while
-    :math:`\max m \le L V_{\max}^2`. Cost O(SAB) an iteration; batches run on all cores. Source: Algorithm 3 of Rashidinejad et al. (2021),
-    arXiv:2103.12021, in our words and with Hoeffding's constant; the variant without a split is ours. An unseen pair
-    has the mean reward :math:`r_{\min}` (`MDPData.mean_rewards`) less its width: without a split, -inf by default, so
-    that the planner excludes it and values a state without any other pair at the smallest possible value;
-    :math:`r_{\min}` - `unseen` plus the discounted mean value of its successors if `unseen` is given. With `split` this
-    is decided fold by fold, for the pairs that the fold has not seen.
+    :math:`\max m \le L V_{\max}^2`. Cost O(SAB) an iteration; batches run on all cores. Source: Algorithm 3 of
+    Rashidinejad et al. (2021), arXiv:2103.12021, in our words and with Hoeffding's constant; the variant without a
+    split is ours. An unseen pair has the mean reward :math:`r_{\min}` (`MDPData.mean_rewards`) less its width: without
+    a split, -inf by default, so that the planner excludes it and values a state without any other pair at the smallest
+    possible value; :math:`r_{\min}` - `unseen` plus the discounted mean value of its successors if `unseen` is given.
+    With `split` this is decided fold by fold, for the pairs that the fold has not seen.
 
     Examples
     --------
@@ -145,24 +145,13 @@ def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, r
 
     Parameters
     ----------
-    data : MDPData
-        Logged transitions, without a step axis.
-    discount : float
-        :math:`\gamma`, in [0, 1).
-    delta : float, optional
-        Probability, in (0, 1), that some width fails. Default 1/max(n, 1).
-    rng : Generator, SeedSequence or int, optional
-        Source of randomness of the split (SPEC 7).
+    data, discount, delta, rng : as for `vi_lcb`
+        The log, the discount factor, the probability that some width fails and the source of randomness.
 
     Returns
     -------
     Plan
         As for `vi_lcb`. At any practical sample size its status is NO_UPDATE and its policy imitates one fold.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `vi_lcb`.
 
     See Also
     --------
