@@ -228,9 +228,7 @@ def test_where_krylov_steps_fail_sweeps_finish(search, seed, sized):
         rows = np.arange(len(lists))
         matrices = plain.dense(lists, p)
         exact = np.linalg.solve(np.eye(len(lists)) - discount * matrices[rows, policy], rewards[rows, policy])
-        assert (
-            np.abs(plain.bellman(matrices, rewards, discount, exact) - exact).max() < 2e-6
-        )  # the policy is near optimal
+        assert np.abs(plain.bellman(matrices, rewards, discount, exact) - exact).max() < 2e-6  # nearly optimal
 
 
 def test_solve_stops_at_its_limit_and_where_values_are_no_numbers():
