@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 def certified(plan: Result, tolerance: float, accepted: tuple[Status, ...]) -> Result:
-    """The plan, or a ConvergenceError unless the status of every item is one of the accepted."""
+    """The plan, or a ConvergenceError that carries it unless the status of every item is one of the accepted."""
     result: Any = plan
     ended = np.asarray(result.status, object).reshape(-1)
     bad = ~np.isin(ended, np.array(accepted, object))

@@ -96,10 +96,10 @@ def batch(r: Floats, next_states: States) -> tuple[int, ...]:
 def discount(value: float | None, horizon: int | None) -> float:
     """gamma in [0, 1), or in [0, 1] with a horizon, where 1 is the default."""
     if horizon is not None:
-        return 1.0 if value is None else _check.scalar("discount", value, lambda x: 0 <= x <= 1, "in [0, 1]")
+        return 1.0 if value is None else _check.between("discount", value, 0.0, 1.0)
     if value is None:
         raise ValueError("discount must be given, in [0, 1), unless there is a horizon")
-    return _check.scalar("discount", value, lambda x: 0 <= x < 1, "in [0, 1); 1 is allowed with a horizon")
+    return _check.between("discount", value, 0.0, 1.0, "[)")
 
 
 def total_discount(gamma: float, horizon: int | None) -> float:
@@ -109,15 +109,15 @@ def total_discount(gamma: float, horizon: int | None) -> float:
     return float(horizon) if gamma == 1.0 else (1.0 - gamma**horizon) / (1.0 - gamma)
 
 
-def policy(value: ArrayLike, n_states: int, n_actions: int, horizon: int | None) -> Policy:
+def check_policy(policy: ArrayLike, n_states: int, n_actions: int, horizon: int | None) -> Policy:
     """Actions (int64) or laws over actions (float64), with a step axis if there is a horizon."""
-    kind = {"i": "int", "u": "int", "b": "bool", "f": "float"}[_check.numeric("policy", value).dtype.kind]
+    kind = {"i": "int", "u": "int", "b": "bool", "f": "float"}[_check.numeric("policy", policy).dtype.kind]
     whole = kind == "int"
     if whole:
-        clean: Policy = _check.whole_array("policy", value, high=n_actions - 1)
+        clean: Policy = _check.whole_array("policy", policy, high=n_actions - 1)
         core: tuple[int, ...] = (n_states,)
     else:
-        clean = _check.law("policy", value, axes=1)
+        clean = _check.law("policy", policy, axes=1)
         core = (n_states, n_actions)
     if horizon is not None and clean.shape == core:
         clean = clean[None]  # the same at every step

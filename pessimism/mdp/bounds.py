@@ -8,7 +8,8 @@ Where a statement says nothing (its assumptions fail), the function returns NaN,
 is a shape to compare slopes with: it has no constant and no logarithm. Losses are :math:`J(\pi^*) - J(\hat\pi)`, not
 normalised, for rewards in [0, 1], so at most :math:`1/(1-\gamma)`; data are N i.i.d. transitions, not trajectories;
 delta = 1/N (expected loss) unless it is an argument (high probability); `log` is natural. A curve over a one-parameter
-family is a lower bound of the minimax risk, not the minimax risk.
+family is a lower bound of the minimax risk, not the minimax risk. Every function raises a ValueError or TypeError that
+names the first argument out of its range.
 
 The paper is Rashidinejad, Zhu, Ma, Jiao, Russell (2021), arXiv:2103.12021, followed as in `pessimism.bandits.bounds`;
 Li et al. is Li, Shi, Chen, Chi, Wei (2022), arXiv:2204.05275.
@@ -70,10 +71,8 @@ def vi_lcb_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Logged transitions.
-    cstar : (...) array_like of float
-        :math:`C^*`, at least 1.
+    n, cstar : (...) array_like of float
+        N, the logged transitions, and :math:`C^*`, both at least 1.
     states : int
         S.
     discount : (...) array_like of float
@@ -83,11 +82,6 @@ def vi_lcb_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike
     -------
     (...) float
         :math:`\frac1{1-\gamma} \wedge \sqrt{S C^*/((1-\gamma)^5 N)}`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -114,10 +108,8 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Logged transitions.
-    cstar : (...) array_like of float
-        :math:`C^*`, at least 1.
+    n, cstar : (...) array_like of float
+        N, the logged transitions, and :math:`C^*`, both at least 1.
     states, actions : int
         S and A.
     discount : (...) array_like of float
@@ -129,11 +121,6 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
         :math:`\frac2{(1-\gamma)^2}\sqrt{\frac{2LSC^*}{m+1}} + \frac2{(1-\gamma)N}`, at most :math:`1/(1-\gamma)`,
         with :math:`T = \lceil\log N/(1-\gamma)\rceil` iterations, T + 1 folds of :math:`m = \lfloor N/(T+1)\rfloor`
         and :math:`L = \tfrac12\log(2(T+1)SAN)`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -180,11 +167,6 @@ def nearly_expert_rate(n: ArrayLike, states: int, discount: ArrayLike) -> Floats
     (...) float
         :math:`\frac1{1-\gamma} \wedge S/((1-\gamma)^4 N)`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.mdp.instances.lower_bounds.missing_mass : Expert data on which every rule loses.
@@ -208,10 +190,8 @@ def minimax_lower_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: Ar
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Logged transitions.
-    cstar : (...) array_like of float
-        :math:`C^*`, at least 1.
+    n, cstar : (...) array_like of float
+        N, the logged transitions, and :math:`C^*`, both at least 1.
     states : int
         S.
     discount : (...) array_like of float
@@ -221,11 +201,6 @@ def minimax_lower_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: Ar
     -------
     (...) float
         :math:`\frac1{1-\gamma} \wedge \bigl(\frac{S}{(1-\gamma)^2N} + \sqrt{\frac{S(C^*-1)}{(1-\gamma)^3N}}\bigr)`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -249,10 +224,8 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLi
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Logged transitions.
-    cstar : (...) array_like of float
-        :math:`C^*`, at least 1.
+    n, cstar : (...) array_like of float
+        N, the logged transitions, and :math:`C^*`, both at least 1.
     states : int
         S, at least 3; two actions or more.
     discount : (...) array_like of float
@@ -268,17 +241,9 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLi
         :math:`\frac{\gamma(S-2)}{2e(1-\gamma)^2(N+1)}` (:math:`N+1 \ge \frac{S-2}{1-\gamma}`); NaN where
         none is stated.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.mdp.bounds.minimax_lower_rate : Its shape.
-    pessimism.mdp.instances.lower_bounds.two_point_replicas : Instances of the first term.
-    pessimism.mdp.instances.lower_bounds.ambiguous_replicas : Instances of the second term.
-    pessimism.mdp.instances.lower_bounds.missing_mass : Instances of the third term.
 
     Notes
     -----
@@ -333,15 +298,6 @@ def missing_mass_loss(n: ArrayLike, replicas: int, discount: ArrayLike) -> Float
         :math:`\frac{\gamma R}{2(1-\gamma)^2(N+1)}\left(\frac N{N+1}\right)^N`; NaN where
         :math:`N+1 < R/(1-\gamma)`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    pessimism.mdp.instances.lower_bounds.missing_mass : The instances.
-
     Notes
     -----
     Expert data. A rare state is missed with probability :math:`(1-\frac1{N+1})^N`; then the rule is wrong half of the
@@ -368,7 +324,7 @@ def bernstein_samples(
     log_factor: ArrayLike = 1.0,
     bernstein_constant: float = 144.0,
 ) -> Floats:
-    r"""Number of transitions with which VI-LCB with Bernstein widths is epsilon-optimal, with explicit constants.
+    r"""Number of transitions with which VI-LCB with Bernstein widths is epsilon-optimal, with recalled constants.
 
     Parameters
     ----------
@@ -384,17 +340,12 @@ def bernstein_samples(
         The value of the theorem's logarithm, at least 1. Its argument, recalled as :math:`NS/((1-\gamma)\delta)`, has
         not been checked here, so it is yours to choose; 1 leaves the logarithm out.
     bernstein_constant : float
-        :math:`c_b`, at least 144, the constant of the widths.
+        :math:`c_b`, the constant of the widths; at least 144, as recalled from the proof.
 
     Returns
     -------
     (...) float
         :math:`21000\,c_b\,S C^* \log(\cdot)/((1-\gamma)^3\varepsilon^2)`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -402,10 +353,11 @@ def bernstein_samples(
 
     Notes
     -----
-    Theorem 1 of Li et al.: with so many transitions the loss is at most epsilon with probability 1 - 2 delta. Every
-    epsilon is allowed: there is no burn-in. Samples are reused in all iterations; rewards are known. At
-    :math:`c_b = 144` the estimated value is 0 at any N a laptop would try: in practice 0.005 to 0.1, without this
-    theorem. Status: published.
+    Theorem 1 of Li et al.: with :math:`c_1 S C^*\log(\cdot)/((1-\gamma)^3\varepsilon^2)` transitions and c_b, c_1
+    sufficiently large, the loss is at most epsilon with probability 1 - 2 delta. Every epsilon is allowed: there is no
+    burn-in. Samples are reused in all iterations; rewards are known. 144 and 21000 are proof constants not seen in a
+    theorem. At :math:`c_b = 144` the estimated value is 0 at any N a laptop would try: in practice 0.005 to 0.1,
+    without this theorem. Status: published (the shape), unverified (the numbers).
 
     Examples
     --------
@@ -428,7 +380,7 @@ def subsampled_episodes(
     log_factor: ArrayLike = 1.0,
     bernstein_constant: float = 16.0,
 ) -> Floats:
-    r"""Number of episodes with which the two-fold subsampled VI-LCB is epsilon-optimal, with explicit constants.
+    r"""Number of episodes with which the two-fold subsampled VI-LCB is epsilon-optimal, with recalled constants.
 
     Parameters
     ----------
@@ -443,17 +395,12 @@ def subsampled_episodes(
     log_factor : (...) array_like of float
         The value of the theorem's logarithm, at least 1; 1 leaves it out.
     bernstein_constant : float
-        :math:`c_b`, at least 16.
+        :math:`c_b`, the constant of the widths; at least 16, as recalled from the proof.
 
     Returns
     -------
     (...) float
         :math:`12800\,c_b\,H^3 S C^* \log(\cdot)/\varepsilon^2` episodes: H times as many transitions.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -461,8 +408,9 @@ def subsampled_episodes(
 
     Notes
     -----
-    Li et al., i.i.d. trajectories, probability 1 - 12 delta. Half of the episodes only count how much of the other
-    half may be used; below 100 log(HS/delta) visits of a state that is nothing. Status: published.
+    Li et al., i.i.d. trajectories, probability 1 - 12 delta, for sufficiently large constants; 16 and 12800 are proof
+    constants not seen in a theorem. Half of the episodes only count how much of the other half may be used; below
+    100 log(HS/delta) visits of a state that is nothing. Status: published (the shape), unverified (the numbers).
 
     Examples
     --------
@@ -477,7 +425,7 @@ def subsampled_episodes(
 
 
 def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike) -> Floats:
-    r"""Number of transitions without which no rule is epsilon-optimal on both of two models, explicit constant.
+    r"""Number of transitions without which no rule is epsilon-optimal on both of two models, constant recalled.
 
     Parameters
     ----------
@@ -496,19 +444,11 @@ def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: 
         :math:`S C^*/(25088(1-\gamma)^3\varepsilon^2)`; NaN unless gamma >= 2/3, :math:`C^* \ge 8\gamma/S` and
         :math:`\varepsilon \le 1/(42(1-\gamma))`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    pessimism.mdp.instances.lower_bounds.rare_state : Models of the structure used in the proof.
-
     Notes
     -----
-    Lower bound of Li et al.: with fewer transitions every rule misses epsilon with constant probability on one of two
-    models. `instances.rare_state` has their structure. Status: published.
+    Lower bound of Li et al.: with fewer transitions every rule misses epsilon with probability at least 1/8 on one of
+    two models. `instances.rare_state` has their structure. 25088 is a proof constant not seen in the theorem.
+    Status: published (the shape and its conditions), unverified (25088).
 
     Examples
     --------
@@ -543,11 +483,6 @@ def discounted_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: i
         :math:`S C^*(1-\gamma)^{-x}\varepsilon^{-2}`: x = 3 for "minimax" and Bernstein widths with all samples reused,
         5 for Hoeffding widths with folds and for Q-learning; with variance reduction
         :math:`S C^*[(1-\gamma)^{-3}\varepsilon^{-2} + (1-\gamma)^{-4}\varepsilon^{-1}]`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -589,11 +524,6 @@ def episodic_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: int
         widths and for Q-learning; with reference and advantage a second term :math:`S C^* H^y\varepsilon^{-1}`, y = 5
         ("lcb_q_advantage") or 6.5 ("pevi_adv").
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.mdp.bounds.discounted_rate : The same for discounted models.
@@ -626,11 +556,6 @@ def horizon_exponent(widths: str, *, split: bool) -> float:
     -------
     float
         3/2, plus 1/2 for Hoeffding's widths, plus 1/2 for splitting.
-
-    Raises
-    ------
-    ValueError
-        If `widths` is not one of the two.
 
     See Also
     --------
@@ -669,11 +594,6 @@ def no_update(counts: ArrayLike, level: ArrayLike, discount: float) -> NDArray[n
     (...) bool
         True where :math:`\max_{s,a} N(s,a) \le L/(1-\gamma)^2`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, whose status is then NO_UPDATE.
@@ -691,6 +611,8 @@ def no_update(counts: ArrayLike, level: ArrayLike, discount: float) -> NDArray[n
     [True, False]
     """
     visits, lvl = _check.whole_array("counts", counts), _check.real_array("level", level, low=0.0)
+    if visits.ndim < 2:
+        raise ValueError(f"counts must have shape (..., states, actions), got {visits.shape}")
     h = _effective_horizon(_check.scalar("discount", discount))
     return np.asarray(visits.max(axis=(-2, -1), initial=0) <= lvl * h**2 * (1.0 + 1e-12))
 
@@ -711,14 +633,8 @@ def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
         :math:`\bigl(\frac1{2(1-\gamma)} - \frac1{1-\gamma q}\bigr)(e^{q-1}-e^{-1})`; NaN where q is not below
         :math:`(2\gamma-1)/\gamma`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
-    pessimism.mdp.instances.simulation.plug_in_failure : The instance.
     pessimism.mdp.rules.plug_in.plug_in : The rule.
 
     Notes
@@ -744,16 +660,12 @@ def vi_lcb_bias(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLi
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Logged transitions.
-    cstar : (...) array_like of float
-        :math:`C^*`, greater than 1.
+    n, cstar : (...) array_like of float
+        N, the logged transitions, at least 1, and :math:`C^*`, greater than 1.
     replicas : int
         R.
-    discount : (...) array_like of float
-        :math:`\gamma`, in (1/2, 1).
-    level : (...) array_like of float
-        L, at least 0 and finite.
+    discount, level : (...) array_like of float
+        :math:`\gamma`, in (1/2, 1), and L, at least 0 and finite.
 
     Returns
     -------
@@ -761,14 +673,8 @@ def vi_lcb_bias(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLi
         :math:`V_1(b_1-b_2)`, :math:`V_1 = \frac1{2(1-\gamma)}`, :math:`b_a = \frac1{1-\gamma}\sqrt{L/n_a}`,
         :math:`n_1 = \frac N{2RC^*}`, :math:`n_2 = \frac NR(1-\frac1{C^*})`; 0 for C* <= 3/2.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
-    pessimism.mdp.instances.simulation.vi_lcb_failure : The instance.
     pessimism.mdp.bounds.vi_lcb_normal_prediction : Prediction that counts the noise too.
 
     Notes
@@ -792,16 +698,12 @@ def vi_lcb_normal_prediction(
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Logged transitions.
-    cstar : (...) array_like of float
-        :math:`C^*`, greater than 1.
+    n, cstar : (...) array_like of float
+        N, the logged transitions, at least 1, and :math:`C^*`, greater than 1.
     replicas : int
         R.
-    discount : (...) array_like of float
-        :math:`\gamma`, in (1/2, 1).
-    level : (...) array_like of float
-        L, at least 0 and finite.
+    discount, level : (...) array_like of float
+        :math:`\gamma`, in (1/2, 1), and L, at least 0 and finite.
 
     Returns
     -------
@@ -810,14 +712,8 @@ def vi_lcb_normal_prediction(
         :math:`\sigma^2 = \gamma^2V_1^4\,p^*(1-p^*)\bigl(\frac{(1-b_1)^2}{n_1}+\frac{(1-b_2)^2}{n_2}\bigr)` and the
         symbols of `vi_lcb_bias`; NaN where a width is 1 or more and the rule goes by counts.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
-    pessimism.mdp.instances.simulation.stay_exit : The family of instances.
     pessimism.mdp.exact.worst_case : The exact worst loss over it.
     simulations.mdp_rates : Figure of both against N.
 
@@ -832,7 +728,7 @@ def vi_lcb_normal_prediction(
     >>> vi_lcb_normal_prediction(10**6, 4.0, 1, 0.9, [0.0, 1.0]).round(4).tolist()
     [0.0037, 0.0534]
     """
-    return _normal_sup(n, cstar, replicas, discount, level)[0]
+    return _worst_gap(n, cstar, replicas, discount, level)[0]
 
 
 def vi_lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLike, level: ArrayLike) -> Floats:
@@ -840,26 +736,13 @@ def vi_lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: A
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Logged transitions.
-    cstar : (...) array_like of float
-        :math:`C^*`, greater than 1.
-    replicas : int
-        R.
-    discount : (...) array_like of float
-        :math:`\gamma`, in (1/2, 1).
-    level : (...) array_like of float
-        L, at least 0 and finite.
+    n, cstar, replicas, discount, level : as for `vi_lcb_normal_prediction`
+        N, :math:`C^*`, R, :math:`\gamma` and L.
 
     Returns
     -------
     (...) float
         :math:`V_1 - V_2`; 0.7518 sigma for L = 0. May exceed :math:`V_1 - 1`, the largest gap there is, at small N.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -875,7 +758,7 @@ def vi_lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: A
     >>> vi_lcb_normal_gap(10**6, 4.0, 1, 0.9, 0.0).round(4).item()
     0.0162
     """
-    return _normal_sup(n, cstar, replicas, discount, level)[1]
+    return _worst_gap(n, cstar, replicas, discount, level)[1]
 
 
 def _stay_exit(
@@ -891,10 +774,10 @@ def _stay_exit(
     return gamma, np.asarray(0.5 * h), [np.asarray(h * np.sqrt(lvl / m)) for m in visits], visits
 
 
-def _normal_sup(
+def _worst_gap(
     n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLike, level: ArrayLike
 ) -> tuple[Floats, Floats]:
-    """sup over z of z Phibar(z + shift), and its z, times sigma/(1 - b_2); NaN where a width is 1 or more."""
+    """The supremum of `vi_lcb_normal_prediction` and the gap g that attains it; NaN where a width is 1 or more."""
     gamma, value, (b1, b2), visits = _stay_exit(n, cstar, replicas, discount, level)
     certain = (b1 < 1.0) & (b2 < 1.0)
     b1, b2 = np.where(certain, b1, 0.0), np.where(certain, b2, 0.0)

@@ -6,9 +6,9 @@ rewards (`reward_sums`). Logs of any length therefore cost the same, and merging
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -111,8 +111,9 @@ class MDPData:
     reward_sums: Floats
     reward_range: tuple[float, float]
     reward_law: str
-    _model: ClassVar[Callable[..., Any]]
-    """`MDP.from_data`, set where that class is defined: models know data, and not the other way round."""
+    # The hook behind `model`: `MDP.from_data`, set by model.py. That file imports this one (models draw data), so this
+    # one cannot import `MDP`, and cannot name it as a type either.
+    _model: ClassVar["_FromData"]
 
     def __init__(
         self,
@@ -153,16 +154,7 @@ class MDPData:
             _check.require("reward_sums", sums, coins, expected)
         self._set(visits, successors, moved, sums, (low, high), law)
 
-    def _set(
-        self,
-        counts: Ints,
-        next_states: States,
-        next_counts: Ints,
-        reward_sums: Floats,
-        reward_range: tuple[float, float],
-        reward_law: str,
-    ) -> None:
-        values = (counts, next_states, next_counts, reward_sums, reward_range, reward_law)
+    def _set(self, *values: Any) -> None:
         for name, value in zip(self.__slots__, values, strict=True):
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
@@ -182,18 +174,8 @@ class MDPData:
 
         Parameters
         ----------
-        counts : (..., [H,] S, A) int64
-            Visits.
-        next_states : ([1 or H,] S, A, B) int32
-            Lists of successors.
-        next_counts : (..., [H,] S, A, B) int64
-            Visits of the successors.
-        reward_sums : (..., [H,] S, A[, B]) float64
-            Summed rewards.
-        reward_range : (float, float)
-            Interval known to hold every reward.
-        reward_law : str
-            As for the class.
+        counts, next_states, next_counts, reward_sums, reward_range, reward_law : fields of the class
+            The arrays of the dtypes int64, int32, int64 and float64.
 
         Returns
         -------
@@ -342,7 +324,7 @@ class MDPData:
         return self.trusted(counts, self.next_states, next_counts, sums, self.reward_range, self.reward_law)
 
     def model(self, discount: float | None = None, *, start: ArrayLike | None = None) -> Any:
-        r"""Empirical model :math:`(\hat P, \hat r)`, as `MDP.from_data` makes it.
+        r"""Empirical model :math:`(\hat P, \hat r)`: `MDP.from_data` as a method, which type checkers see as Any.
 
         Parameters
         ----------
@@ -356,17 +338,12 @@ class MDPData:
         MDP
             Of the batch of the data.
 
-        Raises
-        ------
-        ValueError, TypeError
-            As for `MDP`.
-
         Examples
         --------
         >>> MDPData([[4]], [[[0]]], [[[4]]], [[2.0]]).model(0.5).value([0]).item()
         1.0
         """
-        return type(self)._model(self, discount, start=start)
+        return self._model(self, discount, start=start)
 
     def merge(self, *others: "MDPData") -> Self:
         """All transitions of several logs as one log.
@@ -537,6 +514,12 @@ class MDPData:
         _require_episodes(self)
         main, auxiliary = splitting.episodes(self.statistics, np.random.default_rng(rng))
         return self.trusted(*main), self.trusted(*auxiliary)
+
+
+class _FromData(Protocol):
+    """What makes an `MDP` of data."""
+
+    def __call__(self, data: MDPData, discount: float | None, *, start: ArrayLike | None) -> Any: ...
 
 
 def _range(rewards: Floats, reward_range: tuple[float, float] | None) -> tuple[float, float]:

@@ -140,9 +140,7 @@ def worst_case(family: Family, n: int, *, level: Level, gaps: tuple[float, float
 
     Notes
     -----
-    A logarithmic grid of 41 gaps, then a bounded search around every local maximum of at least half the largest. A
-    fixed gap decays exponentially in n; the supremum over the gap is what has a rate. It is a lower bound of the
-    minimax risk, not the minimax risk.
+    Searched, and to be read, as `pessimism.bandits.exact.worst_case`.
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """Models to try rules on: random ones, a slow grid, and the gambler of the textbooks.
 
 None of them is hard by design: what a rule loses here is a measurement. For models whose loss is known see `instances`.
+Arguments out of range raise a ValueError or TypeError that names them.
 """
 
 import numpy as np
@@ -34,11 +35,6 @@ def garnet(n_states: int, n_actions: int, n_successors: int, *, discount: float,
     -------
     MDP
         With deterministic rewards in [0, 1] and a uniform start.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     Notes
     -----
@@ -78,11 +74,6 @@ def torus(side: int, *, discount: float, slip: float = 0.2) -> MDP:
         4 actions (up, right, down, left), 5 successors (the cell itself and its 4 neighbours, wrapping around), a
         uniform start.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     Notes
     -----
     With probability 1 - slip the chosen neighbour is reached; with probability slip one of the five successors, each
@@ -96,7 +87,7 @@ def torus(side: int, *, discount: float, slip: float = 0.2) -> MDP:
     ([0, 3, 1, 1], 4.737)
     """
     size = _check.whole("side", side, low=3)
-    lost = _check.scalar("slip", slip, lambda x: 0.0 <= x <= 1.0, "in [0, 1]")
+    lost = _check.between("slip", slip, 0.0, 1.0)
     row, column = np.divmod(np.arange(size * size), size)
     around = [((row + down) % size) * size + (column + right) % size for down, right in MOVES]
     successors = np.stack([np.arange(size * size), *around], axis=-1)
@@ -126,11 +117,6 @@ def gamblers_problem(goal: int = 50, *, heads: float = 0.45, horizon: int = 100)
         Undiscounted, with rewards per successor: 1 on reaching the goal. Action a stakes a + 1; 0 and goal are
         absorbing. The start is uniform on all goal + 1 states.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     Notes
     -----
     A stake is one of 1, ..., min(s, goal - s) (`allowed_stakes`). Larger ones are copies of the largest that is
@@ -143,7 +129,7 @@ def gamblers_problem(goal: int = 50, *, heads: float = 0.45, horizon: int = 100)
     >>> mdp.optimal_values[0, [0, 2, 4, 6, 8]].tolist()
     [0.0, 0.0625, 0.25, 0.4375, 0.0]
     """
-    win = _check.scalar("heads", heads, lambda x: 0.0 <= x <= 1.0, "in [0, 1]")
+    win = _check.between("heads", heads, 0.0, 1.0)
     largest = _largest_stakes(goal)
     capital = np.arange(len(largest))[:, None]
     stake = np.minimum(largest[:, None], np.arange(1, len(largest) // 2 + 1))
@@ -166,11 +152,6 @@ def allowed_stakes(goal: int = 50) -> NDArray[np.bool_]:
     -------
     (goal + 1, goal // 2) bool
         True where the stake a + 1 is at most min(s, goal - s); nowhere in the absorbing states 0 and goal.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `goal` is out of its range.
 
     Examples
     --------

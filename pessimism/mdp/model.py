@@ -14,7 +14,7 @@ the law of each step. Data are logged under a law :math:`\mu(s, a)` (a *behavior
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -60,7 +60,7 @@ class MDP:
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, its first bad entry and what was expected.
+        Naming the argument, its first bad entry and what was expected; the methods do the same.
 
     Notes
     -----
@@ -116,19 +116,8 @@ class MDP:
         span = _input.reward_range(reward_range, r, p if per_successor(r, successors) else None, kind)
         self._set(successors, p, r, rho, _input.discount(discount, steps), steps, kind, span)
 
-    def _set(
-        self,
-        next_states: States,
-        probabilities: Floats,
-        rewards: Floats,
-        start: Floats,
-        discount: float,
-        horizon: int | None,
-        reward_law: str,
-        reward_range: tuple[float, float],
-    ) -> None:
-        fields = (next_states, probabilities, rewards, start, discount, horizon, reward_law, reward_range, None)
-        for name, value in zip(self.__slots__, fields, strict=True):
+    def _set(self, *fields: Any) -> None:
+        for name, value in zip(self.__slots__, (*fields, None), strict=True):
             if isinstance(value, np.ndarray):
                 value.setflags(write=False)
             object.__setattr__(self, name, value)
@@ -155,24 +144,13 @@ class MDP:
             Mean rewards, as for the class; a last axis is the next state.
         start : (..., S) array_like of float, optional
             Law of the first state. Default: uniform.
-        discount : float, optional
-            As for the class.
-        horizon : int, optional
-            As for the class.
-        reward_law : str
-            As for the class.
-        reward_range : (float, float), optional
+        discount, horizon, reward_law, reward_range : optional
             As for the class.
 
         Returns
         -------
         MDP
             With lists as long as the largest number of successors of a pair.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for the class.
 
         Examples
         --------
@@ -207,9 +185,7 @@ class MDP:
             S and A, at least 1.
         start : (..., S) array_like of float, optional
             Law of the first state. Default: uniform.
-        discount : float, optional
-            As for the class.
-        horizon : int, optional
+        discount, horizon : optional
             As for the class.
 
         Returns
@@ -251,11 +227,6 @@ class MDP:
         MDP
             Of the batch of the data. A pair that was never seen earns the low end of the reward range and goes to any
             successor on its list with equal probability.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for the class.
 
         Examples
         --------
@@ -391,11 +362,6 @@ class MDP:
         (...,) float
             In reward units; batch axes of policy and model broadcast.
 
-        Raises
-        ------
-        ValueError, TypeError
-            As for `evaluate`.
-
         Examples
         --------
         >>> MDP.dense([[[1.0], [1.0]]], [[0.6, 0.5]], discount=0.0).value([1]).item()
@@ -415,11 +381,6 @@ class MDP:
         -------
         (...,) float
             Non-negative, in reward units.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for `evaluate`.
 
         Examples
         --------
@@ -447,11 +408,6 @@ class MDP:
         -------
         (..., [H,] S, A) float
             Sums to one; with a horizon at every step.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for `evaluate`.
 
         Examples
         --------
@@ -654,26 +610,13 @@ class MDP:
 
         Parameters
         ----------
-        policy : ([H,] S) array_like of int or ([H,] S, A) array_like of float
-            What the episodes follow.
-        n : int
-            Episodes of a log.
-        steps : int, optional
-            Length of an episode where the model has no horizon.
-        size : int or tuple of int, optional
-            Logs to draw; these axes come first.
-        rng : Generator, SeedSequence or int, optional
-            Source of randomness (SPEC 7).
+        policy, n, steps, size, rng : as there
+            The policy, the number of episodes, their length, the logs to draw and the source of randomness.
 
         Returns
         -------
         Transitions
             Arrays ``size + (n, steps)``.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for `sample_episodes`.
 
         Notes
         -----
@@ -729,7 +672,7 @@ class MDP:
         ...
         ValueError: policy[0] must be a whole number in [0, 0], got 1
         """
-        clean = _input.policy(policy, self.n_states, self.n_actions, self.horizon)
+        clean = _input.check_policy(policy, self.n_states, self.n_actions, self.horizon)
         core = (1 if self.horizon is None else 2) + (clean.dtype.kind == "f")
         _check.broadcast("policy and model", clean.shape[: clean.ndim - core], self.shape)
         return clean
@@ -768,4 +711,4 @@ class MDP:
         return mu
 
 
-MDPData._model = MDP.from_data
+MDPData._model = MDP.from_data  # the hook of `MDPData.model`: see there

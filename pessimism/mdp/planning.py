@@ -21,18 +21,12 @@ from pessimism._status import Status
 from pessimism._types import Floats, Ints
 from pessimism.mdp._certificate import certified
 from pessimism.mdp._engine.bellman import residual_bounds
+from pessimism.mdp._engine.search import SEARCHES
 from pessimism.mdp.model import MDP
 
 __all__ = ["METHODS", "Plan", "error_bound", "plan"]
 
-METHODS = (
-    "auto",
-    "value_iteration",
-    "value_iteration_sup",
-    "modified_policy_iteration",
-    "policy_iteration",
-    "backward_induction",
-)
+METHODS = (*SEARCHES, "backward_induction")
 """What `plan` takes as `method`."""
 
 
@@ -104,8 +98,8 @@ def plan(
     Returns
     -------
     Plan
-        Of the batch of the models. The policy is greedy for the values, lowest action among equals; it
-        loses at most :math:`2 \gamma/(1-\gamma)` times the largest Bellman residual.
+        Of the batch of the models. The policy is greedy for the values, lowest action among equals; it loses at most
+        :math:`2 \gamma/(1-\gamma)` times the largest Bellman residual.
 
     Raises
     ------
@@ -118,9 +112,11 @@ def plan(
     Notes
     -----
     A sweep costs O(SAB), a sweep under a fixed policy O(SB); a batch runs on all cores. The Krylov iteration is
-    BiCGSTAB to a hundredth of the residual; after ten steps that do not halve the error bound, sweeps finish the
-    work, which contract whatever the model. The first call ever compiles for some seconds; later processes load the
-    compiled loops in about a second.
+    BiCGSTAB to a hundredth of the residual; after ten steps that do not halve the error bound, sweeps finish the work,
+    which contract whatever the model. The status is CONVERGED, or EXACT with a horizon; no other is returned.
+    Iterations that stall end in the `ConvergenceError`, whose `result` has the status ROUNDING where no further sweep
+    can lower the error bound, and NOT_CONVERGED at `max_iterations` or where values are not finite. The first call ever
+    compiles for some seconds; later processes load the compiled loops in about a second.
 
     Examples
     --------
@@ -136,14 +132,14 @@ def plan(
     if initial is not None:
         values[...] = _initial(initial, values.shape)
     if mdp.horizon is not None:
-        if method not in ("auto", "backward_induction"):
+        if method in SEARCHES and method != "auto":
             raise ValueError(f"method must be 'auto' or 'backward_induction' with a horizon, got {method!r}")
         from pessimism.mdp._engine.finite_horizon import backward_induction
 
         return Plan(*backward_induction(mdp.tables, np.zeros(mdp.horizon)))
     if method == "backward_induction":
         raise ValueError("method 'backward_induction' needs a model with a horizon")
-    from pessimism.mdp._engine.fixed_point import SEARCHES, iterate
+    from pessimism.mdp._engine.fixed_point import iterate
 
     search = SEARCHES[method]
     if limit is not None:

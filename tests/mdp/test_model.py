@@ -444,7 +444,7 @@ BAD = [
         "probabilities, rewards and start",
     ),
     (lambda: model(discount=None), ValueError, r"discount must be given, in \[0, 1\), unless there is a horizon"),
-    (lambda: model(discount=1.0), ValueError, r"discount must be in \[0, 1\); 1 is allowed with a horizon, got 1.0"),
+    (lambda: model(discount=1.0), ValueError, r"discount must be in \[0, 1\), got 1.0"),
     (lambda: model(discount=-0.1), ValueError, r"discount must be in \[0, 1\)"),
     (lambda: model(discount=math.nan), ValueError, r"discount must be in \[0, 1\)"),
     (lambda: model(discount=1.1, horizon=2), ValueError, r"discount must be in \[0, 1\], got 1.1"),

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pessimism._status import Status
 from pessimism.mdp import MDP, ConvergenceError, Plan, error_bound, plan
 from pessimism.mdp._engine.finite_horizon import backward_induction
-from pessimism.mdp._engine.fixed_point import NEVER, Search, iterate
+from pessimism.mdp._engine.fixed_point import iterate
+from pessimism.mdp._engine.search import NEVER, Search
 from pessimism.mdp._engine.tables import Tables
 from pessimism.mdp.planning import METHODS
 from tests.mdp import reference as plain

@@ -291,7 +291,7 @@ def test_bernstein_constants_and_discounts():
     assert vi_lcb_bernstein(data, discount=0.8, paper_constants=True).policy.tolist() == (
         data.counts.argmax(axis=-1).tolist()
     )
-    with pytest.raises(ValueError, match=r"discount must be in \[1/2, 1\)"):
+    with pytest.raises(ValueError, match=r"discount must be in \[0.5, 1\)"):
         vi_lcb_bernstein(data, discount=0.4)
     with pytest.raises(ValueError, match="paper_constants sets constant"):
         vi_lcb_bernstein(data, discount=0.8, paper_constants=True, constant=1.0)
@@ -667,7 +667,7 @@ def test_convergence_errors_carry_what_was_reached(monkeypatch):
         (lambda d, e: vi_lcb(d, discount=0.5, split=True, tolerance=-1.0), "tolerance must be positive"),
         (lambda d, e: pevi(e, np.eye(6).reshape(3, 2, 6), beta=1.0, delta=7.0), "delta must be in"),
         (lambda d, e: behavior_cloning(d, horizon=0), r"horizon must be a whole number in \[1"),
-        (lambda d, e: cql(d, discount=0.5, alpha=-1.0), "alpha must be at least 0"),
+        (lambda d, e: cql(d, discount=0.5, alpha=-1.0), r"alpha must be in \[0"),
         (lambda d, e: cql(e, discount=0.5), "data must have no step axis"),
         (lambda d, e: cql_values(d, [9, 0, 0], discount=0.5, alpha=1.0), r"policy\[0\] must be a whole number"),
     ],

@@ -109,19 +109,8 @@ def bernstein_fixed_points(
     sweeps, bounds, improved = np.empty(items, np.int64), np.empty(items), np.empty(n_states)
     for i in range(items):
         for sweep in range(1, max_sweeps + 1):
-            change = bernstein_sweep(
-                next_states,
-                shares[i],
-                counts[i],
-                rewards[i],
-                discount,
-                levels[i],
-                totals[i],
-                values[i],
-                improved,
-                policies[i],
-                starts[i],
-            )
+            own = shares[i], counts[i], rewards[i], discount, levels[i], totals[i], values[i]
+            change = bernstein_sweep(next_states, *own, improved, policies[i], starts[i])
             top = 0.0
             for s in range(n_states):
                 top = max(top, improved[s])

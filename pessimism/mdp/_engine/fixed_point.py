@@ -9,48 +9,25 @@ Kernels take clean, C-contiguous arrays. Axes: items (models or data sets of a b
 B. An array whose first axis has length 1 is shared by all items.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pessimism._batch import items, on_threads, part_of
-from pessimism._compiled import compiled
+from pessimism._compiled import INNER, compiled
 from pessimism._status import Status
 from pessimism._types import Floats, Ints
 from pessimism.mdp._engine.bellman import EPSILON, ROUNDINGS, residual_bounds
+from pessimism.mdp._engine.search import Search
 from pessimism.mdp._engine.solution import Solution, as_status
 from pessimism.mdp._engine.tables import States, Tables
 
 HUGE = 1e200
 """A Krylov step that leads here has broken down."""
 
-NEVER = 2**62
-
-
-class Search(NamedTuple):
-    """How a fixed point is sought.
-
-    `shift`: move the values to the middle of MacQueen's bounds. `sweeps`: Jacobi sweeps between two improvements, an
-    even number. `krylov_after`: the improvement from which Krylov steps are tried. `limit`: largest number of
-    improvements.
-    """
-
-    shift: bool
-    sweeps: int
-    krylov_after: int
-    limit: int
-
-
-SEARCHES = {
-    "auto": Search(True, 10, 8, 100_000),
-    "value_iteration": Search(True, 0, NEVER, 10_000_000),
-    "value_iteration_sup": Search(False, 0, NEVER, 10_000_000),
-    "modified_policy_iteration": Search(True, 20, NEVER, 500_000),
-    "policy_iteration": Search(True, 20, 1, 100_000),
-    "from_below": Search(False, 10, NEVER, 100_000),
-}
-"""By the name of the method; "from_below" never leaves the set of values that an operator with a floor raises."""
+PATIENCE = 10
+"""Rounds: Krylov steps start unless so many of sweeps will do, and end after so many that do not halve the error."""
 
 
 def iterate(
@@ -72,21 +49,22 @@ def iterate(
     batch = values.shape[:-1]
     flat = np.ascontiguousarray(values.reshape(-1, values.shape[-1]))
     policies = np.array(np.broadcast_to(0 if start is None else start, values.shape), np.int64).reshape(flat.shape)
+    at_floor = np.zeros(flat.shape, bool)
     # unsigned positions need no check for negative ones in the inner loop: a quarter faster
     lists = _read_only(tables.next_states.view(np.uint32))
     p, gains = (_read_only(items(x, batch, k)) for x, k in ((tables.probabilities, 3), (tables.rewards, 2)))
 
     def work(part: slice) -> Any:
-        settings = tables.discount, floor, fallback, tolerance, *search
-        return solve(lists, part_of(p, part), part_of(gains, part), *settings, flat[part], policies[part])
+        own = part_of(p, part), part_of(gains, part), tables.discount, floor, fallback, tolerance, search
+        return solve(lists, *own, flat[part], policies[part], at_floor[part])
 
     iterations, bounds = (np.concatenate(x) for x in zip(*on_threads(work, len(flat)), strict=True))
     status = np.full(len(flat), Status.NOT_CONVERGED, object)
     status[(iterations < search.limit) & (bounds < np.inf)] = Status.ROUNDING
     status[bounds <= tolerance] = Status.CONVERGED
     if floor > -np.inf:
-        status[(policies < 0).all(axis=-1) & (bounds < np.inf)] = Status.NO_UPDATE
-    policy, value = np.where(policies < 0, ~policies, policies).reshape(values.shape), flat.reshape(values.shape)
+        status[at_floor.all(axis=-1) & (bounds < np.inf)] = Status.NO_UPDATE
+    policy, value = policies.reshape(values.shape), flat.reshape(values.shape)
     if (status == Status.NOT_CONVERGED).any():  # the last step changed the values that the bound was computed for
         bounds = residual_bounds(tables, value, floor, fallback)
     return Solution(policy, value, as_status(status, batch), iterations.reshape(batch), bounds.reshape(batch))
@@ -110,11 +88,12 @@ def improve(
     values: Floats,
     improved: Floats,
     policy: NDArray[np.int64],
+    at_floor: NDArray[np.bool_],
 ) -> tuple[float, float]:
     """Bellman's operator: `improved` = max(floor, max_a Q), `policy` the lowest maximiser, and the range of changes.
 
-    A reward of -inf forbids an action. A state without actions is worth `fallback`. A state at its floor keeps its
-    action in `policy` and is marked by the complement of it.
+    A reward of -inf forbids an action. A state without actions is worth `fallback`, if that is above the floor.
+    `at_floor` marks these states and those in which no action is worth more than the floor; they keep their `policy`.
     """
     lowest, highest = np.inf, -np.inf
     for s in range(values.size):
@@ -128,9 +107,9 @@ def improve(
                 best, choice = q, a
         if choice < 0:
             best = fallback
-        if best <= floor or choice < 0:
+        at_floor[s] = best <= floor or choice < 0
+        if at_floor[s]:
             best = max(best, floor)
-            policy[s] = policy[s] if policy[s] < 0 else ~policy[s]
         else:
             policy[s] = choice
         improved[s] = best
@@ -153,14 +132,16 @@ def sweep(successors: States, p: Floats, rewards: Floats, x: Floats, out: Floats
 def bicgstab(successors: States, p: Floats, rewards: Floats, values: Floats, factor: float, max_iterations: int) -> int:
     """Improve `values` towards (I - p)^-1 rewards until the largest residual has fallen by `factor`; matrix products.
 
-    Van der Vorst's iteration. It may break down or stall: the caller looks at Bellman's residual, not at this one.
+    Van der Vorst's iteration. It may stall: the caller looks at Bellman's residual, not at this one. Where it breaks
+    down, which shows in values above `HUGE`, the values are left as they were and the result is 0.
     """
     size, width = values.size, p.shape[1]
-    residual, v, t = np.empty(size), np.empty(size), np.empty(size)
+    residual, v, t, before = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
     shadow, direction = np.empty(size), np.empty(size)
     sweep(successors, p, rewards, values, v)
     first, rho = 0.0, 0.0
     for s in range(size):
+        before[s] = values[s]
         residual[s] = v[s] - values[s]
         shadow[s] = direction[s] = residual[s]
         first = max(first, abs(residual[s]))
@@ -201,7 +182,67 @@ def bicgstab(successors: States, p: Floats, rewards: Floats, values: Floats, fac
         rho = rho_next
         for s in range(size):
             direction[s] = residual[s] + beta * (direction[s] - omega * v[s])
-    return products
+    sound = True
+    for s in range(size):
+        sound = sound and abs(values[s]) < HUGE
+    if not sound:
+        for s in range(size):
+            values[s] = before[s]
+    return products if sound else 0
+
+
+@compiled(INNER)
+def error_bounds(
+    improved: Floats, lowest: float, highest: float, discount: float, width: int, movable: bool
+) -> tuple[float, float, float, float, float]:
+    r"""MacQueen's shift, and the error of V and of the shifted TV, where lowest <= TV - V <= highest, TV = `improved`.
+
+    `shift` :math:`= \frac{\gamma}{1-\gamma} (\min + \max)/2` moves TV to the middle of the bounds. The error of V is at
+    most `residual` :math:`= \|TV - V\|_\infty/(1-\gamma)` plus `rounding`, that of TV + shift at most `spread`
+    :math:`= \frac{\gamma}{1-\gamma} (\max - \min)/2` plus `shifted_rounding`. Unless `movable` the shift is 0 and the
+    spread :math:`\gamma` times the residual.
+    """
+    shift = discount / (1.0 - discount) * (highest + lowest) / 2.0 if movable else 0.0
+    scale, shifted_scale = 0.0, 0.0
+    for s in range(improved.size):
+        scale = max(scale, abs(improved[s]))
+        shifted_scale = max(shifted_scale, abs(improved[s] + shift))
+    residual = max(-lowest, highest) / (1.0 - discount)
+    rounding = (width + ROUNDINGS) * EPSILON * scale / (1.0 - discount)
+    spread = discount / (1.0 - discount) * (highest - lowest) / 2.0 if movable else discount * residual
+    shifted_rounding = (width + ROUNDINGS) * EPSILON * shifted_scale / (1.0 - discount)
+    return shift, residual, rounding, spread, shifted_rounding
+
+
+@compiled(INNER)
+def follow(
+    next_states: States,
+    p: Floats,
+    r: Floats,
+    discount: float,
+    improved: Floats,
+    policy: NDArray[np.int64],
+    at_floor: NDArray[np.bool_],
+    followed: NDArray[np.int64],
+    successors: States,
+    kept: Floats,
+    gained: Floats,
+) -> int:
+    """The linear system x = gained + kept x of a policy, in the last three arrays; how many states changed `followed`.
+
+    A state at its floor keeps the value `improved` and is followed as action -1.
+    """
+    changed = 0
+    for s in range(policy.size):
+        a, fixed = policy[s], at_floor[s]
+        action = -1 if fixed else a
+        changed += action != followed[s]
+        followed[s] = action
+        gained[s] = improved[s] if fixed else r[s, a]
+        for b in range(kept.shape[1]):
+            successors[s, b] = next_states[s, a, b]
+            kept[s, b] = 0.0 if fixed else discount * p[s, a, b]
+    return changed
 
 
 @compiled
@@ -213,21 +254,22 @@ def solve(
     floor: float,
     fallback: float,
     tolerance: float,
-    shift: bool,
-    sweeps: int,
-    krylov_after: int,
-    limit: int,
+    search: Search,
     values: Floats,
     policies: NDArray[np.int64],
+    at_floor: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int64], Floats]:
-    """Improvements and error bounds (items,) of `values` and `policies` (items, S), which are overwritten.
+    r"""Improvements and error bounds (items,) of `values`, `policies` and `at_floor` (items, S), which are overwritten.
 
-    Between improvements the policy is evaluated by `sweeps` (an even number of) Jacobi sweeps, or, from improvement
-    `krylov_after` on where that promises to be faster, by `bicgstab`. Should ten Krylov steps not halve the error, or
-    one blow up, sweeps do the rest. The error bound counts the rounding of a sweep; an item is finished when little
-    more than that is left. When MacQueen's bounds are close enough, or as close as a tolerance below rounding lets them
-    come, the values are moved to their middle if `shift`, unless some are fixed by a floor or for want of actions. A
-    policy below 0 is a state at its floor (see `improve`); its value is fixed.
+    An item is finished when residual + rounding :math:`\le` tolerance or residual :math:`\le` rounding, with the names
+    of `error_bounds`. If the search shifts values, they move to the middle of MacQueen's bounds once spread +
+    min(rounding, shifted rounding) :math:`\le` tolerance or, for tolerances below rounding, spread :math:`\le` shifted
+    rounding; the next improvement is then the last. Where there is a floor or a state without actions, some values are
+    given and none are shifted.
+
+    Between improvements the policy is evaluated by sweeps, or, from improvement `krylov_after` on where that promises
+    to be faster, by `bicgstab`. If `PATIENCE` Krylov steps do not halve the error, or one breaks down, sweeps do the
+    rest.
     """
     items, size, width = values.shape[0], values.shape[1], probabilities.shape[3]
     iterations, bounds = np.empty(items, np.int64), np.empty(items)
@@ -236,72 +278,48 @@ def solve(
     followed = np.empty(size, np.int64)
     for i in range(items):
         p, r = probabilities[i % probabilities.shape[0]], rewards[i % rewards.shape[0]]
-        x, policy = values[i], policies[i]
-        movable = shift and floor == -np.inf
+        x, policy, fixed = values[i], policies[i], at_floor[i]
+        movable = search.shift and floor == -np.inf
         for s in range(size):
             followed[s] = -1
             allowed = False
             for a in range(r.shape[1]):
                 allowed = allowed or r[s, a] > -np.inf
             movable = movable and allowed
-        iterations[i], bound = limit, np.inf
-        best, last, krylov, patience, settled = np.inf, np.inf, False, 10, False
-        for iteration in range(1, limit + 1):
-            lowest, highest = improve(next_states, p, r, discount, floor, fallback, x, improved, policy)
-            ahead = discount / (1.0 - discount) * (highest + lowest) / 2.0 if movable else 0.0
-            scale, moved_scale = 0.0, 0.0
-            for s in range(size):
-                scale = max(scale, abs(improved[s]))
-                moved_scale = max(moved_scale, abs(improved[s] + ahead))
-            residual = max(-lowest, highest) / (1.0 - discount)
-            rounding = (width + ROUNDINGS) * EPSILON * scale / (1.0 - discount)
-            bound = residual + rounding
-            if bound <= tolerance or residual <= rounding or settled or not bound < np.inf:
+        iterations[i], settled, last = search.limit, False, np.inf
+        krylov, best, patience = False, np.inf, PATIENCE
+        for iteration in range(1, search.limit + 1):
+            lowest, highest = improve(next_states, p, r, discount, floor, fallback, x, improved, policy, fixed)
+            shift, residual, rounding, spread, left = error_bounds(improved, lowest, highest, discount, width, movable)
+            bounds[i] = residual + rounding
+            if bounds[i] <= tolerance or residual <= rounding or settled or not bounds[i] < np.inf:
                 iterations[i] = iteration
                 break
-            spread = discount / (1.0 - discount) * (highest - lowest) / 2.0 if movable else discount * residual
-            left = (width + ROUNDINGS) * EPSILON * moved_scale / (1.0 - discount)
             # the constant part of the error would take 1 / (1 - discount) sweeps to fall below rounding
             settled = movable and spread <= left and left > tolerance
             if settled or spread + min(rounding, left) <= tolerance:
                 # next time the bound is this spread; before, a shift would change no policy and no spread
                 for s in range(size):
-                    x[s] = improved[s] + ahead
+                    x[s] = improved[s] + shift
                 continue
-            pace = spread / last
-            if krylov:
-                # a Krylov step may first raise the error: its policy is new everywhere
-                patience = 10 if spread <= 0.5 * best else patience - 1
-                best = spread if spread <= 0.5 * best else best
-                krylov = patience > 0
-            elif patience > 0 and krylov_after <= 1:
-                krylov = True
-            last, changed = spread, 0
+            if krylov and spread <= 0.5 * best:
+                best, patience = spread, PATIENCE
+            elif krylov:  # the first step may raise the error: its policy is new everywhere
+                patience -= 1
+            krylov = patience > 0 and (krylov or search.krylov_after <= 1)
+            changed = follow(next_states, p, r, discount, improved, policy, fixed, followed, successors, kept, gained)
             for s in range(size):
-                a = policy[s]
-                changed += a != followed[s]
-                followed[s] = a
                 x[s] = improved[s]
-                gained[s] = r[s, a] if a >= 0 else improved[s]
-                for b in range(width):
-                    successors[s, b] = next_states[s, max(a, 0), b]
-                    kept[s, b] = discount * p[s, a, b] if a >= 0 else 0.0
-            if not krylov and patience > 0 and iteration >= krylov_after and 100 * changed < size:
-                # exact evaluation pays for a policy that has nearly settled, unless ten more rounds of sweeps will do
-                square = pace * pace
-                krylov = spread * square * square * square * square * square > tolerance
-            for _ in range(2 if krylov else sweeps // 2):
+            if not krylov and patience > 0 and iteration >= search.krylov_after and 100 * changed < size:
+                # exact evaluation pays for a policy that has nearly settled
+                pace, expected = spread / last, spread
+                for _ in range(PATIENCE // 2):
+                    expected *= pace * pace
+                krylov = expected > tolerance
+            last = spread
+            for _ in range(2 if krylov else search.sweeps // 2):
                 sweep(successors, kept, gained, x, spare)
                 sweep(successors, kept, gained, spare, x)
-            if krylov:
-                for s in range(size):
-                    spare[s] = x[s]
-                bicgstab(successors, kept, gained, x, 0.01, 200)
-                for s in range(size):
-                    krylov = krylov and abs(x[s]) < HUGE
-                if not krylov:
-                    patience = 0
-                    for s in range(size):
-                        x[s] = spare[s]
-        bounds[i] = bound
+            if krylov and bicgstab(successors, kept, gained, x, 0.01, 200) == 0:
+                krylov, patience = False, 0
     return iterations, bounds

@@ -10,6 +10,7 @@ from pessimism._batch import items
 from pessimism._types import Floats, Ints
 from pessimism.mdp._engine.bellman import action_values
 from pessimism.mdp._engine.evaluation import expected_sums
+from pessimism.mdp._engine.search import SEARCHES
 from pessimism.mdp._engine.tables import Tables, as_law
 
 SMALL_STATES = 100
@@ -61,7 +62,7 @@ def _greedy(tables: Tables) -> Ints:
 
 
 def _nearly_optimal(tables: Tables, scale: float) -> Ints:
-    from pessimism.mdp._engine.fixed_point import SEARCHES, iterate
+    from pessimism.mdp._engine.fixed_point import iterate
 
     values = np.zeros((*tables.shape, tables.n_states))
     return iterate(tables, values, NEARLY * scale, SEARCHES["auto"]).policy

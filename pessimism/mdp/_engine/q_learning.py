@@ -10,13 +10,7 @@ from pessimism._types import Floats, Ints
 
 @compiled
 def q_learning(
-    states: Ints,
-    actions: Ints,
-    rewards: Floats,
-    next_states: Ints,
-    n_states: int,
-    n_actions: int,
-    bonus: float,
+    states: Ints, actions: Ints, rewards: Floats, next_states: Ints, n_states: int, n_actions: int, bonus: float
 ) -> tuple[Floats, Ints, Ints]:
     """Pessimistic Q-learning over logs (items, K, H): values and policies (items, H, S), and updates made.
 

@@ -21,7 +21,7 @@ HALF = 0.5
 
 def leaving(discount: float) -> tuple[float, float]:
     """The discount, and the probability (1 - gamma)/gamma of leaving at which (1 - gamma) V = 1/2."""
-    gamma = _check.scalar("discount", discount, lambda x: 0.5 < x < 1.0, "in (0.5, 1)")
+    gamma = _check.between("discount", discount, 0.5, 1.0, "()")
     return gamma, (1.0 - gamma) / gamma
 
 
@@ -55,11 +55,9 @@ def labels(best: ArrayLike | Sequence[int] | None, replicas: int, *, family: boo
 
 
 def cstar(value: float, low: float = 1.0, high: float = np.inf) -> float:
-    end = "inf)" if high == np.inf else f"{high:g}]"
-    return _check.scalar("cstar", value, lambda c: low <= c <= high and c < np.inf, f"in [{low:g}, {end}")
+    return _check.between("cstar", value, low, high, "[)" if high == np.inf else "[]")
 
 
 def gap(value: float, high: float) -> float:
     """A gap in (0, high]; `high` itself may be exceeded by its rounding."""
-    number = _check.scalar("gap", value, lambda g: 0.0 < g <= high * (1.0 + 1e-12), f"in (0, {high:.6g}]")
-    return min(number, high)
+    return min(_check.between("gap", value, 0.0, high * (1.0 + 1e-12), "(]"), high)

@@ -6,6 +6,7 @@ answer off the counts. What any rule must lose on them is in `bounds.minimax_low
 
 By default the family has two members, the better actions alternating and all the other way round: for rules that treat
 the replicas separately, their mean loss is that over all labellings. Other hypotheses are chosen by `best`.
+Arguments out of range raise a ValueError or TypeError that names them.
 """
 
 from collections.abc import Sequence
@@ -44,11 +45,6 @@ def ambiguous_replicas(
     -------
     MDP, (R + 2, 2) float
         Stay-exit model of the batch of `best`, and the law.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -105,11 +101,6 @@ def two_point_replicas(
     MDP, (R + 1, 2) float
         Stay-exit model of the batch of `best`, and the law.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.mdp.bounds.minimax_lower : What every rule loses on it: the first term.
@@ -156,11 +147,6 @@ def missing_mass(n: int, replicas: int, *, discount: float, best: ArrayLike | No
     -------
     MDP, (..., R + 2, 2) float
         Model of the batch of `best`, and its expert's law.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -224,11 +210,6 @@ def rare_state(
     MDP, (S, 2) float
         Model of the batch of `best`, started in state 0, and the law: stationary, both actions equally often.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.mdp.bounds.samples_needed : The lower bound that models of this structure prove.
@@ -285,11 +266,6 @@ def unknowable_coverage(n: int, gap: float = 0.25, *, best: Sequence[int] | int 
     -------
     MDP, (2, 2, 2) float
         Model of horizon 2 of the batch of `best`, and the law at both steps.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------

@@ -5,7 +5,7 @@ Their law follows the optimal action, so they show how a rule behaves, never wha
 stays with probability :math:`p_a`, else falls into a sink worth nothing. There :math:`V = 1/(1-\gamma p)`; with
 :math:`p^* = (2\gamma-1)/\gamma` the decision states have half of the occupancy, :math:`D = (1-\gamma)V = 1/2`, and the
 variance of the next value is of order :math:`1/(1-\gamma)`, on average the largest there can be. Their exact losses
-are computed by `exact.stay_exit_loss`.
+are computed by `exact.stay_exit_loss`. Arguments out of range raise a ValueError or TypeError that names them.
 
 All constructions are derived here. They have the shape of the hard instances in Rashidinejad et al. (2021),
 arXiv:2103.12021, but are not that paper's own.
@@ -48,11 +48,6 @@ def stay_exit(
     -------
     MDP, (R + 1, 2) float
         Simulation instance: the law follows the better action.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -108,11 +103,6 @@ def vi_lcb_failure(
     MDP, (R + 1, 2) float
         Simulation instance.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.mdp.bounds.vi_lcb_bias : What the rule loses on it.
@@ -162,11 +152,6 @@ def plug_in_failure(n: int, *, discount: float, stay: float | None = None, best:
     MDP, (2, 2) float
         Simulation instance, one replica; :math:`C^* = 1/(1-1/n)`: the worse action is logged with probability 1/n.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.mdp.bounds.plug_in_failure_loss : What the rule loses on it.
@@ -190,7 +175,7 @@ def plug_in_failure(n: int, *, discount: float, stay: float | None = None, best:
     if stay is None:
         grid = np.linspace(0.0, 1.0 - leave, 2001)[:-1]
         stay = float(grid[bounds.plug_in_failure_loss(gamma, grid).argmax()])
-    q = _check.scalar("stay", stay, lambda x: 0.0 <= x < 1.0 - leave, f"in [0, {1.0 - leave:.6g})")
+    q = _check.between("stay", stay, 0.0, 1.0 - leave, "[)")
     arms = np.array([_check.whole("best", best, high=1)])
     law = np.zeros((2, 2))
     law[0] = _stay_exit.by_label(arms, HALF * (1.0 - 1.0 / rounds), 1.0 / rounds)[0]

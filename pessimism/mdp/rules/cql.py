@@ -75,7 +75,7 @@ def cql_values(data: MDPData, policy: ArrayLike, *, discount: float, alpha: floa
     [[0.25, 0.25]]
     """
     known, shares, weight = _known(data, discount, alpha)
-    clean = _input.policy(policy, data.n_states, data.n_actions, None)
+    clean = _input.check_policy(policy, data.n_states, data.n_actions, None)
     law = as_law(clean, data.n_actions)
     seen = data.counts.sum(axis=-1) > 0
     outside = (law > 0) & (data.counts == 0) & seen[..., None]
@@ -145,7 +145,7 @@ def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float 
     seen = data.counts.sum(axis=-1) > 0
     values = np.full((*data.shape, data.n_states), known.low_value)
     iterations, bound = np.zeros(data.shape, np.int64), np.zeros(data.shape)
-    open_ = np.ones(data.shape, bool)
+    unfinished = np.ones(data.shape, bool)
     for _ in range(MAX_ITERATIONS):
         q = _backup(known, known.tables.rewards, values)
         policy, best = _against_penalty(np.where(data.counts > 0, q, -np.inf), shares, weight)
@@ -153,15 +153,15 @@ def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float 
         residual = np.abs(best - values).max(axis=-1)
         rounding = ROUNDINGS * np.abs(best).max(axis=-1)
         bound = (residual + rounding) / (1.0 - known.tables.discount)
-        iterations += open_
-        open_ = (bound > goal) & (residual > rounding)
-        if not np.any(open_):
+        iterations += unfinished
+        unfinished = (bound > goal) & (residual > rounding)
+        if not np.any(unfinished):
             break
-        values = np.where(open_[..., None], best, values)
+        values = np.where(unfinished[..., None], best, values)
     policy = np.where(seen[..., None], policy, 1.0 / data.n_actions)
     status = np.full(data.shape, Status.CONVERGED, object)
     status[bound > goal] = Status.ROUNDING
-    status[open_] = Status.NOT_CONVERGED
+    status[unfinished] = Status.NOT_CONVERGED
     plan = Plan(policy, values, as_status(status, data.shape), iterations, np.asarray(bound))
     return certified(plan, goal, (Status.CONVERGED, Status.ROUNDING))
 
@@ -170,8 +170,7 @@ def _known(data: MDPData, discount: float, alpha: float) -> tuple[Empirical, Flo
     stationary(data)
     visits = data.counts.sum(axis=-1, keepdims=True)
     known = empirical(data, _check.scalar("discount", discount), None)
-    most = _check.MAX_SIZE
-    weight = _check.scalar("alpha", alpha, lambda x: 0 <= x <= most, f"at least 0 and at most {most:g}")
+    weight = _check.between("alpha", alpha, 0.0, _check.MAX_SIZE)
     return known, data.counts / np.maximum(visits, 1), weight
 
 
@@ -186,14 +185,15 @@ def _against_penalty(q: Floats, shares: Floats, alpha: float) -> tuple[Floats, F
     if alpha == 0.0:
         best = q.argmax(axis=-1)[..., None] == np.arange(q.shape[-1])
         return best.astype(np.float64), q.max(axis=-1)
-    # everything beside the best action, and laws beside the shares: small and large alpha keep their digits
+    # with differences from the best q and from the logged shares, to avoid cancellation at large and small alpha
     top = np.where(shares.any(axis=-1), q.max(axis=-1), 0.0)
     gaps = np.where(shares > 0, q - top[..., None], 0.0)
     order = np.argsort(-q, axis=-1, kind="stable")
     ranked, weights = np.take_along_axis(gaps, order, axis=-1), np.take_along_axis(shares, order, axis=-1)
     total, rest = np.cumsum(weights, axis=-1), np.zeros_like(weights)
     rest[..., :-1] = np.cumsum(weights[..., :0:-1], axis=-1)[..., ::-1]
-    # lambda + 2 alpha if the k best actions are used; right for the last k whose own gap is above lambda
+    # with the k best actions lambda = (sum_k share q - 2 alpha) / sum_k share, and level = lambda + 2 alpha - top;
+    # right is the last k for which the k-th best q is above lambda
     sums = np.cumsum(weights * ranked, axis=-1) - 2.0 * alpha * rest
     level = np.divide(sums, total, out=np.zeros_like(total), where=total > 0)
     used = np.maximum(((weights > 0) & (ranked - level > -2.0 * alpha)).sum(axis=-1, keepdims=True) - 1, 0)

@@ -5,6 +5,7 @@ import numpy as np
 from pessimism import _check
 from pessimism._status import Status
 from pessimism.mdp._certificate import certified
+from pessimism.mdp._engine.search import SEARCHES
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
 from pessimism.mdp.rules._empirical import empirical, unseen_excluded
@@ -64,7 +65,7 @@ def plug_in(
         from pessimism.mdp._engine.finite_horizon import backward_induction
 
         return Plan(*backward_induction(tables, known.low_to_go))
-    from pessimism.mdp._engine.fixed_point import SEARCHES, iterate
+    from pessimism.mdp._engine.fixed_point import iterate
 
     values = np.zeros((*data.shape, data.n_states))
     plan = Plan(*iterate(tables, values, goal, SEARCHES["auto"], fallback=known.low_value))

@@ -23,6 +23,7 @@ from pessimism._types import Floats, Rng
 from pessimism.mdp import _input
 from pessimism.mdp._certificate import certified
 from pessimism.mdp._engine import splitting
+from pessimism.mdp._engine.search import FROM_BELOW, SEARCHES
 from pessimism.mdp._engine.solution import finished
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
@@ -103,7 +104,10 @@ def vi_lcb(
     No value can be raised while every b is at least the width of the reward range, that is while
     :math:`\max m \le L V_{\max}^2`. Cost O(SAB) an iteration; batches run on all cores. Source: Algorithm 3 of
     Rashidinejad et al. (2021), arXiv:2103.12021, in our words and with Hoeffding's constant; the variant without a
-    split is ours. A state in which nothing was seen is worth the smallest value, unless `unseen` says otherwise.
+    split is ours. An unseen pair has the mean reward :math:`r_{\min}` (`MDPData.mean_rewards`) less its width: without
+    a split, -inf by default, so that the planner excludes it and values a state without any other pair at the smallest
+    possible value; :math:`r_{\min}` - `unseen` plus the discounted mean value of its successors if `unseen` is given.
+    With `split` this is decided fold by fold, for the pairs that the fold has not seen.
 
     Examples
     --------
@@ -113,27 +117,27 @@ def vi_lcb(
     >>> vi_lcb(data, discount=0.5).policy.tolist()
     [1]
     """
-    apart, rising = _check.flag("split", split), _check.flag("monotone", monotone)
-    goal = _check.positive("tolerance", tolerance)
+    split, monotone = _check.flag("split", split), _check.flag("monotone", monotone)
+    tolerance = _check.positive("tolerance", tolerance)
     known = empirical(stationary(data), _check.scalar("discount", discount), None)
-    c = width_constant(constant, CONSTANT, paper_constants, PAPER_CONSTANT)
-    pairs = 2.0 * data.n_states * data.n_actions * inverse_delta(data, delta)
-    never = None if unseen is None else _unseen_width(unseen, known.value_width)
-    if apart:
+    constant = width_constant(constant, CONSTANT, paper_constants, PAPER_CONSTANT)
+    unseen = None if unseen is None else _unseen_width(unseen, known.value_width)
+    widths = _Widths(constant, 2.0 * data.n_states * data.n_actions * inverse_delta(data, delta), unseen)
+    if split:
         _input.require_divisible(data.statistics, limited=False)
-        return _by_folds(data, known, _Widths(c, pairs, never), rising, np.random.default_rng(rng))
+        return _by_folds(data, known, widths, monotone, np.random.default_rng(rng))
 
-    from pessimism.mdp._engine.fixed_point import SEARCHES, iterate
+    from pessimism.mdp._engine.fixed_point import iterate
 
-    scale = known.value_width * np.sqrt(c * np.log(pairs))
+    scale = known.value_width * np.sqrt(constant * np.log(widths.pairs))
     gains = known.tables.rewards - scale[..., None, None] / np.sqrt(np.maximum(data.counts, 1))
-    lowest = -np.inf if never is None else known.reward_range[0] - never
-    tables = known.tables._replace(rewards=np.where(data.counts > 0, gains, lowest))
-    low, search = known.low_value, SEARCHES["from_below" if rising else "auto"]
-    values, most_seen = np.full((*data.shape, data.n_states), low), data.counts.argmax(axis=-1)
-    floor = low if rising else -np.inf
-    plan = Plan(*iterate(tables, values, goal, search, floor=floor, fallback=low, start=most_seen))
-    return certified(plan, goal, (Status.CONVERGED, Status.NO_UPDATE, Status.ROUNDING))
+    never_seen = -np.inf if unseen is None else known.reward_range[0] - unseen
+    tables = known.tables._replace(rewards=np.where(data.counts > 0, gains, never_seen))
+    values = np.full((*data.shape, data.n_states), known.low_value)
+    search, floor = (FROM_BELOW, known.low_value) if monotone else (SEARCHES["auto"], -np.inf)
+    start = data.counts.argmax(axis=-1)
+    plan = Plan(*iterate(tables, values, tolerance, search, floor=floor, fallback=known.low_value, start=start))
+    return certified(plan, tolerance, (Status.CONVERGED, Status.NO_UPDATE, Status.ROUNDING))
 
 
 def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, rng: Rng = None) -> Plan:
@@ -141,24 +145,13 @@ def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, r
 
     Parameters
     ----------
-    data : MDPData
-        Logged transitions, without a step axis.
-    discount : float
-        :math:`\gamma`, in [0, 1).
-    delta : float, optional
-        Probability, in (0, 1), that some width fails. Default 1/max(n, 1).
-    rng : Generator, SeedSequence or int, optional
-        Source of randomness of the split (SPEC 7).
+    data, discount, delta, rng : as for `vi_lcb`
+        The log, the discount factor, the probability that some width fails and the source of randomness.
 
     Returns
     -------
     Plan
         As for `vi_lcb`. At any practical sample size its status is NO_UPDATE and its policy imitates one fold.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `vi_lcb`.
 
     See Also
     --------
@@ -167,10 +160,10 @@ def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, r
 
     Notes
     -----
-    Algorithm 3 of Rashidinejad et al. (2021), arXiv:2103.12021, as we remember it: the Hoeffding widths, the folds and
-    the monotone update are confirmed by later papers, its constants are not. Transitions go to folds independently, so
-    that the folds' sizes are binomial and not all N/(T+1); a state that the first fold has not seen starts with the
-    most frequent action of all folds.
+    Algorithm 3 of Rashidinejad et al. (2021), arXiv:2103.12021, as we remember it: later papers confirm the Hoeffding
+    widths and a fresh fold for every iteration; the monotone update and the constants are not confirmed. Transitions go
+    to folds independently, so that the folds' sizes are binomial and not all N/(T+1); a state that the first fold has
+    not seen starts with the most frequent action of all folds.
 
     Examples
     --------
@@ -210,8 +203,7 @@ def fold_count(n: int, discount: float) -> int:
     >>> fold_count(1000, 0.9)
     70
     """
-    gamma = _check.scalar("discount", discount, lambda x: 0 <= x < 1, "in [0, 1)")
-    return max(1, math.ceil(math.log(max(_check.whole("n", n), 1)) / (1.0 - gamma)))
+    return max(1, math.ceil(math.log(max(_check.whole("n", n), 1)) / (1.0 - _input.discount(discount, None))))
 
 
 def _unseen_width(unseen: float, v_max: float) -> float:
@@ -228,20 +220,20 @@ class _Widths(NamedTuple):
     unseen: float | None
 
 
-def _by_folds(data: MDPData, known: Empirical, widths: _Widths, rising: bool, rng: np.random.Generator) -> Plan:
-    """Data sets of the same size together, as T depends on it; they keep their own answers in any batch."""
+def _by_folds(data: MDPData, known: Empirical, widths: _Widths, monotone: bool, rng: np.random.Generator) -> Plan:
+    """Data sets of one size at a time, because T depends on the size."""
     if not data.shape:
-        return _iterate(data, known, widths, rising, rng)
+        return _iterate(data, known, widths, monotone, rng)
     policy, value = np.zeros((*data.shape, data.n_states), np.int64), np.zeros((*data.shape, data.n_states))
     status, iterations = np.empty(data.shape, object), np.zeros(data.shape, np.int64)
     for n in np.unique(data.n):
         own = data.n == n
-        plan = _iterate(data[own], known, widths._replace(pairs=widths.pairs[own]), rising, rng)
+        plan = _iterate(data[own], known, widths._replace(pairs=widths.pairs[own]), monotone, rng)
         policy[own], value[own], status[own], iterations[own] = plan.policy, plan.value, plan.status, plan.iterations
     return Plan(policy, value, status, iterations, np.full(data.shape, np.inf))
 
 
-def _iterate(data: MDPData, known: Empirical, widths: _Widths, rising: bool, rng: np.random.Generator) -> Plan:
+def _iterate(data: MDPData, known: Empirical, widths: _Widths, monotone: bool, rng: np.random.Generator) -> Plan:
     steps = fold_count(int(data.n.flat[0]), known.tables.discount) if data.n.size else 1
     level = widths.constant * np.log((steps + 1) * widths.pairs)[..., None, None]
     first, rest = splitting.thin(data.statistics, 1.0 / (steps + 1), rng)
@@ -259,7 +251,7 @@ def _iterate(data: MDPData, known: Empirical, widths: _Widths, rising: bool, rng
         later = (fold.transition_shares * value[..., data.next_states]).sum(axis=-1)
         q = fold.mean_rewards - width + known.tables.discount * later
         best, choice = q.max(axis=-1), q.argmax(axis=-1)
-        better = best > value if rising else np.ones(best.shape, bool)
+        better = best > value if monotone else np.ones(best.shape, bool)
         value, policy = np.where(better, best, value), np.where(better, choice, policy)
         updated |= better.any(axis=-1)
     return Plan(*finished(policy, value, data.shape, steps, status=Status.COMPLETED, updated=np.asarray(updated)))

@@ -49,11 +49,11 @@ def vi_lcb_bernstein(
     delta : float, optional
         :math:`\delta` in :math:`\ell = \log(N/((1-\gamma)\delta))`, in (0, 1). Default 1/max(N, 2).
     constant : float
-        Factor c, positive. The theorem asks for 144 or more, with which no value is raised at any practical N.
+        Factor c, positive. The theorem asks for a sufficiently large one.
     log_factor : float, optional
         A number in place of :math:`\ell`, positive; 1 for widths without the logarithm.
     paper_constants : bool
-        Use c = 144.
+        Use c = 144, a proof constant that we have not seen in a theorem; no value is raised at any practical N.
     tolerance : float
         Largest allowed error of the fixed point, positive, in reward units.
 
@@ -61,7 +61,7 @@ def vi_lcb_bernstein(
     -------
     Plan
         With value at most that of the fixed point, reached from below: a lower bound of the policy's value with
-        probability :math:`1-2\delta` under the theorem's constant, if (state, action) decides the reward. Where nothing
+        probability :math:`1-2\delta` for a sufficiently large c, if (state, action) decides the reward. Where nothing
         is certified (value 0) every action is a maximiser and the most frequent one is chosen; if that is so everywhere
         the status is NO_UPDATE.
 
@@ -91,7 +91,7 @@ def vi_lcb_bernstein(
     >>> vi_lcb_bernstein(data, discount=0.5).policy.tolist()
     [1]
     """
-    gamma = _check.scalar("discount", discount, lambda x: 0.5 <= x < 1, "in [1/2, 1): below, it need not contract")
+    gamma = _check.between("discount", discount, 0.5, 1.0, "[)")
     known = empirical(stationary(data), gamma, None)
     c = width_constant(constant, CONSTANT, paper_constants, PAPER_CONSTANT)
     goal = _check.positive("tolerance", tolerance)

@@ -48,12 +48,12 @@ def vi_lcb_episodic(
     delta : float, optional
         :math:`\delta` in :math:`\ell = \log(NH/\delta)`, in (0, 1). Default 1/max(N, 2).
     constant : float
-        Factor c, positive. The theorem asks for 16 or more.
+        Factor c, positive. The theorem asks for a sufficiently large one.
     log_factor : float, optional
         A number in place of :math:`\ell`, positive. 1 leaves the logarithm out, as in the authors' experiments, whose
         code also caps the widths at H - h and drops variances below 1e-6.
     paper_constants : bool
-        Use c = 16.
+        Use c = 16, a proof constant that we have not seen in a theorem.
     subsample : bool
         Two-fold subsampling, which makes the steps of episodes independent, as the theorem needs: half the episodes
         are used, of them in every (state, step) at most as many as the other half promises.
