@@ -136,7 +136,7 @@ def test_examples_can_be_pasted():
 
     for solver in (wrong.CountsSteps(), WrongInTwo()):
         with pytest.raises(SolverError) as error:
-            check_solver(solver, step=0.1, examples=10)
+            check_solver(solver, step=0.1, examples=40)
         lines = [line.strip() for line in str(error.value).split("\n")]
         space = {}
         exec("\n".join(line for line in lines if re.match("import |from |[a-z0-9]+ = ", line)), space)
@@ -190,7 +190,7 @@ def test_what_can_be_waived_is_promised():
 
 # the strategy
 
-OPTIONS = {"database": None, "deadline": None}
+OPTIONS = {"database": None, "deadline": None, "phases": [Phase.generate, Phase.shrink]}
 
 
 @given(bilevel_problems())
@@ -219,7 +219,7 @@ def test_drawn_problems_are_what_they_claim(problem):
     ],
 )
 def test_sizes_and_kinds_of_every_sort_are_drawn(wanted):
-    find(bilevel_problems(), wanted, settings=settings(max_examples=200, phases=[Phase.generate], **OPTIONS),
+    find(bilevel_problems(), wanted, settings=settings(max_examples=200, **OPTIONS | {"phases": [Phase.generate]}),
          random=Random(0))  # fmt: skip
 
 

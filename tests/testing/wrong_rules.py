@@ -269,8 +269,8 @@ WRONG: dict[Callable[[BanditData], Any], str] = {
     random_ties: r'"repeat": asked again .*give its generator a fixed seed',
     randomised: r'"repeat": asked again .*give its generator a fixed seed',
     unit_range: r'"scale": .*widths are in reward units',
-    positive_or_zero: r'"arms": with the arms in the order .*: it goes by their number',
-    prefers_low_numbers: r'"arms": with the arms in the order .*: it goes by their number',
-    explores_in_odd_contexts: r'"contexts": .*it goes by their number, or mixes contexts up',
+    positive_or_zero: r'"arms": with the arms in the order .*: it depends on their numbering',
+    prefers_low_numbers: r'"arms": with the arms in the order .*: it depends on their numbering',
+    explores_in_odd_contexts: r'"contexts": .*it depends on their numbering, or mixes contexts up',
     raises: r'"contract": it raised NotImplementedError: two arms only',
 }
