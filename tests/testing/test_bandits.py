@@ -382,7 +382,9 @@ def test_invalid_arguments_are_refused_when_the_strategy_is_made(make, kind, mes
 
 def test_a_given_model_sets_the_shape():
     bandit = Bandit([[0.1, 0.2, 0.3]])
-    assert find(behaviors(bandit=bandit), lambda law: True, settings=settings(database=None, phases=[Phase.generate])).shape == (
+    assert find(
+        behaviors(bandit=bandit), lambda law: True, settings=settings(database=None, phases=[Phase.generate])
+    ).shape == (
         1,
         3,
     )

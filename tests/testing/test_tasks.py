@@ -174,10 +174,10 @@ def test_half_a_certificate_is_named(name):
 
 def test_the_example_is_small_and_its_lines_rebuild_it():
     with pytest.raises(RelevanceError) as error:
-        check_relevance(wrong.pseudo_inverse, norm=1, examples=40)
+        check_relevance(wrong.pseudo_inverse, norm=1, examples=60)
     lines = rebuilt(error)
     heads, target = np.array(lines["heads"]), np.array(lines["target"])
-    assert heads.size <= 4
+    assert heads.size <= 8  # the probe, which breaks it first, has 15
     assert wrong.pseudo_inverse(heads, target).tolist() == lines["weights"]
 
 
@@ -248,10 +248,10 @@ def test_a_waived_promise_of_an_allocation_is_not_held_and_the_message_says_how(
 
 def test_the_example_of_an_allocation_is_small_and_its_lines_rebuild_it():
     with pytest.raises(AllocationError) as error:
-        check_allocation(wrong.floor_and_share, power=1, examples=10)
+        check_allocation(wrong.floor_and_share, power=1, examples=40)
     lines = rebuilt(error)
     relevance = np.array(lines["relevance"])
-    assert len(relevance) <= 2
+    assert len(relevance) <= 3
     assert wrong.floor_and_share(relevance, lines["budget"], lines["floor"]).tolist() == lines["rows"]
 
 

@@ -393,7 +393,7 @@ WRONG_OFFLINE = {
     only_the_next_reward: r'"shift": .*to this rule 1: it is the value of one step, or normalised by 1 - discount',
     normalised: r'"shift": .*to this rule 1: it is the value of one step, or normalised by 1 - discount',
     relative_rewards: r'"shift": .*taken relative to the lowest one, which has to be put back',
-    unseen_states_at_zero: r'"shift": .*it takes a fixed number such as 0 for the smallest possible value',
+    unseen_states_at_zero: r'"(shift|highest)": .*(it takes a fixed number such as 0| is 0, and rewards)',
     unseen_pairs_at_zero: r'"seen": .*never logged there, though action .*0 is optimism when rewards are negative',
     unseen_pairs_optimistic: r'"seen": .*never logged there, though action .*leave it out of the maximum',
     falls_back_to_action_0: r'"seen": .*never logged there.*It falls back to action 0, whichever that is',

@@ -241,7 +241,7 @@ WRONG_RELEVANCES = {
     "squares": (squares, TWO, '"feasible": its weights are squares'),
     "no negative weights": (never_negative, ONE, '"feasible": its weights are kept from being negative'),
     "total 1": (totals_one, ONE, '"feasible": its weights are divided by their total'),
-    "interior point": (interior_point, ONE, '"zeros": task . has weight .e-.*An interior point is not 0 anywhere'),
+    "interior point": (interior_point, ONE, r'"zeros": task . has weight \S+e-.*An interior point is not 0 anywhere'),
     "stops early": (stops_early, ONE, r'"optimal": its \|nu\|_1 is .*, the smallest is'),
     "1/2 forgotten": (half_forgotten, LASSO, '"optimal": its lambda is half the claimed one.* the 1/2 is missing'),
     "twice": (twice_the_penalty, LASSO, '"optimal": its lambda is twice the claimed one'),
@@ -447,7 +447,7 @@ WRONG_ALLOCATIONS = {
     "largest pays": (
         takes_from_the_largest,
         PLAIN,
-        '"floor": task . gets -|"power": it divides correctly without floors and not with them',  # by what is drawn
+        '"floor": task . gets|"power": it divides correctly without floors and not with them',  # by what is drawn
     ),
     "least relevant first": (least_relevant_first, NOTHING, '"monotone": task . is more relevant than task .'),
     "no such power": (least_relevant_first, PLAIN, '"power": it does not buy in proportion'),
