@@ -4,7 +4,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from pessimism.bilevel.problems._closed_form import variable
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pessimism import _check
+from pessimism._types import Floats
 
 __all__ = ["given", "of_three", "variable"]
 
@@ -41,6 +45,14 @@ def of_three(
         for function, three in zip((f, g), taken, strict=True)
     )
     return upper, lower
+
+
+def variable(name: str, value: ArrayLike, size: int) -> Floats:
+    """A copy of a point of `size` entries; inf and NaN pass, as a run may diverge."""
+    array = np.array(_check.numeric(name, value), dtype=np.float64)
+    if array.shape != (size,):
+        raise ValueError(f"{name} must have shape ({size},), got {array.shape}")
+    return array
 
 
 def given(**oracles: Any) -> dict[str, Callable[..., Any]]:

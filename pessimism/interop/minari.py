@@ -37,8 +37,6 @@ from pessimism.mdp import MDPData, Transitions
 
 __all__ = ["MinariLog", "from_minari", "to_minari"]
 
-Bools = NDArray[np.bool_]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MinariLog:
@@ -63,7 +61,7 @@ class MinariLog:
     """
 
     transitions: Transitions
-    terminated: Bools
+    terminated: NDArray[np.bool_]
     lengths: Ints
     n_states: int
     n_actions: int
@@ -190,7 +188,7 @@ class _Episode(NamedTuple):
     actions: Ints
     rewards: Floats
     next_states: Ints
-    terminated: Bools
+    terminated: NDArray[np.bool_]
 
 
 def _discrete(what: str, space: Any) -> Any:
@@ -327,7 +325,7 @@ def to_minari(
         )
 
 
-def _ends(log: Transitions, terminated: ArrayLike | None) -> tuple[Bools, Ints]:
+def _ends(log: Transitions, terminated: ArrayLike | None) -> tuple[NDArray[np.bool_], Ints]:
     """Clean terminations, and steps of every episode up to its first."""
     shape = log.rewards.shape
     if len(shape) != 2 or 0 in shape:

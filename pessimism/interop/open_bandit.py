@@ -121,8 +121,7 @@ def read_log(source: str | os.PathLike[str] | IO[bytes], *, n_items: int | None 
     [0.5, 0.5, nan]
     """
     if n_items is not None:
-        whole = "a whole number of at least 1"
-        n_items = int(_check.scalar("n_items", n_items, lambda x: x >= 1 and x.is_integer(), whole))
+        n_items = _check.whole("n_items", n_items, low=1)
     table = _read(source)
     if table.num_rows == 0:
         raise ValueError("an Open Bandit log must hold at least one round, got none")

@@ -148,16 +148,8 @@ def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: in
 
     Parameters
     ----------
-    n : (...) array_like of float
-        N, the budget, positive.
-    heads : (..., k, M) array_like of float
-        W, a column for each source task.
-    target : (..., k) array_like of float
-        Its head w, in the span of the heads.
-    dimension : int
-        Length d of an input, at least k.
-    noise : (...) array_like of float
-        :math:`\sigma`, at least 0.
+    n, heads, target, dimension, noise : as in `l1_risk`
+        See there.
 
     Returns
     -------
@@ -199,16 +191,8 @@ def uniform_risk(
 
     Parameters
     ----------
-    n : (...) array_like of float
-        N, the budget, positive.
-    heads : (..., k, M) array_like of float
-        W, a column for each source task.
-    target : (..., k) array_like of float
-        Its head w, in the span of the heads.
-    dimension : int
-        Length d of an input, at least k.
-    noise : (...) array_like of float
-        :math:`\sigma`, at least 0.
+    n, heads, target, dimension, noise : as in `l1_risk`
+        See there.
 
     Returns
     -------
@@ -454,12 +438,8 @@ def a_mtrl_order(
         N, rows of all source tasks together, positive.
     relevance : Relevance or (..., M) array_like of float
         :math:`\nu^2`.
-    dimension : int
-        Length d of an input, at least k.
-    k : int
-        Rank, at least 1.
-    noise : (...) array_like of float
-        :math:`\sigma`, at least 0.
+    dimension, k, noise : as in `passive_order`
+        See there.
 
     Returns
     -------
@@ -512,6 +492,10 @@ def effective_tasks(n: ArrayLike, relevance: Relevance | ArrayLike) -> Floats:
     ValueError, TypeError
         If an argument is out of its range or shapes do not fit.
 
+    See Also
+    --------
+    a_mtrl_order : The order in which it takes the place of M.
+
     Notes
     -----
     Between jumps of s the objective rises, so that the minimum is at 0 or at a jump: the value is exact. It grows with
@@ -545,12 +529,8 @@ def l1_a_mtrl_order(
         N, rows of all source tasks together, positive.
     relevance : Relevance or (..., M) array_like of float
         :math:`\nu^1`.
-    dimension : int
-        Length d of an input, at least k.
-    k : int
-        Rank, at least 1.
-    noise : (...) array_like of float
-        :math:`\sigma`, at least 0.
+    dimension, k, noise : as in `passive_order`
+        See there.
 
     Returns
     -------

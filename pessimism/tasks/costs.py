@@ -149,12 +149,8 @@ def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent
 
     Parameters
     ----------
-    heads : (k, M) array_like of float
-        W, a column for each source task.
-    target : (k) array_like of float
-        Head w of the target, in the span of the heads.
-    variance : float
-        Largest variance e that the samples may leave, positive, in units of :math:`\sigma^2 (d - k)`.
+    heads, target, variance : as in `linear_cost`
+        See there.
     exponent : float
         :math:`\alpha`, positive. Below 1 further samples of a task are cheaper, above 1 dearer.
 
@@ -211,12 +207,8 @@ def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: flo
 
     Parameters
     ----------
-    heads : (k, M) array_like of float
-        W, a column for each source task.
-    target : (k) array_like of float
-        Head w of the target, in the span of the heads.
-    variance : float
-        Largest variance e that the samples may leave, positive, in units of :math:`\sigma^2 (d - k)`.
+    heads, target, variance : as in `linear_cost`
+        See there.
     jump : float
         C, at least 0.
 

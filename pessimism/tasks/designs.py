@@ -191,10 +191,8 @@ def d_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
 
     Parameters
     ----------
-    heads : (k, M) array_like of float
-        W, of rank k.
-    floor : float or (M,) array_like of float
-        Smallest share of every task.
+    heads, floor : as in `a_optimal`
+        See there.
 
     Returns
     -------
@@ -203,10 +201,8 @@ def d_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
 
     Raises
     ------
-    ValueError, TypeError
-        If an entry is not finite, the rank is below k, or the floors exceed 1 in total.
-    ConvergenceError
-        If the gap is above 1e-6, because the heads are nearly dependent.
+    ValueError, TypeError, ConvergenceError
+        As `a_optimal` raises.
 
     Notes
     -----
@@ -233,10 +229,8 @@ def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
 
     Parameters
     ----------
-    heads : (k, M) array_like of float
-        W, of rank k.
-    floor : float or (M,) array_like of float
-        Smallest share of every task.
+    heads, floor : as in `a_optimal`
+        See there.
 
     Returns
     -------
@@ -245,10 +239,8 @@ def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
 
     Raises
     ------
-    ValueError, TypeError
-        If an entry is not finite, the rank is below k, or the floors exceed 1 in total.
-    ConvergenceError
-        If the gap is above 1e-6, because the heads are nearly dependent.
+    ValueError, TypeError, ConvergenceError
+        As `a_optimal` raises.
 
     Notes
     -----

@@ -85,7 +85,7 @@ def spike_and_pairs(pairs: int, *, coherence: float | None = None, dimension: in
     """
     half = _check.whole("pairs", pairs, low=1)
     worst = float(_worst_coherence(1 + 2 * half))
-    g = worst if coherence is None else _check.scalar("coherence", coherence, lambda x: 0.0 <= x < 1.0, "in [0, 1)")
+    g = worst if coherence is None else _check.between("coherence", coherence, 0.0, 1.0, "[)")
     signs = np.repeat([0.0, 1.0, -1.0], [1, half, half])
     heads = np.stack([np.where(signs == 0, 1.0, np.sqrt(g)), signs * np.sqrt(1.0 - g)])
     return _on_axes(heads, np.array([1.0, 0.0]), dimension, noise)
@@ -112,6 +112,10 @@ def spike_and_pairs_ratio(pairs: ArrayLike, coherence: ArrayLike | None = None, 
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    simulations.task_dominance : Simulation of it against the number of tasks.
 
     Notes
     -----
@@ -194,6 +198,10 @@ def identity_ratio(k: ArrayLike, others: ArrayLike, *, power: ArrayLike = 2.0) -
     ------
     ValueError, TypeError
         If an argument is out of its range.
+
+    See Also
+    --------
+    pessimism.tasks.bounds.l2_bound : The bound that it reaches as a vanishes.
 
     Notes
     -----
@@ -286,6 +294,11 @@ def block_spikes_ratio(
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    identity_ratio : Its first factor.
+    spike_and_pairs_ratio : Its second factor.
+
     Notes
     -----
     For q = 2: :math:`\frac{k(1 + (k-1)a^2)}{(1 + (k-1)a)^2} \cdot \frac{\sqrt m + 1}{2}`, which tends to
@@ -330,10 +343,14 @@ def random_gaussian(k: int, tasks: int, *, dimension: int, noise: float = 1.0, r
     ValueError, TypeError
         If an argument is out of its range.
 
+    See Also
+    --------
+    simulations.task_budget : Simulation of the modest gains of a rule on such worlds.
+
     Notes
     -----
     :math:`\nu^2 = W^+ w` and a vertex :math:`\nu^1` with k entries; no closed form. Serves as the control: no
-    structure to exploit, and modest gains (shown by the simulation ``task-budget``).
+    structure to exploit, and modest gains.
 
     Examples
     --------

@@ -7,7 +7,8 @@ With the heads :math:`W = [w_1, \ldots, w_M]` (k, M) of the source tasks and the
     \hat\nu(\lambda) = \arg\min \tfrac12\|W\nu - w\|_2^2 + \lambda\|\nu\|_1.
 
 (`min_l1`, `min_l2`, `lasso`). Every answer carries a dual point y (`Relevance.dual`), which proves it optimal whatever
-engine found it: with 1/p + 1/q = 1,
+method found it; the gap is computed from it in `_constrained`, for the Lasso in `certify` of ``_engine/lasso.py``. With
+1/p + 1/q = 1,
 
 .. math::
     \min\{\|\nu\|_p : W\nu = w\} = \max\{w^\top y : \|W^\top y\|_q \le 1\}, \qquad
@@ -227,7 +228,8 @@ def lasso(
     orthogonal Q only. scikit-learn's ``alpha`` is :math:`\lambda / k`. The path of solutions is followed down to
     :math:`\lambda` (homotopy), and the weights are corrected once with the original columns. Where the gap is then
     above the tolerance, the path is followed again with ties between changes of the support broken, and after that a
-    conic program (Clarabel) is solved. Cost about 2k steps of O(kM) an item, items in parallel. Source: Wang et al.
+    conic program (Clarabel) is solved. ``_engine/lasso.py`` holds all three, and its `certify` computes the gap from
+    weights and dual point alone. Cost about 2k steps of O(kM) an item, items in parallel. Source: Wang et al.
     (2023) estimate relevance by this program; the penalty of their public experiment code is practically 0, which
     gives basis pursuit, `min_l1`. Invariance and certificate are derived by us.
 

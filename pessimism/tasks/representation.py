@@ -141,7 +141,7 @@ def fit_representation(
     _check.instance("data", data, TaskData)
     rank = _check.whole("k", k, low=1, high=data.dimension)
     penalty = _check.nonnegative("ridge", ridge)
-    goal = _check.scalar("tolerance", tolerance, lambda x: 0.0 < x < 1.0, "in (0, 1)")
+    goal = _check.open_unit_interval("tolerance", tolerance)
     _check.choice("method", method, ("auto", "alternate", "descend"))
     sampled("data", data.counts, rank, data.dimension)
     grams, moments, squares, exponents = _statistics(data, penalty)

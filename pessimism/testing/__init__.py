@@ -9,8 +9,8 @@ basis of a representation, the other data sets of the batch), so they are found 
 show where it is held to what it claims: the size of its intervals, a lower bound, the optimal value, the norm that it
 minimises, the length of its steps. The strategies from which the checks draw are public.
 
-A folder a wing holds its checks, strategies and promises (bandit/, mdp/, tasks/, bilevel/); `_driver.py` is what all
-checks share.
+Every wing has a folder with its checks, strategies and promises (bandit/, mdp/, tasks/, bilevel/); `_driver.py` is what
+all checks share.
 
 This is the only part of the package that imports Hypothesis.
 """

@@ -1,7 +1,7 @@
-"""The driver of every check: how a function is asked, promises are tried, and what is broken is reduced and worded.
+"""The driver of every check: it calls the function under test, tries its promises, shrinks and reports a failure.
 
-A check has a `Subject`, the function under test with what it claims; *cases*, which say what it is asked about and how
-the question is then changed; and *promises*, functions ``promise(subject, case, answer)`` that return what is wrong, or
+A check has a `Subject`, the function under test with what it claims; *cases*, the inputs on which it is called and how
+they are then changed; and *promises*, functions ``promise(subject, case, answer)`` that return what is wrong, or
 None. A promise is reported under the name of its function, and its docstring says what is promised. `Trial` tries the
 promises in order on fixed and on drawn cases, and looks for the smallest drawn case that breaks the first broken one.
 """
@@ -43,9 +43,9 @@ class RuleError(PromiseError):
 
 @dataclass(frozen=True, slots=True)
 class Subject(Generic[Case, Given, Answer]):
-    """The function under test, asked in such a way that it can neither hide a warning nor change our arrays.
+    """The function under test, called in such a way that it can neither hide a warning nor change our arrays.
 
-    A subclass adds what is claimed, and says how a case is asked about (`about`, `ask`) and shown (`shown`).
+    A subclass adds what is claimed, and says how a case is asked about (`about`, `ask`) and how it is shown (`shown`).
     """
 
     check: ClassVar[str]
@@ -57,11 +57,11 @@ class Subject(Generic[Case, Given, Answer]):
     causes: dict[str, str | None] = field(default_factory=dict, init=False)
 
     def about(self, case: Case) -> Given:
-        """What a case asks about, before it is changed."""
+        """The input of a case, before it is changed."""
         raise NotImplementedError
 
     def ask(self, given: Given, promise: str = "contract") -> Answer:
-        """The answer about copies of `given`; if it is not a valid one, an error that names `promise`."""
+        """The answer to copies of `given`; if it is not a valid one, an error that names `promise`."""
         raise NotImplementedError
 
     def shown(self, given: Given, answer: Answer | None) -> list[str]:
@@ -97,7 +97,7 @@ class Subject(Generic[Case, Given, Answer]):
         return result
 
     def cause(self, find: Callable[[Self], str | None]) -> str | None:
-        """The likely cause that `find` gives, which is looked for once."""
+        """The likely cause that `find` returns; it is called once."""
         if find.__name__ not in self.causes:
             self.causes[find.__name__] = find(self)
         return self.causes[find.__name__]
@@ -129,7 +129,7 @@ class Trial(Generic[Case]):
         return tuple(promise.__name__ for promise in self.promises)
 
     def judge(self, case: Case, names: Collection[str]) -> dict[str, PromiseError]:
-        """What is wrong on this case, by the name of the promise; without a valid answer nothing else is asked."""
+        """What is wrong on this case, by the name of the promise; without a valid answer no promise is tried."""
         try:
             answer = self.subject.answer(case)
         except PromiseError as error:
@@ -141,7 +141,7 @@ class Trial(Generic[Case]):
                 continue
             try:
                 wrong = promise(self.subject, case, answer)
-            except PromiseError as error:  # with an example of its own, or about a changed case without a valid answer
+            except PromiseError as error:  # with an example of its own, or on a changed case without a valid answer
                 found[name] = error
             else:
                 if wrong is not None:

@@ -9,8 +9,8 @@ from hypothesis.extra import numpy as hnp
 from pessimism.tasks import allocate, bounds, keep_largest, min_l1, min_l2, phase_budgets
 from pessimism.tasks.costs import power_cost
 from pessimism.tasks.designs import c_optimal
-from tests.reference import representation as plain
 from tests.tasks import fewer
+from tests.tasks import reference as plain
 
 SIZES = st.integers(1, 7)
 POWERS = st.sampled_from([0.0, 0.5, 1.0, 2.0])

@@ -132,14 +132,14 @@ def test_weighted_loss_at_the_edges():
     assert grid == pytest.approx(np.array([[0.2, 0.1], [0.2, 0.1]]))
 
 
-def test_averaging_tasks_throws_the_l1_allocation_away(sized):
+def test_averaging_tasks_throws_the_l1_allocation_away():
     """Fits of summed and of averaged losses, each against its prediction.
 
     To leading order the mean of R risks is the prediction times chi2(R(d - k)) / (R(d - k)); all n_m >= 1000 d, which
-    leaves 0.2 % to higher orders. False alarm level 1e-6 for both together; detects a factor off by 11 % (plain
-    16 %), and the two predictions differ by a factor of 50.
+    leaves 0.2 % to higher orders. False alarm level 1e-6 for both together; detects a factor off by 11 %,
+    and the two predictions differ by a factor of 50.
     """
-    d, k, replicates = 20, 2, sized(250, 120)
+    d, k, replicates = 20, 2, 250
     tasks = instances.spike_and_pairs(2, coherence=0.25, dimension=d)
     n = allocate(min_l1(tasks.heads, tasks.target), 10**7, floor=1000 * d)
     data = tasks.sample(n, size=replicates, rng=7)

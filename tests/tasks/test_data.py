@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pessimism.tasks import TaskData, TaskPool
-from tests.reference import representation as plain
 from tests.tasks import fewer
+from tests.tasks import reference as plain
 
 SEEDS = st.integers(0, 2**32)
 FIELDS = ("counts", "grams", "moments", "squares")

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pessimism.tasks._engine import representation_kernels as kernels
-from tests.reference import representation as plain
 from tests.tasks import fewer
+from tests.tasks import reference as plain
 
 pytestmark = pytest.mark.kernels
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from pessimism.tasks import LinearTasks, TaskData
-from tests.reference import representation as plain
 from tests.tasks import fewer
+from tests.tasks import reference as plain
 
 SEEDS = st.integers(0, 2**32)
 

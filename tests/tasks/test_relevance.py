@@ -6,7 +6,7 @@ from scipy.optimize import linprog
 
 from pessimism._status import ConvergenceError, Status
 from pessimism.tasks.relevance import lasso, min_l1, min_l2
-from tests.reference import tasks as plain
+from tests.tasks import reference as plain
 
 
 def problems(seed, sizes, kinds=("normal", "integer", "copies", "low rank")):

@@ -23,7 +23,7 @@ from pessimism.tasks import (
     target_only,
     top_s,
 )
-from tests.reference import representation as plain
+from tests.tasks import reference as plain
 
 WORLD = plain.world(1, d=6, k=2, n_tasks=5)
 BUDGETS, FLOOR = [151, 302, 400], 15

@@ -1,6 +1,7 @@
 """Right rules pass, wrong rules fail with the message meant for them, strategies draw what they say."""
 
 import math
+import os
 import re
 import subprocess
 import sys
@@ -65,9 +66,9 @@ FAMILY = {
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_rule_passes_many_examples(name):
-    """Four times what every wrong rule is caught with; in a deep run thousands."""
+    """Twice what every wrong rule is caught with; in a deep run thousands."""
     rule, claims = SHIPPED[name]
-    check_rule(rule, examples=2 * settings.default.max_examples, **claims)
+    check_rule(rule, examples=settings.default.max_examples, **claims)
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -84,7 +85,8 @@ def test_three_lines_in_another_project_are_a_test(tmp_path):
         "def test_wrong(): check_rule(lambda data: data.sums.argmax(axis=-1), examples=5)\n"
     )
     run = [sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir=."]
-    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=False)
+    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(run, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
     assert "1 failed, 1 passed" in done.stdout
     assert "pessimism.testing.RuleError: <lambda> breaks" in done.stdout
     assert "test_mine.py:4: RuleError" in done.stdout  # the line of the test, not one of ours
@@ -183,12 +185,12 @@ def test_a_rule_that_is_random_only_now_and_then_is_found():
     generator = np.random.default_rng(5)
 
     def sometimes(data):
-        lucky = (data.n > 900) & (generator.random(data.shape) < 0.5)
+        lucky = (data.n > 500) & (generator.random(data.shape) < 0.5)
         return np.where(lucky[..., None], most_played(data), greedy(data))
 
     # asked twice and then in a batch, it is caught by whichever answer differs first
     with pytest.raises(RuleError, match=r'"(repeat|batch)"'):
-        check_rule(sometimes, examples=300)
+        check_rule(sometimes, examples=100)
 
 
 @pytest.mark.usefixtures("hardly_shrunk")
@@ -346,7 +348,7 @@ def test_instructive_examples_occur(strategy, property_):
 
 
 def test_examples_shrink_to_the_simplest():
-    quiet = settings(max_examples=50, database=None, deadline=None)
+    quiet = settings(max_examples=50, database=None, deadline=None, phases=[Phase.generate, Phase.shrink])
     assert find(bandit_data(), lambda data: True, settings=quiet).counts.tolist() == [[0]]
     assert find(behaviors(), lambda law: law.size == 4, settings=quiet).tolist() in (
         [[1, 0, 0, 0]],
@@ -380,4 +382,9 @@ def test_invalid_arguments_are_refused_when_the_strategy_is_made(make, kind, mes
 
 def test_a_given_model_sets_the_shape():
     bandit = Bandit([[0.1, 0.2, 0.3]])
-    assert find(behaviors(bandit=bandit), lambda law: True, settings=settings(database=None)).shape == (1, 3)
+    assert find(
+        behaviors(bandit=bandit), lambda law: True, settings=settings(database=None, phases=[Phase.generate])
+    ).shape == (
+        1,
+        3,
+    )

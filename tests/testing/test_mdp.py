@@ -99,7 +99,7 @@ def test_a_planner_that_goes_by_numbers_is_told_so(promise):
     subject = _planner.PlannerSubject(favours_a_place, frozenset(), 1e-6)
     case = _planner.case_of(mdp)
     wrong_there = getattr(_planner_promises, promise)(subject, case, subject.ask(mdp))
-    assert re.match(rf"with the {promise} in the order \[1, 0\], .* their number", wrong_there)
+    assert re.match(rf"with the {promise} in the order \[1, 0\], .* their numbering", wrong_there)
 
 
 def test_a_waived_promise_of_a_planner_is_not_held_and_the_message_says_how():
@@ -234,7 +234,7 @@ def test_a_tie_that_is_an_accident_is_no_failure():
     subject = _offline.OfflineSubject(wrong.certainty, frozenset(), 0.9)
     trial = _OfflineTrial(subject, _offline_promises.PROMISES, _offline.cases(None), 1)
     assert "actions" not in trial.judge(case, ["actions"])
-    assert "it goes by their number" in _offline_promises.actions(subject, case, subject.ask(data))
+    assert "it depends on their numbering" in _offline_promises.actions(subject, case, subject.ask(data))
 
 
 def test_a_waived_promise_of_an_offline_rule_is_not_held():

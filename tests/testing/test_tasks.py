@@ -174,10 +174,10 @@ def test_half_a_certificate_is_named(name):
 
 def test_the_example_is_small_and_its_lines_rebuild_it():
     with pytest.raises(RelevanceError) as error:
-        check_relevance(wrong.pseudo_inverse, norm=1, examples=10)
+        check_relevance(wrong.pseudo_inverse, norm=1, examples=60)
     lines = rebuilt(error)
     heads, target = np.array(lines["heads"]), np.array(lines["target"])
-    assert heads.size <= 4
+    assert heads.size <= 8  # the probe, which breaks it first, has 15
     assert wrong.pseudo_inverse(heads, target).tolist() == lines["weights"]
 
 
@@ -248,10 +248,10 @@ def test_a_waived_promise_of_an_allocation_is_not_held_and_the_message_says_how(
 
 def test_the_example_of_an_allocation_is_small_and_its_lines_rebuild_it():
     with pytest.raises(AllocationError) as error:
-        check_allocation(wrong.floor_and_share, power=1, examples=10)
+        check_allocation(wrong.floor_and_share, power=1, examples=40)
     lines = rebuilt(error)
     relevance = np.array(lines["relevance"])
-    assert len(relevance) <= 2
+    assert len(relevance) <= 3
     assert wrong.floor_and_share(relevance, lines["budget"], lines["floor"]).tolist() == lines["rows"]
 
 
@@ -351,7 +351,7 @@ def test_examples_shrink_to_the_simplest():
     [
         (lambda: task_problems(max_k=0), "max_k must be"),
         (lambda: task_problems(max_tasks=1.5), "max_tasks must be"),
-        (lambda: task_problems(spread=0.5), r"spread must be in \[1, 1e6\]"),
+        (lambda: task_problems(spread=0.5), r"spread must be in \[1, 1e\+06\]"),
         (lambda: task_problems(size=(2, -1)), r"size\[1\] must be"),
         (lambda: linear_tasks(max_dimension=0), "max_dimension must be"),
         (lambda: linear_tasks(max_k=0), "max_k must be"),

@@ -1,6 +1,7 @@
 """What the rules share: checks before anything is bought, the state of a run in phases, the decision at its end."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from pessimism import _check
 from pessimism._types import Floats, Ints, Rng
 from pessimism.tasks._arguments import sampled, weights
 from pessimism.tasks.data import TaskData
-from pessimism.tasks.relevance import Relevance
+from pessimism.tasks.relevance import Relevance, lasso
 from pessimism.tasks.representation import Representation, fit_heads, fit_representation
 from pessimism.tasks.runs import ActiveRun, Source
 
@@ -45,6 +46,11 @@ def limits(source: Source, floor: int) -> dict[str, Any]:
     return {"floor": floor if caps is None else np.minimum(floor, caps), "caps": caps}
 
 
+def by_lasso(regularization: float) -> Callable[[Floats, Floats], Relevance]:
+    """The estimate of the relevance by the Lasso, its option checked before anything is bought."""
+    return partial(lasso, regularization=_check.between("regularization", regularization, 0.0, 1.0, "(]"))
+
+
 def decision(
     source: Source,
     target: TaskData,
@@ -72,7 +78,6 @@ class Phases:
         self,
         source: Source,
         target: TaskData,
-        *,
         k: int,
         budgets: Sequence[int],
         floor: int,
@@ -117,7 +122,7 @@ class Phases:
         if self.data is None:
             return np.ones(self.shape)
         fit = fit_representation(self.data, self.k, ridge=self.ridge)
-        heads = np.where(np.isnan(fit.heads), 0.0, fit.heads)  # of tasks without rows, which were sold out before
+        heads = np.where(np.isnan(fit.heads), 0.0, fit.heads)  # NaN where a task had no row left to buy
         found = estimate(heads, fit_heads(fit.basis, self.target, ridge=self.ridge)[..., 0])
         self.relevances.append(found)
         return found

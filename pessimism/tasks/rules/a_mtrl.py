@@ -98,9 +98,7 @@ def a_mtrl(
     ([300, 600], [100, 100, 100])
     """
     exponent = _check.nonnegative("power", power)
-    run = Phases(
-        source, target, k=k, budgets=budgets, floor=floor, pooled=pooled, ridge=ridge, rng=rng, relevance=relevance
-    )
+    run = Phases(source, target, k, budgets, floor, pooled, ridge, rng, relevance)
     for budget in run.budgets:
         run.buy(allocate(run.relevance(min_l2), budget, power=exponent, **limits(source, run.floor)))
     return run.decision()

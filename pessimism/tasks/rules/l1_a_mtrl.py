@@ -10,16 +10,14 @@ with c such that the total is the budget of the phase (`budgets`), :math:`N_{\mi
 """
 
 from collections.abc import Sequence
-from functools import partial
 
 from numpy.typing import ArrayLike
 
-from pessimism import _check
 from pessimism._types import Rng
 from pessimism.tasks.allocation import allocate
 from pessimism.tasks.data import TaskData
-from pessimism.tasks.relevance import Relevance, lasso
-from pessimism.tasks.rules._buying import Phases, limits
+from pessimism.tasks.relevance import Relevance
+from pessimism.tasks.rules._buying import Phases, by_lasso, limits
 from pessimism.tasks.runs import ActiveRun, Source
 
 __all__ = ["l1_a_mtrl"]
@@ -42,27 +40,14 @@ def l1_a_mtrl(
 
     Parameters
     ----------
-    source : Source
-        The source tasks.
-    target : TaskData
-        Rows of the target, one task: at least k of them unless there is a ridge; its batch is the batch of runs.
-    k : int
-        Columns of the representation.
-    budgets : sequence of int
-        Rows of every phase; the first is divided evenly, unless the relevance is given. See `phase_budgets`.
-    floor : int
-        Least rows of every task in every phase, part of the budgets; at least 1. A task with fewer rows left gives
-        them all.
+    source, target, k, budgets, floor : as in `a_mtrl`
+        See there.
     relevance : Relevance or (..., M) array_like of float, optional
         :math:`\nu`, if it is known (`min_l1` of the true heads): every phase is then divided by it.
     regularization : float
         :math:`\lambda/\lambda_{\max}` of the Lasso, in (0, 1].
-    pooled : bool
-        Whether to fit to the rows of all phases so far (default) or to those of the last phase alone.
-    ridge : float
-        As in `fit_representation`, for the sources and for the target, at least 0.
-    rng : Generator, SeedSequence or int, optional
-        Source of randomness (SPEC 7).
+    pooled, ridge, rng : as in `a_mtrl`
+        See there.
 
     Returns
     -------
@@ -72,8 +57,7 @@ def l1_a_mtrl(
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range, k above the number of tasks, or a budget below the floors: before anything
-        is bought.
+        As `a_mtrl` raises, before anything is bought.
     ConvergenceError
         If a fit did not end or an answer of the Lasso could not be certified.
 
@@ -99,11 +83,8 @@ def l1_a_mtrl(
     >>> bool(run.relevances[0].gap < 1e-8), int(run.allocations[1].argmax())
     (True, 0)
     """
-    part = _check.scalar("regularization", regularization, lambda x: 0.0 < x <= 1.0, "in (0, 1]")
-    run = Phases(
-        source, target, k=k, budgets=budgets, floor=floor, pooled=pooled, ridge=ridge, rng=rng, relevance=relevance
-    )
+    estimate = by_lasso(regularization)
+    run = Phases(source, target, k, budgets, floor, pooled, ridge, rng, relevance)
     for budget in run.budgets:
-        nu = run.relevance(partial(lasso, regularization=part))
-        run.buy(allocate(nu, budget, **limits(source, run.floor)))
+        run.buy(allocate(run.relevance(estimate), budget, **limits(source, run.floor)))
     return run.decision()

@@ -22,14 +22,12 @@ def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLik
     ----------
     source : LinearTasks
         The source tasks, or any source with a method `sample_rows` like theirs.
-    target : TaskData
-        Rows of the target, one task: at least k of them; its batch is the batch of runs.
-    k : int
-        Columns of the representation.
+    target, k : as in `fixed`
+        See there.
     n : int or (M,) array_like of int
         Rows of every task, positive for at least k of them.
-    rng : Generator, SeedSequence or int, optional
-        Source of randomness (SPEC 7).
+    rng : as in `fixed`
+        See there.
 
     Returns
     -------

@@ -18,18 +18,12 @@ def passive(source: Source, target: TaskData, *, k: int, budget: int, ridge: flo
 
     Parameters
     ----------
-    source : Source
-        The source tasks.
-    target : TaskData
-        Rows of the target, one task: at least k of them unless there is a ridge; its batch is the batch of runs.
-    k : int
-        Columns of the representation.
+    source, target, k : as in `fixed`
+        See there.
     budget : int
         Rows of all tasks together.
-    ridge : float
-        As in `fit_representation`, for the sources and for the target, at least 0.
-    rng : Generator, SeedSequence or int, optional
-        Source of randomness (SPEC 7).
+    ridge, rng : as in `fixed`
+        See there.
 
     Returns
     -------

@@ -20,12 +20,8 @@ def random_s(
 
     Parameters
     ----------
-    source : Source
-        The source tasks.
-    target : TaskData
-        Rows of the target, one task: at least k of them unless there is a ridge; its batch is the batch of runs.
-    k : int
-        Columns of the representation.
+    source, target, k : as in `fixed`
+        See there.
     budget : int
         Rows of all tasks together.
     floor : int
@@ -33,7 +29,7 @@ def random_s(
     s : int
         Tasks to draw, in {1, ..., M}, independently for every run of the batch.
     ridge : float
-        As in `fit_representation`, for the sources and for the target, at least 0.
+        As in `fixed`.
     rng : Generator, SeedSequence or int, optional
         Source of randomness (SPEC 7): the choices first, then the rows.
 

@@ -9,14 +9,12 @@ with c such that the total is the budget of the phase. The first phase is divide
 """
 
 from collections.abc import Sequence
-from functools import partial
 
 from pessimism import _check
 from pessimism._types import Rng
 from pessimism.tasks.allocation import allocate, keep_largest
 from pessimism.tasks.data import TaskData
-from pessimism.tasks.relevance import lasso
-from pessimism.tasks.rules._buying import Phases, limits
+from pessimism.tasks.rules._buying import Phases, by_lasso, limits
 from pessimism.tasks.runs import ActiveRun, Source
 
 __all__ = ["top_s"]
@@ -39,27 +37,14 @@ def top_s(
 
     Parameters
     ----------
-    source : Source
-        The source tasks.
-    target : TaskData
-        Rows of the target, one task: at least k of them unless there is a ridge; its batch is the batch of runs.
-    k : int
-        Columns of the representation.
-    budgets : sequence of int
-        Rows of every phase; the first is divided evenly.
-    floor : int
-        Least rows of every task in every phase, part of the budgets; at least 1. A task with fewer rows left gives
-        them all.
+    source, target, k, budgets, floor : as in `a_mtrl`
+        See there.
     s : int
         Tasks to select, in {1, ..., M}.
     regularization : float
         As in `l1_a_mtrl`.
-    pooled : bool
-        Whether to fit to the rows of all phases so far (default) or to those of the last phase alone.
-    ridge : float
-        As in `fit_representation`, for the sources and for the target, at least 0.
-    rng : Generator, SeedSequence or int, optional
-        Source of randomness (SPEC 7).
+    pooled, ridge, rng : as in `a_mtrl`
+        See there.
 
     Returns
     -------
@@ -70,8 +55,7 @@ def top_s(
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range, k above the number of tasks, or a budget below the floors: before anything
-        is bought.
+        As `a_mtrl` raises, before anything is bought.
     ConvergenceError
         If a fit did not end or an answer of the Lasso could not be certified.
 
@@ -92,11 +76,11 @@ def top_s(
     >>> sorted(run.allocations[1].tolist())
     [20, 20, 560]
     """
-    part = _check.scalar("regularization", regularization, lambda x: 0.0 < x <= 1.0, "in (0, 1]")
-    run = Phases(source, target, k=k, budgets=budgets, floor=floor, pooled=pooled, ridge=ridge, rng=rng)
+    estimate = by_lasso(regularization)
+    run = Phases(source, target, k, budgets, floor, pooled, ridge, rng)
     kept = _check.whole("s", s, low=1, high=source.n_tasks)
     for budget in run.budgets:
-        nu = run.relevance(partial(lasso, regularization=part))
+        nu = run.relevance(estimate)
         if run.relevances:
             nu = keep_largest(nu, kept)
         run.buy(allocate(nu, budget, **limits(source, run.floor)))

@@ -34,7 +34,7 @@ CROWDS = ((64,), (1, 64))
 """Batches whose first axes are far from S and A, in which a rule is asked close to where it changes its mind."""
 
 WRAPS = (2**31, 2**32, math.isqrt(2**63) + 1)
-"""Pulls at which counts in 32 bits, with and without a sign, and their squares in 64 bits turn into other numbers."""
+"""Pulls at which counts in 32 bits, with and without a sign, and their squares in 64 bits overflow."""
 
 WRAP_LEAD, WRAP_SHARE = 0.0437, 0.2718
 """A lead far beyond any width at these pulls, and how many pulls the other arm has: no thresholds of any rule."""
@@ -156,7 +156,7 @@ def arms(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
     if not _differs(case.data, policy, answer).any():
         return None
     found = f"with the arms in the order {order.tolist()} it answered, in the numbers below, {answer.tolist()}"
-    return f"{found}: it goes by their number"
+    return f"{found}: it depends on their numbering"
 
 
 def contexts(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
@@ -166,7 +166,7 @@ def contexts(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
     if not _differs(case.data, policy, answer).any():
         return None
     found = f"with the contexts in the order {order.tolist()} it answered, in the order below, {answer.tolist()}"
-    return f"{found}: it goes by their number, or mixes contexts up"
+    return f"{found}: it depends on their numbering, or mixes contexts up"
 
 
 def shift(subject: RuleSubject, case: Case, policy: Ints) -> str | None:

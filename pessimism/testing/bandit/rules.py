@@ -68,7 +68,8 @@ def check_rule(
     - "scale": b r in place of every reward r, with the reward range scaled along, changes nothing
 
     Drawn data have no ties, so a rule may break ties as it likes, but always in the same way. Squared sums are given,
-    for rules that need them. The drawn data depend on nothing but the versions of the packages.
+    for rules that need them. What is drawn is the same in every run with the same packages and the same modules loaded:
+    Hypothesis takes constants from the latter.
 
     Examples
     --------

@@ -39,7 +39,7 @@ def seed(subject: SolverSubject, case: Case, answer: Answer) -> str | None:
 
 def counts(subject: SolverSubject, case: Case, answer: Answer) -> str | None:
     """ncalls and cost are the calls that were made."""
-    return _miscounted(answer, "", "those that set a run up too")
+    return _miscounted(answer, "", "also those that set up a run")
 
 
 def _miscounted(answer: Answer, where: str, hint: str) -> str | None:

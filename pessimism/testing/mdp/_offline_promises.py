@@ -100,7 +100,7 @@ def states(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:
     there = subject.ask(permuted_states(case.data, order), "states").renumbered(states=order)
     wrong = _difference(subject, case.data, answer, there, answer.value)
     found = f"with the states in the order {order.tolist()} {wrong}"
-    return wrong and f"{found}: it goes by their number, or mixes states up"
+    return wrong and f"{found}: it depends on their numbering, or mixes states up"
 
 
 def actions(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:
@@ -108,7 +108,7 @@ def actions(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:
     order = np.array(case.action_order)
     there = subject.ask(permuted_actions(case.data, order), "actions").renumbered(actions=order)
     wrong = _difference(subject, case.data, answer, there, answer.value)
-    return wrong and f"with the actions in the order {order.tolist()} {wrong}: it goes by their number"
+    return wrong and f"with the actions in the order {order.tolist()} {wrong}: it depends on their numbering"
 
 
 def shift(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:

@@ -64,10 +64,10 @@ def batch(subject: PlannerSubject, case: Case, answer: Answer) -> str | None:
     together = subject.ask(family, "batch")
     wrong = wrong_value(subject, family, together) or wrong_policy(subject, family, together)
     if wrong is None or any(_is_wrong_alone(subject, family, index) for index in np.ndindex(*RELATIVES)):
-        return None  # what is wrong with a model alone, other promises say better
+        return None  # a mistake in one model alone is left to the other promises, which explain it better
     return (
-        f"in a batch of models of shape {RELATIVES}, of which this is number 1, {wrong}. Alone they are planned well: "
-        "axes are counted from the end, and a batch has not converged before its last model has"
+        f"in a batch of models of shape {RELATIVES}, of which this is number 1, {wrong}. Alone they are planned "
+        "correctly: axes are counted from the end, and a batch has not converged before its last model has"
     )
 
 
@@ -81,14 +81,14 @@ def states(subject: PlannerSubject, case: Case, answer: Answer) -> str | None:
     """With the states renumbered, the answer is still optimal."""
     wrong = _wrong_about(subject, "states", permuted_states(case.mdp, np.array(case.state_order)))
     order = f"with the states in the order {list(case.state_order)}"
-    return None if wrong is None else f"{order}, {wrong}: it goes by their number"
+    return None if wrong is None else f"{order}, {wrong}: it depends on their numbering"
 
 
 def actions(subject: PlannerSubject, case: Case, answer: Answer) -> str | None:
     """With the actions renumbered, the answer is still optimal."""
     wrong = _wrong_about(subject, "actions", permuted_actions(case.mdp, np.array(case.action_order)))
     order = f"with the actions in the order {list(case.action_order)}"
-    return None if wrong is None else f"{order}, {wrong}: it goes by their number"
+    return None if wrong is None else f"{order}, {wrong}: it depends on their numbering"
 
 
 def shift(subject: PlannerSubject, case: Case, answer: Answer) -> str | None:

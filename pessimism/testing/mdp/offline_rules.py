@@ -82,7 +82,7 @@ def check_offline_rule(
     Values are compared to 1e-5 of the largest difference between values, plus the rule's own ``error_bound``. Drawn
     data have no ties in counts or means, and a policy that changes must do so again with slightly different rewards, so
     a rule may break ties as it likes. They are of independent transitions, not of episodes, their rewards are constant
-    for every pair, and they depend on nothing but the versions of the packages.
+    for every pair.
 
     Examples
     --------

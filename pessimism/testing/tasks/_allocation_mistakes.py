@@ -27,7 +27,7 @@ def likely_cause(subject: AllocationSubject) -> str | None:
         rest = shares(free._replace(budget=free.budget - len(PROBE) * PROBE_FLOOR), claimed)
         if rest is not None and np.abs(floored - PROBE_FLOOR - rest).max() <= 2:
             return "it buys the floor and then a share of the rest, the sum and not the maximum of both"
-        return "it divides well without floors and not with them: c is found again once the floors are set"
+        return "it divides correctly without floors and not with them: c must be found again once the floors are set"
     return None
 
 
@@ -42,5 +42,5 @@ def _measured(rows: Ints, claimed: float) -> str:
         if np.ptp(heights) < 0.01 * np.abs(heights).max():
             return f"it is a softmax: it buys in proportion to exp({heights[0]:.3g} |nu|), not |nu|^{claimed:g}"
     elif np.count_nonzero(rows) == 1:
-        return "all goes to one task: several are relevant"
+        return "all rows go to one task, though several are relevant"
     return f"it does not buy in proportion to |nu|^{claimed:g} where no floor binds, nor to another power of it"

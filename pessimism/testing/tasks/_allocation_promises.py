@@ -36,7 +36,7 @@ def total(subject: AllocationSubject, case: Case, rows: Ints) -> str | None:
     if over > 0 and over == n_tasks * problem.floor:
         why = "the floors are added on top of the budget: they are part of it"
     elif over > 0 and problem.floor and (rows == problem.floor).any():
-        why = "what raises tasks to the floor must come off the others: c is found again once the floors are set"
+        why = "rows that raise tasks to the floor must be taken from the others: find c again once floors are set"
     elif -n_tasks < over < 0:
         why = "every share is cut to a whole number: give the rows left over to the largest remainders"
     elif abs(over) < n_tasks:
@@ -124,7 +124,7 @@ def tasks(subject: AllocationSubject, case: Case, rows: Ints) -> str | None:
         relevance=problem.relevance[order], caps=None if problem.caps is None else problem.caps[order]
     )
     wrong = _wrong_about(subject, "tasks", moved, rows[order])
-    return wrong and f"with the tasks in the order {list(case.order)}, {wrong}: it goes by their number"
+    return wrong and f"with the tasks in the order {list(case.order)}, {wrong}: it depends on their numbering"
 
 
 def monotone(subject: AllocationSubject, case: Case, rows: Ints) -> str | None:

@@ -23,7 +23,7 @@ def likely_cause(subject: RelevanceSubject) -> str | None:
     except RelevanceError:
         return None
     if np.array_equal(found, found.astype(np.float32)) and found.any():
-        return "its weights have 7 digits: float32 has come in on the way"
+        return "its weights have 7 digits: some step computes in float32"
     problem = subject.solved(heads, target)
     if subject.wrong(problem, found) is None:
         return None

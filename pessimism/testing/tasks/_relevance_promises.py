@@ -130,10 +130,10 @@ def batch(subject: RelevanceSubject, case: Case, answer: Answer) -> None:
         alone = None if member.dual is not None else subject.ask(member).weights
         found = subject.wrong(member, weights, alone)
         if found is None or _is_wrong_alone(subject, member):
-            continue  # what is wrong with a problem alone, other promises say better
+            continue  # a mistake in one problem alone is left to the other promises, which explain it better
         text = (
             f"number {i} in a batch of shape {RELATIVES} is answered {weights.tolist()}: {found[1]}. Alone it is "
-            "answered well: leading axes are problems, heads are the last two axes"
+            "answered correctly: leading axes are problems, heads are the last two axes"
         )
         raise subject.error("batch", text, member, Answer(weights, None, member))
 
@@ -147,7 +147,7 @@ def tasks(subject: RelevanceSubject, case: Case, answer: Answer) -> str | None:
     order = np.array(case.order)
     moved = answer.problem._replace(heads=case.heads[:, order])
     wrong = _wrong_about(subject, "tasks", moved, answer.weights[order])
-    return wrong and f"with the tasks in the order {list(case.order)}, {wrong}: it goes by their number"
+    return wrong and f"with the tasks in the order {list(case.order)}, {wrong}: it depends on their numbering"
 
 
 def basis(subject: RelevanceSubject, case: Case, answer: Answer) -> str | None:

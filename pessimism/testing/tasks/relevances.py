@@ -101,7 +101,7 @@ def check_relevance(
         raise ValueError(f"norm must be 1, 2 or None, got {norm!r}")
     part = None
     if regularization is not None:
-        part = _check.scalar("regularization", regularization, lambda x: 0.0 < x <= 1.0, "in (0, 1]")
+        part = _check.between("regularization", regularization, 0.0, 1.0, "(]")
         if norm is not None:
             raise ValueError(
                 f"norm must be None where a regularization is given, got {norm!r}: they exclude each other"

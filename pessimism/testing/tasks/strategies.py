@@ -75,7 +75,7 @@ def task_problems(
     ...     assert l1 <= l2 * (1 + 1e-8)
     >>> no_feasible_relevance_is_shorter()
     """
-    factor = _check.scalar("spread", spread, lambda x: 1.0 <= x <= 1e6, "in [1, 1e6]")
+    factor = _check.between("spread", spread, 1.0, 1e6)
     return _task_problems(
         length("max_k", max_k), length("max_tasks", max_tasks), bool(rank_deficient), factor, batch_axes(size)
     )

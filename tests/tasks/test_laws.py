@@ -19,7 +19,7 @@ from pessimism.tasks import (
     target_only,
 )
 from pessimism.tasks.relevance import min_l1, min_l2
-from tests.reference import representation as plain
+from tests.tasks import reference as plain
 
 FALSE_ALARM = 1e-6
 SIGMA, D = 0.7, 3
