@@ -3,6 +3,9 @@ PYTHON ?= python3
 PROFILE ?= quick
 BIN := .venv/bin
 
+# Tests start many processes, which would parse all sources again and again without bytecode.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: figures test portable lint bench deep clean FORCE
 .DELETE_ON_ERROR:
 

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def compile_everything() -> int:
-    """Make all first calls, the wings in processes of their own; then delete what older sources have left."""
+    """Make all first calls, in several processes; then delete what older sources have left."""
     from pessimism import _compiled, _first_calls
 
     folder = _compiled.cache_folder()
@@ -34,11 +34,11 @@ def compile_everything() -> int:
     # Numba compiles in one thread at a time
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         began = time.perf_counter()
-        wings = {pool.submit(calls): wing for wing, calls in _first_calls.WINGS.items()}
-        for number, future in enumerate(as_completed(wings), 1):
+        parts = {pool.submit(calls): part for part, calls in _first_calls.PARTS.items()}
+        for number, future in enumerate(as_completed(parts), 1):
             future.result()
             seconds = time.perf_counter() - began
-            print(f"{number} of {len(wings)}: {wings[future]} is compiled, after {seconds:.0f} s", flush=True)
+            print(f"{number} of {len(parts)}: {parts[future]}, after {seconds:.0f} s", flush=True)
     stale = _compiled.stale_folders()
     for old in stale:
         shutil.rmtree(old, ignore_errors=True)

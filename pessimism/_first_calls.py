@@ -55,18 +55,36 @@ def tasks() -> None:
     lasso(world.heads, world.target, regularization=0.1)
 
 
-def bilevel() -> None:
+def bilevel_methods() -> None:
+    from pessimism.bilevel import METHODS
+
+    for name in METHODS:
+        _run("Quadratic", name)
+
+
+def bilevel_problems() -> None:
+    from pessimism.bilevel import problems
+
+    for kind in problems.__all__:
+        for name in ("soba", "f2sa"):  # which together call every oracle
+            _run(kind, name)
+
+
+def _run(kind: str, name: str) -> None:
     from pessimism.bilevel import METHODS, minimize_bilevel, problems
     from pessimism.bilevel._options import REQUIRED
 
-    for kind in problems.__all__:
-        problem = getattr(problems, kind).random(rng=0)
-        for name in METHODS if kind == "Quadratic" else ("soba", "f2sa"):  # which together call every oracle
-            options: dict[str, Any] = {
-                key: 0.01 for key, option in METHODS[name].options.items() if option.default == REQUIRED
-            }
-            minimize_bilevel(problem, [1.0] * problem.dim_x, method=name, budget=60, rng=0, **options)
+    problem = getattr(problems, kind).random(rng=0)
+    required = [key for key, option in METHODS[name].options.items() if option.default == REQUIRED]
+    options: dict[str, Any] = dict.fromkeys(required, 0.01)
+    minimize_bilevel(problem, [1.0] * problem.dim_x, method=name, budget=60, rng=0, **options)
 
 
-WINGS: dict[str, Callable[[], None]] = {"bilevel": bilevel, "tasks": tasks, "mdp": mdps, "bandits": bandits}
+PARTS: dict[str, Callable[[], None]] = {
+    "bilevel methods": bilevel_methods,
+    "tasks": tasks,
+    "mdp": mdps,
+    "bilevel problems": bilevel_problems,
+    "bandits": bandits,
+}
 """The longest first: they are compiled side by side."""

@@ -4,7 +4,6 @@ import-linter holds the layers; what it cannot say stands here. Imports under TY
 """
 
 import ast
-import math
 from functools import cache
 from pathlib import Path
 
@@ -130,37 +129,33 @@ def test_folders_of_algorithms_export_nothing(folder):
             assert [type(node) for node in ast.parse(file.read_text()).body] == [ast.Expr], name
 
 
-def lines_of_code(text, node=None):
-    """Lines that are neither blank nor comment nor docstring, of a file or of one function."""
+@cache
+def code_of(file):
+    """The syntax tree of a file, and which of its lines are neither blank nor comment nor docstring."""
+    text = file.read_text()
     tree = ast.parse(text)
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
     docstrings = {
         line
-        for inner in ast.walk(tree)
-        if isinstance(inner, documented) and ast.get_docstring(inner) is not None
-        for line in range(inner.body[0].lineno, inner.body[0].end_lineno + 1)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None
+        for line in range(node.body[0].lineno, node.body[0].end_lineno + 1)
     }
-    first, last = (1, math.inf) if node is None else (node.lineno, node.end_lineno)
-    code = [
-        number
-        for number, line in enumerate(text.splitlines(), 1)
-        if first <= number <= last and line.strip() and not line.strip().startswith("#") and number not in docstrings
-    ]
-    return len(code)
+    lines = enumerate(text.splitlines(), 1)
+    return tree, {n for n, line in lines if line.strip() and not line.strip().startswith("#")} - docstrings
 
 
 def test_no_file_holds_more_than_300_lines_of_code():
-    assert {name: n for name, file in modules().items() if (n := lines_of_code(file.read_text())) > 300} == {}
+    assert {name: len(code_of(file)[1]) for name, file in modules().items() if len(code_of(file)[1]) > 300} == {}
 
 
 def test_no_function_holds_more_than_40_lines_of_code():
     """Signatures not counted, and not kernels."""
     long = {}
     for name, file in modules().items():
-        text = file.read_text()
-        for node in ast.walk(ast.parse(text)):
+        tree, code = code_of(file)
+        for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef) and not any("compiled" in ast.unparse(d) for d in node.decorator_list):
-                signature = node.body[0].lineno - node.lineno
-                if (lines := lines_of_code(text, node) - signature) > 40:
+                lines = len(code.intersection(range(node.body[0].lineno, node.end_lineno + 1)))
+                if lines > 40:
                     long[f"{name}.{node.name}"] = lines
     assert long == {}

@@ -222,17 +222,17 @@ def test_shards_collect_to_the_same_rows(tiny, tmp_path, capsys):
 
 
 def test_every_engine_gives_the_serial_bytes_of_the_quick_grid(tmp_path):
-    """The real quick grid of one simulation, through the command line, every engine in a process of its own.
+    """The real quick grid of one simulation, through the command line.
 
-    Threads and processes compute every third cell each, dask the rest into the same store, and draws all of them.
+    Processes compute half of the cells, dask the other half into the same store, and draws all of them; what threads
+    do is tested with every other use of the command.
     """
     name = "health-insurance"
     cells = module(name).GRID["quick"]
     store = tmp_path / "store"
     options = [name, "--workers", 2, "--store", store, "--out", tmp_path]
-    for i, engine in enumerate(("threads", "processes")):
-        run(*options, "--executor", engine, "--shard", f"{i}/3")
-        assert len(rows_in(store)) == (i + 1) * len(cells) // 3
+    run(*options, "--executor", "processes", "--shard", "0/2")
+    assert len(rows_in(store)) == (len(cells) + 1) // 2
     out = run(*options, "--executor", "dask")
     assert f"{name}.png" in out.stdout
     assert len(rows_in(store)) == len(cells)

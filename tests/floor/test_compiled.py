@@ -104,8 +104,6 @@ print(doubled(1.0))
     (parcel / "first.py").write_text("from parcel._compiled import compiled\n\n@compiled\ndef one(x):\n    return x\n")
     output(start(parcel))  # with the old constant, so that there is something to load
     assert output(start(parcel, code)) == ["12.0"]
-    (parcel / "constants.py").write_text(CONSTANTS)
-    assert output(start(parcel))[0].startswith("4.0 3.0")
 
 
 def test_damaged_files_are_replaced(parcel):
