@@ -75,6 +75,7 @@ def main() -> None:
         print(f"== {name}", flush=True)
         command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "worksteal"]
         command += ["-q", "-k", AT_RISK] if options.quick else []
+        command += ["-m", "kernels"] if "NUMBA_DISABLE_JIT" in setting else []
         if subprocess.run(command, env=environment_of(setting), check=False).returncode:
             failed.append(name)
     sys.exit(f"failed: {'; '.join(failed)}" if failed else 0)
