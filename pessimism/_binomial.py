@@ -5,7 +5,7 @@ No checks: callers pass clean, C-contiguous arrays.
 
 import math
 
-from pessimism._compiled import compiled
+from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats
 
 CUT = 1e-36
@@ -15,7 +15,7 @@ TIE = 1e-9
 """Outcomes nearer than this are equal: thresholds are computed with rounding."""
 
 
-@compiled
+@compiled(INNER)
 def binomial_row(m: int, p: float, q: float, cut: float, row: Floats) -> tuple[int, int]:
     """Fill row[:length] with P(X = first + k), X ~ Bin(m, p/(p+q)), where it exceeds `cut`; return first, length.
 
@@ -50,7 +50,7 @@ def binomial_row(m: int, p: float, q: float, cut: float, row: Floats) -> tuple[i
     return low, high - low + 1
 
 
-@compiled
+@compiled(INNER)
 def tails(row: Floats, length: int, tail: Floats) -> None:
     """tail[k] = row[k] + row[k + 1] + ... from the small end, to keep its relative accuracy."""
     tail[length] = 0.0
@@ -58,7 +58,7 @@ def tails(row: Floats, length: int, tail: Floats) -> None:
         tail[k] = tail[k + 1] + row[k]
 
 
-@compiled
+@compiled(INNER)
 def overtakes(
     row: Floats, length: int, start: float, stride: float, other: int, other_tail: Floats, cut: float
 ) -> float:

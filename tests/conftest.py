@@ -58,6 +58,13 @@ def watch_kernels() -> None:
 watch_kernels()
 
 
+def with_entry(kernel: Any) -> Any:
+    """A kernel that only kernels call, compiled again with an entry from Python, for its test."""
+    from numba import njit
+
+    return njit(kernel.py_func) if hasattr(kernel, "py_func") else kernel
+
+
 def kernels() -> dict[str, Any]:
     """All kernels of the package by name."""
     found = {}

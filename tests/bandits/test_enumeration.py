@@ -9,10 +9,14 @@ from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
 from pessimism._binomial import CUT
-from pessimism.bandits._engine.enumeration import outcomes, overtakes_with_error, tabulate
+from pessimism.bandits._engine import enumeration
+from pessimism.bandits._engine.enumeration import tabulate
 from pessimism.bandits._engine.rewards import BERNOULLI, DETERMINISTIC, GAUSSIAN
+from tests.conftest import with_entry
 
 pytestmark = pytest.mark.kernels
+
+outcomes, overtakes_with_error = map(with_entry, (enumeration.outcomes, enumeration.overtakes_with_error))
 
 INF = math.inf
 

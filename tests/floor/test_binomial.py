@@ -6,9 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from pessimism._binomial import binomial_row, overtakes, tails
+from pessimism import _binomial
+from tests.conftest import with_entry
 
 pytestmark = pytest.mark.kernels
+
+kernels = _binomial.binomial_row, _binomial.tails, _binomial.overtakes
+binomial_row, tails, overtakes = map(with_entry, kernels)
 
 probabilities = st.floats(1e-6, 1.0, exclude_max=True)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pessimism._binomial import CUT, binomial_row, overtakes, tails
-from pessimism._compiled import compiled
+from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats, Ints
 from pessimism.bandits._engine.most_played import log_most_played_error
 from pessimism.bandits._engine.rewards import BERNOULLI, GAUSSIAN, Rewards
@@ -59,7 +59,7 @@ def _error_probability(n: int, shares: Floats, rewards: Rewards, rule: IndexRule
     return float(error_probability(n, shares, kinds, means, variances, *rule, *table))
 
 
-@compiled
+@compiled(INNER)
 def outcomes(
     kind: int, mean: float, m: int, level: float, width: float, unseen: float, cut: float, row: Floats
 ) -> tuple[int, float, float]:
@@ -100,7 +100,7 @@ def tabulate(
     return low, indices, table
 
 
-@compiled
+@compiled(INNER)
 def overtakes_with_error(
     start: float, spread: float, row: Floats, length: int, step: float, other: Floats, count: int, other_step: float
 ) -> float:
