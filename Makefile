@@ -6,21 +6,24 @@ BIN := .venv/bin
 # Tests start many processes, which would parse all sources again and again without bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures test portable lint bench deep clean FORCE
+.PHONY: figures test portable lint kernels bench deep clean FORCE
 .DELETE_ON_ERROR:
 
 figures: .venv
 	$(BIN)/python -m simulations all --profile $(PROFILE)
 
 # The second run is without the compiler and with the bounds of every array checked: CONTRIBUTING.md says which tests.
-test: lint
-	$(BIN)/python -m pessimism compile
+test: .venv
+	$(MAKE) -j 2 lint kernels
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m kernels
 
 # What must hold on any processor, under the kernels and instructions of others; half an hour.
 portable: .venv
 	$(BIN)/python -m tests.portable
+
+kernels: .venv
+	$(BIN)/python -m pessimism compile
 
 lint: .venv
 	$(BIN)/ruff check .
