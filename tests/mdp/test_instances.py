@@ -11,15 +11,11 @@ from hypothesis import strategies as st
 
 from pessimism.mdp import bounds, exact, generators, instances, plan
 from pessimism.mdp.instances import lower_bounds
+from tests.mdp.reference import half
 from tests.mdp.sizes import examples
 
 discounts = st.sampled_from([0.55, 0.75, 0.9, 0.99])
 labels = st.lists(st.integers(0, 1), min_size=1, max_size=4)
-
-
-def half(discount):
-    """The probability of staying at which the decision states have half of the occupancy."""
-    return (2 * discount - 1) / discount
 
 
 def values(*stays, discount):

@@ -155,11 +155,16 @@ def bound_of(lists, p, r, discount, floor, fallback, values):
 
 def solve(lists, p, rewards, *settings):
     """The kernel as `iterate` calls it, on read-only tables; one model without its batch axis is a batch of one."""
-    *numbers, values, policies = settings
-    single, at_floor = values.ndim == 1, np.zeros(np.atleast_2d(values).shape, bool)
+    *numbers, floor, fallback, tolerance, search, values, policies = settings
+    single = values.ndim == 1
     tables = read_only(lists, *((p[None], rewards[None]) if single else (p, rewards)))
-    changed = (values[None], policies[None]) if single else (values, policies)
-    iterations, bounds = fixed_point.solve(*tables, *numbers, *changed, at_floor)
+    changed = [x[None] if single else x for x in (values, policies)]
+    count, at_floor = len(changed[0]), np.zeros(changed[0].shape, bool)
+    movable = (tables[2] > -np.inf).any(axis=-1).all(axis=-1) & (search.shift and floor == -np.inf)
+    iterations, bounds = np.ones(count, np.int64), np.full(count, fixed_point.WAITING)
+    for krylov_steps in (None, True):
+        own = floor, fallback, tolerance, search, *changed, at_floor, movable | np.zeros(count, bool)
+        fixed_point.solve(*tables, *numbers, *own, iterations, bounds, krylov_steps)
     return (iterations[0], bounds[0], at_floor[0]) if single else (iterations, bounds, at_floor)
 
 
