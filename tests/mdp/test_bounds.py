@@ -343,14 +343,8 @@ def test_plug_in_failure_loss_is_silent_where_the_hardly_tried_action_is_better(
         (lambda: bounds.bernstein_samples(0.0, 2.0, 3, 0.9), "epsilon must be positive"),
         (lambda: bounds.bernstein_samples(0.1, 0.1, 3, 0.9), "cstar must be in"),
         (lambda: bounds.bernstein_samples(0.1, 2.0, 3, 0.9, log_factor=0.5), "log_factor must be in"),
-        (
-            lambda: bounds.bernstein_samples(0.1, 2.0, 3, 0.9, bernstein_constant=1),
-            "bernstein_constant must be at least",
-        ),
-        (
-            lambda: bounds.subsampled_episodes(0.1, 2.0, 3, 9, bernstein_constant=1),
-            "bernstein_constant must be at least",
-        ),
+        (lambda: bounds.bernstein_samples(0.1, 2.0, 3, 0.9, bernstein_constant=1), "bernstein_constant must be at"),
+        (lambda: bounds.subsampled_episodes(0.1, 2.0, 3, 9, bernstein_constant=1), "bernstein_constant must be at"),
         (lambda: bounds.discounted_rate("dqn", 0.1, 2.0, 3, 0.9), "method must be one of 'minimax'"),
         (lambda: bounds.horizon_exponent("chernoff", split=True), "widths must be one of"),
         (lambda: bounds.no_update([1, 2], 1.0, 0.9), "counts must have shape"),

@@ -50,7 +50,7 @@ def accepted(data):
 def test_adding_up_a_log_equals_a_plain_loop(sample):
     log, s, a = sample
     data = accepted(MDPData.from_transitions(log, n_states=s, n_actions=a, reward_range=(-2, 3)))
-    visits, sums = np.zeros((s, a, s), int), np.zeros((s, a, s))
+    visits, sums = np.zeros((2, s, a, s))
     for i, j, r, k in zip(log.states, log.actions, log.rewards, log.next_states, strict=True):
         visits[i, j, k] += 1
         sums[i, j, k] += r

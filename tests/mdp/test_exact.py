@@ -220,8 +220,8 @@ def test_batches_equal_single_calls():
 
 def test_labels_do_not_matter_and_identical_replicas_are_computed_once(monkeypatch):
     calls = []
-    original = engine.error_probability
-    monkeypatch.setattr(engine, "error_probability", lambda *args: calls.append(1) or original(*args))
+    original = engine.replica_error
+    monkeypatch.setattr(engine, "replica_error", lambda *args: calls.append(1) or original(*args))
     losses = []
     for best in ([0] * 7, [1] * 7, [0, 1, 1, 0, 1, 0, 0]):
         mdp, law = instances.stay_exit(2.7, 7, 0.2, discount=0.85, best=best)

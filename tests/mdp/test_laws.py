@@ -1,4 +1,4 @@
-"""The laws of `sample`, `sample_at`, `sample_episodes`, `folds` and `split_episodes` against raw transitions."""
+"""Laws of `sample` (so of `sample_at`), `sample_episodes`, `folds` and `split_episodes` against raw transitions."""
 
 import itertools
 import math
@@ -51,25 +51,6 @@ def test_counts_and_sums_have_the_joint_law_of_raw_transitions(n, per_successor)
     data = mdp.sample(START[:, None] * POLICY, n=n, size=size, rng=101)
     log = mdp.sample_log(POLICY, n=n, steps=1, size=size, rng=202)
     raw = Transitions(*(getattr(log, name)[..., 0] for name in log.__slots__))
-    both = [statistics(d, per_successor) for d in (data, MDPData.from_transitions(raw, n_states=2, n_actions=2))]
-    assert homogeneous(*both) > FALSE_ALARM
-
-
-@pytest.mark.parametrize("per_successor", [False, True])
-def test_given_counts_are_filled_transition_by_transition(per_successor):
-    """False alarm 1e-6; detects a total variation of 0.08 with probability 0.9."""
-    size, mdp = 20_000, world(per_successor)
-    counts, rng = np.array([[2, 0], [1, 2]]), np.random.default_rng(5)
-    data = mdp.sample_at(counts, size=size, rng=6)
-    assert np.all(data.counts == counts)
-    s, a = (np.tile(np.repeat(x.ravel(), counts.ravel()), (size, 1)) for x in np.indices((2, 2)))
-    led = (rng.random(s.shape) < MATRICES[s, a, 1]).astype(int)
-    mean = (
-        mdp.rewards[s, a, np.argmax(mdp.next_states[s, a] == led[..., None], axis=-1)]
-        if per_successor
-        else PAIR_REWARDS[s, a]
-    )
-    raw = Transitions(s, a, (rng.random(s.shape) < mean).astype(float), led)
     both = [statistics(d, per_successor) for d in (data, MDPData.from_transitions(raw, n_states=2, n_actions=2))]
     assert homogeneous(*both) > FALSE_ALARM
 

@@ -212,6 +212,7 @@ def test_an_occupancy_is_a_law_that_data_can_be_drawn_from(discount, sparse, mon
         mdp.check_behavior(mdp.occupancy(np.zeros(30, int)))
 
 
+@pytest.mark.kernels
 @given(SEEDS, st.integers(0, 4), st.sampled_from([0.0, 0.9, 1.0]), st.booleans())
 def test_horizons_by_plain_recursion(seed, horizon, discount, stationary):
     rng = np.random.default_rng(seed)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from pessimism._status import Status
 from pessimism.mdp import MDP, ConvergenceError, Plan, error_bound, plan
-from pessimism.mdp.planning import METHODS
+from pessimism.mdp.planning import PLANNING_METHODS
 from tests.mdp import reference as plain
 
 SEEDS = st.integers(0, 2**32)
-DISCOUNTED = [method for method in METHODS if method != "backward_induction"]
+DISCOUNTED = [method for method in PLANNING_METHODS if method != "backward_induction"]
 ALL = plain.policies(3, 2)
 
 

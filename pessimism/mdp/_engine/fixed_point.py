@@ -284,7 +284,7 @@ def solve(
     bounds: Floats,
     krylov_steps: bool | None,
 ) -> None:
-    r"""Solve the items whose bound is `WAITING`, from improvement `iterations` (items,) on; overwrites all from `values`.
+    r"""Solve the items whose bound is `WAITING`, from improvement `iterations` on; overwrites all from `values` on.
 
     An item is finished when residual + rounding :math:`\le` tolerance or residual :math:`\le` rounding, with the names
     of `error_bounds`. If it is `movable`, values move to the middle of MacQueen's bounds once spread +
@@ -309,7 +309,9 @@ def solve(
         settled, last, krylov, best, patience = False, np.inf, False, np.inf, PATIENCE
         for iteration in range(iterations[i], search.limit + 1):
             lowest, highest = improve(next_states, p, r, discount, floor, fallback, x, improved, policy, fixed)
-            shift, residual, rounding, spread, left = error_bounds(improved, lowest, highest, discount, width, movable[i])
+            shift, residual, rounding, spread, left = error_bounds(
+                improved, lowest, highest, discount, width, movable[i]
+            )
             iterations[i], bounds[i] = iteration, residual + rounding
             if bounds[i] <= tolerance or residual <= rounding or settled or not bounds[i] < np.inf:
                 break
@@ -338,6 +340,6 @@ def solve(
             for _ in range(2 if krylov else search.sweeps // 2):
                 sweep(successors, kept, gained, x, spare)
                 sweep(successors, kept, gained, spare, x)
-            if krylov_steps is not None:
+            if krylov_steps is not None:  # noqa: SIM102 - with one condition more the compiler would not leave it out
                 if krylov and bicgstab(successors, kept, gained, x, 0.01, 200) == 0:
                     patience = 0
