@@ -33,6 +33,7 @@ from tests.mdp.reference import empirical, raised
 from tests.mdp.sizes import examples
 
 SEEDS = st.integers(0, 2**32)
+pytestmark = pytest.mark.filterwarnings("ignore::pessimism.mdp.ImitationWarning")  # of that see test_imitation
 
 
 def world(seed, n_states=3, n_actions=2, horizon=None, discount=0.8, reward_law="bernoulli"):
@@ -577,7 +578,7 @@ def test_noise_in_rewards_is_not_in_the_widths_of_the_bernstein_rule():
 
 def test_convergence_errors_carry_what_was_reached(monkeypatch):
     _, data = log(2, n=10**6, discount=0.99)
-    monkeypatch.setattr(bernstein, "MAX_SWEEPS", 5)
+    monkeypatch.setattr(bernstein, "SWEEPS", 0.05)  # five sweeps
     with pytest.raises(ConvergenceError) as caught:
         vi_lcb_bernstein(data, discount=0.99, constant=1e-3)
     assert caught.value.result.status is Status.NOT_CONVERGED
