@@ -50,12 +50,10 @@ class Plan:
 
     Examples
     --------
-    >>> mdp = MDP.dense([[[1.0]]], [[0.5]], discount=0.5)
-    >>> found = plan(mdp)
-    >>> found.status.value
+    >>> plan(MDP.dense([[[1.0]]], [[0.5]], discount=0.5)).status.value
     'the error bound is within the tolerance'
-    >>> found
-    Plan(policy (1,), CONVERGED, error bound 4.44e-15)
+    >>> plan(MDP.dense([[[1.0]]], [[0.5]], horizon=3))
+    Plan(policy (3, 1), EXACT, error bound 0)
     """
 
     policy: Any

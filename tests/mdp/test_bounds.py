@@ -266,6 +266,7 @@ def test_no_update_at_the_threshold():
     assert bounds.no_update([[0, 0]], 0.0, 0.9)
 
 
+@pytest.mark.filterwarnings("ignore::pessimism.mdp.ImitationWarning")
 def test_no_update_agrees_with_the_rule():
     from pessimism._status import Status
 

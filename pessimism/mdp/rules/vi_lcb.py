@@ -132,7 +132,7 @@ def vi_lcb(
     unseen = None if unseen is None else _unseen_width(unseen, known.value_width)
     widths = _Widths(constant, 2.0 * data.n_states * data.n_actions * inverse_delta(data, delta), unseen)
     if split:
-        _input.require_divisible(data.statistics, limited=False)
+        _input.require_divisible(data.statistics)
         folds = 1 + fold_count(int(data.n.max(initial=0)), known.tables.discount)
         plan = _by_folds(data, known, widths, monotone, np.random.default_rng(rng))
         return told(plan, "vi_lcb", data.counts, constant, hoeffding(known, widths.pairs, folds) if monotone else None)
