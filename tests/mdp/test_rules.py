@@ -120,7 +120,7 @@ def test_split_values_are_lower_bounds():
 
 
 def test_logs_of_any_length_are_split():
-    """NumPy draws without replacement from fewer than 1e9: rewards of folds and halves of episodes need no such limit."""
+    """NumPy draws without replacement from fewer than 1e9: folds and halves do not stop there."""
     mdp, game = world(3, discount=0.4), world(4, horizon=3)
     data = mdp.sample(np.full((3, 2), 1 / 6), n=10**11, rng=1)
     episodes = game.sample_episodes(np.full((3, 2), 0.5), n=10**11, rng=1)

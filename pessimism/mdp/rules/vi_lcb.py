@@ -61,7 +61,7 @@ def vi_lcb(
     constant : float
         Factor c in :math:`L = c \log(2SA/\delta)`, or :math:`c \log(2(T+1)SA/\delta)` if `split`; positive.
     paper_constants : bool
-        Use c = 2000, with which no value is raised at any practical n.
+        Use c = 2000: on a garnet of 20 states no value is raised up to 10^7 transitions (`moving_constant`).
     split : bool
         Divide the data into T + 1 random folds, :math:`T = \lceil \log n / (1-\gamma) \rceil`: one for the start
         policy, one for each of T iterations. Every transition goes to a fold at random, so the sizes vary.
@@ -162,7 +162,8 @@ def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, r
     Returns
     -------
     Plan
-        As for `vi_lcb`. At any practical sample size its status is NO_UPDATE and its policy imitates one fold.
+        As for `vi_lcb`. On a garnet of 20 states its status is NO_UPDATE, and its policy that of one fold, up to 10^10
+        transitions.
 
     See Also
     --------
