@@ -69,12 +69,13 @@ class Plan:
 
     def __repr__(self) -> str:
         ends = Counter(end.name for end in np.asarray(self.status, object).flat)
-        shown = ", ".join(f"{name} in {k} of {ends.total()}" if self.shape else name for name, k in ends.items())
+        shown = ", ".join(f"{k} {name}" if self.shape else name for name, k in ends.items())
+        shown += f", error bound {np.max(self.error_bound, initial=0.0):.3g}"
         imitating = ends["NO_UPDATE"] + ends["IMITATION"]
         if imitating:
-            shown += ": departs nowhere from imitation" + f" in {imitating} of {ends.total()}" * bool(self.shape)
-        bound = np.max(self.error_bound, initial=0.0)
-        return f"Plan(policy {np.shape(self.policy)}, {shown or 'of nothing'}, error bound {bound:.3g})"
+            shown += f"; {imitating} of {ends.total()} depart" if self.shape else "; departs"
+            shown += " nowhere from imitation"
+        return f"Plan(policy {np.shape(self.policy)}, {shown})"
 
 
 def plan(
