@@ -12,10 +12,7 @@ oracle         in PyTorch
 
 Every call makes new tensors in float64 on the CPU, without touching the `.grad` of anything, and returns NumPy arrays
 of its own, also under ``torch.no_grad()``; tensors that f and g hold should be in float64 too. Derivatives of what a
-function does not depend on are 0.
-
-The derivatives are not among what the tests of this package run: compare them with finite differences by
-`check_problem`.
+function does not depend on are 0. `check_problem` compares them with finite differences.
 """
 
 from collections.abc import Callable
@@ -51,17 +48,10 @@ def from_torch(
         Upper level: ``f(x, y)`` or ``f(x, y, sample)`` of float64 tensors, a tensor of one number.
     g : callable
         Lower level, the same; strongly convex in y and twice differentiable.
-    dim_x : int
-        Entries of x.
-    dim_y : int
-        Entries of y.
-    sample : callable, optional
-        ``sample(rng, level)``, with level "f" or "g": a handle, such as an array of row indices. Functions of three
-        arguments get it as the third, and None for exact.
-    solve_y : callable, optional
-        ``solve_y(x)``, the minimiser of g, of NumPy arrays.
-    project_x : callable, optional
-        ``project_x(x)``, the allowed x nearest to x, of NumPy arrays.
+    dim_x, dim_y : int
+        Entries of x and y.
+    sample, solve_y, project_x : callable, optional
+        As for `pessimism.interop.jax_problem.from_jax`: of NumPy arrays.
 
     Returns
     -------
