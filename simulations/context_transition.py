@@ -2,9 +2,6 @@
 
 Exact losses on `instances.ambiguous_contexts` (S = 2), gap chosen anew for every N and rule. LCB moves from -1/2 to
 -1; imitation stays at -alpha, because it never learns in the ambiguous context.
-
-See also `pessimism.bandits.bounds.transition_exponent`, `pessimism.bandits.bounds.contextual_rate`,
-`pessimism.bandits.instances.ambiguous_contexts`.
 """
 
 from functools import partial
@@ -14,12 +11,13 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.bandits import bounds, instances
+from simulations._grid import cells
 from simulations._worst import worst_rows
 
 VERSION = 1
 GRID = {
-    "quick": [{"alpha": a, "n": n} for a in (0, 0.25, 0.5, 0.75, 1) for n in (100, 300, 1000, 3000, 10_000)],
-    "full": [{"alpha": a / 8, "n": round(10 ** (k / 4))} for a in range(9) for k in range(8, 21)],
+    "quick": cells(alpha=(0, 0.25, 0.5, 0.75, 1), n=(100, 300, 1000, 3000, 10_000)),
+    "full": cells(alpha=[a / 8 for a in range(9)], n=[round(10 ** (k / 4)) for k in range(8, 21)]),
 }
 
 

@@ -7,8 +7,6 @@ arm that was never logged enters with the largest bonus (count 1) and the worst 
 Held-out rounds may miss an arm too. Importance weighting, which divides sums of rewards by N times the known law of the
 arms, is unbiased even then. Means need a guess for a missed arm, and the guess matters: 0 is pessimistic before any
 level is learned, and the logged mean of the arm favours arms that were lucky in the log.
-
-See also `pessimism.bilevel.problems.PessimismTuning`, `pessimism.bilevel.minimize_bilevel`, `pessimism.bandits.lcb`.
 """
 
 from typing import Any
@@ -19,6 +17,7 @@ from pessimism import plotting, rates
 from pessimism.bandits import Bandit
 from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import PessimismTuning
+from simulations._grid import cells
 
 VERSION = 2
 ARMS = 10
@@ -34,12 +33,9 @@ LOOKS = {
     "hindsight": ("behavior_cloning", "best level in hindsight"),
 }
 GRID = {
-    profile: [
-        {"cstar": c, "n": n, "replicates_per_block": r, "block": b}
-        for c in CSTARS for n in (100, 1000) for b in range(blocks)
-    ]
+    profile: cells(cstar=CSTARS, n=(100, 1000), replicates_per_block=[r], block=range(blocks))
     for profile, blocks, r in (("quick", 1, 60), ("full", 10, 200))
-}  # fmt: skip
+}
 
 
 def estimates(n: int, law: Any, logged: Any, counts: Any, sums: Any) -> dict[str, Any]:
