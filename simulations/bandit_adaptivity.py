@@ -2,6 +2,9 @@
 
 Losses are exact; the level L of the index runs from 0 (greedy) to infinity (imitation). This is our version of the
 statement that LCB is not adaptive in multi-armed bandits.
+
+See also `pessimism.bandits.index_rule`, `pessimism.bandits.exact.worst_case`, `pessimism.bandits.instances.symmetric`,
+`pessimism.bandits.instances.lcb_failure`.
 """
 
 import math

@@ -2,6 +2,9 @@
 
 Losses are exact; the gap of `instances.symmetric` is chosen anew for every C* and rule. For C* > 2 greedy beats LCB on
 this two-armed family: the better arm is the less played one, and pessimism penalises it.
+
+See also `pessimism.bandits.bounds.imitation_upper`, `pessimism.bandits.bounds.lcb_normal_prediction`,
+`pessimism.bandits.bounds.crossing`, `pessimism.bandits.instances.symmetric`.
 """
 
 import math

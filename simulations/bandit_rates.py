@@ -2,6 +2,9 @@
 
 For every N and rule the gap of `instances.symmetric` is chosen anew to make the loss of that rule largest; losses are
 exact. The plot is our own; as far as we know, the paper has none like it.
+
+See also `pessimism.bandits.bounds.imitation_upper`, `pessimism.bandits.bounds.lcb_normal_prediction`,
+`pessimism.bandits.instances.symmetric`.
 """
 
 import math

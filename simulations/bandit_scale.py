@@ -4,6 +4,9 @@ Every data set is drawn as counts and sums, so N = 10^9 costs what N = 10^2 cost
 the rest lies on one other arm (the worst case for LCB and imitation) or is shared by nine (the worst case for greedy:
 each is covered less than the best arm). The largest loss over both splits and several gaps is drawn for every N and
 rule.
+
+See also `pessimism.bandits.bounds.lcb_upper`, `pessimism.bandits.bounds.minimax_lower`,
+`pessimism.bandits.behavior.prescribe`.
 """
 
 import math

@@ -5,6 +5,8 @@ safe near the solution diverges from far away. The moves of normalised methods h
 none diverges. They do not end at smaller gradients, though: MA-SOBA at its best step is a serious rival, and clipped
 MA-SOBA, which the papers do not run, is the one to beat. Oracles are exact, budgets equal, steps constant or falling. A
 run whose normalised steps circle the solution amplifies its last bit: such rows are those of one processor.
+
+See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Cosh`, `pessimism.bilevel.problems.Quartic`.
 """
 
 from typing import Any

@@ -10,6 +10,8 @@ the published -0.502. With no stake, which an argmax over stakes from 0 on would
 0.018 from the published slope, which rests on ten repetitions and has, judging by our data, an error of ± 0.022. We
 found this reading while looking for their slope; both are drawn. In these axes the loss is not a straight line, so the
 slope depends on how it is fitted.
+
+See also `pessimism.mdp.vi_lcb_episodic`, `pessimism.mdp.generators.gamblers_problem`.
 """
 
 import math
