@@ -12,7 +12,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from pessimism.mdp import MDP, MDPData, plan
-from pessimism.mdp.planning import METHODS
+from pessimism.mdp.planning import PLANNING_METHODS
 from pessimism.testing import (
     PlannerError,
     RuleError,
@@ -44,7 +44,7 @@ def first_line(error):
 # check_planner
 
 
-@pytest.mark.parametrize("method", METHODS[:-1])
+@pytest.mark.parametrize("method", PLANNING_METHODS[:-1])
 def test_every_method_of_plan_passes(method):
     check_planner(partial(plan, method=method), examples=12)
 
