@@ -128,66 +128,42 @@ def next_reward(mdp):
 
 WRONG_PLANNERS = {
     "ten sweeps": (ten_sweeps, '"value": it stops too early: its values are those after 10 sweeps from 0'),
-    "no discount": (
-        sweeps(100, gamma=lambda mdp: 1.0),
-        '"value": the discount is missing: its values are undiscounted sums over 100 steps',
-    ),
+    "no discount": (sweeps(100, gamma=lambda mdp: 1.0), '"value": the discount is missing: .* sums over 100 steps'),
     "no discount and no end": (
         sweeps(1500, gamma=lambda mdp: 1.0),
-        r'"value": .* none can exceed 8\.3: is the discount missing\?',
+        r'"value": .* none can exceed 8\.3: is the discount',
     ),
-    "discount squared": (
-        sweeps(SWEEPS, gamma=lambda mdp: mdp.discount**2),
-        '"value": the discount is applied twice a step',
-    ),
+    "discount squared": (sweeps(SWEEPS, gamma=lambda mdp: mdp.discount**2), '"value": the discount is applied twice'),
     "discounted reward": (
         with_values(lambda value, mdp: mdp.discount * value),
-        '"value": the discount multiplies the reward too',
+        '"value": the discount multiplies the rew',
     ),
-    "normalised": (
-        with_values(lambda value, mdp: (1 - mdp.discount) * value),
-        '"value": its values are normalised: they are 1 - discount times',
-    ),
-    "one step": (
-        lambda mdp: greedy(next_reward(mdp)),
-        '"value": its values are those of one step: what comes after is missing',
-    ),
+    "normalised": (with_values(lambda value, mdp: (1 - mdp.discount) * value), '"value": its values are normalised'),
+    "one step": (lambda mdp: greedy(next_reward(mdp)), '"value": its values are those of one step: what comes'),
     "argmin": (
         lambda mdp: answer(q_values(mdp, optimum(mdp)).argmin(axis=-1), optimum(mdp)),
-        '"policy": its policy takes the worst action: is argmin used for argmax',
+        '"policy": its policy takes the worst',
     ),
     "greedy for the next reward": (
         lambda mdp: greedy(next_reward(mdp), optimum(mdp)),
-        '"policy": its policy is greedy for the next reward',
+        '"policy": its policy is greedy for',
     ),
     "min": (sweeps(SWEEPS, best=np.min), '"value": its values are minimal, not maximal: is min used for max'),
     "mean": (sweeps(SWEEPS, best=np.mean), '"value": it averages over actions where it should maximise'),
     "padding": (ignores_padding, '"value": lists of successors are padded and may name a state twice'),
-    "last change": (
-        certifies_the_last_change,
-        '"certificate": it certifies an error of at most .* divided by 1 - discount',
-    ),
+    "last change": (certifies_the_last_change, '"certificate": it certifies an error .* divided by 1 - discount'),
     "batch axis": (wrong_batch_axis, '"batch": on a batch .* as if the best were taken over another axis'),
-    "first model": (
-        looks_at_the_first_model,
-        '"batch": in a batch .* has not converged before its last model has',
-    ),
-    "values from 0": (
-        greedy_for(lambda value, mdp: np.maximum(value, 0.0)),
-        '"shift": .* is 0 taken for the lowest value',
-    ),
+    "first model": (looks_at_the_first_model, '"batch": in a batch .* has not converged before its last model has'),
+    "values from 0": (greedy_for(lambda value, mdp: np.maximum(value, 0.0)), '"shift": .* is 0 taken for the lowest'),
     "rewards up to 1": (
         greedy_for(lambda value, mdp: np.minimum(value, 1 / (1 - mdp.discount))),
         '"scale": .* depend on the unit of the reward',
     ),
     "in place": (writes_into_rewards, r'"mutation": it wrote into mdp\.rewards'),
-    "only the policy": (
-        lambda mdp: policy_iteration(mdp).policy,
-        r'"contract": its answer must have \.policy and \.value, as a Plan has, got ndarray',
-    ),
+    "only the policy": (lambda mdp: policy_iteration(mdp).policy, r'"contract": its answer must have \.policy and'),
     "random": (
         with_values(lambda value, mdp: value + 1e-9 * np.random.default_rng().random()),
-        '"repeat": asked again about the same model',
+        '"repeat": asked again',
     ),
     "counts from 1": (
         lambda mdp: answer(policy_iteration(mdp).policy + 1, optimum(mdp)),
@@ -356,18 +332,9 @@ WRONG_OFFLINE = {
     ),
     "normalised": (planned(lambda plan, data, discount: (plan.policy, (1 - discount) * plan.value)), ONE_STEP),
     "relative rewards": (relative_rewards, '"shift": .*taken relative to the lowest one, which has to be put back'),
-    "unseen states at 0": (
-        unseen_states_at_zero,
-        '"(shift|highest)": .*(it takes a fixed number such as 0| is 0, and rewards)',
-    ),
-    "unseen pairs at 0": (
-        worth_of_unseen_pairs(lambda data: 0.0),
-        '"seen": .*never logged there, though action .*0 is optimism when rewards are negative',
-    ),
-    "optimism": (
-        unseen_pairs_optimistic,
-        '"seen": .*never logged there, though action .*leave it out of the maximum',
-    ),
+    "unseen states at 0": (unseen_states_at_zero, '"(shift|highest)": .*(a fixed number such as 0| is 0, and rewards)'),
+    "unseen pairs at 0": (worth_of_unseen_pairs(lambda data: 0.0), '"seen": .*never logged there.*0 is optimism when'),
+    "optimism": (unseen_pairs_optimistic, '"seen": .*never logged there, though action .*leave it out of the maximum'),
     "falls back to action 0": (
         planned(lambda plan, data, _: (np.where((data.counts > 0).all(axis=-1), plan.policy, 0), plan.value)),
         '"seen": .*never logged there.*It falls back to action 0, whichever that is',
@@ -383,15 +350,15 @@ WRONG_OFFLINE = {
     ),
     "low actions": (
         gaining(lambda data: -0.05 * np.arange(data.n_actions)),
-        '"actions": with the actions in the order .*: it depends on their numbering',
+        '"actions": with the actions .* their numbering',
     ),
     "high states": (
         gaining(lambda data: 0.05 * np.arange(data.n_states)[:, None]),
-        '"states": with the states in the order .*: it depends on their numbering',
+        '"states": with the states .* their numbering',
     ),
     "unit range": (
         lambda data, *, discount: pessimistic(data, discount=discount, in_reward_units=False),
-        '"scale": .*widths are in reward units',
+        '"scale": .*widths are in reward unit',
     ),
     "optimistic width": (adds_the_width, r'"highest": .*is a width added instead of subtracted\?'),
     "random": (
@@ -419,14 +386,8 @@ NOISE = '"lower bound": .* Its widths do not cover the noise of the rewards'
 WRONG_BOUNDS = {
     "certainty": (certainty, NOISE),
     "no root": (no_root, NOISE),
-    "no V_max": (
-        no_v_max,
-        r'"lower bound": .* cover the noise of the rewards\. Its widths .* they grow with V_max',
-    ),
-    "unseen states in the middle": (
-        unseen_states_in_the_middle,
-        '"lower bound": .* A state of which nothing was logged is given a value above',
-    ),
+    "no V_max": (no_v_max, r'"lower bound": .* cover the noise of the rewards\. Its widths .* they grow with V_max'),
+    "unseen states in the middle": (unseen_states_in_the_middle, '"lower bound": .* A state of which nothing was log'),
 }
 
 
@@ -466,10 +427,7 @@ WRONG_EPISODIC = {
         lambda data, *, horizon: episodic(data, horizon=horizon, worth_of_unseen=0.0),
         '"shift": .*it takes a fixed number such as 0 for the smallest possible value',
     ),
-    "one policy": (
-        one_policy_for_all_steps,
-        r'"contract": its policy must have shape \(3, 2\), got \(2,\), no step axis',
-    ),
+    "one policy": (one_policy_for_all_steps, r'"contract": its policy must have shape \(3, 2\).* no step axis'),
     "steps added up": (steps_added_up, r'"seen": in state \d at step \d it chose action'),
 }
 

@@ -77,11 +77,6 @@ def random_ties(data):
     return np.where(index == index.max(axis=-1, keepdims=True), lots, -1).argmax(axis=-1)
 
 
-def explores_in_odd_contexts(data):
-    odd = np.arange(data.n_contexts) % 2 == 1
-    return np.where(odd, best(data, -data.counts.astype(np.float64)), greedy(data))
-
-
 def raises(data):
     if data.n_arms > 2:
         raise NotImplementedError("two arms only")
@@ -96,10 +91,7 @@ WRONG = {
     "no square root": (forgot_square_root, r'"level": the square root is missing: its widths are L/N\(a\)'),
     "log10": (lower(lambda d: log_term(d, base=10)), '"level": the logarithm has base 10, not e'),
     "log2": (lower(lambda d: log_term(d, base=2)), '"level": the logarithm has base 2, not e'),
-    "fixed delta": (
-        lower(lambda d: log_term(d, 1 / 0.05)),
-        r'"level": its L does not grow with n.*delta is fixed at 0\.05',
-    ),
+    "fixed delta": (lower(lambda d: log_term(d, 1 / 0.05)), r'"level": its L does not grow.*delta is fixed at 0\.05'),
     "widths by the total": (
         lambda d: best(d, d.means - width(d) * np.sqrt(log_term(d) / np.maximum(d.n, 1)[..., None, None])),
         r'"level": its widths do not depend on an arm\'s own count.*N may stand where .* belongs',
@@ -110,31 +102,22 @@ WRONG = {
         '"level": the logarithm has base 10, not e, and the width is added instead of subtracted',
     ),
     "root of the count only": (lower(lambda d: log_term(d) ** 2), '"level": L stands outside the square root'),
-    "no S": (
-        lower(lambda d: log_term(d, np.maximum(d.n, 1) / d.n_contexts)),
-        '"level": S is missing from the union bound',
-    ),
+    "no S": (lower(lambda d: log_term(d, np.maximum(d.n, 1) / d.n_contexts)), '"level": S is missing from the union'),
     "no A": (lower(lambda d: log_term(d, np.maximum(d.n, 1) / d.n_arms)), '"level": A is missing from the union bound'),
-    "delta = 1/n^2": (
-        lower(lambda d: log_term(d, np.maximum(d.n, 1.0) ** 2)),
-        r'"level": its delta is 1/n\^2, where the claim has 1/n',
-    ),
+    "delta = 1/n^2": (lower(lambda d: log_term(d, np.maximum(d.n, 1.0) ** 2)), r'"level": its delta is 1/n\^2, where'),
     "argmin": (
         lambda d: np.where(d.counts > 0, bounds(d), np.inf).argmin(axis=-1),
-        '"level": of two arms far apart it chooses the worse: argmin may stand',
+        '"level": of two arms far .* the worse: argmin',
     ),
     "products in 64 bits": (  # n^2 overflows where no choice but the closest shows it
         lower(lambda d: log_term(d, np.sqrt(np.maximum(d.n**2, 1)))),
         '"level": it holds its level until an arm has billions of pulls: whole numbers may overflow',
     ),
     "imitation": (lambda d: d.counts.argmax(axis=-1), '"level": it goes by the pulls alone: no mean makes up'),
-    "constant": (
-        lower(lambda d: 4 * log_term(d)),
-        '"level": a constant is off: its L is 4 times the claimed one, its widths 2 times',
-    ),
+    "constant": (lower(lambda d: 4 * log_term(d)), '"level": a constant is off: its L is 4 times .* 2 times'),
     "cube root": (
         lambda d: best(d, d.means - width(d) * np.cbrt(log_term(d) / pulls(d))),
-        r'"level": no known mistake\. Its choices amount to L = ',
+        r'"level": no known mistake',
     ),
     "sums for means": (sums_for_means, '"shift": .*does it compare sums where means belong'),
     "unpulled at 0": (
@@ -143,26 +126,20 @@ WRONG = {
     ),
     "falls back to arm 0": (
         lambda d: np.where(d.counts.all(axis=-1), correct(d), 0),
-        '"pulled": .*never pulled.*It falls back to index 0',
+        '"pulled": .*It falls back to index 0',
     ),
     "NaN": (nan_for_unpulled, '"pulled": .*never pulled.*NaN wins any argmax'),
-    "0/0": (
-        lambda d: (d.sums / d.counts).argmax(axis=-1),
-        '"contract": it warned of RuntimeWarning: invalid value encountered in divide',
-    ),
+    "0/0": (lambda d: (d.sums / d.counts).argmax(axis=-1), '"contract": it warned of RuntimeWarning: invalid value'),
     "in place": (mutates_counts, r'"mutation": it wrote into data\.counts: work on a copy'),
     "argmax over contexts": (
         lambda d: means_or(-np.inf, d).argmax(axis=0),
-        r'"contract": .*got \(3,\), as if the best were taken over axis 0: arms are the last axis',
+        r'"contract": .*got \(3,\), as if .* over axis 0: arms are',
     ),
     "argmax over axis 1": (
         lambda d: means_or(-np.inf, d).argmax(axis=1),
-        r'"batch": in a batch of shape \(2, 3\) .*as if the best were taken over axis 1',
+        r'"batch": in a batch .*as if .* over axis 1',
     ),
-    "squeezed": (
-        lambda d: np.squeeze(correct(d)),
-        r'"contract": .*got \(\), without the axis of the one context: is the answer squeezed',
-    ),
+    "squeezed": (lambda d: np.squeeze(correct(d)), r'"contract": .*got \(\), without the axis .* squeezed'),
     "S from the first axis": (first_axis, r'"batch": within a batch of shape \((64,|2, 3)\) .*S and A are the lengths'),
     "pulls in 32 bits": (
         lambda d: best(d, d.means - width(d) * np.sqrt(log_term(d) / np.maximum(d.counts.astype(np.int32), 1))),
@@ -170,30 +147,33 @@ WRONG = {
     ),
     "flat argmax": (
         lambda d: np.asarray(means_or(-np.inf, d).argmax()),
-        r'"contract": .*got \(\), a single arm: the argmax needs axis=-1',
+        r'"contract": .*a single arm: the argmax needs axis',
     ),
     "max": (lambda d: d.means.max(axis=-1), '"contract": .*it returned dtype float64: is max used for argmax'),
     "no argmax": (lambda d: d.counts, '"contract": .*one number per arm: is the argmax missing'),
     "counts from 1": (lambda d: correct(d) + 1, '"contract": it chose arm 1, but arms are numbered from 0 to 0'),
     "total over the batch": (
         lower(lambda d: log_term(d, max(int(d.counts.sum()), 1))),
-        '"batch": .*a data set\'s totals are sums over the last two axes',
+        '"batch": .*totals are sums over the last',
     ),
     "no batch": (no_batch, r'"batch": in a batch of shape \(2, 3\) its answer must have shape'),
-    "random ties": (random_ties, '"repeat": asked again .*give its generator a fixed seed'),
+    "random ties": (random_ties, '"repeat": asked again .*fixed seed'),
     "random": (
         lambda d: best(d, d.means + 0.3 * np.random.default_rng().random(d.counts.shape)),
-        '"repeat": asked again .*give its generator a fixed seed',
+        '"repeat": asked again .*fixed seed',
     ),
     "unit range": (
         lambda d: best(d, d.means - np.sqrt(log_term(d) / pulls(d))),
-        '"scale": .*widths are in reward units',
+        '"scale": .*widths are in reward unit',
     ),
-    "positive or 0": (positive_or_zero, '"arms": with the arms in the order .*: it depends on their numbering'),
+    "positive or 0": (positive_or_zero, '"arms": with the arms in the order .* numbering'),
     "low numbers": (
         lambda d: best(d, d.means - 0.3 * np.arange(d.n_arms)),
-        '"arms": with the arms in the order .*: it depends on their numbering',
+        '"arms": with the arms in the order .* numbering',
     ),
-    "odd contexts": (explores_in_odd_contexts, '"contexts": .*it depends on their numbering, or mixes contexts up'),
+    "odd contexts": (
+        lambda d: np.where(np.arange(d.n_contexts) % 2, best(d, -1.0 * d.counts), greedy(d)),
+        '"contexts": .*it depends on their numbering, or mixes contexts up',
+    ),
     "raises": (raises, '"contract": it raised NotImplementedError: two arms only'),
 }
