@@ -8,7 +8,7 @@ from pessimism.mdp._certificate import certified
 from pessimism.mdp._engine.search import SEARCHES
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
-from pessimism.mdp.rules._empirical import empirical, unseen_excluded
+from pessimism.mdp.rules._empirical import empirical
 
 __all__ = ["plug_in"]
 
@@ -60,7 +60,8 @@ def plug_in(
     """
     goal = _check.positive("tolerance", tolerance)
     known = empirical(data, discount, horizon)
-    tables = known.tables._replace(rewards=unseen_excluded(known.counts, known.tables.rewards))
+    # planners do not choose what earns -inf
+    tables = known.tables._replace(rewards=np.where(known.seen, known.tables.rewards, -np.inf))
     if tables.horizon is not None:
         from pessimism.mdp._engine.finite_horizon import backward_induction
 
@@ -68,5 +69,6 @@ def plug_in(
     from pessimism.mdp._engine.fixed_point import iterate
 
     values = np.zeros((*data.shape, data.n_states))
-    plan = Plan(*iterate(tables, values, goal, SEARCHES["auto"], fallback=known.low_value))
+    search, low = SEARCHES["auto"], known.low_value
+    plan = Plan(*iterate(tables, values, goal, search, fallback=low, terminal=known.terminal))
     return certified(plan, goal, (Status.CONVERGED, Status.ROUNDING))
