@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._types import Floats, Ints
-from pessimism.mdp._engine import ending
 from pessimism.mdp._engine.counting import Rows
+from pessimism.mdp._engine.ending import conflict
 from pessimism.mdp._engine.splitting import Statistics
 from pessimism.mdp._engine.tables import States, per_successor, staying
 
@@ -26,14 +26,15 @@ HYPERGEOMETRIC_LIMIT = 10**9
 
 
 def transitions(
-    next_states: ArrayLike, probabilities: ArrayLike, horizon: int | None, ends: NDArray[np.bool_]
-) -> tuple[States, Floats]:
-    """Lists of successors and their probabilities, with a step axis if there is a horizon; terminal states stay."""
+    next_states: ArrayLike, probabilities: ArrayLike, horizon: int | None, ending: ArrayLike | None
+) -> tuple[States, Floats, NDArray[np.bool_]]:
+    """Lists of successors and their probabilities, with a step axis if there is a horizon, and the terminal states."""
     successors = lists(next_states, (3,) if horizon is None else (3, 4))
     core = successors.ndim
     p = _check.real_array("probabilities", probabilities, low=0.0)
     if p.shape[p.ndim - core :] != successors.shape:
         raise ValueError(f"probabilities must end in the shape {successors.shape} of next_states, got {p.shape}")
+    ends = terminal(ending, successors.shape[-3])
     if ends.any():
         stays = (p == 0) | (successors == np.arange(len(ends))[:, None, None])
         _check.require("probabilities", p, stays | ~ends[:, None, None], "0 where a terminal state would be left")
@@ -45,7 +46,7 @@ def transitions(
             successors, p = successors[None], p[..., None, :, :, :]
         if successors.shape[0] not in (1, horizon):
             raise ValueError(f"next_states must have 1 or horizon = {horizon} steps, got {successors.shape[0]}")
-    return successors.astype(np.int32), p
+    return successors.astype(np.int32), p, ends
 
 
 def terminal(value: ArrayLike | None, n_states: int) -> NDArray[np.bool_]:
@@ -110,7 +111,7 @@ def reward_range(
 
 def room_for_ends(rows: Rows, terminated: NDArray[np.bool_], size: int, may_grow: bool) -> tuple[int, int | None]:
     """S, and the state of their own to which terminated transitions lead if one in which they end is also passed."""
-    found = ending.conflict(rows, terminated, size) if terminated.any() else None
+    found = conflict(rows, terminated, size) if terminated.any() else None
     if found is None:
         return size, None
     if may_grow:

@@ -108,9 +108,8 @@ class MDP:
         terminal: ArrayLike | None = None,
     ) -> None:
         steps = None if horizon is None else _check.whole("horizon", horizon, low=0, high=_input.MAX_STATES)
-        n_states = np.shape(next_states)[-3] if np.ndim(next_states) >= 3 else 0
-        ends = _input.terminal(terminal, n_states)
-        successors, p = _input.transitions(next_states, probabilities, steps, ends)
+        successors, p, ends = _input.transitions(next_states, probabilities, steps, terminal)
+        n_states = len(ends)
         kind = _check.choice("reward_law", reward_law, ("deterministic", "bernoulli"))
         own_axes = successors.shape[successors.ndim - np.ndim(next_states) :]
         r = _input.rewards(rewards, own_axes, steps, kind, ends)
