@@ -155,7 +155,7 @@ def _read(source: str | os.PathLike[str] | IO[bytes]) -> Any:
         raise ValueError(f"an Open Bandit log must be a CSV file with one header: {error}") from None
 
 
-def _refuse_archives(source: str | os.PathLike[str] | IO[bytes]) -> None:
+def _refuse_archives(source: Any) -> None:
     """Say so where what could not be read is compressed."""
     try:
         if hasattr(source, "read"):

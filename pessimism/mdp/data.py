@@ -16,9 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from pessimism import _check
 from pessimism._shares import apportion
 from pessimism._types import Floats, Ints, Rng
-from pessimism._warn import warn
-from pessimism.mdp import _input
-from pessimism.mdp._engine import counting, ending, splitting
+from pessimism.mdp import _input, _raw
+from pessimism.mdp._engine import splitting
 from pessimism.mdp._engine.counting import Rows
 from pessimism.mdp._engine.splitting import Statistics
 from pessimism.mdp._engine.tables import States, staying
@@ -26,9 +25,6 @@ from pessimism.mdp._engine.tables import States, staying
 __all__ = ["MDPData", "Transitions"]
 
 REWARD_LAWS = ("bernoulli", "deterministic", "other")
-
-LARGEST_TABLE = 10**9
-"""Cells of a table of counts: more is a label mistaken for a position."""
 
 ROUNDING = 1e-9
 """Relative room for the rounding of summed rewards when they are checked against their range."""
@@ -88,7 +84,7 @@ class Transitions:
             object.__setattr__(self, name, clean)
         object.__setattr__(self, "rewards", received)
         for name, marks in (("terminated", terminated), ("truncated", truncated)):
-            object.__setattr__(self, name, _marks(name, marks, received.shape))
+            object.__setattr__(self, name, _raw.marked(name, marks, received.shape))
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -292,13 +288,13 @@ class MDPData:
         shape = log.rewards.shape
         if keep_steps and log.rewards.ndim < 2:
             raise ValueError(f"log must have shape (..., episodes, steps) to be kept per step, got {shape}")
-        ended = log.terminated if terminated is None else _marks("terminated", terminated, shape)
-        cut = log.truncated if truncated is None else _marks("truncated", truncated, shape)
-        batch, sizes = shape[: -2 if keep_steps else -1], _sizes({"": log}, n_states, n_actions)
+        ended = log.terminated if terminated is None else _raw.marked("terminated", terminated, shape)
+        cut = log.truncated if truncated is None else _raw.marked("truncated", truncated, shape)
+        batch, sizes = shape[: -2 if keep_steps else -1], _raw.sizes_of({"": log}, n_states, n_actions)
         place = np.arange(math.prod(batch)).reshape(*batch, *[1] * (len(shape) - len(batch)))
-        rows = _rows(log, np.broadcast_to(place, shape))
+        rows = _raw.in_a_row(log, np.broadcast_to(place, shape))
         steps, marks = shape[-1] if keep_steps else None, (ended.ravel(), cut.ravel())
-        return cls._of_rows(rows, marks, (batch, shape), sizes, n_states is None, steps, reward_range)
+        return cls.trusted(*_raw.added_up(rows, marks, (batch, shape), sizes, n_states is None, steps, reward_range))
 
     @classmethod
     def from_episodes(
@@ -349,43 +345,24 @@ class MDPData:
         >>> data.counts.shape, data.terminal.tolist()
         ((5, 3, 2), [False, False, True])
         """
-        logs = [_episode(k, log) for k, log in enumerate(episodes)]
+        logs = list(episodes)
+        for k, log in enumerate(logs):
+            _check.instance(f"episodes[{k}]", log, Transitions)
+            _raw.require_episode(f"episodes[{k}]", log)
         if not logs:
             raise ValueError("episodes must hold at least one episode, got none")
         lengths = np.array([log.rewards.size for log in logs])
         steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
         _check.require("lengths of episodes", lengths, lengths <= (steps or np.inf), f"at most horizon = {steps}")
-        sizes = _sizes({f"episodes[{k}].": log for k, log in enumerate(logs)}, n_states, n_actions)
-        parts = zip(*(_rows(log, np.zeros(log.rewards.shape, np.int64)) for log in logs), strict=True)
+        sizes = _raw.sizes_of({f"episodes[{k}].": log for k, log in enumerate(logs)}, n_states, n_actions)
+        parts = zip(*(_raw.in_a_row(log, np.zeros(log.rewards.shape, np.int64)) for log in logs), strict=True)
         rows = Rows._make(map(np.concatenate, parts))
         ended, cut = (np.concatenate([getattr(log, name) for log in logs]) for name in ("terminated", "truncated"))
         if ended.any() or cut.any():
             cut[np.cumsum(lengths) - 1] = True
-        return cls._of_rows(rows, (ended, cut), ((), ended.shape), sizes, n_states is None, steps, reward_range)
-
-    @classmethod
-    def _of_rows(
-        cls,
-        rows: Rows,
-        marks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-        shapes: tuple[tuple[int, ...], tuple[int, ...]],
-        sizes: tuple[int, int],
-        may_grow: bool,
-        steps: int | None,
-        reward_range: tuple[float, float] | None,
-    ) -> Self:
-        """Data of rows with marks of what terminated and was truncated; `shapes` are those of the batch and the log."""
-        (terminated, truncated), (batch, shape) = marks, shapes
-        if math.prod(batch) * (1 if steps is None else steps) * sizes[0] * sizes[1] > LARGEST_TABLE:
-            shown = f"{sizes[0]} states x {sizes[1]} actions"
-            raise ValueError(f"a table of {shown} is too large: labels must be 0, 1, 2, ...")
-        size_s, extra = _input.room_for_ends(rows, terminated, sizes[0], may_grow)
-        led, terminal, counted = ending.resolve(rows, terminated, size_s, extra)
-        span = _range(rows.rewards.reshape(shape), reward_range, counted.reshape(shape))
-        kept = rows._replace(next_states=led).where(counted)
-        _warn_of_ends(ending.never_left(kept, (terminated | truncated)[counted], size_s, steps), span[0])
-        counts, lists, next_counts, sums, law = counting.count(kept, batch, (size_s, sizes[1]), steps)
-        return cls.trusted(counts, lists, next_counts, sums, span, law, terminal)
+        return cls.trusted(
+            *_raw.added_up(rows, (ended, cut), ((), ended.shape), sizes, n_states is None, steps, reward_range)
+        )
 
     @property
     def statistics(self) -> Statistics:
@@ -657,34 +634,6 @@ class _FromData(Protocol):
     def __call__(self, data: MDPData, discount: float | None, *, start: ArrayLike | None) -> Any: ...
 
 
-def _marks(name: str, value: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which transitions are marked; none by default."""
-    marks = np.zeros(shape, np.bool_) if value is None else np.array(value)
-    if marks.dtype != np.bool_ or marks.shape != shape:
-        raise ValueError(f"{name} must be bool of shape {shape} as the log, got {marks.dtype} of shape {marks.shape}")
-    marks.setflags(write=False)
-    return marks
-
-
-def _rows(log: Transitions, place: Ints) -> Rows:
-    """The transitions in a row; `place` says which log each belongs to, and the last axis is the step."""
-    step = np.broadcast_to(np.arange(log.rewards.shape[-1]), log.rewards.shape)
-    labels = log.states.ravel(), log.actions.ravel()
-    return Rows(*labels, log.rewards.ravel(), log.next_states.ravel(), place.ravel(), step.ravel())
-
-
-def _episode(k: int, log: Transitions) -> Transitions:
-    """One episode, if it is one."""
-    name = f"episodes[{k}]"
-    _check.instance(name, log, Transitions)
-    if log.rewards.ndim != 1 or log.rewards.size == 0:
-        raise ValueError(f"{name} must have shape (T,) with T >= 1, got {log.rewards.shape}")
-    _check.require(f"{name}.terminated", log.terminated[:-1], ~log.terminated[:-1], "False before the last step")
-    joined = log.states[1:] == log.next_states[:-1]
-    _check.require(f"{name}.states[1:]", log.states[1:], joined, "where the step before it led")
-    return log
-
-
 def _ended(visits: Ints, lists: Any, moved: Ints, sums: Floats, ends: NDArray[np.bool_]) -> tuple[Any, Any, Any, Any]:
     """Tables in which terminal states have no visits and lead to themselves."""
     core = ends[:, None, None]
@@ -694,48 +643,6 @@ def _ended(visits: Ints, lists: Any, moved: Ints, sums: Floats, ends: NDArray[np
     _check.require("reward_sums", sums, (sums == 0) | ~own, "0 in terminal states, which earn nothing")
     visits, moved = np.where(ends[:, None], 0, visits), np.where(core, 0, moved)
     return visits, staying(lists, ends).astype(np.int32), moved, sums
-
-
-def _warn_of_ends(states: Ints, low: float) -> None:
-    if states.size:
-        shown = ", ".join(map(str, states[:5].tolist())) + (", ..." if states.size > 5 else "")
-        which = f"state {shown} is" if states.size == 1 else f"{states.size} states ({shown}) are"
-        warn(
-            f"{which} entered, never left and not marked: taken for never seen, worth the low end of the range of "
-            f"values ({low:g} a step, for ever). If episodes end there, say so with terminated=, and they are worth 0; "
-            "if the log merely stops there, with truncated="
-        )
-
-
-def _range(
-    rewards: Floats, reward_range: tuple[float, float] | None, counted: NDArray[np.bool_]
-) -> tuple[float, float]:
-    """The interval given, if it holds the rewards of a log; by default (0, 1) or the smallest that does."""
-    if reward_range is None:
-        received = rewards[counted]
-        if received.size == 0 or (received.min() >= 0 and received.max() <= 1):
-            return 0.0, 1.0
-        low, high = float(received.min()), float(received.max())
-        return low, (high if high > low else low + 1.0)
-    low, high = _check.interval("reward_range", reward_range)
-    inside = (rewards >= low) & (rewards <= high)
-    _check.require("rewards", rewards, inside | ~counted, f"in reward_range [{low:g}, {high:g}]")
-    return low, high
-
-
-def _sizes(logs: dict[str, Transitions], n_states: int | None, n_actions: int | None) -> tuple[int, int]:
-    """S and A, as given or from the largest labels; the keys are prefixes of the names in messages."""
-    largest = [
-        max((int(getattr(log, name).max(initial=0)) for log in logs.values() for name in names), default=0)
-        for names in (("states", "next_states"), ("actions",))
-    ]
-    size_s = largest[0] + 1 if n_states is None else _check.whole("n_states", n_states, low=1)
-    size_a = largest[1] + 1 if n_actions is None else _check.whole("n_actions", n_actions, low=1)
-    for prefix, log in logs.items():
-        for name, size in (("states", size_s), ("actions", size_a), ("next_states", size_s)):
-            labels = getattr(log, name)
-            _check.require(prefix + name, labels, labels < size, f"a whole number in [0, {size - 1}]")
-    return size_s, size_a
 
 
 def _logs(first: MDPData, others: tuple[MDPData, ...]) -> list[MDPData]:
