@@ -115,6 +115,8 @@ def _values(series: Any) -> list[Any]:
     """Python's objects for a column, without loss."""
     narwhals = optional("narwhals", "frames")
     kind = series.dtype
+    if kind.is_integer() or kind in (narwhals.String, narwhals.Boolean, narwhals.Float64):
+        return list(series.to_list())
     if kind == narwhals.Float32:  # 0.1 is 0.1 at the resolution of the column
         return list(map(_plain, series.to_numpy()))
     foreign = not hasattr(series.to_native(), "iloc")  # pandas has objects of its own for all times
@@ -154,7 +156,10 @@ def known_labels(table: Any, column: str) -> tuple[list[Any] | None, bool]:
     else:
         labels, ordered = native.cat.categories.tolist(), bool(native.cat.ordered)
     labels = list(map(_plain, labels))
-    return (labels if ordered else sorted(labels)), ordered
+    try:
+        return (labels if ordered else sorted(labels)), ordered
+    except TypeError:  # no order at all: as the type has them
+        return labels, False
 
 
 def in_order(table: Any, column: str) -> tuple[Positions, bool]:

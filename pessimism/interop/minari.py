@@ -273,6 +273,8 @@ def to_minari(
     ...     dataset.total_episodes, dataset[0].observations.tolist(), dataset[0].rewards.tolist()
     (2, [0, 1, 2, 0, 1], [0.0, 0.0, 1.0, 0.0])
     """
+    _check.instance("log", log, Transitions)
+    _check.instance("dataset_id", dataset_id, str)
     ends, lengths = _ends(log, terminated)
     minari, buffer, spaces = (optional(x, "rl") for x in ("minari", "minari.data_collector", "gymnasium.spaces"))
     sizes = []

@@ -303,8 +303,8 @@ class MDPData:
         *,
         n_states: int | None = None,
         n_actions: int | None = None,
-        horizon: int | None = None,
         reward_range: tuple[float, float] | None = None,
+        horizon: int | None = None,
     ) -> Self:
         """Add up episodes, which may differ in length.
 

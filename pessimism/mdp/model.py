@@ -6,6 +6,8 @@ In state :math:`s` an action :math:`a` earns a reward of mean :math:`r(s, a)` (`
 :math:`J(\pi) = \sum_s \rho(s) V^\pi(s)` (`value`); it loses :math:`J(\pi^*) - J(\pi)` (`suboptimality`). All are exact:
 linear systems, or a backward recursion when there is a horizon H.
 
+Some states may be `terminal`: an episode ends there, and what follows is worth 0.
+
 The occupancy is normalised, :math:`d^\pi(s, a) = (1-\gamma) \sum_t \gamma^t P(s_t = s, a_t = a)`, and with a horizon is
 the law of each step. Data are logged under a law :math:`\mu(s, a)` (a *behavior*), which covers a policy with
 :math:`C^* = \max_{s,a} d^\pi(s,a)/\mu(s,a)` (`coverage`).

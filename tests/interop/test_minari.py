@@ -258,7 +258,19 @@ def test_a_log_that_is_no_list_of_episodes_is_refused_before_anything_is_written
     assert minari.list_local_datasets() == {}
 
 
+def test_episodes_of_a_model_that_ends_survive():
+    """Marks come from the log itself; what pads its rows is not written."""
+    step = MDP.from_function(lambda s, a: [(0.5, s, -1.0), (0.5, s + 1, -1.0)], 3, 1, [1, 0, 0], horizon=4,
+                             terminal=[False, False, True])  # fmt: skip
+    log = step.sample_log([0, 0, 0], n=20, rng=0)
+    same(from_minari(to_minari(log, "ends/case-v0", n_states=3), horizon=4).transitions, log)
+
+
 def test_a_number_is_no_data_set():
+    with pytest.raises(TypeError, match="dataset_id must be a str, got int"):
+        to_minari(LOG, 3)
+    with pytest.raises(TypeError, match="log must be a Transitions, got list"):
+        to_minari([], "no/case-v0")
     with pytest.raises(TypeError, match="dataset must be a MinariDataset or the id of one, got int"):
         from_minari(3)
 
