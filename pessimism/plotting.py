@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pessimism import _check
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
@@ -167,7 +169,7 @@ def panels(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=_check.flag("sharey", sharey))
     return figure, list(grid.ravel())
 
 
