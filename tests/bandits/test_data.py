@@ -62,6 +62,7 @@ def test_logs_with_leading_axes_are_separate():
         single = BanditData.from_log(contexts[i], arms[i], rewards[i], n_contexts=2, n_arms=2)
         assert np.array_equal(data[i].counts, single.counts)
         assert np.array_equal(data[i].sums, single.sums)
+    assert BanditData.from_log(None, [[0], [1], [1]], [[1], [0], [1]], batch=(3,)).shape == (3,)
     assert data[0].shape == (3,)
     assert data[:, 1:].shape == (2, 2)
     assert np.array_equal(data[..., 0].counts, data.counts[:, 0])
@@ -185,6 +186,11 @@ BAD = [
     (lambda: BanditData.from_log(None, [0, -1], [0, 1]), ValueError, r"arms\[1\] must be a whole number"),
     (lambda: BanditData.from_log(None, [0, 1], [0, 1.5]), ValueError, r"rewards\[1\] must be in \[0, 1\], got 1.5"),
     (lambda: BanditData.from_log(None, [0, 1, 1], [0, 1]), ValueError, "arms must have the shape"),
+    (lambda: BanditData.from_log(None, [[0], [1]], [[1], [0]]), ValueError, r"^rewards must .*, got \(2, 1\): columns"),
+    (lambda: BanditData.from_log([[0]], [[1]], [[1]], n_arms=9), ValueError, r"as in rewards\[:, 0\], .*batch=\(1,\)"),
+    (lambda: BanditData.from_log(None, [[[0]]], [[[1]]]), ValueError, r"rewards\[\.\.\., 0\], .*batch=\(1, 1\)"),
+    (lambda: BanditData.from_log(None, [[0, 1]], [[0, 1]], batch=(2,)), ValueError, r"batch must be the axes \(1,\)"),
+    (lambda: BanditData.from_log(None, [0], [0], batch="a"), TypeError, "batch must hold numbers"),
     (lambda: BanditData.from_log(None, [0], [0], n_arms=0), ValueError, r"n_arms must be a whole number in \[1"),
     (lambda: BanditData.from_log(None, [0], [0], n_arms=[2]), ValueError, "n_arms must be one number"),
     (lambda: BanditData.from_log(None, [0, 10**15], [0, 0]), ValueError, "labels must be positions 0, 1, 2"),
