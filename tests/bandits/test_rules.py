@@ -186,6 +186,9 @@ def test_the_papers_conventions_are_the_argument_unseen():
     assert greedy(data, unseen=0.0).tolist() == [0]
     assert greedy(data).tolist() == [1]
     assert lcb(BanditData([[0, 4000]], [[0, 4000.0]]), paper_constants=True).tolist() == [0]
+    for rounds, chosen in ((20_800, 2), (20_900, 0)):  # as its docstring says
+        half = BanditData([[rounds // 2] * 2 + [0]], [[rounds / 4] * 2 + [0.0]])
+        assert lcb(half, paper_constants=True).tolist() == [chosen]
     assert index_rule(data, INF, unseen=100.0).tolist() == [1]
     assert index_rule(data, -INF, unseen=100.0).tolist() == [1]
 

@@ -52,6 +52,8 @@ def test_minimax_lower_is_half_of_the_best_risk_on_its_pair(n, cstar):
     gap = math.sqrt(cstar / (17.6 * n))
     risk = bayes_risk(n, 1 / cstar, 0.5 + gap, gap)
     assert risk == pytest.approx(2.0995 * bounds.minimax_lower(n, cstar), rel=2e-3)
+    hardest = max(bayes_risk(n, 1 / cstar, 0.5 + g, g) for g in gap * np.linspace(1.4, 1.7, 7))
+    assert hardest == pytest.approx(2.35 * bounds.minimax_lower(n, cstar), rel=8e-3)
 
 
 @statement(f"{ROOT}.imitation_exponent")
