@@ -393,12 +393,7 @@ class BanditData:
         -------
         ValueInterval
             Estimate, low, high (batch axes of data and policy broadcast) and level 1 - delta. The interval is
-            intersected with the reward range, in which the value must lie.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range, or the log is empty and `contexts` missing.
+            intersected with the reward range, in which the value must lie: all of it for an empty log.
 
         Notes
         -----
@@ -416,8 +411,8 @@ class BanditData:
         """
         miss = _check.open_unit_interval("delta", delta)
         if contexts is None:
-            _check.require("data.n", self.n, self.n > 0, "at least 1 unless contexts are given")
-            rho = np.asarray(self.counts.sum(axis=-1) / self.n[..., None])
+            met = self.counts.sum(axis=-1) + (self.n == 0)[..., None]  # an empty log knows nothing under any law
+            rho = np.asarray(met / met.sum(axis=-1, keepdims=True))
         else:
             rho = check_contexts(contexts, self.n_contexts, "data")
         chosen = check_arm_law(policy, self.n_contexts, self.n_arms)

@@ -141,6 +141,10 @@ def test_what_was_never_logged_adds_its_whole_range():
     assert interval.high == 1.0
     unknown = data.value([1, 0], contexts=[1.0, 0.0])
     assert (unknown.low, unknown.high) == (0.0, 1.0)
+    with_empty = BanditData([data.counts, data.counts * 0], [data.sums, data.sums * 0]).value([0, 0])
+    assert with_empty.estimate[0] == data.value([0, 0]).estimate
+    assert math.isnan(with_empty.estimate[1])
+    assert (with_empty.low[1], with_empty.high[1]) == (0.0, 1.0)
 
 
 def test_describe_names_what_the_log_cannot_tell():
@@ -227,7 +231,6 @@ BAD = [
     (lambda: LOGS.value([[0]] * 3), ValueError, "data, contexts and policy must have shapes that broadcast"),
     (lambda: LOGS.value([0], contexts=[[1.0]] * 3), ValueError, "data, contexts and policy must have shapes"),
     (lambda: LOG.value([0], contexts=[0.5, 0.5]), ValueError, "contexts must have 1 entries"),
-    (lambda: BanditData([[0, 0]], [[0, 0]]).value([0]), ValueError, "data.n must be at least 1 unless contexts"),
     (lambda: BanditData([[2, 3]], [[1, 3]], reward_range=(0, math.inf)).value([0]), ValueError, "sigma must be given"),
     (
         lambda: BanditData([[0, 0]], [[0, 0]]).describe([7]),

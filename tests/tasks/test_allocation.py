@@ -214,6 +214,7 @@ def test_phases():
         (lambda: allocate([1.0, 2.0], 10, power=np.inf), "power must be at least 0"),
         (lambda: allocate(np.ones((3, 2)), [10, 10]), "relevance, budget, floor and caps must have shapes that broad"),
         (lambda: keep_largest([1.0, 2.0], 0), "s must be a whole number"),
+        (lambda: allocate([[0.5], [0.2]], 10), r"relevance must have shape \(M,\) for M tasks, got \(2, 1\): a column"),
         (lambda: keep_largest([1.0, 2.0], 3), "s must be a whole number"),
         (lambda: keep_largest([1.0, np.nan], 1), r"relevance\[1\] must be finite"),
         (lambda: phase_budgets(-1, 3), "total must be a whole number"),
