@@ -212,6 +212,7 @@ def curve(
     >>> axes.get_lines()[0].get_label()
     'LCB, slope -1.00'
     """
+    _check.instance("rule", rule, str)
     name, color, marker = RULES.get(rule, (rule, "black", "v"))
     position, value = np.asarray(x, float), np.asarray(y, float)
     for part, array in (("y", y), ("se", se)):
@@ -251,7 +252,9 @@ def theorem(axes: Axes, x: ArrayLike, y: ArrayLike, *, label: str | None = None,
     >>> axes.get_lines()[0].get_linestyle()
     '--'
     """
-    look: dict[str, Any] = THEOREM if color is None else {**THEOREM, "color": COLORS[color]}
+    look: dict[str, Any] = dict(THEOREM)
+    if color is not None:
+        look["color"] = COLORS[_check.choice("color", color, tuple(COLORS))]
     axes.plot(np.asarray(x, float), np.asarray(y, float), label=label, **look)
 
 

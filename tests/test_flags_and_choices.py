@@ -102,10 +102,12 @@ CHOICES = {
     ),
     "mdp.bounds.horizon_exponent.widths": partial(mdp.bounds.horizon_exponent, split=True),
     "mdp.plan.method": lambda **kw: mdp.plan(given().model, **kw),
+    "plotting.theorem.color": lambda **kw: plotting.theorem(plotting.panels(1, 1)[1][0], [1, 2], [1, 2], **kw),
     "tasks.fit_representation.method": lambda **kw: tasks.fit_representation(given().rows, 1, **kw),
     "tasks.fit_representation.start": lambda **kw: tasks.fit_representation(given().rows, 1, **kw),
     "testing.bandits.rewards": testing.bandits,
     "testing.check_offline_rule.lower_bound": partial(testing.check_offline_rule, print, examples=1),
+    "testing.check_relevance.norm": lambda norm: testing.check_relevance(print, norm=str(norm), examples=1),
     "testing.check_offline_rule.waive": lambda waive: testing.check_offline_rule(print, waive=[waive], examples=1),
 }
 
