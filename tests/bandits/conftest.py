@@ -1,29 +1,3 @@
-"""What a test marked ``statement`` owes: it passes, and fails once the bound it names is moved by one per cent."""
+"""Tests of this folder that are marked ``statement`` are run again with the bound that they name moved."""
 
-import importlib
-
-import pytest
-
-MOVES = (1.01, 1 / 1.01)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_pyfunc_call(pyfuncitem):
-    result = yield
-    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    for mark in pyfuncitem.iter_markers("statement"):
-        module, _, name = mark.args[0].rpartition(".")
-        stated = getattr(importlib.import_module(module), name)
-        for move in MOVES:
-
-            def moved(*args, stated=stated, move=move, **kwargs):
-                return move * stated(*args, **kwargs)
-
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(mark.args[0], moved)
-                try:
-                    pyfuncitem.obj(**arguments)
-                except AssertionError:
-                    continue
-            pytest.fail(f"the test passes with {mark.args[0]} times {move:.3f}, too")
-    return result
+from tests.statements import pytest_pyfunc_call as pytest_pyfunc_call
