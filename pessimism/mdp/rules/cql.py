@@ -53,7 +53,7 @@ def cql_values(data: MDPData, policy: ArrayLike, *, discount: float, alpha: floa
     -------
     (..., S, A) float
         Q; -inf for an action that was never logged. Averaged over the policy it is the value with the chi-square
-        penalty. A state that was never seen is worth the smallest possible value.
+        penalty. A state that was never seen is worth the smallest possible value, a terminal one 0.
 
     Raises
     ------
@@ -84,13 +84,16 @@ def cql_values(data: MDPData, policy: ArrayLike, *, discount: float, alpha: floa
         raise ValueError(f"policy must keep to logged actions, got action {index[-1]} in state {index[-2]}")
     ratio = np.divide(law, shares, out=np.zeros(np.broadcast_shapes(law.shape, shares.shape)), where=shares > 0)
     gains = known.tables.rewards - weight * (ratio - 1.0)
-    values = np.full((*np.broadcast_shapes(law.shape[:-2], data.shape), data.n_states), known.low_value)
+    shape = (*np.broadcast_shapes(law.shape[:-2], data.shape), data.n_states)
+    unseen = known.ending(np.full(shape, known.low_value))
+    values = unseen
     change = np.inf
     while change > ROUNDING * (1.0 + np.abs(values).max(initial=0.0)):
         q = _backup(known, gains, values)
-        improved = np.where(seen, (law * q).sum(axis=-1), known.low_value)
+        improved = np.where(seen, (law * q).sum(axis=-1), unseen)
         change, values = np.abs(improved - values).max(initial=0.0), improved
-    return np.where(data.counts > 0, _backup(known, gains, values), -np.inf)
+    q = np.where(data.counts > 0, _backup(known, gains, values), -np.inf)
+    return np.where(known.terminal[:, None], 0.0, q)
 
 
 def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float = 1e-6) -> Plan:
@@ -143,13 +146,14 @@ def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float 
     known, shares, weight = _known(data, discount, alpha)
     goal = _check.positive("tolerance", tolerance)
     seen = data.counts.sum(axis=-1) > 0
-    values = np.full((*data.shape, data.n_states), known.low_value)
+    unseen = known.ending(np.full((*data.shape, data.n_states), known.low_value))
+    values = unseen
     iterations, bound = np.zeros(data.shape, np.int64), np.zeros(data.shape)
     unfinished = np.ones(data.shape, bool)
     for _ in range(MAX_ITERATIONS):
         q = _backup(known, known.tables.rewards, values)
         policy, best = _against_penalty(np.where(data.counts > 0, q, -np.inf), shares, weight)
-        best = np.where(seen, best, known.low_value)
+        best = np.where(seen, best, unseen)
         residual = np.abs(best - values).max(axis=-1)
         rounding = ROUNDINGS * np.abs(best).max(axis=-1)
         bound = (residual + rounding) / (1.0 - known.tables.discount)

@@ -98,16 +98,16 @@ def vi_lcb_bernstein(
     n = np.maximum(data.n, 1)
     level = c * logarithm(n * inverse_delta(data, delta, least=2) / (1.0 - gamma), log_factor)
     low, high = known.reward_range
-    tables = known.tables._replace(rewards=(known.tables.rewards - low) / (high - low))
 
     from pessimism.mdp._engine.bernstein import discounted
 
-    values, policy, sweeps, bound = discounted(tables, data.counts, level, n, goal / (high - low), MAX_SWEEPS)
+    limits, given = (goal / (high - low), MAX_SWEEPS), known.known_values
+    values, policy, sweeps, bound = discounted(known.scaled, data.counts, level, n, *limits, given)
     bound = np.asarray((high - low) * bound)
     status = np.full(data.shape, Status.NOT_CONVERGED, object)
     status[sweeps < MAX_SWEEPS] = Status.ROUNDING
     status[bound <= goal] = Status.CONVERGED
-    status[~(values > 0).any(axis=-1)] = Status.NO_UPDATE
-    value = known.low_value + (high - low) * values
+    status[~(values > np.maximum(given, 0.0)).any(axis=-1)] = Status.NO_UPDATE
+    value = known.ending(known.low_value + (high - low) * values)
     plan = Plan(policy, value, as_status(status, data.shape), sweeps, bound)
     return certified(plan, goal, (Status.CONVERGED, Status.NO_UPDATE, Status.ROUNDING))

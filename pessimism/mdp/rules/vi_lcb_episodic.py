@@ -96,13 +96,13 @@ def vi_lcb_episodic(
     n = np.maximum(used.n, 1)
     level = c * logarithm(n * max(steps, 1) * certainty, log_factor)
     low, high = known.reward_range
-    tables = known.tables._replace(rewards=(known.tables.rewards - low) / (high - low))
 
     from pessimism.mdp._engine import bernstein
 
-    values, policy = bernstein.episodic(tables, used.counts, level)
-    updated = np.asarray((values > 0).any(axis=(-2, -1)))
-    return Plan(*finished(policy, known.low_to_go[:, None] + (high - low) * values, data.shape, steps, updated=updated))
+    values, policy = bernstein.episodic(known.scaled, used.counts, level, known.known_values)
+    updated = np.asarray((values > np.maximum(known.known_values, 0.0)).any(axis=(-2, -1)))
+    total = known.ending(known.low_to_go[:, None] + (high - low) * values)
+    return Plan(*finished(policy, total, data.shape, steps, updated=updated))
 
 
 def _subsampled(data: MDPData, certainty: Floats, rng: np.random.Generator) -> MDPData:
