@@ -23,7 +23,7 @@ TWINS |= {
 HELPERS = {
     f"{_ENGINE}/calls.py": {
         *_ORACLES, "refused", "refuse_if_unaffordable", "call", "draw", "fresh", "samples_of_g", "stay",
-        "uniform_below",
+        "uniform_below", "norm",
     },
     f"{_ENGINE}/cleaning.py": {"sigmoid", "product"},
     f"{_ENGINE}/estimates.py": {"hypergradient", "recur"},
@@ -31,7 +31,7 @@ HELPERS = {
     f"{_ENGINE}/logistic.py": {"spread", "touch"},
     f"{_ENGINE}/quadratic.py": {"noise", "bounded_grad_f"},
     f"{_ENGINE}/steps.py": {
-        "copy", "begin", "keep_or_undo", "norm", "subtract", "descend", "descend_and_project", "descend_x", "descend_y",
+        "copy", "begin", "keep_or_undo", "subtract", "descend", "descend_and_project", "descend_x", "descend_y",
     },
     f"{_METHODS}/_double_loop.py": {"_estimate_z", "double_loop"},
     f"{_METHODS}/_double_storm.py": {"double_storm"},

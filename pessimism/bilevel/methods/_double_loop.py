@@ -17,9 +17,9 @@ import numpy as np
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, hvp, refused, uniform_below
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, hvp, norm, refused, uniform_below
 from pessimism.bilevel._engine.kinds import CVP, GRAD_F, HVP
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, descend_y, keep_or_undo, norm
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, descend_y, keep_or_undo
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
 
 _numbers: Any = np.arange(3)  # NumPy's, of one type for the compiler

@@ -19,10 +19,18 @@ import numpy as np
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, fresh, grad_g, refuse_if_unaffordable, samples_of_g, uniform_below
+from pessimism.bilevel._engine.calls import (
+    Oracles,
+    fresh,
+    grad_g,
+    norm,
+    refuse_if_unaffordable,
+    samples_of_g,
+    uniform_below,
+)
 from pessimism.bilevel._engine.estimates import hypergradient, recur
 from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, UP_TO_ONE, option, whole_from
 
 

@@ -28,10 +28,10 @@ import numpy as np
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, fresh, grad_g, refused, samples_of_g
+from pessimism.bilevel._engine.calls import Oracles, fresh, grad_g, norm, refused, samples_of_g
 from pessimism.bilevel._engine.estimates import hypergradient, recur
 from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, descend_y, keep_or_undo, norm
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, descend_y, keep_or_undo
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, REQUIRED, UP_TO_ONE, option, whole_from
 

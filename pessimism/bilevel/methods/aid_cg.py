@@ -19,8 +19,8 @@ import numpy as np
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, cvp, grad_f, grad_g, hvp, refused
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm, subtract
+from pessimism.bilevel._engine.calls import Oracles, cvp, grad_f, grad_g, hvp, norm, refused
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, subtract
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
 

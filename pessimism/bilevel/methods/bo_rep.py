@@ -29,9 +29,9 @@ import numpy as np
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp, refused
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp, norm, refused
 from pessimism.bilevel._engine.kinds import CVP, GRAD_F, GRAD_G, HVP
-from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, keep_or_undo, norm, subtract
+from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, keep_or_undo, subtract
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, REQUIRED, UNBOUNDED, option, whole_from
 

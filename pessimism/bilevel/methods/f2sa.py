@@ -21,9 +21,9 @@ import numpy as np
 
 from pessimism._compiled import compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, fresh, grad_f, grad_g, grad_gx, refused
+from pessimism.bilevel._engine.calls import Oracles, fresh, grad_f, grad_g, grad_gx, norm, refused
 from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G, GRAD_GX
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo
 from pessimism.bilevel._method import FIRST_ORDER, Method
 from pessimism.bilevel._options import NONNEGATIVE, POSITIVE, REQUIRED, option, whole_from
 

@@ -28,12 +28,13 @@ from pessimism.bilevel._engine.calls import (
     grad_f,
     grad_g,
     hvp,
+    norm,
     refuse_if_unaffordable,
     refused,
     uniform_below,
 )
 from pessimism.bilevel._engine.kinds import GRAD_F
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, keep_or_undo, norm, subtract
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, keep_or_undo, subtract
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option
 

@@ -20,9 +20,9 @@ import numpy as np
 
 from pessimism._compiled import compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp, norm
 from pessimism.bilevel._engine.kinds import CVP, GRAD_F, GRAD_G, HVP
-from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, descend_y, keep_or_undo, norm
+from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, descend_y, keep_or_undo
 from pessimism.bilevel._method import Method
 from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
 
