@@ -6,8 +6,13 @@ from typing import Any, NamedTuple
 
 from pessimism import _check
 
-REQUIRED = "required"
-CURVATURE = "1 / curvature of the lower level, estimated by ten products with its Hessian"
+FIRST_STEP = 0.1
+"""The step on x that is tried first where none is given."""
+
+OPEN = f"{FIRST_STEP:g}, a tenth of it after each run from the start that diverges"
+CURVATURE = (
+    "1 / curvature of the lower level, estimated by ten products with its Hessian and again where it has doubled"
+)
 
 
 class Range(NamedTuple):
@@ -34,7 +39,7 @@ def whole_from(low: int) -> Range:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: its default (or REQUIRED, or CURVATURE), the values allowed, and what it is."""
+    """One option: its default (a number, or OPEN, or CURVATURE), the values allowed, and what it is."""
 
     default: float | str
     allowed: Range
