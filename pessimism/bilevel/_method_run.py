@@ -23,7 +23,7 @@ from pessimism.bilevel._engine.calls import (
 from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G, HVP, KINDS
 from pessimism.bilevel._engine.steps import Iterate
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, FIRST_STEP, OPEN
+from pessimism.bilevel._options import CURVATURE, FIRST_STEPS
 from pessimism.bilevel._run import Terms
 from pessimism.bilevel._users_oracles import PlainOracles, has
 from pessimism.bilevel.problem import OracleError
@@ -37,6 +37,12 @@ PIECE = 1000
 
 RESTARTS = 12
 """Times that a run begins again with a shorter step on x."""
+
+STABLE = 1.8
+"""A step is shortened where it is more than this over the curvature: at 2 it neither converges nor diverges."""
+
+SHORTENINGS = 20
+"""Times that steps on y and z are shortened from one start: beyond a factor of a million it is x that diverges."""
 
 
 class MethodRun:
@@ -57,6 +63,7 @@ class MethodRun:
         self.method, self.nit, self.restarts, self.shortened, self.steepest = method, state.nit, 0, 0, 0.0
         self.settings: Mapping[str, float | str] = {}
         self.options: dict[str, Any] = {}  # once they are settled
+        self.settled: dict[str, Any] = {}
         self.at, self.memory = _joined(state)
         self.begun = copy.deepcopy(self.state)
 
@@ -97,15 +104,16 @@ class MethodRun:
         fault = "" if self.own is None else self.own.fault
         if not 0.0 < self.steepest < math.inf or not self.options:
             return fault
-        lower = [name for name, option in self.method.options.items() if option.default == CURVATURE]
-        long = [f"{name} = {self.options[name]:.3g}" for name in lower if self.options[name] * self.steepest > 2.0]
+        given = [name for name in self.method.options if self.method.options[name].default == CURVATURE]
+        given = [name for name in given if name not in self._lower and self.options[name] * self.steepest > 2.0]
+        long = [f"{name} = {self.options[name]:.3g}" for name in given]
         if long:
             stable = f"steps on y and z below {2.0 / self.steepest:.3g} are stable"
             reached = f"the curvature of g in y reached {self.steepest:.3g}, for which {stable}"
             return f"; too long: {', '.join(long)}; {reached}{fault}"
         if self.nit == self.begun.nit:
             return fault
-        return f"; too long: step = {self.options['step']:.3g}, since the steps on y and z are stable{fault}"
+        return f"; too long: step = {self.options['step']:.3g}, since those on y and z are stable{fault}"
 
     @property
     def _lower(self) -> list[str]:
@@ -116,8 +124,9 @@ class MethodRun:
         """Set the steps left open, to those `known` or anew; without an estimate no step will be made."""
         self.settings, curvature = settings, 0.0
         options = {key: known.get(key, value) for key, value in settings.items()}
-        if options.get("step") == OPEN:
-            options["step"] = FIRST_STEP
+        options = {
+            key: FIRST_STEPS.get(value, value) if isinstance(value, str) else value for key, value in options.items()
+        }
         if CURVATURE in options.values():
             curvature = self._curvature()
             if self.refused or not curvature < math.inf:
@@ -125,13 +134,14 @@ class MethodRun:
             if not curvature > 0.0:
                 raise OracleError(f"hvp must come from a positive definite Hessian, <v, Hv> of a unit v is {curvature}")
         self.options = {key: 1.0 / curvature if isinstance(value, str) else value for key, value in options.items()}
+        self.settled = dict(self.options)
         self._limit()
 
     def _limit(self) -> None:
         """Judge by what is seen from now on."""
         longest = max((float(self.options[name]) for name in self._lower), default=0.0)
         self.oracles.meter[[STEEPEST, DIVERGED]] = 0.0
-        self.oracles.meter[LIMIT] = 2.0 / longest if longest > 0.0 else math.inf
+        self.oracles.meter[LIMIT] = STABLE / longest if longest > 0.0 else math.inf
 
     def advance(self, steps: int) -> int:
         done = made = 0
@@ -153,8 +163,8 @@ class MethodRun:
 
     def _shorten(self) -> bool:
         """Shorten the open steps on y and z if they are too long for g here; whether the run goes on."""
-        meter, old = self.oracles.meter, float(self.oracles.meter[LIMIT]) / 2.0
-        if not meter[STEEPEST] > meter[LIMIT]:
+        meter, old = self.oracles.meter, float(self.oracles.meter[LIMIT]) / STABLE
+        if not meter[STEEPEST] > meter[LIMIT] or self.shortened == SHORTENINGS:
             return False
         curvature = max(self._curvature(), 2.0 * old)  # samples may be steeper than their mean
         if not curvature < math.inf:
@@ -166,13 +176,14 @@ class MethodRun:
 
     def _begin_again(self) -> bool:
         """Go back to the start with a tenth of an open step on x; whether that is done."""
-        if self.settings.get("step") != OPEN or self.restarts == RESTARTS or self.nit == self.begun.nit:
+        if self.settings["step"] not in FIRST_STEPS or self.restarts == RESTARTS or self.nit == self.begun.nit:
             return False
         self.at, self.memory = _joined(copy.deepcopy(self.begun))
-        self.nit, self.restarts = self.begun.nit, self.restarts + 1
-        self.options["step"] /= 10.0
+        self.nit, self.restarts, self.shortened = self.begun.nit, self.restarts + 1, 0
+        self.options |= self.settled
+        self.options["step"] /= 10.0**self.restarts
         if "hvp" not in self.method.needs:  # nothing says whether these are too long
-            self.options |= {name: self.options[name] / 2.0 for name in self._lower}
+            self.options |= {name: self.options[name] / 2.0**self.restarts for name in self._lower}
         if self.own is not None:
             self.own.fault = ""
         self._limit()

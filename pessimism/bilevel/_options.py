@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from pessimism import _check
 
-FIRST_STEP = 0.1
-"""The step on x that is tried first where none is given."""
+OPEN = "0.1, a tenth of it each time that the run diverges and begins again"
+CAREFUL = OPEN.replace("0.1", "0.01")
+FIRST_STEPS = {OPEN: 0.1, CAREFUL: 0.01}
+"""Steps on x that are tried first where none is given."""
 
-OPEN = f"{FIRST_STEP:g}, a tenth of it after each run from the start that diverges"
 CURVATURE = (
     "1 / curvature of the lower level, estimated by ten products with its Hessian and again where it has doubled"
 )

@@ -38,8 +38,9 @@ SOLVERS = ("cg", "neumann", "direct")
 REMEMBERED = 64
 """How many products with H serve to estimate its smallest eigenvalue."""
 
-ROUNDING = 1e3 * np.finfo(float).eps
-"""A lower gradient below this, times the length of y and the Frobenius norm of products with unit vectors, is 0."""
+EXACT, ROUNDING = 16.0 * np.finfo(float).eps, 1e3 * np.finfo(float).eps
+"""A lower gradient below this, times the length of y and the Frobenius norm of products with unit vectors, is 0: at the
+user's y, and after the Newton step that judges one which is not."""
 
 NEWTON = 200
 """Newton steps at most on a lower level for which there is no solver."""
@@ -191,7 +192,7 @@ def hypergradient(
     )
     start = np.zeros(problem.dim_y) if z is None else point("z", z, problem.dim_y)
     oracles = PlainOracles(problem)
-    result = _evaluate(oracles, at, _lower(oracles, at, y), start, asked)
+    result = _evaluate(oracles, at, _lower(oracles, at, y), start, asked, EXACT)
     if result.error_bound == math.inf:
         result = replace(result, error_bound=_bound_by_a_neighbour(oracles, at, result, asked))
     if result.residual > asked.rtol:
@@ -216,13 +217,15 @@ class _Asked(NamedTuple):
     slope: float | None
 
 
-def _evaluate(oracles: PlainOracles, x: Floats, y: Floats, start: Floats, asked: _Asked) -> Hypergradient:
-    """The hypergradient at a lower-level point."""
+def _evaluate(
+    oracles: PlainOracles, x: Floats, y: Floats, start: Floats, asked: _Asked, rounding: float
+) -> Hypergradient:
+    """The hypergradient at a lower-level point, which is the solution if its gradient is rounding."""
     gradients = oracles.evaluate("grad_f", x, y)
     system = _System(oracles, x, y, asked.damping, gradients[len(x) :])
     slack = _norm(oracles.evaluate("grad_g", x, y))
     z = _solve(system, asked, start / system.unit) if system.b.any() else np.zeros(len(y))
-    if slack <= ROUNDING * _norm(y) * _norm(np.array(system.images)):
+    if slack <= rounding * _norm(y) * _norm(np.array(system.images)):
         slack = 0.0
     return _result(system, gradients[: len(x)], z, asked, slack)
 
@@ -231,7 +234,7 @@ def _bound_by_a_neighbour(oracles: PlainOracles, x: Floats, found: Hypergradient
     """Distance to the hypergradient after one Newton step on y, and the bound of that one; infinite if it has none."""
     try:
         neighbour = found.y - _newton_step(oracles, x, found.y)
-        other = _evaluate(oracles, x, neighbour, found.z, asked)
+        other = _evaluate(oracles, x, neighbour, found.z, asked, ROUNDING)
     except ValueError:  # of a solver or an oracle, away from where the user asked
         return math.inf
     return _norm(found.value - other.value) + other.error_bound

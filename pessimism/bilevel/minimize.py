@@ -156,7 +156,7 @@ def minimize_bilevel(
     Notes
     -----
     Steps left open are chosen by the run. On y and z they are one over an estimate of the curvature of g; products with
-    its Hessian show where that has more than doubled, and then the outer step under way is undone and the estimate made
+    its Hessian show where that has nearly doubled, and then the outer step under way is undone and the estimate made
     anew. On x the step is 0.1, and a run that diverges begins again with a tenth of it. All calls are counted, and the
     message says what was done. Steps that are given are never changed: a run that diverges says which was too long.
 
