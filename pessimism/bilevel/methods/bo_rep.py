@@ -2,8 +2,9 @@ r"""BO-REP: normalised momentum over a lower level that is refined first and upd
 
 .. math::
 
-m \leftarrow \beta m + (1-\beta)(\nabla_x f - \nabla^2_{xy} g\, z), \qquad     z \leftarrow z - \nu(\nabla^2_{yy} g\, z
-- \nabla_y f), \qquad     x \leftarrow x - \eta_t\, m / \|m\|,
+    m \leftarrow \beta m + (1-\beta)(\nabla_x f - \nabla^2_{xy} g\, z), \qquad
+    z \leftarrow z - \nu(\nabla^2_{yy} g\, z - \nabla_y f), \qquad
+    x \leftarrow x - \eta_t\, m / \|m\|,
 
 where m is formed with the old z, :math:`\eta_t = \eta (1+t)^{-d}`, and :math:`\beta`, :math:`\nu`, :math:`\eta` and d
 are the options `momentum`, `z_step`, `step` and `decay`.

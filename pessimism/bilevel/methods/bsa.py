@@ -2,8 +2,9 @@ r"""BSA: several steps on y, one random term of the Neumann series for z, a step
 
 .. math::
 
-y \leftarrow y - \alpha_t \nabla_y g \text{ (`inner_steps` times)}, \quad     z = Q a \prod_{j=1}^{p} (I - a
-\nabla^2_{yy} g)\, \nabla_y f, \quad     x \leftarrow x - \eta_t(\nabla_x f - \nabla^2_{xy} g\, z),
+    y \leftarrow y - \alpha_t \nabla_y g \text{ (`inner_steps` times)}, \quad
+    z = Q a \prod_{j=1}^{p} (I - a \nabla^2_{yy} g)\, \nabla_y f, \quad
+    x \leftarrow x - \eta_t(\nabla_x f - \nabla^2_{xy} g\, z),
 
 with p uniform on {0, ..., Q - 1} and a fresh sample for every factor: z has the mean of a series of Q terms, and a
 large variance. :math:`\alpha_t` and :math:`\eta_t` fall as :math:`t^{-1/2}`. Q, a, :math:`\alpha` and :math:`\eta` are

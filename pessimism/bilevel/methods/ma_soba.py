@@ -2,8 +2,8 @@ r"""MA-SOBA: SOBA along a moving average of its directions, whose length may be 
 
 .. math::
 
-h \leftarrow (1-\theta) h + \theta (\nabla_x f - \nabla^2_{xy} g\, z), \qquad     x \leftarrow x - \gamma_t h \min(1,
-\text{clip}/\|h\|),
+    h \leftarrow (1-\theta) h + \theta (\nabla_x f - \nabla^2_{xy} g\, z), \qquad
+    x \leftarrow x - \gamma_t h \min(1, \text{clip}/\|h\|),
 
 with y and z as in SOBA: steps :math:`\rho_t = \rho (1+t)^{-d}` on both, all derivatives at the old iterate, one sample
 of f and one of g in a step. x moves along the new h; whether it does in the paper is unverified, and it matters: from

@@ -2,8 +2,8 @@ r"""SLIP: a single loop of one step on y, one on z and a normalised momentum ste
 
 .. math::
 
-m \leftarrow \beta m + (1-\beta)(\nabla_x f - \nabla^2_{xy} g\, z), \quad y \leftarrow y - \alpha \nabla_y g, \quad
-z \leftarrow z - \nu(\nabla^2_{yy} g\, z - \nabla_y f), \quad x \leftarrow x - \eta_t\, m/\|m\|,
+    m \leftarrow \beta m + (1-\beta)(\nabla_x f - \nabla^2_{xy} g\, z), \quad y \leftarrow y - \alpha \nabla_y g, \quad
+    z \leftarrow z - \nu(\nabla^2_{yy} g\, z - \nabla_y f), \quad x \leftarrow x - \eta_t\, m/\|m\|,
 
 all evaluated at the old iterate, after `warm_steps` gradient steps on y. :math:`\beta`, :math:`\alpha` and :math:`\nu`
 are the options `momentum`, `lower_step` and `z_step`, and :math:`\eta_t = \eta (1+t)^{-d}` with `step` and `decay`.

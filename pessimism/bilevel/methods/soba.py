@@ -2,8 +2,8 @@ r"""SOBA: one stochastic step on y, z and x, all evaluated at the old iterate.
 
 .. math::
 
-y \leftarrow y - \rho_t \nabla_y g, \quad z \leftarrow z - \rho_t(\nabla^2_{yy} g\, z - \nabla_y f), \quad     x
-\leftarrow x - \gamma_t (\nabla_x f - \nabla^2_{xy} g\, z),
+    y \leftarrow y - \rho_t \nabla_y g, \quad z \leftarrow z - \rho_t(\nabla^2_{yy} g\, z - \nabla_y f), \quad
+    x \leftarrow x - \gamma_t (\nabla_x f - \nabla^2_{xy} g\, z),
 
 with :math:`\gamma_t = \gamma (1+t)^{-d}` and :math:`\rho_t = \rho (1+t)^{-d}`; :math:`\gamma`, :math:`\rho` and d are
 the options `step`, `lower_step` and `decay`. Source: Dagreou, Ablin, Vaiter, Moreau (2022), whose algorithm draws one

@@ -2,8 +2,8 @@ r"""SUSTAIN: recursive momentum on the directions of y and of x, with one random
 
 .. math::
 
-d \leftarrow w_t D(s) + (1 - w_t)\,(d + D(s) - D'(s)), \qquad     y \leftarrow y - \alpha_t d_y, \quad x \leftarrow x -
-\eta_t d_x,
+    d \leftarrow w_t D(s) + (1 - w_t)\,(d + D(s) - D'(s)), \qquad
+    y \leftarrow y - \alpha_t d_y, \quad x \leftarrow x - \eta_t d_x,
 
 where D(s) and D'(s) are evaluated at the iterate and at the one before, on the same samples: :math:`\nabla_y g` for y
 and :math:`\nabla_x f - \nabla^2_{xy} g\, z`, :math:`z = Q a \prod_{j=1}^{p} (I - a H_j) \nabla_y f`, for x, with p

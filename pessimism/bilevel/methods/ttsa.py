@@ -2,8 +2,9 @@ r"""TTSA: one step on y, one random term of the Neumann series for z, a step on 
 
 .. math::
 
-y \leftarrow y - \alpha_t \nabla_y g, \quad     z = Q a \prod_{j=1}^{p} (I - a \nabla^2_{yy} g)\, \nabla_y f, \quad
-x \leftarrow x - \eta_t(\nabla_x f - \nabla^2_{xy} g\, z),
+    y \leftarrow y - \alpha_t \nabla_y g, \quad
+    z = Q a \prod_{j=1}^{p} (I - a \nabla^2_{yy} g)\, \nabla_y f, \quad
+    x \leftarrow x - \eta_t(\nabla_x f - \nabla^2_{xy} g\, z),
 
 with p uniform on {0, ..., Q - 1} and a fresh sample for every factor. The steps on y fall as :math:`t^{-2/5}`, those on
 x faster, as :math:`t^{-3/5}`. Q, a, :math:`\alpha` and :math:`\eta` are the options `terms`, `z_step`, `lower_step` and
