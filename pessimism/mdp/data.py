@@ -231,6 +231,7 @@ class MDPData:
         reward_range: tuple[float, float] | None = None,
         terminated: ArrayLike | None = None,
         truncated: ArrayLike | None = None,
+        batch: tuple[int, ...] | None = None,
     ) -> Self:
         """Add up a raw log.
 
@@ -245,9 +246,13 @@ class MDPData:
             last axis is added up and the axes before it are separate logs.
         reward_range : (float, float), optional
             Interval known to hold every reward. Default: (0, 1) if it holds those of the log, else the smallest and
-            the largest of the log; (r, r + 1) if all are r, as widths are scaled to an interval of some length.
+            the largest of the log, or (r, r + 1) if all of its rewards are r: a range of one point would say that there
+            is nothing to learn about them.
         terminated, truncated : array_like of bool, optional
             In place of those of the log.
+        batch : tuple of int, optional
+            The axes in front of n. Needed only for logs of one transition each, unless they are kept per step: arrays
+            (n, 1) usually are columns of one log.
 
         Returns
         -------
@@ -290,11 +295,13 @@ class MDPData:
             raise ValueError(f"log must have shape (..., episodes, steps) to be kept per step, got {shape}")
         ended = log.terminated if terminated is None else _raw.marked("terminated", terminated, shape)
         cut = log.truncated if truncated is None else _raw.marked("truncated", truncated, shape)
-        batch, sizes = shape[: -2 if keep_steps else -1], _raw.sizes_of({"": log}, n_states, n_actions)
-        place = np.arange(math.prod(batch)).reshape(*batch, *[1] * (len(shape) - len(batch)))
+        if not keep_steps:
+            _check.log_axes("log.rewards", shape, batch)
+        leading, sizes = shape[: -2 if keep_steps else -1], _raw.sizes_of({"": log}, n_states, n_actions)
+        place = np.arange(math.prod(leading)).reshape(*leading, *[1] * (len(shape) - len(leading)))
         rows = _raw.in_a_row(log, np.broadcast_to(place, shape))
         steps, marks = shape[-1] if keep_steps else None, (ended.ravel(), cut.ravel())
-        return cls.trusted(*_raw.added_up(rows, marks, (batch, shape), sizes, n_states is None, steps, reward_range))
+        return cls.trusted(*_raw.added_up(rows, marks, (leading, shape), sizes, n_states is None, steps, reward_range))
 
     @classmethod
     def from_episodes(
@@ -536,8 +543,8 @@ class MDPData:
         Raises
         ------
         ValueError
-            If n is more than there are, the data have a step axis (see `split_episodes`), the rewards are neither
-            known to be 0 or 1 nor constant, or there are 10^9 transitions or more (NumPy's limit).
+            If n is more than there are, the data have a step axis (see `split_episodes`), or the rewards are neither
+            known to be 0 or 1 nor constant.
 
         Notes
         -----
@@ -583,7 +590,7 @@ class MDPData:
         [[9]]
         """
         count = _check.whole("k", k, low=1)
-        _input.require_divisible(self.statistics, limited=False)
+        _input.require_divisible(self.statistics)
         return self.trusted(*splitting.folds(self.statistics, count, np.random.default_rng(rng)))
 
     def split_episodes(self, rng: Rng = None) -> tuple[Self, Self]:

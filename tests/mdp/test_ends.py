@@ -27,6 +27,7 @@ from pessimism.mdp import (
 from tests.mdp import reference as plain
 from tests.mdp.sizes import examples
 
+pytestmark = pytest.mark.filterwarnings("ignore::pessimism.mdp.ImitationWarning")
 SEEDS = st.integers(0, 2**32)
 PLENTY = 2**50
 """Visits that leave no width."""

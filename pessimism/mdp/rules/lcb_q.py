@@ -11,6 +11,7 @@ from Q = V = 0; the policy changes only where V rises.
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pessimism import _check
 from pessimism._batch import on_threads
@@ -22,6 +23,7 @@ from pessimism.mdp._engine.counting import Rows
 from pessimism.mdp._engine.solution import finished
 from pessimism.mdp.data import Transitions
 from pessimism.mdp.planning import Plan
+from pessimism.mdp.rules._imitation import marked, told
 
 __all__ = ["lcb_q"]
 
@@ -56,7 +58,8 @@ def lcb_q(
     Plan
         Its value is meant as a lower bound, and no fixed point (status COMPLETED, error bound inf); `iterations` counts
         how often a value rose. Where it never did, the policy is the most frequent action; if that is so everywhere,
-        the status is NO_UPDATE.
+        the status is NO_UPDATE, and IMITATION if it is the most frequent one everywhere all the same. A warning says
+        where that is so in all logs.
 
     Raises
     ------
@@ -113,9 +116,20 @@ def lcb_q(
     values, policies, updates = (np.concatenate(x) for x in zip(*results, strict=True))
     shape, rises = (*batch, horizon, sizes[0]), updates.reshape(batch)
     value = np.where(ended.terminal, 0.0, low * left + (high - low) * values.reshape(shape))
-    return Plan(
-        *finished(policies.reshape(shape), value, batch, rises, status=Status.COMPLETED, updated=np.asarray(rises > 0))
+    done = finished(
+        policies.reshape(shape), value, batch, rises, status=Status.COMPLETED, updated=np.asarray(rises > 0)
     )
+    visits = _visits(states, actions, counted.reshape(flat), sizes).reshape(*shape, sizes[1])
+    return told(marked(Plan(*done), visits.argmax(axis=-1)), "lcb_q", visits)
+
+
+def _visits(states: Ints, actions: Ints, counted: NDArray[np.bool_], sizes: tuple[int, int]) -> Ints:
+    """How often the pairs of every step (items, H, S, A) were met in logs (items, K, H)."""
+    items, _, horizon = states.shape
+    step = np.arange(items)[:, None, None] * horizon + np.arange(horizon)
+    cells = (step * sizes[0] + states) * sizes[1] + actions
+    table = (items, horizon, *sizes)
+    return np.bincount(cells[counted], minlength=math.prod(table)).reshape(table)
 
 
 def _ended(log: Transitions, sizes: tuple[int, int], may_grow: bool) -> tuple[ending.Ending, tuple[int, int]]:
