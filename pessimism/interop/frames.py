@@ -43,7 +43,7 @@ from pessimism._types import Ints
 from pessimism.bandits import BanditData
 from pessimism.interop import _columns
 from pessimism.interop._columns import Positions, labels_in
-from pessimism.interop._logs import Decided
+from pessimism.interop._logs import Decided, labelled_by
 from pessimism.interop._rows import ABSENT, Row, arrow_table, column_of, keys_of, leafwise, listed, spelled
 
 __all__ = ["BanditLog", "bandit_log", "read_parquet", "rows_to_frame", "to_xarray", "write_parquet"]
@@ -78,6 +78,11 @@ class BanditLog(Decided):
     data: BanditData
     arms: tuple[Any, ...]
     contexts: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        _check.instance("data", self.data, BanditData)
+        labelled_by("arms", self.arms, self.data.counts.shape[-1])
+        labelled_by("contexts", self.contexts, self.data.counts.shape[-2])
 
     def _names(self) -> tuple[tuple[Any, ...], tuple[Any, ...], str, str]:
         return self.contexts, self.arms, "arm", "contexts"
@@ -245,7 +250,7 @@ def write_parquet(rows: Iterable[Row], path: str | os.PathLike[str]) -> None:
     ...     read_parquet(pathlib.Path(folder) / "rows.parquet") == rows
     True
     """
-    optional("pyarrow.parquet", "frames").write_table(arrow_table(rows), os.fspath(path))
+    optional("pyarrow.parquet", "frames").write_table(arrow_table(rows), _file(path))
 
 
 def read_parquet(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -277,7 +282,7 @@ def read_parquet(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     [{'n': 1, 'loss': 'inf'}]
     """
     # not read_table: in a folder called "n=3" that adds a column n of its own
-    with optional("pyarrow.parquet", "frames").ParquetFile(os.fspath(path)) as file:
+    with optional("pyarrow.parquet", "frames").ParquetFile(_file(path)) as file:
         table = file.read()
     absent = {field.name for field in table.schema if (field.metadata or {}).items() >= ABSENT.items()}
     return [
@@ -340,6 +345,12 @@ def to_xarray(rows: Iterable[Row], *, dims: Sequence[str], values: Sequence[str]
         columns[name] = (dims, grid.reshape(shape))
     coordinates = {dim: list(axis.labels) for dim, axis in zip(dims, axes, strict=True)}
     return xarray.Dataset(columns, coords=coordinates)
+
+
+def _file(path: str | os.PathLike[str]) -> str:
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"path must be a path, got {path!r}")
+    return os.fspath(path)
 
 
 def _names(argument: str, names: Sequence[str]) -> list[str]:
