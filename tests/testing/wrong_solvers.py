@@ -348,7 +348,7 @@ mistake("BeginsItsScheduleLate", '"length": step 0 .* schedule off by one', FALL
         eta=lambda self: self.step / (2 + self.t) ** 0.5)  # fmt: skip
 mistake("ALittleTooLong", r'"length": step \d+ is 0.10000000\d* long', TENTH,
         direction=lambda self, m: Right.direction(self, m) * (1 + 1e-9))  # fmt: skip
-mistake("TooSlow", '"descends": .* or are the steps too small for 2000 calls', step=1e-4)  # a fiftieth of the gain
+mistake("TooSlow", '"descends": .* are the steps too small for 2000 calls', step=1e-4)  # a fiftieth of the gain
 mistake("HidesItsPath", '"length": history."x". must lead from x0 to x', TENTH,
         told=lambda self, r: {"history": {name: column[:1] for name, column in r.history.items()}})  # fmt: skip
 mistake(InventsItsPath, '"length": history."x". must lead from x0 to x', TENTH)
