@@ -1,21 +1,16 @@
 r"""What every bilevel solver owes its user, one function a promise."""
 
-from collections import defaultdict
-from itertools import pairwise
-
 import numpy as np
 
 from pessimism._types import Floats
 from pessimism.bilevel.problem import KINDS
 from pessimism.testing.bilevel._gradient import descends, plain_factor
+from pessimism.testing.bilevel._samples import samples
 from pessimism.testing.bilevel._solver import LONG, MAX_BUDGET, PROBE, Answer, Case, SolverSubject, path_of
-from pessimism.testing.bilevel._watched_problem import View, Watched
+from pessimism.testing.bilevel._watched_problem import View
 
 TOLERANCE = 1e-6
 """Largest relative difference between runs that are equal up to rounding: normalised steps enlarge it."""
-
-FEW = 4
-"""Samples, or steps, that do not yet say that all are alike."""
 
 
 def repeat(subject: SolverSubject, case: Case, answer: Answer) -> str | None:
@@ -25,55 +20,6 @@ def repeat(subject: SolverSubject, case: Case, answer: Answer) -> str | None:
         if not np.array_equal(first, second):
             wrong = f"asked again with the same rng, it ends at {name} = {second.tolist()}, not {first.tolist()}"
             return f"{wrong}: draw from rng alone, and keep nothing between runs"
-    return None
-
-
-def samples(subject: SolverSubject, case: Case, answer: Answer) -> None:
-    """On the probe, which is noisy, every step draws samples of its own."""
-    if case.recipe is PROBE:
-        longer = case._replace(budget=LONG)
-        try:
-            watched = subject.ask(longer).watched
-        except subject.error_type:  # infinite or above the budget: "descends" tells, which makes longer runs
-            return
-        wrong = _stale(watched)
-        if wrong is not None:
-            raise subject.error("samples", wrong, longer)
-
-
-def _stale(watched: Watched) -> str | None:
-    """What is wrong with the samples of a run."""
-    if watched.drawn and not watched.uses:
-        return f"it draws samples, and calls every oracle without one: pass the handle on, as in grad_f(x, y, {'s'})"
-    for level in "fg":
-        drawn = [handle.rows for handle in watched.drawn if handle.level == level]
-        if len(drawn) > FEW and all(np.array_equal(rows, drawn[0]) for rows in drawn):
-            return f'each sample(rng, "{level}") is the same: make one Generator a run, and draw on from it'
-    points: dict[tuple[str, int], set[bytes]] = defaultdict(set)
-    for kind, x, number in watched.uses:
-        points[kind, number].add(x)
-    for (kind, _), at in points.items():
-        if len(at) > 2:
-            many = f"it calls {kind} on one sample at {len(at)} different x"
-            return f"{many}: draw anew for each step (recursive momentum has two x a sample, the new and the old one)"
-    return _unpaired(watched)
-
-
-def _unpaired(watched: Watched) -> str | None:
-    """Whether it goes back to the x before in every step, with a sample that the new x has not seen."""
-    calls: dict[str, list[tuple[bytes, str]]] = defaultdict(list)
-    for kind, x, number in watched.uses:
-        calls[kind].append((x, str(watched.drawn[number].rows)))  # what it holds: one drawn twice is one sample
-    for kind, made in calls.items():
-        order = {x: i for i, x in enumerate(dict.fromkeys(x for x, _ in made))}
-        seen = {x: {rows for at, rows in made if at == x} for x in order}
-        back = {
-            old for (new, _), (old, rows) in pairwise(made)
-            if order[old] == order[new] - 1 and rows not in seen[new]
-        }  # fmt: skip
-        if len(back) > max(FEW, len(order) // 2):
-            wrong = f"in each step it calls {kind} at the x before with a sample that it does not use at the new x"
-            return f"{wrong}: recursive momentum takes the difference of both on one sample, or the noise adds up"
     return None
 
 

@@ -14,6 +14,9 @@ import numpy as np
 from pessimism._types import Floats
 from pessimism.bilevel.problem import KINDS
 
+NEAR = 20
+"""Draws between which equal samples are one sample: farther apart they are so by chance."""
+
 LEVEL = {kind: "f" if kind == "grad_f" else "g" for kind in KINDS}
 
 
@@ -28,16 +31,26 @@ class Handle(NamedTuple):
     rows: Any
     number: int
 
+    def is_as(self, other: "Handle") -> bool:
+        """Whether both are of one sample: what is drawn again at once, from the same state, is the same."""
+        return abs(self.number - other.number) < NEAR and str(self.rows) == str(other.rows)
+
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a problem is changed: x turned by Q and in units of s, f multiplied, everything emptied, no samples."""
+    """How a problem is changed: x turned by Q and in units of s, f multiplied, everything emptied, without samples.
+
+    With `exact_values` samples are drawn and change nothing, but that the vector of `extra` is added to f_x on its
+    sample.
+    """
 
     turn: Floats | None = None
     unit: float = 1.0
     factor: float = 1.0
     empty: bool = False
     exact: bool = False
+    exact_values: bool = False
+    extra: tuple[Handle, Floats] | None = None
 
 
 class Watched:
@@ -71,6 +84,8 @@ class Watched:
 
     def grad_f(self, x: Any, y: Any, s: Any = None) -> tuple[Floats, Floats]:
         gx, gy = self._called("grad_f", s, x, y)
+        if self._view.extra is not None and s is not None and s.is_as(self._view.extra[0]):
+            gx = gx + self._view.extra[1]
         self.flat |= not np.any(gx)
         return self._view.factor * self._turned(gx), self._view.factor * gy
 
@@ -100,7 +115,8 @@ class Watched:
         x = np.array(where[0], np.float64)
         self._note(kind, x, handle)
         where = (self._view.unit * (x if self._view.turn is None else self._view.turn.T @ x), *where[1:])
-        found = getattr(self._problem, kind)(*where, None if handle is None else handle.rows)
+        rows = None if handle is None or self._view.exact_values else handle.rows
+        found = getattr(self._problem, kind)(*where, rows)
         if self._view.empty:
             return tuple(0.0 * part for part in found) if kind == "grad_f" else 0.0 * found
         return found

@@ -17,7 +17,7 @@ from pessimism.testing.bilevel._solver import Case, Solver, SolverError, SolverS
 
 __all__ = ["SolverError", "check_solver"]
 
-REPEATS = 20
+REPEATS = 8
 """Further runs on a case that breaks a promise, before it is believed that the solver draws from rng alone."""
 
 
@@ -126,7 +126,7 @@ def _told(first: PromiseError, *others: PromiseError) -> PromiseError:
 
 class _SolverTrial(Trial[Case]):
     def broken(self, fixed: Mapping[str, Case]) -> dict[str, PromiseError]:
-        """What is broken, in the order of the promises: on a fixed case, or else on the smallest drawn one for the first."""
+        """What is broken, in the order of the promises; if the first is on a drawn case, on the smallest one found."""
         for _ in range(REPEATS):  # what is kept between runs breaks other promises too, and in one dimension it hides
             found = self.judge(probe_case(), ["repeat"])
             if "repeat" in found:
