@@ -17,9 +17,9 @@ FEW, MANY = 100, 1000
 SUSPICIOUS, CERTAIN = 3.0, 7.0
 """Standard errors of a mean of few, and of many other, samples."""
 
-REPEATED = 2
+REPEATED = 1
 DRAWS = 2000
-"""Samples to look through for two that hold a row twice."""
+"""Samples to look through for one that holds a row twice."""
 
 
 def implicit(probe: Probe) -> float | None:
