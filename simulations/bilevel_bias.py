@@ -3,6 +3,8 @@
 On a quadratic problem with exact oracles nothing is random, and a method ends where its direction vanishes. For StocBiO
 that is the zero of a truncated gradient, which is known in closed form and is not the minimiser. BO-REP ends in steps
 of constant length around the minimiser, which amplify the last bit: its row is that of one processor.
+
+See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Quadratic`.
 """
 
 from typing import Any

@@ -13,6 +13,8 @@ The problem "tuning" is a sum of one term.
 
 A run that diverges amplifies its last bit and ends after more or fewer draws on another processor, which changes what
 is drawn later in its cell; the conjugate gradients of AID-CG stop at rounding, one product sooner or later.
+
+See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems`.
 """
 
 import math

@@ -19,6 +19,8 @@ slopes of the left panel (between the end points where no fit is supported) were
 4.2 only where the longest step was chosen, 2.7 to 3.0 for AccBO, and 3.0 to 3.4 for MA-SOBA. The longer steps of AccBO
 amplify the last bit: on another processor a trial ends after more or fewer draws, which changes what is drawn later in
 its cell.
+
+See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Cosh`.
 """
 
 from collections.abc import Mapping, Sequence

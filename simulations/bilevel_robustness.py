@@ -6,6 +6,8 @@ none diverges. They do not end at smaller gradients, though: MA-SOBA at its best
 MA-SOBA, which the papers do not run, is the one to beat. The falling step of BO-REP is ours; against the constant one
 of its paper MA-SOBA, whose step is constant, ends lower from fewer starts. Oracles are exact, budgets equal. A run
 whose normalised steps circle the solution amplifies its last bit: such rows are those of one processor.
+
+See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Cosh`, `pessimism.bilevel.problems.Quartic`.
 """
 
 from typing import Any

@@ -4,6 +4,9 @@ Exact losses with two contexts, and their local slopes between neighbouring N at
 two families: `instances.ambiguous_contexts` and, since expert data belong to every class of C*,
 `instances.missing_mass`. LCB passes from 1/N to N^-1/2 along N (C* - 1) = const, as the minimax rate does; imitation
 stops learning there.
+
+See also `pessimism.bandits.bounds.contextual_rate`, `pessimism.bandits.instances.ambiguous_contexts`,
+`pessimism.bandits.instances.missing_mass`.
 """
 
 import math

@@ -2,6 +2,9 @@
 
 Exact losses on `instances.ambiguous_contexts` (S = 2), gap chosen anew for every N and rule. LCB moves from -1/2 to
 -1; imitation stays at -alpha, because it never learns in the ambiguous context.
+
+See also `pessimism.bandits.bounds.transition_exponent`, `pessimism.bandits.bounds.contextual_rate`,
+`pessimism.bandits.instances.ambiguous_contexts`.
 """
 
 from functools import partial

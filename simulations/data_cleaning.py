@@ -14,6 +14,8 @@ exact values and gradients: its mistakes are due to the small number of validati
 ridge penalty: among 1e-4 to 1e-2, mu = 1e-3 is, in hindsight, within 1.2 points of the best for each rival, except that
 at 40 % the uncleaned regression would gain 3 points from a larger one. At 40 %, cleaning loses 2 points with rho = 1e-3
 and gains 1 with 3e-5.
+
+See also `pessimism.bilevel.problems.HyperCleaning`, `pessimism.bilevel.minimize_bilevel`.
 """
 
 from functools import cache

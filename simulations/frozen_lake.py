@@ -4,6 +4,8 @@ The transition table is Gymnasium's own (4 x 4, slippery). The law of the logged
 the optimal policy plus w times the uniform law. Counts are drawn from their law, and the learned policies are valued
 exactly. Rewards depend on the successor, so they are noisy next to the goal; the Bernstein widths, which are made for
 known rewards, ignore that.
+
+See also `pessimism.mdp.vi_lcb`, `pessimism.mdp.vi_lcb_bernstein`, `pessimism.interop.gymnasium.mdp_from_env`.
 """
 
 from typing import Any

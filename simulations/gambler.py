@@ -12,6 +12,8 @@ found this reading while looking for their slope, so that the agreement does not
 
 Nor is a slope near -1/2 evidence for a rate of N^(-1/2). From N = 1,096 on the losses of both readings are the same,
 and the line is not straight: with no stake the slope is -0.49 up to that N and -0.63 from there on (quick profile).
+
+See also `pessimism.mdp.vi_lcb_episodic`, `pessimism.mdp.generators.gamblers_problem`.
 """
 
 import math
@@ -107,7 +109,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         figure,
         "Our run of the experiment of Li et al. (2022), arXiv:2204.05275. Where every stake has the pessimistic value",
         "0, we stake 1 or none: they do not say; the second was found in search of their slope. For large N both lose",
-        "the same, and more steeply: no evidence for a power of N. Fits: least squares, Monte Carlo error only. Policies",
-        "valued exactly, bars of two standard errors. Widths: Bernstein, of Var(V), c = 0.05, no logarithm.",
+        "the same, and more steeply: no evidence for a power of N. Fits: least squares, Monte Carlo error only. Losses",
+        "of policies exact, bars of two standard errors. Widths: Bernstein, of Var(V), c = 0.05, no logarithm.",
     )
     return figure

@@ -4,6 +4,8 @@ The RAND health insurance experiment (20,190 person-years, in statsmodels) assig
 plan most often. Under the reward "saw a doctor" the most common arm is a good one; under "did not" it is a bad one.
 The means of the full log are taken as the truth, and N rows are drawn from the log with replacement. Since persons
 appear for several years, the rounds of the log itself are not independent; the rows drawn from it are.
+
+See also `pessimism.bandits.lcb`, `pessimism.bandits.bernstein_lcb`, `pessimism.bandits.behavior.from_data`.
 """
 
 from typing import Any

@@ -2,6 +2,9 @@
 
 Garnets of 20 states and 4 actions. The law of the data mixes the occupancy of the optimal policy with the uniform law
 on the pairs that this policy does not use, so its marginal over states is not that of the expert.
+
+See also `pessimism.mdp.vi_lcb`, `pessimism.mdp.vi_lcb_bernstein`, `pessimism.mdp.behavior.prescribe`,
+`pessimism.mdp.generators.garnet`.
 """
 
 import math

@@ -5,6 +5,9 @@ split rule is still in its burn-in at long horizons. In theory the loss grows wi
 Bernstein widths (and for plug-in planning on this family), 2 for Hoeffding widths, and 5/2 when every iteration has a
 fold of its own. The gap is chosen on the draws that are then averaged, which raises the maximum by less than its error
 bar; the intervals cover Monte Carlo error, but not the spacing of the gap grid.
+
+See also `pessimism.mdp.bounds.horizon_exponent`, `pessimism.mdp.vi_lcb`, `pessimism.mdp.vi_lcb_bernstein`,
+`pessimism.mdp.instances.stay_exit`.
 """
 
 import math

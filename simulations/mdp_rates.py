@@ -2,6 +2,9 @@
 
 One stay-exit replica (`instances.stay_exit`), the gap chosen anew for every N and rule; for two rules also by exact
 enumeration at N = 100 and 300. The plot is our own; as far as we know, the paper has none like it.
+
+See also `pessimism.mdp.bounds.vi_lcb_normal_prediction`, `pessimism.mdp.vi_lcb`, `pessimism.mdp.vi_lcb_bernstein`,
+`pessimism.mdp.exact.worst_case`, `pessimism.mdp.instances.stay_exit`.
 """
 
 import math

@@ -7,6 +7,8 @@ arm that was never logged enters with the largest bonus (count 1) and the worst 
 Held-out rounds may miss an arm too. Importance weighting, which divides sums of rewards by N times the known law of the
 arms, is unbiased even then. Means need a guess for a missed arm, and the guess matters: 0 is pessimistic before any
 level is learned, and the logged mean of the arm favours arms that were lucky in the log.
+
+See also `pessimism.bilevel.problems.PessimismTuning`, `pessimism.bilevel.minimize_bilevel`, `pessimism.bandits.lcb`.
 """
 
 from typing import Any

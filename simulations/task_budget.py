@@ -2,6 +2,9 @@
 
 The relevance is known, so that the rules differ only in their allocation. There are two families of tasks: the spike
 and pairs, our construction that separates the rules, and random unit tasks, where little can be gained.
+
+See also `pessimism.tasks.LinearTasks.predicted_risk`, `pessimism.tasks.bounds.target_only_risk`,
+`pessimism.tasks.designs.c_optimal`, `pessimism.tasks.instances.spike_and_pairs`.
 """
 
 from typing import Any

@@ -2,6 +2,9 @@
 
 The allocation of every rule is scaled until the leading-order risk of the representation is the same; what it then
 costs is drawn relative to the cheapest allocation known.
+
+See also `pessimism.tasks.costs.linear_cost`, `pessimism.tasks.costs.power_cost`, `pessimism.tasks.costs.jump_cost`,
+`pessimism.tasks.designs.variance`.
 """
 
 from typing import Any

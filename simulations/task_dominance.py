@@ -3,6 +3,9 @@
 One task is the target itself, and pairs of other tasks contain a small part of it: the relevance of minimum Euclidean
 norm spreads over all M tasks, that of minimum L1 norm is on the one task. The construction is ours, not the paper's.
 The relevance is known; every task gets a floor of rows, together a tenth of the budget.
+
+See also `pessimism.tasks.bounds.l1_risk`, `pessimism.tasks.bounds.uniform_risk`,
+`pessimism.tasks.instances.spike_and_pairs_ratio`.
 """
 
 from typing import Any

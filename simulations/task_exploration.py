@@ -4,6 +4,9 @@ The budget is spent in two phases: the first is divided evenly, the second by th
 the rows of both are fitted together. With little exploration the Lasso concentrates on wrong tasks and loses, and with
 hardly more target rows than k the relevance cannot be estimated. The floor is one row a task. On another processor a
 fit may end a step sooner or later, which changes a risk by up to 2e-9 of itself.
+
+See also `pessimism.tasks.a_mtrl`, `pessimism.tasks.l1_a_mtrl`, `pessimism.tasks.bounds.l1_a_mtrl_order`,
+`pessimism.tasks.instances.spike_and_pairs`.
 """
 
 from typing import Any

@@ -12,7 +12,10 @@ oracle         in PyTorch
 
 Every call makes new tensors in float64 on the CPU, without touching the `.grad` of anything, and returns NumPy arrays
 of its own, also under ``torch.no_grad()``; tensors that f and g hold should be in float64 too. Derivatives of what a
-function does not depend on are 0. `check_problem` compares them with finite differences.
+function does not depend on are 0.
+
+The derivatives are not among what the tests of this package run: compare them with finite differences by
+`check_problem`.
 """
 
 from collections.abc import Callable
@@ -25,7 +28,8 @@ from pessimism import _check
 from pessimism._optional import optional
 from pessimism._types import Floats
 from pessimism.bilevel import BilevelProblem
-from pessimism.interop._functions import given, of_three, variable
+from pessimism.bilevel.problems._closed_form import variable
+from pessimism.interop._functions import given, of_three
 
 __all__ = ["from_torch"]
 
@@ -44,19 +48,16 @@ def from_torch(
 
     Parameters
     ----------
-    f : callable
-        Upper level: ``f(x, y)`` or ``f(x, y, sample)`` of float64 tensors, a tensor of one number.
-    g : callable
-        Lower level, the same; strongly convex in y and twice differentiable.
-    dim_x, dim_y : int
-        Entries of x and y.
-    sample, solve_y, project_x : callable, optional
-        As for `pessimism.interop.jax_problem.from_jax`: of NumPy arrays.
+    f, g : callable
+        Upper and lower level: ``f(x, y)`` or ``f(x, y, sample)`` of float64 tensors, a tensor of one number; g strongly
+        convex in y and twice differentiable.
+    dim_x, dim_y, sample, solve_y, project_x : as there
+        As for `pessimism.interop.jax_problem.from_jax`; the optional functions are of NumPy arrays.
 
     Returns
     -------
     BilevelProblem
-        With `f`, `g`, `grad_f`, `grad_g`, `grad_gx`, `hvp`, `cvp`, and those of the optional oracles that were given.
+        With the same oracles.
 
     Raises
     ------
@@ -110,20 +111,22 @@ class _Autodiff:
         return self._array(gx), self._array(gy)
 
     def grad_g(self, x: Floats, y: Floats, s: Any = None) -> Floats:
-        at = self._variables(x, y)
-        return self._array(self._derivative(self._value("g", self.lower, *at, s), at[1:])[0])
+        return self._slope(x, y, None, s, slice(1, 2))
 
     def grad_gx(self, x: Floats, y: Floats, s: Any = None) -> Floats:
-        at = self._variables(x, y)
-        return self._array(self._derivative(self._value("g", self.lower, *at, s), at[:1])[0])
+        return self._slope(x, y, None, s, slice(0, 1))
 
     def hvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
-        at = self._variables(x, y)
-        return self._array(self._derivative(self._along(at, v, s), at[1:])[0])
+        return self._slope(x, y, v, s, slice(1, 2))
 
     def cvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
+        return self._slope(x, y, v, s, slice(0, 1))
+
+    def _slope(self, x: Floats, y: Floats, v: Floats | None, s: Any, of: slice) -> Floats:
+        """Gradient in one variable of g, or of its slope in y along v."""
         at = self._variables(x, y)
-        return self._array(self._derivative(self._along(at, v, s), at[:1])[0])
+        value = self._value("g", self.lower, *at, s) if v is None else self._along(at, v, s)
+        return self._array(self._derivative(value, at[of])[0])
 
     def _along(self, at: tuple[Any, Any], v: Floats, s: Any) -> Any:
         """The slope of g in y along v, still differentiable."""

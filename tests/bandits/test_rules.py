@@ -22,6 +22,7 @@ from pessimism.bandits import (
 )
 from pessimism.bandits.rules import index_rule as family
 from tests.bandits import FEW
+from tests.bandits.enumeration import index
 
 INF = math.inf
 
@@ -42,14 +43,7 @@ def plain_index_rule(data, level, unseen=-INF):
     """The definition, one arm at a time."""
     policy = []
     for counts, sums in zip(data.counts.tolist(), data.sums.tolist(), strict=True):
-        scores = []
-        for n, x in zip(counts, sums, strict=True):
-            if n == 0:
-                scores.append(-INF if math.isinf(level) else unseen)
-            elif math.isinf(level):
-                scores.append(math.copysign(n, level))
-            else:
-                scores.append(x / n - math.copysign(math.sqrt(abs(level)), level) / math.sqrt(n))
+        scores = [index(n, x, level, unseen) for n, x in zip(counts, sums, strict=True)]
         policy.append(scores.index(max(scores)))
     return policy
 
@@ -96,39 +90,15 @@ def test_named_rules_are_members_of_the_family(data, delta):
 
 
 @given(data_sets(), st.floats(0.01, 0.99))
-def test_loss_is_at_most_two_widths_for_the_worst_means_inside_the_intervals(data, delta):
-    """The theorem of LCB: the chosen arm at the bottom of its interval, the comparator at the top of its own."""
-    width = np.sqrt(0.5 * np.log(2 * data.counts.size / delta) / np.maximum(data.counts, 1))
-    width[data.counts == 0] = INF
-    low_chosen = at(data.means - width, lcb(data, delta=delta))[:, None]
-    worst_loss = (data.means + width) - low_chosen  # for every comparator
-    seen = data.counts > 0
-    assert np.all(worst_loss[seen] <= 2 * width[seen] + 1e-12)
-
-
-def test_two_widths_are_attained():
-    """Equal indices: the loss against the arm not chosen is exactly twice its width."""
-    counts, delta = np.array([[400, 100]]), 0.1
-    level = float(hoeffding_level(500, 1, 2, delta))
-    means = np.array([[0.5, 0.5 + math.sqrt(level / 100) - math.sqrt(level / 400)]])
-    data = BanditData(counts, counts * means)
-    width = np.sqrt(level / counts)
-    chosen = int(lcb(data, delta=delta)[0])
-    worst = (means + width)[0, 1 - chosen] - (means - width)[0, chosen]
-    assert worst == pytest.approx(2 * width[0, 1 - chosen], rel=1e-12)
-
-
-@FEW
-@given(data_sets(), st.floats(0.05, 0.95))
 def test_width_bounds_hold_for_the_worst_means_and_laws(data, delta):
-    """lcb_width_bound and greedy_width_bound against every deterministic comparator."""
-    level = hoeffding_level(data.n, data.n_contexts, data.n_arms, delta)
-    width = np.sqrt(level / np.maximum(data.counts, 1))
-    low = np.where(data.counts > 0, np.maximum(data.means - width, 0.0), 0.0)
-    high = np.where(data.counts > 0, np.minimum(data.means + width, 1.0), 1.0)
-    rho = np.full(data.n_contexts, 1 / data.n_contexts)
-    for rule, bound in ((lambda d: lcb(d, delta=delta), bounds.lcb_width_bound), (greedy, bounds.greedy_width_bound)):
-        arms = rule(data)
+    """The chosen arm at the bottom of its interval, the comparator at the top of its own, for every comparator."""
+    width = np.sqrt(hoeffding_level(data.n, data.n_contexts, data.n_arms, delta) / np.maximum(data.counts, 1))
+    low, high = data.means - width, data.means + width
+    seen, rho = data.counts > 0, np.full(data.n_contexts, 1 / data.n_contexts)
+    pessimist = lcb(data, delta=delta)
+    assert np.all((high - at(low, pessimist)[:, None] <= 2 * width + 1e-12)[seen])  # the theorem of LCB, rewards in R
+    low, high = np.where(seen, np.maximum(low, 0.0), 0.0), np.where(seen, np.minimum(high, 1.0), 1.0)
+    for arms, bound in ((pessimist, bounds.lcb_width_bound), (greedy(data), bounds.greedy_width_bound)):
         for arm in range(data.n_arms):
             comparator = np.full(data.n_contexts, arm)
             loss = np.where(arms == comparator, 0.0, at(high, comparator) - at(low, arms))
@@ -216,6 +186,9 @@ def test_the_papers_conventions_are_the_argument_unseen():
     assert greedy(data, unseen=0.0).tolist() == [0]
     assert greedy(data).tolist() == [1]
     assert lcb(BanditData([[0, 4000]], [[0, 4000.0]]), paper_constants=True).tolist() == [0]
+    for rounds, chosen in ((20_800, 2), (20_900, 0)):  # as its docstring says
+        half = BanditData([[rounds // 2] * 2 + [0]], [[rounds / 4] * 2 + [0.0]])
+        assert lcb(half, paper_constants=True).tolist() == [chosen]
     assert index_rule(data, INF, unseen=100.0).tolist() == [1]
     assert index_rule(data, -INF, unseen=100.0).tolist() == [1]
 
