@@ -200,10 +200,8 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         "constants found: another seed's tuning moves them",
         "by up to 0.5 (quick grid); none if a median is known to less than 10 %. "
         "Dashed, through a first point: theorems, up to logarithms (eps^-4: BO-REP, SLIP; eps^-3: AccBO).",
-        "Left: the slopes follow from the powers of eps, derived by us; MA-SOBA's (step and weight as eps^2) are ours. "
-        "Right: F is "
-        "strongly convex here, noise averages out",
-        "along the way and steps of order eps^2 are enough for all: eps^-4 is a bound, not what this problem needs "
-        "(derived by us).",
+        "Left: slopes follow from the powers of eps, derived by us; MA-SOBA's (step and weight as eps^2) are ours.",
+        "Right: F is strongly convex here, noise averages out along the way and steps of order eps^2 are enough for all: "
+        "eps^-4 is a bound, not what this problem needs (derived by us).",
     )
     return figure
