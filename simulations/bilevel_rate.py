@@ -98,7 +98,7 @@ def first_costs(
         if state.status.name == "DIVERGED":
             break
         at, norms = np.append(at, history["nit"][1:]), np.append(norms, history["gradient_norm"][1:])
-        cost = np.append(cost, cost[-1] + history["cost"][1:])
+        cost = np.append(cost, history["cost"][1:])
         means = np.append(norms[0], np.cumsum(np.diff(at) * (norms[1:] + norms[:-1]) / 2.0) / at[1:])
         if state.status.name == "BUDGET":
             break
@@ -199,7 +199,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         "with 95 % intervals, for the constants found: another seed's tuning moves them by up to 0.5 (quick grid);",
         "none if a median is known to less than 10 %. Dashed, through a first point: theorems, up to logarithms",
         "(eps^-4: BO-REP, SLIP; eps^-3: AccBO). Left: slopes follow from the powers of eps, derived by us; MA-SOBA's",
-        "(step and weight as eps^2) are ours. Right: F is strongly convex here, noise averages out along the way and steps of",
-        "order eps^2 are enough for all: eps^-4 is a bound, not what this problem needs (derived by us).",
+        "(step and weight as eps^2) are ours. Right: F is strongly convex here, noise averages out along the way and",
+        "steps of order eps^2 are enough for all: eps^-4 is a bound, not what this problem needs (derived by us).",
     )
     return figure
