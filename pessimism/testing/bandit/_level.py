@@ -106,6 +106,13 @@ class Duel(NamedTuple):
         return math.copysign((lead / self.lead(1.0)) ** 2, lead)
 
 
+def as_level(level: Level | float | None) -> Level | None:
+    if level is None or callable(level):
+        return level
+    number = _check.not_nan("level", level)
+    return lambda n, contexts, arms: number
+
+
 def duels(level: Level) -> list[Duel]:
     """Duels at several n that tell the claimed level from its neighbours."""
     chosen = []
@@ -233,14 +240,20 @@ def _ratio_cause(ratio: float) -> str:
     if abs(ratio - 1) <= 2 * ACCURACY:
         return "it holds its level at many pulls and not at few: N(a) + 1 or N(a) - 1 may stand where N(a) belongs"
     for sign, verb in ((1, ""), (-1, ", and the width is added instead of subtracted")):
-        for base in (10, 2):
-            if abs(sign * ratio * math.log(base) - 1) <= 2 * ACCURACY:
-                return f"the logarithm has base {base}, not e{verb}"
+        base = base_of_logarithm(sign * ratio)
+        if base is not None:
+            return f"{base}{verb}"
     if abs(ratio + 1) <= 2 * ACCURACY:
         return "the width is added to the mean, not subtracted: an upper confidence bound, optimism for pessimism"
     return (
         f"a constant is off: its L is {ratio:.3g} times the claimed one, its widths {math.sqrt(abs(ratio)):.3g} times"
     )
+
+
+def base_of_logarithm(ratio: float) -> str | None:
+    """What a level that is off by this ratio says of the base of its logarithm."""
+    bases = (base for base in (10, 2) if abs(ratio * math.log(base) - 1) <= 2 * ACCURACY)
+    return next((f"the logarithm has base {base}, not e" for base in bases), None)
 
 
 def _agree(found: Floats, expected: Floats) -> bool:

@@ -175,23 +175,8 @@ def contexts(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
 
 
 def better(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
-    """Of two arms pulled equally often and far apart, the worse is not preferred whichever it is."""
-    data = case.data
-    if subject.level is not None or data.n_arms < 2:  # a claimed level says more
-        return None
-    counts = np.full_like(data.counts, EQUAL)
-    share = np.where(np.arange(data.n_arms) == 0, 0.9, 0.1)
-    low, high = data.reward_range
-    answers = []
-    for shares in (share, share[::-1]):
-        means = low + (high - low) * shares
-        answers.append(subject.ask(BanditData(counts, counts * means, counts * means**2, data.reward_range), "better"))
-    if (answers[0] == 0).any() or (answers[1] == data.n_arms - 1).any():
-        return None
-    return (
-        f"where every arm was pulled {EQUAL} times it chose {answers[0].tolist()} when arm 0 was best by far, and "
-        f"{answers[1].tolist()} when the last one was: argmin may stand where argmax belongs"
-    )
+    """Of two arms pulled equally often and far apart, the worse is not preferred, whichever it is."""
+    return None if subject.level is not None else subject.cause(_prefers_the_worse)  # a claimed level says more
 
 
 def shift(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
@@ -296,7 +281,7 @@ def _transformed_answer(
     return answer.tolist() if differs.any() else None
 
 
-def _differs(data: BanditData, policy: Ints, answer: Ints) -> NDArray[np.bool_]:
+def _differs(data: BanditData, policy: Ints, answer: NDArray[Any]) -> NDArray[np.bool_]:
     """(S,) contexts with another choice; arms with the same statistics are one and the same."""
     differs = np.zeros(policy.shape, dtype=bool)
     for name in FIELDS:
@@ -312,6 +297,17 @@ def _why_unpulled(subject: RuleSubject, data: BanditData, s: int, policy: Ints, 
     if policy[s] == 0 and subject.ask(_taken(data, order, -1))[s] == 0:
         return "It falls back to index 0, whichever arm that is"
     return "An arm without pulls has no mean: give it the index -inf (0 beats every bound below 0, NaN wins any argmax)"
+
+
+def _prefers_the_worse(subject: RuleSubject) -> str | None:
+    counts, means = np.full((2, 2), EQUAL), np.array([[0.9, 0.1], [0.9, 0.1]])
+    answers = [subject.ask(BanditData(counts, counts * x, counts * x), "better") for x in (means, means[:, ::-1])]
+    if (answers[0] == 0).any() or (answers[1] == 1).any():
+        return None
+    return (
+        f"where both arms were pulled {EQUAL} times it chose {answers[0].tolist()} when arm 0 was best by far, and "
+        f"{answers[1].tolist()} when arm 1 was: argmin may stand where argmax belongs"
+    )
 
 
 def _why_numbers(subject: RuleSubject, case: Case, order: NDArray[np.integer]) -> str:
@@ -358,7 +354,7 @@ def _claimed_index(data: BanditData, claim: float) -> tuple[Floats, Floats]:
     return np.where(data.counts > 0, index, np.finfo(np.float64).min), width
 
 
-def _at(table: NDArray[Any], policy: Ints) -> NDArray[Any]:
+def _at(table: NDArray[Any], policy: NDArray[Any]) -> NDArray[Any]:
     return np.take_along_axis(table, policy[..., None], axis=-1)[..., 0]
 
 

@@ -90,7 +90,7 @@ def check_rule(
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
     number = checked_arguments("rule", rule, "the data", waive, RuleSubject.waivable, examples)
-    subject = RuleSubject(rule, frozenset(waive), _as_level(level), accepts=accepts)
+    subject = RuleSubject(rule, frozenset(waive), _level.as_level(level), accepts=accepts)
     trial = Trial(subject, PROMISES, _promises.cases(), number)
     found = trial.collect(_fixed(), on_fixed=_on_fixed, first=[_ladder()])
     if found.keys() <= {"contract", "level", "scale"}:
@@ -98,13 +98,6 @@ def check_rule(
     error = trial.report(found)
     if error is not None:
         raise error
-
-
-def _as_level(level: _level.Level | float | None) -> _level.Level | None:
-    if level is None or callable(level):
-        return level
-    number = _check.not_nan("level", level)
-    return lambda n, contexts, arms: number
 
 
 def _fixed() -> dict[str, Case]:
@@ -145,9 +138,11 @@ def _probed(subject: RuleSubject, found: dict[str, PromiseError]) -> dict[str, P
         error = error or _level_failure(subject)
         if error is not None:
             probed = {name: kept(error)}
-    return {key: found[key] for key in found if key == "contract"} | probed | {
-        key: found[key] for key in found if key not in probed
-    }
+    return (
+        {key: found[key] for key in found if key == "contract"}
+        | probed
+        | {key: found[key] for key in found if key not in probed}
+    )
 
 
 def _probe_failure(subject: RuleSubject) -> PromiseError | None:
