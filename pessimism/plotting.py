@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pessimism import _check
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
@@ -161,7 +163,7 @@ def panels(
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=_check.flag("sharey", sharey))
     return figure, list(grid.ravel())
 
 
@@ -204,6 +206,7 @@ def curve(
     >>> axes.get_lines()[0].get_label()
     'LCB, slope -1.00'
     """
+    _check.instance("rule", rule, str)
     name, color, marker = RULES.get(rule, (rule, "black", "v"))
     position, value = np.asarray(x, float), np.asarray(y, float)
     for part, array in (("y", y), ("se", se)):
@@ -243,7 +246,9 @@ def theorem(axes: Axes, x: ArrayLike, y: ArrayLike, *, label: str | None = None,
     >>> axes.get_lines()[0].get_linestyle()
     '--'
     """
-    look: dict[str, Any] = THEOREM if color is None else {**THEOREM, "color": COLORS[color]}
+    look: dict[str, Any] = dict(THEOREM)
+    if color is not None:
+        look["color"] = COLORS[_check.choice("color", color, tuple(COLORS))]
     axes.plot(np.asarray(x, float), np.asarray(y, float), label=label, **look)
 
 

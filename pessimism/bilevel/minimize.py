@@ -175,7 +175,10 @@ def minimize_bilevel(
         raise TypeError(f"callback must be a function of a result, got {callback!r}")
     dimensions(problem)
     generator, limit = np.random.default_rng(rng), _check.nonnegative("budget", budget)
-    every, terms = _check.whole("record", record, low=1), Terms(limit, _costs(costs), generator, bool(exact))
+    every, terms = (
+        _check.whole("record", record, low=1),
+        Terms(limit, _costs(costs), generator, _check.flag("exact", exact)),
+    )
     run: Run
     if callable(method):
         name = getattr(method, "__name__", type(method).__name__)

@@ -6,7 +6,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pessimism.bandits import BanditData, bernstein_lcb, greedy, hoeffding_level, index_rule, lcb, most_played
 from pessimism.mdp import MDP, MDPData, plan, vi_lcb
@@ -226,6 +227,17 @@ def test_a_fault_hides_no_other():
     assert "  This is a fixed example: no rounds at all." in more
     for name in ("batch", "shift"):
         assert any(line.startswith(f'  It also breaks "{name}"') for line in more)
+
+
+def test_a_check_may_stand_in_a_drawn_test():
+    @settings(max_examples=2)
+    @given(st.floats(0.01, 0.5))
+    def drawn(delta):
+        check_rule(partial(lcb, delta=delta), examples=2)
+        with pytest.raises(RuleError, match="as if the best were taken over axis 1"):
+            check_rule(wrong_rules.WRONG["argmax over axis 1"][0], examples=2)
+
+    drawn()
 
 
 def test_what_accepts_nothing_is_not_checked_in_silence():

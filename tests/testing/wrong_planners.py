@@ -186,7 +186,7 @@ WRONG_PLANNERS = {
     ),
     "7 digits inside": (
         with_values(lambda value, mdp: value.astype(np.float32).astype(float)),
-        r'"value": in state \d+ its value is (\S+), the optimal one is (?!\1 )',
+        r'"value": in state \d+ its value is (?P<found>\S+), the optimal one is (?!(?P=found) )',
     ),
     "infinite": (with_values(lambda value, mdp: np.inf * (1 + 0 * value)), '"contract": its value must be finite'),
 }

@@ -79,7 +79,8 @@ def task_problems(
     """
     factor = _check.between("spread", spread, 1.0, 1e6)
     largest = length("max_k", max_k), length("max_tasks", max_tasks)
-    return ready("tasks", drawn_problems(*largest, bool(rank_deficient), factor, batch_axes(size)))
+    deficient = _check.flag("rank_deficient", rank_deficient)
+    return ready("tasks", drawn_problems(*largest, deficient, factor, batch_axes(size)))
 
 
 def linear_tasks(
