@@ -33,8 +33,8 @@ class Status(Enum):
         "may be from the optimum"
     )
     DEPENDENT = (
-        "exact if the heads are linearly dependent: some are so nearly, or exactly, that the rounding of their entries "
-        "decides, and they were taken to be"
+        "exact if what differs by hardly more than rounding is linearly dependent, as it was taken to be: float64 "
+        "cannot tell"
     )
     UNREACHABLE = "the target lies outside the span of the heads: no weights reach it"
     UNDETERMINED = "the rows do not determine the answer"
