@@ -43,8 +43,8 @@ AXES = (2, 1, 2, 1, 0)
 TRACE = 1e-11
 """Weights below this part of the largest are rounding errors, if without them the target is still reached."""
 
-REACHED = 1e-13
-"""Residual of a target that is reached."""
+REACHED, ENOUGH, TINY = 1e-13, 1e-11, 1e-300
+"""Residual, entry by entry, of a target that is reached; gap or such residual that needs no other attempt; no 0 / 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,8 @@ class Relevance:
     residual : (...) float
         :math:`\|W\nu - w\|_2 / \|w\|_2`, recomputed; 0 if the target is 0.
     status : Status or (...) array of Status
-        How it ended.
+        How it ended: EXACT or CONVERGED; DEPENDENT where some heads are dependent but for rounding, and were taken to
+        be; ROUNDING where gap or residual is too large.
     iterations : (...) int
         Steps of the engine, 0 for closed forms.
 
@@ -109,7 +110,7 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
         If an entry is not finite, shapes do not fit, or the target lies outside the span of the heads, where only
         `lasso` is defined.
     ConvergenceError
-        If gap or residual is above 1e-8, because the heads are nearly dependent.
+        If gap or residual is above 1e-8, because the heads are nearly dependent; in a batch a warning and a status.
 
     See Also
     --------
@@ -118,7 +119,8 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
     Notes
     -----
     Statement: :math:`\nu^2 = \arg\min\{\|\nu\|_2 : W\nu = w\}`, the same for :math:`(QW, Qw)` with any invertible Q.
-    Singular values below 1e-12 of the largest count as zero. Cost :math:`O(k^2 M)` an item. Source: Chen et al. (2022)
+    Heads are taken as dependent where their singular values, in lengths of 1, are below 2e-16 max(k, M) of the largest.
+    Cost :math:`O(k^2 M)` an item. Source: Chen et al. (2022)
     buy in proportion to :math:`(\nu^2_m)^2`; the dual certificate is derived by us.
 
     Examples
@@ -200,7 +202,7 @@ def lasso(
     ValueError, TypeError
         If an entry is not finite or out of its range, or shapes do not fit.
     ConvergenceError
-        If a gap is above `tolerance`.
+        If the gap is above `tolerance`; in a batch a warning and a status.
 
     See Also
     --------
@@ -306,7 +308,7 @@ def _within(heads: Floats, target: Floats) -> Span:
 
 def _pursue(heads: Floats, target: Floats, spanned: Span) -> tuple[Floats, Floats, int]:
     """Weights of a vertex of least L1 norm, a dual point and steps: of several attempts the best certified."""
-    rank, size = int((spanned.sizes > 0).sum()), np.linalg.norm(target)
+    rank = int((spanned.sizes > 0).sum())
     basis, sizes = spanned.basis[:, :rank], spanned.sizes[:rank]
     rows, right = spanned.tasks[:rank] * spanned.lengths, (target @ basis) / sizes
     best, found = np.inf, (np.zeros(heads.shape[1]), np.zeros(len(target)), 0)
@@ -319,13 +321,14 @@ def _pursue(heads: Floats, target: Floats, spanned: Span) -> tuple[Floats, Float
             weights = _on_support(heads, target, spanned.lengths, used)
             dual = basis @ (_on_signs(rows[:, used], np.sign(solution[used]), point / scales) / sizes)
             slope, norm = np.abs(heads.T @ dual).max(), np.abs(weights).sum()
-            residual = np.linalg.norm(heads @ weights - target) / size
+            missed = np.abs(heads @ weights - target)
+            residual = float((missed / np.maximum(np.abs(heads) @ np.abs(weights) + np.abs(target), TINY)).max())
             doubt = max(abs(norm - target @ dual / slope) / norm, residual) if slope > 0 and norm > 0 else np.inf
             if doubt < best:
                 best, found = doubt, (weights, dual, steps)
             if residual < REACHED:  # what was left out was rounding
                 break
-        if best <= CERTIFICATE:
+        if best <= ENOUGH:
             break
     return found
 

@@ -64,7 +64,7 @@ class Representation:
         cancel in it; recomputed from the answer and the data. At most 100 times the root of the tolerance, or it is an
         error; the root itself is usual.
     status : Status or (...) array of Status
-        How it ended.
+        How it ended: STATIONARY, or NOT_CONVERGED; UNDETERMINED, with NaN for the rest, if float64 could not solve.
     iterations : (...) int
         Steps.
 
@@ -125,7 +125,8 @@ def fit_representation(
         If an argument is out of its range, fewer than k tasks have rows, or squares of inputs or outputs are below
         1e-290, where float64 loses their digits.
     ConvergenceError
-        If 1,000 alternations or 20,000 gradient steps were not enough; `result` is the partial answer.
+        If 1,000 alternations or 20,000 gradient steps were not enough; `result` is the partial answer. In a batch it is
+        a warning and a status.
 
     Notes
     -----

@@ -76,7 +76,8 @@ def a_mtrl(
         If an argument is out of its range, k above the number of tasks, or a budget below the floors: before anything
         is bought.
     ConvergenceError
-        If a fit did not end, or the fitted heads are nearly dependent so that their relevance cannot be certified.
+        If a fit did not end, or the fitted heads are nearly dependent so that their relevance cannot be certified; in a
+        batch of runs such a run has a status and NaN, and there is one warning.
 
     See Also
     --------

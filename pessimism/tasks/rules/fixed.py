@@ -43,7 +43,7 @@ def fixed(source: Source, target: TaskData, *, k: int, n: ArrayLike, ridge: floa
     ValueError, TypeError
         If an argument is out of its range, or fewer than k tasks get rows: before anything is bought.
     ConvergenceError
-        If the fit did not end.
+        If the fit did not end; in a batch of runs such a run has a status and NaN, and there is one warning.
 
     See Also
     --------
