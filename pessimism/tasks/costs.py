@@ -48,7 +48,10 @@ ENUMERATED = 200_000
 NEGLIGIBLE = 1e-10
 """A task that contributes less than this part of the target's length to a basic solution is left out."""
 
-_TOO_FAR = "heads, target and variance must be such that float64 can hold samples and cost, got a cost of {}"
+_TOO_FAR = (
+    "exponent, jump or prices, heads, target and variance must be such that float64 can hold samples and cost, got a "
+    "cost of {}"
+)
 
 Problem = tuple[Floats, Floats, float, Any]
 """Heads and target near 1, the variance that goes with them, and the power of two that the weights lost."""
@@ -69,7 +72,8 @@ class Purchase:
     weights : (M,) float
         :math:`\nu`, with :math:`W\nu = w` and :math:`\sum_m \nu_m^2 / n_m` the variance asked for.
     status : Status
-        EXACT or CONVERGED for the optimum, SURROGATE for the basic solution of smallest L1 norm in its place.
+        EXACT or CONVERGED for the optimum, SURROGATE for the basic solution of smallest L1 norm in its place; DEPENDENT
+        where heads that are dependent but for rounding were taken to be.
 
     Notes
     -----

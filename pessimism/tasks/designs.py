@@ -62,7 +62,7 @@ class Design:
     dual : (k,) or (k, k) float
         The point of the bound: y for c-optimality, Y, N or Z for the others, in the basis of the heads.
     status : Status
-        How it ended.
+        How it ended; DEPENDENT where heads that are dependent but for rounding were taken to be.
 
     Notes
     -----
