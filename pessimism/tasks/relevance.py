@@ -128,7 +128,7 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
     >>> min_l2([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], [1.0, 0.0]).weights.round(12).tolist()
     [0.5, 0.0, 0.5]
     """
-    return conclude(*shortest(heads, target))
+    return conclude(*_shortest(heads, target))
 
 
 def min_l1(heads: ArrayLike, target: ArrayLike) -> Relevance:
@@ -228,10 +228,10 @@ def lasso(
     part = _check.real_array("regularization", regularization)
     _check.require("regularization", part, (part > 0) & (part <= 1), "in (0, 1]")
     limit = _check.positive("tolerance", tolerance)
-    return conclude(*penalised(heads, target, part, limit))
+    return conclude(*_penalised(heads, target, part, limit))
 
 
-def shortest(heads: ArrayLike, target: ArrayLike, *, within: bool = True) -> tuple[Relevance, NDArray[np.bool_], str]:
+def _shortest(heads: ArrayLike, target: ArrayLike, *, within: bool = True) -> tuple[Relevance, NDArray[np.bool_], str]:
     """`min_l2`, what of it is certified, and what to say of the rest; a target out of reach is an error if `within`."""
     scaled, goal, batch, exponents = _problem(heads, target)
     spanned = _within(scaled, goal) if within else span(scaled)
@@ -248,7 +248,7 @@ def shortest(heads: ArrayLike, target: ArrayLike, *, within: bool = True) -> tup
     return _constrained(scaled, goal, weights, dual, steps, exponents, spanned.lost, order=2)
 
 
-def penalised(
+def _penalised(
     heads: ArrayLike, target: ArrayLike, regularization: Floats, tolerance: float = 1e-8
 ) -> tuple[Relevance, NDArray[np.bool_], str]:
     """`lasso`, what of it is certified, and what to say of the rest."""
@@ -273,7 +273,7 @@ def penalised(
     )
 
 
-def reached(found: Relevance, status: Status) -> Status:
+def _reached(found: Relevance, status: Status) -> Status:
     """The status of what is computed from a certified relevance: as uncertain as that."""
     return Status.DEPENDENT if found.status is Status.DEPENDENT else status
 

@@ -143,10 +143,10 @@ def fit_representation(
     >>> abs(fit_representation(data, 2).basis[2]).round(9).tolist()  # no task reaches into the third direction
     [0.0, 0.0]
     """
-    return conclude(*fitted(data, k, start=start, method=method, ridge=ridge, tolerance=tolerance))
+    return conclude(*_fitted(data, k, start=start, method=method, ridge=ridge, tolerance=tolerance))
 
 
-def fitted(
+def _fitted(
     data: TaskData,
     k: int,
     *,
@@ -283,14 +283,14 @@ def fit_heads(basis: ArrayLike, data: TaskData, *, ridge: float = 0.0) -> Floats
     [[3.0]]
     """
     _check.instance("data", data, TaskData)
-    heads, determined = heads_on(basis, data, ridge)
+    heads, determined = _heads_on(basis, data, ridge)
     if not determined.all():
         worst = [int(i) for i in np.argwhere(~determined)[0]]
         raise ValueError(f"data must determine the heads: the rows of task {worst} do not span the representation")
     return heads
 
 
-def heads_on(basis: ArrayLike, data: TaskData, ridge: float) -> tuple[Floats, NDArray[np.bool_]]:
+def _heads_on(basis: ArrayLike, data: TaskData, ridge: float) -> tuple[Floats, NDArray[np.bool_]]:
     """`fit_heads`, 0 where rows do not determine the head, and where they do (..., M)."""
     columns = _check.matrix("basis", basis, "d, k")
     if columns.shape[-2] != data.dimension:

@@ -12,7 +12,7 @@ from pessimism._types import Floats, Ints, Rng
 from pessimism.tasks._arguments import sampled, weights
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.relevance import Relevance
-from pessimism.tasks.representation import Representation, fitted, heads_on
+from pessimism.tasks.representation import Representation, _fitted, _heads_on
 from pessimism.tasks.runs import ActiveRun, Source
 
 Estimate = Callable[[Floats, Floats], tuple[Relevance, NDArray[np.bool_], str]]
@@ -114,7 +114,7 @@ def decision(
 def target_head(basis: Floats, target: TaskData, ridge: float, outcome: Outcome) -> Floats:
     """The head (..., k) on a basis; a basis that is NaN, which a failed fit leaves, gives 0."""
     there = np.asarray(np.isfinite(basis).all(axis=(-2, -1)))[..., None, None]
-    heads, determined = heads_on(np.where(there, basis, np.eye(*basis.shape[-2:])), target, ridge)
+    heads, determined = _heads_on(np.where(there, basis, np.eye(*basis.shape[-2:])), target, ridge)
     if not outcome.good.ndim and not determined.all():
         raise ValueError("target must determine its head: its rows do not span the representation")
     outcome.add(heads, determined[..., 0], "", Status.UNDETERMINED)
@@ -193,7 +193,7 @@ class Phases:
     def fit(self) -> Representation:
         """The fit to the rows bought."""
         assert self.data is not None  # there is at least one budget
-        fit, good, message = fitted(self.data, self.k, ridge=self.ridge)
+        fit, good, message = _fitted(self.data, self.k, ridge=self.ridge)
         self.outcome.add(fit, good, message, fit.status)
         return fit
 

@@ -18,7 +18,7 @@ from pessimism import _check
 from pessimism._types import Rng
 from pessimism.tasks.allocation import allocate
 from pessimism.tasks.data import TaskData
-from pessimism.tasks.relevance import Relevance, shortest
+from pessimism.tasks.relevance import Relevance, _shortest
 from pessimism.tasks.rules._buying import Phases, limits
 from pessimism.tasks.runs import ActiveRun, Source
 
@@ -104,7 +104,7 @@ def a_mtrl(
     for budget in run.budgets:
         run.buy(
             allocate(
-                run.relevance(partial(shortest, within=False)), budget, power=exponent, **limits(source, run.floor)
+                run.relevance(partial(_shortest, within=False)), budget, power=exponent, **limits(source, run.floor)
             )
         )
     return run.decision()
