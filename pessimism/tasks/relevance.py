@@ -43,6 +43,9 @@ AXES = (2, 1, 2, 1, 0)
 TRACE = 1e-11
 """Weights below this part of the largest are rounding errors, if without them the target is still reached."""
 
+GRADED = 1e-6
+"""Heads whose singular values spread further are solved with heads of length 1."""
+
 REACHED, ENOUGH, TINY = 1e-13, 1e-11, 1e-300
 """Residual, entry by entry, of a target that is reached; gap or such residual that needs no other attempt; no 0 / 0."""
 
@@ -235,17 +238,29 @@ def _shortest(heads: ArrayLike, target: ArrayLike, *, within: bool = True) -> tu
     """`min_l2`, what of it is certified, and what to say of the rest; a target out of reach is an error if `within`."""
     scaled, goal, batch, exponents = _problem(heads, target)
     spanned = _within(scaled, goal) if within else span(scaled)
-    weights, ones = np.zeros(batch + scaled.shape[-1:]), np.ones(scaled.shape[-1])
-    for _ in range(2):  # the second time what rounding left of large weights that cancel
-        weights = weights + least_norm(scaled, goal - times(scaled, weights), ones).weights
-    inverse = np.divide(1.0, spanned.sizes, out=np.zeros_like(spanned.sizes), where=spanned.sizes > 0)
-    lengths = spanned.lengths
-    slopes = np.divide(
-        weights, lengths, out=np.zeros(weights.shape), where=lengths > 0
-    )  # W'y = nu, of heads of length 1
-    dual = times(spanned.basis, inverse * times(spanned.tasks, slopes))
+    basis, sizes, tasks = np.linalg.svd(scaled, full_matrices=False)
+    plain = np.asarray(sizes[..., -1] > GRADED * sizes[..., 0])
+    inverse = 1.0 / np.where(plain[..., None], sizes, 1.0)
+    parts = times(basis.mT, goal)
+    weights = np.where(
+        (scaled == 0).all(axis=-2), 0.0, times(tasks.mT, inverse * parts)
+    )  # and not what rounding leaves
+    dual = times(basis, inverse**2 * parts)
+    if not plain.all():
+        found = _shortest_of_graded(scaled, goal, spanned)
+        weights, dual = (np.where(plain[..., None], x, y) for x, y in zip((weights, dual), found, strict=True))
     steps = np.zeros(batch, np.int64)
     return _constrained(scaled, goal, weights, dual, steps, exponents, spanned.lost, order=2)
+
+
+def _shortest_of_graded(heads: Floats, target: Floats, spanned: Span) -> tuple[Floats, Floats]:
+    """Weights and dual point of the least Euclidean norm, whatever the lengths of the heads."""
+    weights, ones = np.zeros(heads.shape[-1]), np.ones(heads.shape[-1])
+    for _ in range(2):  # the second time what rounding left of large weights that cancel
+        weights = weights + least_norm(heads, target - times(heads, weights), ones).weights
+    inverse = np.divide(1.0, spanned.sizes, out=np.zeros_like(spanned.sizes), where=spanned.sizes > 0)
+    slopes = np.divide(weights, spanned.lengths, out=np.zeros(weights.shape), where=spanned.lengths > 0)
+    return weights, times(spanned.basis, inverse * times(spanned.tasks, slopes))  # W'y = nu, of heads of length 1
 
 
 def _penalised(

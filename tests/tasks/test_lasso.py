@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pessimism._status import ConvergenceError, Status
+from pessimism._status import ConvergenceError, ConvergenceWarning, Status
 from pessimism.tasks._engine import lasso as engine
 from pessimism.tasks._engine import lasso_kernels as kernels
 from pessimism.tasks.relevance import lasso, min_l1
@@ -107,18 +107,16 @@ def nothing(heads, targets, regularization, count):
     return np.zeros((count, heads.shape[-1])), np.zeros((count, heads.shape[-2])), np.zeros(count, np.int64)
 
 
-def test_what_nobody_certifies_is_raised_with_the_whole_result(monkeypatch):
+def test_what_nobody_certifies_is_said_and_returned_with_the_others(monkeypatch):
+    """Alone it is an error, which carries it; in a batch a status and one warning."""
     heads, targets = plain.task_vectors(np.random.default_rng(13), 4, 9, 1.0, (3,))
-    with pytest.raises(
-        ConvergenceError, match=r"of 3 answers is above tolerance = 1e-30, the largest is .*e-1"
-    ) as caught:
-        lasso(heads, targets, tolerance=1e-30)
-    assert caught.value.result.weights == pytest.approx(lasso(heads, targets).weights, abs=1e-12)
+    with pytest.raises(ConvergenceError, match="the gap of 1 of 1 answers is above tolerance = 1e-30") as caught:
+        lasso(heads[0], targets[0], tolerance=1e-30)
+    assert caught.value.result.weights == pytest.approx(lasso(heads[0], targets[0]).weights, abs=1e-12)
     monkeypatch.setattr(engine, "homotopy", nothing)
     monkeypatch.setattr(engine, "conic", nothing)
-    with pytest.raises(ConvergenceError, match="the gap of 2 of 3 answers is above tolerance = 1e-08") as caught:
-        lasso(heads, [targets[0], 0 * targets[1], targets[2]], regularization=0.1)
-    partial = caught.value.result
+    with pytest.warns(ConvergenceWarning, match="the gap of 2 of 3 answers is above tolerance = 1e-08"):
+        partial = lasso(heads, [targets[0], 0 * targets[1], targets[2]], regularization=0.1)
     assert partial.status.tolist() == [Status.ROUNDING, Status.CONVERGED, Status.ROUNDING]
     assert partial.gap == pytest.approx([1.0, 0.0, 1.0])
 
