@@ -10,8 +10,8 @@ from pessimism._status import conclude
 from pessimism._types import Floats, Ints
 from pessimism.tasks._engine.linear_algebra import LeastNorm
 
-DEPENDENT = 1e-12
-"""A column closer than this, relative to its length, to the span of the columns before it depends on them."""
+DEPENDENT = 1e-10
+"""A column closer than this, in parts of its length, to the span of those before it leaves their span few digits."""
 
 
 def heads_and_target(heads: ArrayLike, target: ArrayLike, *, single: bool = False) -> tuple[Floats, Floats]:
