@@ -1,6 +1,7 @@
 """Columns of data frames: labels become positions, numbers become arrays, and the first bad row is named."""
 
 import datetime
+import decimal
 import numbers
 from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple
@@ -169,7 +170,7 @@ def in_order(table: Any, column: str) -> tuple[Positions, bool]:
         seen = set(values)
         return positions(column, values, "step", None, [label for label in known if label in seen]), False
     times = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
-    if isinstance(values[0], (numbers.Real, *times)):
+    if isinstance(values[0], (numbers.Real, decimal.Decimal, *times)):
         return positions(column, values, "step", None), isinstance(values[0], times)
     raise TypeError(
         f"column {column!r} must hold numbers, times or ordered categories, as text has no order of steps, "

@@ -1,6 +1,7 @@
 """Tables of transitions: equal to the raw steps, in any order and any library, one error for bad input."""
 
 import datetime as dt
+import decimal
 import re
 
 import numpy as np
@@ -216,6 +217,7 @@ ORDERS = {
     "polars-enum": lambda: pl.Series(WEEKS[::-1], dtype=pl.Enum(WEEKS)),
     "arrow-ordered": lambda: pa.DictionaryArray.from_arrays(list(range(10, -1, -1)), WEEKS, ordered=True),
     "numbers": lambda: list(range(11, 0, -1)),
+    "decimals": lambda: [decimal.Decimal(i) for i in range(11, 0, -1)],
     "dates": lambda: [dt.date(2024, 1, day) for day in range(31, 9, -2)],
 }
 
