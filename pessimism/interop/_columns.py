@@ -1,6 +1,7 @@
 """Columns of data frames: labels become positions, numbers become arrays, and the first bad row is named."""
 
 import datetime
+import decimal
 import numbers
 from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple
@@ -98,9 +99,19 @@ def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
     return labels
 
 
-def labels_in(table: Any, column: str) -> list[Any]:
-    """Labels of the rows, equal where the type of the column says so: instants, not what a clock shows."""
-    values = _values(without_nulls(table, column, "a label"))
+def labels_in(table: Any, column: str, absent: NDArray[np.bool_] | None = None, instead: Any = ()) -> list[Any]:
+    """Labels of the rows, equal where the type of the column says so: instants, not what a clock shows.
+
+    Rows that are `absent` have the label `instead`, whatever they hold.
+    """
+    if absent is None or not absent.any():
+        values = _values(without_nulls(table, column, "a label"))
+    else:
+        series = table.get_column(column)
+        require_rows(column, ~nulls(series) | absent, series.to_list(), "a label")
+        values = list(instead)
+        for place, label in zip(np.flatnonzero(~absent), _values(series.filter((~absent).tolist())), strict=True):
+            values[place] = label
     # 1, 1.0 and True are one key of a dict: in one column they would be merged in silence
     mixed = [type(value) is not type(values[0]) for value in values]
     if any(mixed):
@@ -169,7 +180,7 @@ def in_order(table: Any, column: str) -> tuple[Positions, bool]:
         seen = set(values)
         return positions(column, values, "step", None, [label for label in known if label in seen]), False
     times = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
-    if isinstance(values[0], (numbers.Real, *times)):
+    if isinstance(values[0], (numbers.Real, decimal.Decimal, *times)):
         return positions(column, values, "step", None), isinstance(values[0], times)
     raise TypeError(
         f"column {column!r} must hold numbers, times or ordered categories, as text has no order of steps, "
@@ -213,12 +224,18 @@ def as_floats(series: Any) -> Floats | None:
 
 def without_nulls(table: Any, column: str, expectation: str) -> Any:
     series = table.get_column(column)
-    bad = series.is_null().to_numpy().astype(bool)
-    if not bad.any() and series.dtype.is_float():
-        bad = series.is_nan().to_numpy().astype(bool)
+    bad = nulls(series)
     if bad.any():  # only then is the list worth its making
         require_rows(column, ~bad, series.to_list(), expectation)
     return series
+
+
+def nulls(series: Any) -> NDArray[np.bool_]:
+    """Rows without a value, or with NaN."""
+    bad = series.is_null().to_numpy().astype(bool)
+    if not bad.any() and series.dtype.is_float():
+        bad = series.is_nan().to_numpy().astype(bool)
+    return np.asarray(bad)
 
 
 def require_rows(
