@@ -493,6 +493,10 @@ WRONG_OFFLINE |= {
         planned(lambda plan, data, _: (data.counts.argmax(axis=-1), plan.value)),
         '"value": .*(greedy for the next reward|worst action|from one Q)',
     ),
+    "imitation, value of the best": (
+        planned(lambda plan, data, discount: (imitation(data, discount=discount).policy, plan.value)),
+        '"value": .*a value is what the probabilities returned with it can earn',
+    ),
     "few sweeps": (first_sweeps(5), '"shift": .*it stops too early: its values are those after 5 sweeps from 0'),
     "fixed discount": (
         lambda data, *, discount: certainty(data, discount=0.75),

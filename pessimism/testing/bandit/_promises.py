@@ -21,7 +21,7 @@ from pessimism.bandits import BanditData
 from pessimism.testing._driver import RuleError, Subject, assignments, guess, repeat
 from pessimism.testing._whole_numbers import ORDERS, below
 from pessimism.testing.bandit import _level
-from pessimism.testing.bandit.strategies import drawn_rounds
+from pessimism.testing.bandit._drawn import drawn_rounds
 
 Rule = Callable[[BanditData], ArrayLike]
 

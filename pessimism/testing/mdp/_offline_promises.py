@@ -240,9 +240,10 @@ def _two_ways(subject: OfflineSubject, sign: int) -> MDPData:
 def _why_value(model: MDP, there: Answer) -> str:
     """What an engineer slips into: the policy and the value are of two minds."""
     taken = there.law.argmax(axis=-1)
-    lost = np.take_along_axis(model.gaps, taken[..., None], axis=-1)
-    if not lost.any():
+    if not (there.law * model.gaps).any():
         return "and no policy is worth more"
+    if (there.law < 1.0).all(axis=-1).any():
+        return "a value is what the probabilities returned with it can earn"
     if np.array_equal(taken, model.gaps.argmax(axis=-1)):
         return "it takes the worst action, argmin may stand where argmax belongs"
     if np.array_equal(taken, np.broadcast_to(model.mean_rewards.argmax(axis=-1), taken.shape)):

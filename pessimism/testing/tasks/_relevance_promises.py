@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from pessimism._types import Floats
 from pessimism.testing._driver import repeat
+from pessimism.testing.tasks._drawn import drawn_problems
 from pessimism.testing.tasks._relevance import Answer, Case, Problem, RelevanceSubject, case_of, objective
 from pessimism.testing.tasks._relevance_mistakes import likely_cause
-from pessimism.testing.tasks.strategies import drawn_problems
 
 RELATIVES = (2, 3)
 """Batch in which a problem is put beside five relatives of it."""
