@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pessimism._shown import shown
+
 Cell = dict[str, Any]
 Row = dict[str, Any]
 
@@ -23,6 +25,9 @@ encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False
 
 LARGEST_INTEGER = 2**53
 """Larger integral floats stay floats for `run_cell`: NumPy knows no larger integers."""
+
+LARGEST_SEED = 10**4000
+"""Python spells integers of up to 4,300 digits."""
 
 UNCHANGED = frozenset((int, str, bool, type(None)))
 
@@ -40,7 +45,7 @@ def jobs_of(
 ) -> list[Job]:
     """All cells, checked and different from each other; of these every n-th from the i-th on, with ``shard=(i, n)``."""
     if not isinstance(name, str):
-        raise TypeError(f"name must be a string, got {name!r}")
+        raise TypeError(f"name must be a string, got {shown(name)}")
     rest = encode({"name": name, "seed": _whole("seed", seed), "version": _whole("version", version)})[1:]
     start, step = _shard(shard)
     try:
@@ -52,8 +57,8 @@ def jobs_of(
     for i, job in enumerate(jobs):
         if first.setdefault(job.key, i) != i:
             raise ValueError(
-                f"cells[{first[job.key]}] and cells[{i}] are identical and would give the same numbers: {job.cell!r}; "
-                "add a block key to replicate a cell"
+                f"cells[{first[job.key]}] and cells[{i}] are identical and would give the same numbers: "
+                f"{shown(job.cell)}; add a block key to replicate a cell"
             )
     return jobs[start::step]
 
@@ -71,7 +76,7 @@ def rows_text(cell: Cell, returned: Any) -> str:
     """What `run_cell` returned as the JSON text of a list of rows, each the cell and its columns."""
     tables = returned if isinstance(returned, list) else [returned]
     if not tables or not all(isinstance(columns, dict) for columns in tables):
-        raise TypeError(f"run_cell must return a dict of columns or a list of them, got {returned!r:.80}")
+        raise TypeError(f"run_cell must return a dict of columns or a list of them, got {shown(returned):.80}")
     given, rows = spelled(cell), []
     for columns in tables:
         values = plain(columns, "columns", integers_to=-1)
@@ -92,7 +97,10 @@ def _job(cell: Cell, i: int, rest: str) -> Job:
             raise ValueError(f"cells[{i}] must not be nested so deeply") from None
     else:
         raise TypeError(f"cells[{i}] must be a dict, got {type(cell).__name__}")
-    identity = f'{{"cell":{encode(canonical)},{rest}'
+    try:
+        identity = f'{{"cell":{encode(canonical)},{rest}'
+    except ValueError as error:  # an integer with more digits than Python prints
+        raise ValueError(f"cells[{i}] must be what JSON can hold: {error}") from None
     return Job(given, identity, hashlib.sha256(identity.encode()).hexdigest())
 
 
@@ -106,17 +114,17 @@ def _shard(shard: tuple[int, int] | None) -> tuple[int, int]:
     try:
         i, n = (0, 1) if shard is None else shard
     except (TypeError, ValueError):
-        raise TypeError(f"shard must be a pair (i, n), got {shard!r}") from None
+        raise TypeError(f"shard must be a pair (i, n), got {shown(shard)}") from None
     if not 0 <= (i := _whole("shard[0]", i)) < (n := _whole("shard[1]", n)):
-        raise ValueError(f"shard must be (i, n) with 0 <= i < n, got {shard!r}")
+        raise ValueError(f"shard must be (i, n) with 0 <= i < n, got {shown(shard)}")
     return i, n
 
 
 def _whole(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be a non-negative integer, got {value!r}")
-    if value < 0:
-        raise ValueError(f"{name} must be a non-negative integer, got {value!r}")
+    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be a non-negative integer, got {shown(value)}")
+    if not 0 <= value < LARGEST_SEED:
+        raise ValueError(f"{name} must be a non-negative integer of at most 4,000 digits, got {shown(value)}")
     return int(value)
 
 
@@ -140,7 +148,7 @@ def plain(value: Any, where: str, *, integers_to: float) -> Any:
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
-                raise TypeError(f"{where} must have strings as keys, got {key!r}")
+                raise TypeError(f"{where} must have strings as keys, got {shown(key)}")
         return {str.__str__(k): plain(entry, f"{where}[{k!r}]", integers_to=integers_to) for k, entry in value.items()}
     raise TypeError(
         f"{where} must be a number, string, bool, None, or lists, arrays and dicts of them; "

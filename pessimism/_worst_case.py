@@ -48,7 +48,7 @@ def largest_loss(loss: Callable[[float], float], gaps: tuple[float, float]) -> W
 
     low, high = _check.interval("gaps", gaps)
     if not (low > 0.0 and high < math.inf):
-        raise ValueError(f"gaps must be a pair 0 < low < high < inf, got {gaps!r}")
+        raise ValueError(f"gaps must be a pair 0 < low < high < inf, got {_check.shown(gaps)}")
     known: dict[float, float] = {}
 
     def negative(log_gap: float) -> float:

@@ -314,7 +314,7 @@ class BanditData:
             n = int(np.floor((available[share > 0] / share[share > 0]).min() + ROUNDING))
         total = _check.whole("n", n)
         rounds = apportion(share, total).tolist()
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         for i, (log, k) in enumerate(zip(logs, rounds, strict=True)):
             if k > log.n.min():
                 raise ValueError(
@@ -370,7 +370,7 @@ class BanditData:
         if self.n.size and keep > self.n.min():
             raise ValueError(f"n must be at most the {self.n.min()} rounds of the log, got {keep}")
         ones = self.sums.astype(np.int64)
-        counts, kept = sampling.subsample(self.counts, ones, keep, np.random.default_rng(rng))
+        counts, kept = sampling.subsample(self.counts, ones, keep, _check.generator(rng))
         sums = kept.astype(np.float64)
         return self.trusted(counts, sums, sums, self.reward_range)
 

@@ -218,8 +218,7 @@ def worst_case(
     >>> round(worst.loss, 4), round(worst.gap, 2), worst.status.name
     (0.0198, 0.09, 'INTERIOR_MAXIMUM')
     """
-    if not callable(family):
-        raise TypeError(f"family must be a function gap -> (bandit, behavior), got {family!r}")
+    _check.function("family", family, "gap -> (bandit, behavior)")
     rounds = _check.whole("n", n)
     lvl = _check.not_nan("level", level(rounds) if callable(level) else level)
 

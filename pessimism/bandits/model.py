@@ -284,7 +284,7 @@ class Bandit:
         mu, rounds, front = self.check_behavior(behavior), _check.whole_array("n", n), _draw.front_axes(size)
         batch = _check.broadcast("n, behavior and model", rounds.shape, mu.shape[:-2], self.shape)
         law = np.broadcast_to(mu, batch + mu.shape[-2:])
-        drawn = sampling.draw_data(self._rewards(), law, rounds, front, np.random.default_rng(rng))
+        drawn = sampling.draw_data(self._rewards(), law, rounds, front, _check.generator(rng))
         return BanditData.trusted(*drawn, self.reward_range)
 
     def sample_log(
@@ -332,7 +332,7 @@ class Bandit:
         """
         mu, rounds, front = self.check_behavior(behavior), _check.whole("n", n), _draw.front_axes(size)
         law = np.broadcast_to(mu, _check.broadcast("behavior and model", mu.shape[:-2], self.shape) + mu.shape[-2:])
-        cells, rewards = sampling.draw_log(self._rewards(law.shape), law, rounds, front, np.random.default_rng(rng))
+        cells, rewards = sampling.draw_log(self._rewards(law.shape), law, rounds, front, _check.generator(rng))
         return cells // self.n_arms, cells % self.n_arms, rewards
 
     def check_behavior(self, behavior: ArrayLike) -> Floats:
@@ -377,7 +377,7 @@ class Bandit:
 def _kinds(rewards: str | ArrayLike, n_contexts: int, n_arms: int) -> NDArray[np.str_]:
     kinds = np.asarray(rewards)
     if kinds.dtype.kind != "U":
-        raise TypeError(f"rewards must be one of {KINDS} or an array of them, got {rewards!r}")
+        raise TypeError(f"rewards must be one of {KINDS} or an array of them, got {_check.shown(rewards)}")
     known = np.isin(kinds, KINDS)
     _check.require("rewards", kinds, known, f"one of {', '.join(map(repr, KINDS))}")
     if _check.broadcast("means and rewards", kinds.shape, (n_contexts, n_arms)) != (n_contexts, n_arms):

@@ -172,9 +172,9 @@ def minimize_bilevel(
     50
     """
     if callback is not None and not callable(callback):
-        raise TypeError(f"callback must be a function of a result, got {callback!r}")
+        raise TypeError(f"callback must be a function of a result, got {_check.shown(callback)}")
     dimensions(problem)
-    generator, limit = np.random.default_rng(rng), _check.nonnegative("budget", budget)
+    generator, limit = _check.generator(rng), _check.nonnegative("budget", budget)
     every, terms = _check.whole("record", record, low=1), Terms(limit, _costs(costs), generator, bool(exact))
     run: Run
     if callable(method):

@@ -146,7 +146,7 @@ def from_function(
 ) -> tuple[Ints, Floats, Floats]:
     """Padded lists, probabilities and rewards per successor from the outcomes that `step(s, a)` lists."""
     if not callable(step):
-        raise TypeError(f"step must be a function of state and action, got {step!r}")
+        raise TypeError(f"step must be a function of state and action, got {_check.shown(step)}")
     pairs: list[dict[int, tuple[float, float]]] = []
     for s in range(n_states):
         for a in range(n_actions):
@@ -170,7 +170,7 @@ def from_function(
 
 def _outcomes(name: str, listed: Any, n_states: int) -> list[tuple[float, int, float]]:
     if not isinstance(listed, Iterable):
-        raise TypeError(f"{name} must list outcomes (probability, next state, reward), got {listed!r}")
+        raise TypeError(f"{name} must list outcomes (probability, next state, reward), got {_check.shown(listed)}")
     clean = []
     for i, outcome in enumerate(listed):
         try:
@@ -182,7 +182,7 @@ def _outcomes(name: str, listed: Any, n_states: int) -> list[tuple[float, int, f
             good = False
         if not good:
             expected = f"(probability >= 0, next state in [0, {n_states - 1}], finite reward)"
-            raise ValueError(f"{name}[{i}] must be {expected}, got {outcome!r}")
+            raise ValueError(f"{name}[{i}] must be {expected}, got {_check.shown(outcome)}")
         clean.append((float(probability), int(successor), float(reward)))
     return clean
 

@@ -139,7 +139,7 @@ class MDPData:
         _check.require("next_counts.sum(axis=-1)", moved.sum(axis=-1), moved.sum(axis=-1) == visits, "equal to counts")
         low, high = _check.interval("reward_range", reward_range)
         if not (math.isfinite(low) and math.isfinite(high)):
-            raise ValueError(f"reward_range must be finite, got {reward_range!r}")
+            raise ValueError(f"reward_range must be finite, got {_check.shown(reward_range)}")
         law = _check.choice("reward_law", reward_law, REWARD_LAWS)
         sums = _check.real_array("reward_sums", reward_sums)
         if sums.shape not in (visits.shape, moved.shape):
@@ -404,7 +404,7 @@ class MDPData:
         share = _check.law("shares", shares, axes=1)
         if share.shape != (1 + len(others),):
             raise ValueError(f"shares must hold one number for each of {1 + len(others)} logs, got shape {share.shape}")
-        parts, generator = apportion(share, _check.whole("n", n)), np.random.default_rng(rng)
+        parts, generator = apportion(share, _check.whole("n", n)), _check.generator(rng)
         drawn = [log.subsample(int(k), generator) for log, k in zip(_logs(self, others), parts, strict=True)]
         return self.trusted(*splitting.merged([log.statistics for log in _alike(drawn[0], tuple(drawn[1:]))]))
 
@@ -443,7 +443,7 @@ class MDPData:
         _input.require_divisible(self.statistics)
         if self.counts.size and kept > self.n.min():
             raise ValueError(f"n must be at most the {self.n.min()} transitions of the log, got {kept}")
-        return self.trusted(*splitting.subsample(self.statistics, kept, np.random.default_rng(rng)))
+        return self.trusted(*splitting.subsample(self.statistics, kept, _check.generator(rng)))
 
     def folds(self, k: int, rng: Rng = None) -> Self:
         """Divide the data at random into k folds.
@@ -474,7 +474,7 @@ class MDPData:
         """
         count = _check.whole("k", k, low=1)
         _input.require_divisible(self.statistics, limited=False)
-        return self.trusted(*splitting.folds(self.statistics, count, np.random.default_rng(rng)))
+        return self.trusted(*splitting.folds(self.statistics, count, _check.generator(rng)))
 
     def split_episodes(self, rng: Rng = None) -> tuple[Self, Self]:
         """Divide logged episodes at random into two halves.
@@ -512,7 +512,7 @@ class MDPData:
         [[3, 0], [0, 3], [3, 0]]
         """
         _require_episodes(self)
-        main, auxiliary = splitting.episodes(self.statistics, np.random.default_rng(rng))
+        main, auxiliary = splitting.episodes(self.statistics, _check.generator(rng))
         return self.trusted(*main), self.trusted(*auxiliary)
 
 

@@ -501,7 +501,7 @@ class MDP:
         mu, total = self.check_behavior(behavior), _check.whole_array("n", n)
         core = mu.shape[-len(self._pairs) :]
         batch = _check.broadcast("n, behavior and model", total.shape, mu.shape[: -len(core)], self.shape)
-        generator, shape = np.random.default_rng(rng), (*_draw.front_axes(size), *batch, *core)
+        generator, shape = _check.generator(rng), (*_draw.front_axes(size), *batch, *core)
         draws = total if self.horizon is None else total[..., None]
         return self._outcomes(sampling.visits(mu, draws, shape, generator), generator)
 
@@ -538,7 +538,7 @@ class MDP:
             raise ValueError(f"counts must end in shape {core}, got {visits.shape}")
         batch = _check.broadcast("counts and model", visits.shape[: -len(core)], self.shape)
         shape = (*_draw.front_axes(size), *batch, *core)
-        return self._outcomes(np.broadcast_to(visits, shape).copy(), np.random.default_rng(rng))
+        return self._outcomes(np.broadcast_to(visits, shape).copy(), _check.generator(rng))
 
     def _outcomes(self, counts: Ints, rng: np.random.Generator) -> MDPData:
         next_counts, sums = sampling.outcomes(self._tables(self.rewards), self.reward_law, counts, rng)
@@ -590,7 +590,7 @@ class MDP:
         [[7, 0], [0, 7], [7, 0]]
         """
         law, length = self._episode_law(policy, steps)
-        generator, tables = np.random.default_rng(rng), self._tables(self.rewards)
+        generator, tables = _check.generator(rng), self._tables(self.rewards)
         front, count = _draw.front_axes(size), _check.whole("n", n)
         next_counts = sampling.episodes(tables, self.start, law, count, length, front, generator)
         counts = next_counts.sum(axis=-1)
@@ -630,7 +630,7 @@ class MDP:
         """
         law, length = self._episode_law(policy, steps)
         front, tables = (*_draw.front_axes(size), _check.whole("n", n)), self._tables(self.rewards)
-        fields = sampling.log(tables, self.reward_law, self.start, law, front, length, np.random.default_rng(rng))
+        fields = sampling.log(tables, self.reward_law, self.start, law, front, length, _check.generator(rng))
         return Transitions(*fields)
 
     def _episode_law(self, policy: ArrayLike, steps: int | None) -> tuple[Floats, int]:

@@ -360,7 +360,7 @@ def random_gaussian(k: int, tasks: int, *, dimension: int, noise: float = 1.0, r
     """
     rank = _check.whole("k", k, low=1)
     count, d = _check.whole("tasks", tasks, low=rank), _check.whole("dimension", dimension, low=rank)
-    generator = np.random.default_rng(rng)
+    generator = _check.generator(rng)
     q, r = np.linalg.qr(generator.standard_normal((d, rank)))
     vectors = generator.standard_normal((rank, count + 1))
     vectors /= np.linalg.norm(vectors, axis=0)

@@ -228,7 +228,7 @@ class Quadratic(_QuadraticLower):
         >>> round(low, 9), round(high, 9)
         (1.0, 10.0)
         """
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         lower, options = _random(generator, dim_x, dim_y, condition), {"n_samples": n_samples, "batch": batch}
         return cls(*lower, rho, noise=noise, curvature_noise=curvature_noise, **options, rng=generator)
 
@@ -282,7 +282,7 @@ class _BoundedUpper(_QuadraticLower):
         >>> Cosh.random(dim_x=2, dim_y=3, rng=0).coupling.shape
         (3, 2)
         """
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         lower, options = _random(generator, dim_x, dim_y, condition), {"n_samples": n_samples, "batch": batch}
         return cls(*lower, noise=noise, curvature_noise=curvature_noise, **options, rng=generator)
 
@@ -386,7 +386,7 @@ def _opposites(n: int, dy: int, dx: int, noise: tuple[float, float], rng: Rng) -
     width = _check.between("curvature_noise", noise[1], 0.0, 1.0, "[)")
     half = np.zeros((n // 2, 1 + 2 * dy + dx))
     if scale or width:
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         half[:, 0] = width * generator.uniform(-1.0, 1.0, n // 2)
         half[:, 1:] = scale * generator.standard_normal((n // 2, 2 * dy + dx))
     table = np.stack([half, -half], axis=1).reshape(n, -1)

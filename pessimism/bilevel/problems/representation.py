@@ -166,7 +166,7 @@ class HyperRepresentation(LeastSquares):
         >>> problem.dim_x, problem.dim_y
         (8, 2)
         """
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         rows, scale = (_check.whole("n", n, low=1), _check.whole("m", m, low=1)), _check.nonnegative("noise", noise)
         theta = generator.standard_normal(_check.whole("dim", dim, low=1))
         train, validation = (regression(generator, count, theta, scale) for count in rows)

@@ -168,7 +168,7 @@ class Ridge(LeastSquares):
         >>> problem.dim_x, problem.dim_y
         (1, 20)
         """
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         rows = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
         theta = few_ones(dim, relevant)
         scale = _check.nonnegative("noise", noise)

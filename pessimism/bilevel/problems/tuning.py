@@ -207,7 +207,7 @@ class PessimismTuning(ClosedForm):
         >>> PessimismTuning.random(4, rng=0).counts.tolist()
         [200, 100, 50, 25]
         """
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         size, most = _check.whole("arms", arms, low=1), _check.whole("n", n, low=1)
         other = _check.whole("held_out", held_out, low=1)
         counts = np.maximum(most // 2 ** np.minimum(np.arange(size), 62), 1)

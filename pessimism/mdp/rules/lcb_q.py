@@ -80,7 +80,7 @@ def lcb_q(
         raise ValueError(f"log must be of episodes (..., K, H), got shape {log.rewards.shape}")
     low, high = _check.interval("reward_range", reward_range)
     if not math.isfinite(high - low):
-        raise ValueError(f"reward_range must be finite, got {reward_range!r}")
+        raise ValueError(f"reward_range must be finite, got {_check.shown(reward_range)}")
     inside = (log.rewards >= low) & (log.rewards <= high)
     _check.require("rewards", log.rewards, inside, f"in reward_range [{low:g}, {high:g}]")
     episodes, horizon = log.rewards.shape[-2:]

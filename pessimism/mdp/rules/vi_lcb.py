@@ -125,7 +125,7 @@ def vi_lcb(
     widths = _Widths(constant, 2.0 * data.n_states * data.n_actions * inverse_delta(data, delta), unseen)
     if split:
         _input.require_divisible(data.statistics, limited=False)
-        return _by_folds(data, known, widths, monotone, np.random.default_rng(rng))
+        return _by_folds(data, known, widths, monotone, _check.generator(rng))
 
     from pessimism.mdp._engine.fixed_point import iterate
 

@@ -93,7 +93,7 @@ def vi_lcb_episodic(
     c = width_constant(constant, CONSTANT, paper_constants, PAPER_CONSTANT)
     certainty = inverse_delta(data, delta, least=2)
     trim = _check.flag("subsample", subsample)
-    used = _subsampled(data, certainty, np.random.default_rng(rng)) if trim else data
+    used = _subsampled(data, certainty, _check.generator(rng)) if trim else data
     known = empirical(used, None, horizon)
     n = np.maximum(used.n, 1)
     level = c * logarithm(n * max(steps, 1) * certainty, log_factor)

@@ -98,7 +98,7 @@ class Phases:
                     f"relevance must have shape (..., {source.n_tasks}), an entry for each task, got {given}"
                 )
             self.shape = _check.broadcast("relevance and target", given, self.shape)
-        self.generator = np.random.default_rng(rng)
+        self.generator = _check.generator(rng)
         self.bought: list[Ints] = []
         self.relevances: list[Relevance] = []
         self.data: TaskData | None = None
