@@ -123,8 +123,10 @@ def _shard(shard: tuple[int, int] | None) -> tuple[int, int]:
 def _whole(name: str, value: int) -> int:
     if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} must be a non-negative integer, got {shown(value)}")
-    if not 0 <= value < LARGEST_SEED:
-        raise ValueError(f"{name} must be a non-negative integer of at most 4,000 digits, got {shown(value)}")
+    if value < 0:
+        raise ValueError(f"{name} must be a non-negative integer, got {shown(value)}")
+    if value >= LARGEST_SEED:
+        raise ValueError(f"{name} must have at most 4,000 digits, got {shown(value)}")
     return int(value)
 
 

@@ -199,8 +199,9 @@ def positive(name: str, value: float, high: float = math.inf) -> float:
     return scalar(name, value, lambda x: 0.0 < x < math.inf and x <= high, expectation)
 
 
-def nonnegative(name: str, value: float) -> float:
-    return scalar(name, value, lambda x: 0.0 <= x < math.inf, "at least 0 and finite")
+def nonnegative(name: str, value: float, high: float = math.inf) -> float:
+    expectation = "at least 0 and finite" if high == math.inf else f"at least 0 and at most {high:g}"
+    return scalar(name, value, lambda x: 0.0 <= x < math.inf and x <= high, expectation)
 
 
 def not_nan(name: str, value: float) -> float:
@@ -209,7 +210,8 @@ def not_nan(name: str, value: float) -> float:
 
 def interval(name: str, value: tuple[float, float]) -> tuple[float, float]:
     """A pair low < high; both ends may be infinite."""
-    if not isinstance(value, (tuple, list, np.ndarray)) or np.ndim(value) == 0 or len(value) != 2:
+    pair = isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    if not (pair and len(value) == 2):
         raise ValueError(f"{name} must be a pair (low, high), got {shown(value)}")
     low, high = not_nan(f"{name}[0]", value[0]), not_nan(f"{name}[1]", value[1])
     if not (low < high and all(abs(end) <= MAX_SIZE or math.isinf(end) for end in (low, high))):
@@ -228,6 +230,16 @@ def function(name: str, value: Any, of: str) -> Any:
     if not callable(value):
         raise TypeError(f"{name} must be a function {of}, got {shown(value)}")
     return value
+
+
+def listed(name: str, value: Any, of: str) -> list[Any]:
+    """The entries of an iterable; a string is none, and `of` says what they are."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"{name} must be a sequence of {of}, got the string {shown(value)}")
+    try:
+        return list(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a sequence of {of}, got {shown(value)}") from None
 
 
 def generator(rng: Rng, name: str = "rng") -> np.random.Generator:

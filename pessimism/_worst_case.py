@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,13 @@ class WorstCase:
     gap: float
     status: Status
     evaluations: int
+
+
+def model_and_law(member: Any) -> tuple[Any, Any]:
+    """What `family` returned for a gap, if it is a pair."""
+    if not (isinstance(member, tuple) and len(member) == 2):
+        raise TypeError(f"family must return a pair of a model and a law, got {_check.shown(member)}")
+    return member
 
 
 def largest_loss(loss: Callable[[float], float], gaps: tuple[float, float]) -> WorstCase:

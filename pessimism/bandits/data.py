@@ -471,7 +471,9 @@ class BanditData:
 def _labels(name: str, value: ArrayLike, kinds: int | None, shape: tuple[int, ...]) -> Ints:
     if kinds is not None:
         kinds = _check.whole(f"n_{name}", kinds, low=1)
-    labels = _check.whole_array(name, value, min_ndim=1, high=_check.MAX_TOTAL if kinds is None else kinds - 1)
+    labels = _check.whole_array(name, value, min_ndim=1)
+    if kinds is not None:
+        _check.require(name, labels, labels < kinds, f"below n_{name} = {kinds}")
     if labels.shape != shape:
         raise ValueError(f"{name} must have the shape {shape} of rewards, got {labels.shape}")
     return labels

@@ -171,10 +171,10 @@ def minimize_bilevel(
     >>> minimize_bilevel(problem, [1.0, 1.0], method=ignorant, step=0.1, budget=60, rng=1).ncalls["grad_g"]
     50
     """
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback must be a function of a result, got {_check.shown(callback)}")
+    if callback is not None:
+        _check.function("callback", callback, "of a result")
     dimensions(problem)
-    generator, limit = _check.generator(rng), _check.nonnegative("budget", budget)
+    generator, limit = _check.generator(rng), _check.nonnegative("budget", budget, _check.MAX_TOTAL)
     every, terms = _check.whole("record", record, low=1), Terms(limit, _costs(costs), generator, bool(exact))
     run: Run
     if callable(method):

@@ -71,7 +71,7 @@ def prescribe(mdp: MDP, *, cstar: ArrayLike, mix: ArrayLike | None = None, polic
     if chosen.dtype.kind != "i":
         raise TypeError("policy must be deterministic: one action a state, of an integer dtype")
     d = mdp.occupancy(chosen)
-    nu = _off_support(mdp, d, np.asarray(chosen)) if mix is None else mdp.check_behavior(mix)
+    nu = _off_support(mdp, d, np.asarray(chosen)) if mix is None else mdp._joint_law("mix", mix)
     ratio = np.divide(nu, d, out=np.full(np.broadcast_shapes(nu.shape, d.shape), np.inf), where=d > 0)
     kappa = ratio.min(axis=(-2, -1))
     goal = target if mdp.horizon is None else target[..., None]
@@ -182,7 +182,8 @@ def mixture(mdp: MDP, policies: Sequence[ArrayLike], shares: ArrayLike) -> Float
     weights = _check.law("shares", shares, axes=1)
     if weights.shape != (len(policies),):
         raise ValueError(f"shares must hold one number for each of {len(policies)} policies, got {weights.shape}")
-    return np.asarray(sum(w * mdp.occupancy(p) for w, p in zip(weights, policies, strict=True)))
+    clean = [mdp._policy(f"policies[{i}]", policy) for i, policy in enumerate(policies)]
+    return np.asarray(sum(w * mdp.occupancy(policy) for w, policy in zip(weights, clean, strict=True)))
 
 
 def from_data(data: MDPData) -> Floats:

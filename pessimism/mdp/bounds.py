@@ -367,7 +367,9 @@ def bernstein_samples(
     h, s = _effective_horizon(discount), _states(states)
     small, c = _epsilon(epsilon), _check.real_array("cstar", cstar, low=1.0 / s)
     constant = _check.scalar("bernstein_constant", bernstein_constant, lambda x: x >= 144.0, "at least 144")
-    amount = 21_000.0 * constant * s * c * _check.real_array("log_factor", log_factor, low=1.0) * h**3 / small**2
+    log = _check.real_array("log_factor", log_factor, low=1.0)
+    with np.errstate(over="ignore"):  # more than float64 can hold is infinite
+        amount = 21_000.0 * constant * s * c * log * h**3 / small**2
     return _bound.where((h >= 2.0) & (small <= h), amount)
 
 
@@ -420,7 +422,9 @@ def subsampled_episodes(
     h, s = _check.real_array("horizon", horizon, low=1.0), _states(states)
     small, c = _epsilon(epsilon), _check.real_array("cstar", cstar, low=1.0 / s)
     constant = _check.scalar("bernstein_constant", bernstein_constant, lambda x: x >= 16.0, "at least 16")
-    amount = 12_800.0 * constant * s * c * _check.real_array("log_factor", log_factor, low=1.0) * h**3 / small**2
+    log = _check.real_array("log_factor", log_factor, low=1.0)
+    with np.errstate(over="ignore"):  # more than float64 can hold is infinite
+        amount = 12_800.0 * constant * s * c * log * h**3 / small**2
     return _bound.where(small <= h, amount)
 
 
@@ -614,7 +618,9 @@ def no_update(counts: ArrayLike, level: ArrayLike, discount: float) -> NDArray[n
     if visits.ndim < 2:
         raise ValueError(f"counts must have shape (..., states, actions), got {visits.shape}")
     h = _effective_horizon(_check.scalar("discount", discount))
-    return np.asarray(visits.max(axis=(-2, -1), initial=0) <= lvl * h**2 * (1.0 + 1e-12))
+    largest = np.asarray(visits.max(axis=(-2, -1), initial=0))
+    _check.broadcast("counts and level", largest.shape, lvl.shape)
+    return np.asarray(largest <= lvl * h**2 * (1.0 + 1e-12))
 
 
 def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
@@ -770,6 +776,7 @@ def _stay_exit(
     gamma = 1.0 - 1.0 / h
     _check.require("discount", gamma, gamma > 0.5, "in (0.5, 1)")
     lvl, count = _check.real_array("level", level, low=0.0), _check.whole("replicas", replicas, low=1)
+    _check.broadcast("n, cstar, discount and level", rounds.shape, c.shape, h.shape, lvl.shape)
     visits = [np.asarray(rounds / (2.0 * count * c)), np.asarray(rounds * (c - 1.0) / (c * count))]
     return gamma, np.asarray(0.5 * h), [np.asarray(h * np.sqrt(lvl / m)) for m in visits], visits
 

@@ -135,7 +135,8 @@ class MDPData:
             raise ValueError("counts must total at most 2**53 transitions a data set: beyond it sums are not exact")
         moved = _check.whole_array("next_counts", next_counts)
         if moved.shape != (*visits.shape, successors.shape[-1]):
-            raise ValueError(f"next_counts must have shape {(*visits.shape, successors.shape[-1])}, got {moved.shape}")
+            shape = (*visits.shape, successors.shape[-1])
+            raise ValueError(f"next_counts must have shape {shape} to go with counts, got {moved.shape}")
         _check.require("next_counts.sum(axis=-1)", moved.sum(axis=-1), moved.sum(axis=-1) == visits, "equal to counts")
         low, high = _check.interval("reward_range", reward_range)
         if not (math.isfinite(low) and math.isfinite(high)):
@@ -243,7 +244,7 @@ class MDPData:
         _check.instance("log", log, Transitions)
         steps = _check.flag("per_step", per_step)
         if steps and log.rewards.ndim < 2:
-            raise ValueError(f"log must have shape (..., episodes, steps) to be kept per step, got {log.rewards.shape}")
+            raise ValueError(f"log must have shape (..., episodes, steps) with per_step, got {log.rewards.shape}")
         span = _range(log.rewards, reward_range)
         sizes = _sizes(log, n_states, n_actions)
         tables = math.prod(np.delete(log.rewards.shape, -2 if steps else -1).tolist())  # one a log and step
@@ -539,9 +540,10 @@ def _sizes(log: Transitions, n_states: int | None, n_actions: int | None) -> tup
     visited = max(int(log.states.max(initial=0)), int(log.next_states.max(initial=0)))
     size_s = visited + 1 if n_states is None else _check.whole("n_states", n_states, low=1)
     size_a = int(log.actions.max(initial=0)) + 1 if n_actions is None else _check.whole("n_actions", n_actions, low=1)
-    for name, size in (("states", size_s), ("actions", size_a), ("next_states", size_s)):
+    sizes = {"n_states": size_s, "n_actions": size_a}
+    for name, size in (("states", "n_states"), ("actions", "n_actions"), ("next_states", "n_states")):
         labels = getattr(log, name)
-        _check.require(name, labels, labels < size, f"a whole number in [0, {size - 1}]")
+        _check.require(name, labels, labels < sizes[size], f"below {size} = {sizes[size]}")
     return size_s, size_a
 
 

@@ -158,6 +158,8 @@ class MDP:
         1.5
         """
         successors, p = _input.from_dense(transitions)
+        if p.ndim == 4 and horizon is None:
+            raise ValueError(f"transitions must have shape (S, A, S) without a horizon, got {np.shape(transitions)}")
         r = _check.real_array("rewards", rewards)
         if r.shape[-p.ndim :] == (*p.shape[:-1], p.shape[-3]):
             r = np.take_along_axis(r, np.broadcast_to(successors, r.shape[:-1] + p.shape[-1:]), axis=-1)
@@ -672,9 +674,12 @@ class MDP:
         ...
         ValueError: policy[0] must be a whole number in [0, 0], got 1
         """
-        clean = _input.check_policy(policy, self.n_states, self.n_actions, self.horizon)
+        return self._policy("policy", policy)
+
+    def _policy(self, name: str, value: ArrayLike) -> Policy:
+        clean = _input.check_policy(value, self.n_states, self.n_actions, self.horizon, name)
         core = (1 if self.horizon is None else 2) + (clean.dtype.kind == "f")
-        _check.broadcast("policy and model", clean.shape[: clean.ndim - core], self.shape)
+        _check.broadcast(f"{name} and model", clean.shape[: clean.ndim - core], self.shape)
         return clean
 
     def check_behavior(self, behavior: ArrayLike) -> Floats:
@@ -702,12 +707,14 @@ class MDP:
         ...
         ValueError: behavior must sum to 1 within 1e-12, got 0.5: if that is what you mean, divide by it in float64
         """
-        mu = _check.real_array("behavior", behavior, low=0.0)
-        core = self._pairs
+        return self._joint_law("behavior", behavior)
+
+    def _joint_law(self, name: str, value: ArrayLike) -> Floats:
+        mu, core = _check.real_array(name, value, low=0.0), self._pairs
         if mu.shape[-len(core) :] != core:
-            raise ValueError(f"behavior must end in shape {core}, got {mu.shape}")
-        _check.require_total_one("behavior", mu, axes=2)
-        _check.broadcast("behavior and model", mu.shape[: -len(core)], self.shape)
+            raise ValueError(f"{name} must end in shape {core}, got {mu.shape}")
+        _check.require_total_one(name, mu, axes=2)
+        _check.broadcast(f"{name} and model", mu.shape[: -len(core)], self.shape)
         return mu
 
 

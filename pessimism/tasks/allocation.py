@@ -172,7 +172,7 @@ def _purchase(
     batch = _check.broadcast(names, weights.shape, (*total.shape, 1), least.shape, most.shape)
     weights, least, most = (np.broadcast_to(x, batch) for x in (weights, least, most))
     total = np.broadcast_to(total, batch[:-1])
-    _check.require("floor", least, least <= most, "at most the cap of its task")
+    _check.require("floor", least, least <= most, "at most the cap of its task in caps")
     needed, room = least.sum(axis=-1, dtype=np.float64), most.sum(axis=-1, dtype=np.float64)
     if not np.all(needed <= total):
         worst = int(needed.ravel()[np.argmax((needed > total).ravel())])

@@ -48,7 +48,10 @@ ENUMERATED = 200_000
 NEGLIGIBLE = 1e-10
 """A task that contributes less than this part of the target's length to a basic solution is left out."""
 
-_TOO_FAR = "heads, target and variance must be such that float64 can hold samples and cost, got a cost of {}"
+_TOO_FAR = (
+    "heads, target, prices or exponent and variance must be such that float64 can hold samples and cost, got a cost "
+    "of {}"
+)
 
 Problem = tuple[Floats, Floats, float, Any]
 """Heads and target near 1, the variance that goes with them, and the power of two that the weights lost."""

@@ -229,10 +229,10 @@ def checked_arguments(
 ) -> int:
     """The number of examples, or an error that names the argument that is wrong."""
     if not callable(function):
-        raise TypeError(f"{role} must be a function of {takes}, got {function!r}")
+        raise TypeError(f"{role} must be a function of {takes}, got {_check.shown(function)}")
     if isinstance(waive, str):
         raise TypeError(f"waive must be a collection of names, like [{waive!r}]")
-    for name in waive:
+    for name in _check.listed("waive", waive, "names"):
         _check.choice("waive", name, waivable)
     return _check.whole("examples", examples, low=1)
 

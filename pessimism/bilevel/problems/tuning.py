@@ -97,8 +97,8 @@ class PessimismTuning(ClosedForm):
         if rounds.ndim != 1 or rounds.size == 0:
             raise ValueError(f"counts must have shape (n,), an entry for each arm, got {rounds.shape}")
         arms = rounds.size
-        logged = _check.vector("means", means, arms, "an entry for each arm", single=True)
-        held = _check.vector("held_out", held_out, arms, "an entry for each arm", single=True)
+        logged = _check.vector("means", means, arms, "an entry for each arm of counts", single=True)
+        held = _check.vector("held_out", held_out, arms, "an entry for each arm of counts", single=True)
         tau, shrinkage = _check.positive("temperature", temperature), _check.nonnegative("damping", damping)
         bonus, ridge = 1.0 / np.sqrt(rounds), _check.nonnegative("rho", rho)
         fields = {"counts": rounds, "means": logged, "held_out": held, "bonus": bonus, "dim_x": 1, "dim_y": arms}
@@ -124,7 +124,8 @@ class PessimismTuning(ClosedForm):
         Returns
         -------
         (K,) float
-            :math:`\pi = \mathrm{softmax}(y^*(x)/\tau)`; its value is the product with the arms' true means.
+            :math:`\pi = \mathrm{softmax}(y^*(x)/\tau)`; its value is the product with the arms' true means. NaN where
+            x is not finite.
 
         Examples
         --------

@@ -16,22 +16,26 @@ from pessimism.tasks.representation import Representation, fit_heads, fit_repres
 from pessimism.tasks.runs import ActiveRun, Source
 
 
-def check_run(source: Any, target: Any, k: int | None = None, ridge: float = 0.0) -> None:
+def check_run(source: Any, target: Any, k: int, ridge: float = 0.0) -> None:
     """Raise unless there is a source, and a target of one task that determines a head of k entries."""
+    penalty = check_sides(source, target, ridge)
+    least = _check.whole("k", k, low=1, high=target.dimension)
+    if least > source.n_tasks:
+        raise ValueError(f"k must be at most the number of source tasks, {source.n_tasks}, got {least}")
+    if (caps := getattr(source, "caps", None)) is not None:
+        sampled("source", np.asarray(caps), least, target.dimension)
+    enough = (target.counts >= least) | (penalty > 0)
+    _check.require("target.counts", target.counts, enough, f"at least k = {least}, or ridge positive")
+
+
+def check_sides(source: Any, target: Any, ridge: float) -> float:
+    """Raise unless there is a source and a target of one task; return the penalty."""
     if not (hasattr(source, "n_tasks") and hasattr(source, "sample")):
         raise TypeError(f"source must have n_tasks and sample, as LinearTasks and TaskPool have, got {type(source)}")
     _check.instance("target", target, TaskData)
     if target.n_tasks != 1:
         raise ValueError(f"target must hold the rows of one task, got {target.n_tasks}")
-    penalty = _check.nonnegative("ridge", ridge)
-    if k is not None:
-        least = _check.whole("k", k, low=1, high=target.dimension)
-        if least > source.n_tasks:
-            raise ValueError(f"k must be at most the number of source tasks, {source.n_tasks}, got {least}")
-        if (caps := getattr(source, "caps", None)) is not None:
-            sampled("source", np.asarray(caps), least, target.dimension)
-        enough = (target.counts >= least) | (penalty > 0)
-        _check.require("target.counts", target.counts, enough, f"at least k = {least}, or ridge positive")
+    return _check.nonnegative("ridge", ridge)
 
 
 def check_dimension(target: TaskData, length: int) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 
 from pessimism._types import Floats
 from pessimism.tasks.data import TaskData
-from pessimism.tasks.rules._buying import check_run, risk_of
+from pessimism.tasks.rules._buying import check_sides, risk_of
 from pessimism.tasks.runs import ActiveRun, Source
 
 __all__ = ["target_only"]
@@ -48,7 +48,7 @@ def target_only(source: Source, target: TaskData, *, ridge: float = 0.0) -> Acti
     >>> (target_only(tasks, tasks.sample_target(9, rng=0)).coefficients.round(9) + 0.0).tolist()
     [1.0, 0.0, 0.0]
     """
-    check_run(source, target, ridge=ridge)
+    ridge = check_sides(source, target, ridge)
     gram, moment = target.grams[..., 0, :, :], target.moments[..., 0, :, None]
     # with a ridge no eigenvalue is cut off: they are at least the ridge
     inverse = np.linalg.pinv(gram + ridge * np.eye(target.dimension), rcond=1e-12, hermitian=True)
