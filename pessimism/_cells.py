@@ -44,15 +44,13 @@ def jobs_of(
     cells: Iterable[Cell], *, seed: int, name: str, version: int, shard: tuple[int, int] | None = None
 ) -> list[Job]:
     """All cells, checked and different from each other; of these every n-th from the i-th on, with ``shard=(i, n)``."""
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string, got {shown(name)}")
-    rest = encode({"name": name, "seed": _whole("seed", seed), "version": _whole("version", version)})[1:]
+    rest = _identity(seed, name, version)
     start, step = _shard(shard)
     try:
         listed = list(cells)
     except TypeError:
         raise TypeError(f"cells must be dicts in a list or another iterable, got {type(cells).__name__}") from None
-    jobs = [_job(cell, i, rest) for i, cell in enumerate(listed)]
+    jobs = [_job(cell, f"cells[{i}]", rest) for i, cell in enumerate(listed)]
     first: dict[str, int] = {}
     for i, job in enumerate(jobs):
         if first.setdefault(job.key, i) != i:
@@ -61,6 +59,10 @@ def jobs_of(
                 f"{shown(job.cell)}; add a block key to replicate a cell"
             )
     return jobs[start::step]
+
+
+def stream_of(cell: Cell, *, seed: int, name: str, version: int) -> np.random.Generator:
+    return stream(_job(cell, "cell", _identity(seed, name, version)).key)
 
 
 def stream(key: str) -> np.random.Generator:
@@ -86,21 +88,28 @@ def rows_text(cell: Cell, returned: Any) -> str:
     return encode(rows)
 
 
-def _job(cell: Cell, i: int, rest: str) -> Job:
+def _identity(seed: int, name: str, version: int) -> str:
+    """JSON text of what all cells of a sweep have in common, without its opening brace."""
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string, got {shown(name)}")
+    return encode({"name": name, "seed": _whole("seed", seed), "version": _whole("version", version)})[1:]
+
+
+def _job(cell: Cell, where: str, rest: str) -> Job:
     if type(cell) is dict and all(map(_is_canonical, cell.values())) and all(type(key) is str for key in cell):
         given = canonical = dict(cell)
     elif isinstance(cell, dict):
         try:
-            canonical = spelled(plain(cell, f"cells[{i}]", integers_to=math.inf))
-            given = plain(cell, f"cells[{i}]", integers_to=LARGEST_INTEGER)
+            canonical = spelled(plain(cell, where, integers_to=math.inf))
+            given = plain(cell, where, integers_to=LARGEST_INTEGER)
         except RecursionError:
-            raise ValueError(f"cells[{i}] must not be nested so deeply") from None
+            raise ValueError(f"{where} must not be nested so deeply") from None
     else:
-        raise TypeError(f"cells[{i}] must be a dict, got {type(cell).__name__}")
+        raise TypeError(f"{where} must be a dict, got {type(cell).__name__}")
     try:
         identity = f'{{"cell":{encode(canonical)},{rest}'
     except ValueError as error:  # an integer with more digits than Python prints
-        raise ValueError(f"cells[{i}] must be what JSON can hold: {error}") from None
+        raise ValueError(f"{where} must be what JSON can hold: {error}") from None
     return Job(given, identity, hashlib.sha256(identity.encode()).hexdigest())
 
 

@@ -25,7 +25,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from pessimism._cells import Cell, Job, Row, jobs_of, stream
+from pessimism._cells import Cell, Job, Row, jobs_of, stream_of
 from pessimism._fingerprint import fingerprint
 from pessimism._shown import shown
 from pessimism._store import Segment, Store, StoreWarning
@@ -336,7 +336,7 @@ def rng_for(cell: Cell, *, seed: int, name: str = "", version: int = 1) -> np.ra
     >>> rows[1]["x"] == rng_for({"n": 20}, seed=0).random()
     True
     """
-    return stream(jobs_of([cell], seed=seed, name=name, version=version)[0].key)
+    return stream_of(cell, seed=seed, name=name, version=version)
 
 
 def pending(

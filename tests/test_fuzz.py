@@ -16,6 +16,7 @@ import doctest
 import fractions
 import importlib
 import inspect
+import itertools
 import pkgutil
 import re
 import signal
@@ -24,8 +25,12 @@ import types
 import warnings
 
 import numpy as np
+import pytest
+from hypothesis import settings
+from numpy.typing import ArrayLike
 
 import pessimism
+from pessimism._types import Rng
 
 SECONDS = 20
 HUGE = 10**5000
@@ -45,6 +50,7 @@ def bad_values():
         "0": lambda: 0,
         "1.5": lambda: 1.5,
         "1e300": lambda: 1e300,
+        "10**18": lambda: 10**18,
         "huge": lambda: HUGE,
         "-huge": lambda: -HUGE,
         "[huge]": lambda: [HUGE, 1],
@@ -69,7 +75,7 @@ def bad_values():
         "dict of a": lambda: {"a": 1},
         "set": lambda: {1, 2},
         "generator": lambda: (i for i in range(3)),
-        "function": lambda: lambda *_: None,
+        "function": lambda: lambda *_, **__: None,
         "constant": lambda: lambda *_, **__: 1,
         "class": lambda: int,
         "object": object,
@@ -83,6 +89,14 @@ def bad_values():
         "namespace": types.SimpleNamespace,
         "random state": lambda: np.random,
     }
+
+
+ALIEN = {"bytes", "complex", "strings", "mixed", "object array", "complex array", "datetimes", "timedelta"}
+ALIEN |= {"structured", "dict", "dict of a", "set", "generator", "object", "module", "date", "decimal", "namespace"}
+"""What is no number, no flag and no generator of random numbers."""
+
+NUMBERS = {kind for plain in (float, int, bool, ArrayLike, Rng) for kind in (plain, plain | None)}
+NUMBERS |= {tuple[float, float], tuple[float, float] | None, int | tuple[int, ...] | None, int | tuple[int, ...]}
 
 
 def twisted(value):
@@ -160,9 +174,12 @@ def harvest(names):
             return function(*args, **kwargs)
         bound = inspect.signature(function).bind(*args, **kwargs)
         bound.arguments = {key: copied(value) for key, value in bound.arguments.items()}
+        frozen = function
+        if inspect.ismethod(function) and not inspect.isclass(function.__self__):
+            frozen = types.MethodType(function.__func__, copied(function.__self__))
         result = function(*args, **kwargs)
         if all(set(bound.arguments) != set(other.arguments) for _, other in calls[name]):
-            calls[name].append((function, bound))
+            calls[name].append((frozen, bound))
         return result
 
     for name in names:
@@ -236,8 +253,18 @@ def docs(function, result):
     return text
 
 
-def complaint(function, bound, parameter, bad):
+bare = inspect.Parameter("bare", inspect.Parameter.KEYWORD_ONLY)
+
+
+def is_record(function):
+    """A class that takes its fields as they come: what a function returns."""
+    return inspect.isclass(function) and not hasattr(function, "__post_init__") and dataclasses.is_dataclass(function)
+
+
+def complaint(function, bound, parameter, what, bad):
     """What is wrong with the outcome of one call, or None."""
+    if inspect.ismethod(function) and not inspect.isclass(function.__self__):
+        function = types.MethodType(function.__func__, copied(function.__self__))  # a pool is used up
     arguments = {key: copied(value) for key, value in bound.arguments.items()}
     kind = bound.signature.parameters[parameter].kind
     if kind is inspect.Parameter.VAR_POSITIONAL:
@@ -281,7 +308,14 @@ def complaint(function, bound, parameter, bad):
     for warning in said:
         if warning.category.__name__ not in section(function, "Warns"):
             return f"warns: {warning.category.__name__}: {warning.message}"
-    if raised is None and has_nan(result) and "NaN" not in docs(function, result):
+    if (
+        raised is None
+        and not is_record(function)
+        and what in ALIEN
+        and bound.signature.parameters.get(parameter, bare).annotation in NUMBERS
+    ):
+        return "took what is no number"
+    if raised is None and not is_record(function) and has_nan(result) and "NaN" not in docs(function, result):
         return "returns NaN"
     if fingerprints(call.arguments) != before:
         return "changed its input"
@@ -289,7 +323,9 @@ def complaint(function, bound, parameter, bad):
 
 
 def trials(function, bound):
-    """(parameter, what, value) for every bad call."""
+    """(parameter, what, value) for every bad call; checks of users' rules try a single example."""
+    if "examples" in bound.signature.parameters:
+        bound.arguments["examples"] = 1
     for parameter, about in bound.signature.parameters.items():
         given = bound.arguments.get(parameter, about.default)
         if about.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
@@ -297,6 +333,67 @@ def trials(function, bound):
                 continue
             given = next(iter(bound.arguments[parameter])) if isinstance(given, tuple) else next(iter(given.values()))
         for what, make in bad_values().items():
+            if what == "class" and callable(given):  # its errors are those of a user's function
+                continue
             yield parameter, what, make()
         for what, value in twisted(given).items():
             yield parameter, what, value
+
+
+# All of it in `make deep`, a slice of a few seconds otherwise.
+
+DEEP = settings.default.max_examples > 1000
+SLICE = ("bandits.behavior", "bandits.model", "bandits.rules.lcb", "mdp.behavior", "tasks.allocation", "sweep")
+STEP = 1 if DEEP else 9
+
+
+@pytest.mark.parametrize("module", modules() if DEEP else [f"pessimism.{name}" for name in SLICE])
+def test_bad_input_is_one_error_or_an_answer(module, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wrong, calls = [], 0
+    for name, made in harvest([module]).items():
+        for function, bound in made if name.startswith(f"{module}.") else ():
+            for parameter, what, value in itertools.islice(trials(function, bound), 0, None, STEP):
+                calls += 1
+                if said := complaint(function, bound, parameter, what, value):
+                    wrong.append(f"{name}({parameter}={what}): {said:.300}")
+    assert wrong == []
+    assert DEEP or calls > 20
+
+
+def test_what_is_outside_the_contract_is_seen():
+    """By functions that break it, one by one."""
+
+    def good(x):
+        """Return x.
+
+        Warns
+        -----
+        UserWarning
+            If x is 0.
+        """
+        if not isinstance(x, float):
+            raise TypeError(f"x must be a float, got {type(x)}")
+        return x if x == x else 0.0
+
+    def key(x):
+        return {"a": 1}[x]
+
+    def nameless(x):
+        raise ValueError("must be positive")
+
+    def warns(x):
+        warnings.warn("x is odd", UserWarning, stacklevel=2)
+
+    def invalid(x):
+        return np.array([np.nan])
+
+    def writes(x):
+        x += 1
+
+    seen = {}
+    for function in (good, key, nameless, warns, invalid, writes):
+        bound = inspect.signature(function).bind(np.ones(2))
+        seen[function.__name__] = complaint(function, bound, "x", "array", np.zeros(2))
+    assert seen.pop("good") is None
+    assert all(seen.values()), seen

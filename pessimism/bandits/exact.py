@@ -100,7 +100,7 @@ def suboptimality(
     rounds = _check.whole_array("n", n)
     lvl = _check.extended_array("level", level)
     fill = _check.not_nan("unseen", unseen)
-    widths_matter = np.any(np.isfinite(lvl) & (lvl != 0))
+    widths_matter = sigma is not None or np.any(np.isfinite(lvl) & (lvl != 0))
     width = reward_width(bandit.reward_range, sigma) if widths_matter else 1.0
     batch = _check.broadcast("bandit, behavior, n and level", bandit.shape, mu.shape[:-2], rounds.shape, lvl.shape)
     largest = LARGEST_N if bandit.n_contexts > 1 else LARGEST_N_ALONE

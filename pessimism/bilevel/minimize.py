@@ -53,7 +53,7 @@ class BilevelResult:
         The same as a sentence.
     history : dict of arrays
         ``nit``, ``cost``, ``x`` at the records, and ``gradient_norm``, the norm of the exact gradient of F there, if
-        the problem knows it; evaluated outside the count.
+        the problem knows it; evaluated outside the count, and NaN where x is too large for it.
     method : str
         Name of the method.
     options : dict

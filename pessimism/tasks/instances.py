@@ -316,7 +316,7 @@ def _on_axes(heads: Floats, target: Floats, dimension: int, noise: float) -> Lin
 
 
 def _target(k: int, others: float) -> Floats:
-    target = np.full(k, _check.positive("others", others))
+    target = np.full(k, _check.positive("others", others, _check.MAX_SIZE))
     target[0] = 1.0
     return target
 

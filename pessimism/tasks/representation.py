@@ -274,7 +274,7 @@ def fit_heads(basis: ArrayLike, data: TaskData, *, ridge: float = 0.0) -> Floats
     k = columns.shape[-1]
     penalty = _check.nonnegative("ridge", ridge)
     enough = (data.counts >= k) | (penalty > 0)
-    _check.require("counts", data.counts, enough, f"at least k = {k} to determine a head of {k} entries")
+    _check.require("counts", data.counts, enough, f"at least k = {k}, the columns of basis")
     spread = columns[..., None, :, :]
     inner = spread.mT @ (data.grams @ spread + penalty * spread)
     right = spread.mT @ data.moments[..., None]

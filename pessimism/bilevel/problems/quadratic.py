@@ -379,7 +379,7 @@ def _random(
     generator: np.random.Generator, dim_x: int, dim_y: int, condition: float
 ) -> tuple[Floats, Floats, Floats, Floats]:
     dx, dy = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
-    largest = _check.between("condition", condition, 1.0, _check.MAX_SIZE)
+    largest = _check.between("condition", condition, 1.0, 1e14)
     q, r = np.linalg.qr(generator.standard_normal((dy, dy)))
     axes = q * np.sign(np.diag(r))  # uniform over rotations
     hessian = (axes * np.geomspace(1.0, largest, dy)) @ axes.T
