@@ -380,7 +380,8 @@ def subsampled_episodes(
     Returns
     -------
     (...) float
-        :math:`12800\,c_b\,H^3 S C^* \log(\cdot)/\varepsilon^2` episodes: H times as many transitions.
+        :math:`12800\,c_b\,H^3 S C^* \log(\cdot)/\varepsilon^2` episodes: H times as many transitions. NaN where
+        epsilon is above H.
 
     See Also
     --------
@@ -713,6 +714,7 @@ def vi_lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: A
     -------
     (...) float
         :math:`V_1 - V_2`; 0.7518 sigma for L = 0. May exceed :math:`V_1 - 1`, the largest gap there is, at small N.
+        NaN where a width is 1 or more.
 
     See Also
     --------

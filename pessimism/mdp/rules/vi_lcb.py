@@ -118,14 +118,14 @@ def vi_lcb(
     [1]
     """
     split, monotone = _check.flag("split", split), _check.flag("monotone", monotone)
-    tolerance = _check.positive("tolerance", tolerance)
+    tolerance, generator = _check.positive("tolerance", tolerance), _check.generator(rng)
     known = empirical(stationary(data), _check.scalar("discount", discount), None)
     constant = width_constant(constant, CONSTANT, paper_constants, PAPER_CONSTANT)
     unseen = None if unseen is None else _unseen_width(unseen, known.value_width)
     widths = _Widths(constant, 2.0 * data.n_states * data.n_actions * inverse_delta(data, delta), unseen)
     if split:
         _input.require_divisible(data.statistics, limited=False)
-        return _by_folds(data, known, widths, monotone, _check.generator(rng))
+        return _by_folds(data, known, widths, monotone, generator)
 
     from pessimism.mdp._engine.fixed_point import iterate
 

@@ -106,8 +106,10 @@ def behaviors(
     ...     assert 1 <= bandit.coverage(behavior) < float("inf")
     >>> is_covered()
     """
+    largest = length("max_contexts", max_contexts), length("max_arms", max_arms)
+    zeros = _check.flag("zeros", zeros)
     if bandit is None:
-        return _behaviors(length("max_contexts", max_contexts), length("max_arms", max_arms), zeros)
+        return _behaviors(*largest, zeros)
     if not isinstance(bandit, Bandit):
         raise TypeError(f"bandit must be a Bandit, got {type(bandit).__name__}: to draw it too, use bandits().flatmap")
     return laws((bandit.n_contexts, bandit.n_arms), zeros)
