@@ -167,7 +167,7 @@ def panels(
     count = _check.whole("rows", rows, low=1, high=MAX_PANELS), _check.whole("columns", columns, low=1, high=MAX_PANELS)
     size = _check.positive("width", width, MAX_INCHES), _check.positive("height", height, MAX_INCHES) * count[0]
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(*count, squeeze=False, sharey=sharey)
+    grid = figure.subplots(*count, squeeze=False, sharey=_check.flag("sharey", sharey))
     return figure, list(grid.ravel())
 
 

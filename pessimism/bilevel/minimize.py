@@ -175,7 +175,10 @@ def minimize_bilevel(
         _check.function("callback", callback, "of a result")
     dimensions(problem)
     generator, limit = _check.generator(rng), _check.nonnegative("budget", budget, _check.MAX_TOTAL)
-    every, terms = _check.whole("record", record, low=1), Terms(limit, _costs(costs), generator, bool(exact))
+    every, terms = (
+        _check.whole("record", record, low=1),
+        Terms(limit, _costs(costs), generator, _check.flag("exact", exact)),
+    )
     run: Run
     if callable(method):
         name = getattr(method, "__name__", type(method).__name__)

@@ -203,6 +203,7 @@ class MDPData:
         n_actions: int | None = None,
         per_step: bool = False,
         reward_range: tuple[float, float] | None = None,
+        batch: tuple[int, ...] | None = None,
     ) -> Self:
         """Add up a raw log.
 
@@ -217,7 +218,11 @@ class MDPData:
             last axis is added up and the axes before it are separate logs.
         reward_range : (float, float), optional
             Interval known to hold every reward. Default: (0, 1) if it holds those of the log, else the smallest and
-            the largest of the log.
+            the largest of the log, or (r, r + 1) if all of its rewards are r: a range of one point would say that there
+            is nothing to learn about them.
+        batch : tuple of int, optional
+            The axes in front of n. Needed only for logs of one transition each, unless they are kept per step: arrays
+            (n, 1) usually are columns of one log.
 
         Returns
         -------
@@ -245,6 +250,8 @@ class MDPData:
         steps = _check.flag("per_step", per_step)
         if steps and log.rewards.ndim < 2:
             raise ValueError(f"log must have shape (..., episodes, steps) with per_step, got {log.rewards.shape}")
+        if not steps:
+            _check.log_axes("log.rewards", log.rewards.shape, batch)
         span = _range(log.rewards, reward_range)
         sizes = _sizes(log, n_states, n_actions)
         tables = math.prod(np.delete(log.rewards.shape, -2 if steps else -1).tolist())  # one a log and step

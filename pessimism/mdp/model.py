@@ -55,7 +55,8 @@ class MDP:
         "deterministic": every reward equals its mean; or "bernoulli": rewards are 0 or 1 with the given means.
     reward_range : (float, float), optional
         Interval that a learner is told holds every reward; drawn data carry it, and widths scale with it. Default:
-        (0, 1) if it holds all means, else from the smallest to the largest mean of any model in the batch.
+        (0, 1) if it holds all means, else from the smallest to the largest mean of any model in the batch; (r, r + 1)
+        if all are r: a range of one point would say that there is nothing to learn about them.
 
     Raises
     ------

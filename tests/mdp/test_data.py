@@ -375,3 +375,17 @@ def test_batches_of_nothing_are_divided_into_nothing():
         data = mdp.sample_episodes([0, 0], n=5, size=size, rng=0)
         assert data[:].counts.shape == (*size, horizon, 2, 1)
         assert [half.shape for half in data.split_episodes(rng=0)] == [size, size]
+
+
+def test_columns_are_not_taken_for_a_batch_and_a_constant_reward_has_a_range():
+    column = Transitions([[0], [1], [1]], [[0], [0], [0]], [[5], [5], [5]], [[1], [1], [0]])
+    with pytest.raises(ValueError, match=r"^log.rewards must .*, got \(3, 1\): .* log.rewards\[:, 0\].*batch=\(3,\)"):
+        MDPData.from_transitions(column)
+    assert MDPData.from_transitions(column, batch=(3,)).shape == (3,)
+    assert MDPData.from_transitions(column, per_step=True).shape == ()
+    flat = Transitions(*(x[:, 0] for x in (column.states, column.actions, column.rewards, column.next_states)))
+    assert (
+        MDPData.from_transitions(flat).reward_range
+        == MDP.dense([[[1.0]]], [[5.0]], discount=0.5).reward_range
+        == (5, 6)
+    )

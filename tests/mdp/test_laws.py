@@ -51,7 +51,8 @@ def test_counts_and_sums_have_the_joint_law_of_raw_transitions(n, per_successor)
     data = mdp.sample(START[:, None] * POLICY, n=n, size=size, rng=101)
     log = mdp.sample_log(POLICY, n=n, steps=1, size=size, rng=202)
     raw = Transitions(*(getattr(log, name)[..., 0] for name in log.__slots__))
-    both = [statistics(d, per_successor) for d in (data, MDPData.from_transitions(raw, n_states=2, n_actions=2))]
+    logged = MDPData.from_transitions(raw, n_states=2, n_actions=2, batch=(size,))
+    both = [statistics(d, per_successor) for d in (data, logged)]
     assert homogeneous(*both) > FALSE_ALARM
 
 
