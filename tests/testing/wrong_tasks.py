@@ -236,7 +236,7 @@ WRONG_LASSO = {
     "no penalty": (least_absolute, r'"optimal": its weights are nu\^1'),
 }
 WRONG_WEIGHTS = {
-    "mixed batch": (mixes_the_batch_up, '"contract": its weights must|"batch"'),
+    "mixed batch": (mixes_the_batch_up, r'"(zeros|contract|batch)"'),
     "by number": (
         lambda heads, target: each_task_alone(heads, target) / np.arange(1, heads.shape[-1] + 1),
         '"tasks": .* numbering',

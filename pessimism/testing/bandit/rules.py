@@ -5,14 +5,15 @@ Most mistakes in a rule break a symmetry of the problem, so they are found witho
 has to claim the level L that it uses, and its level is measured (`pessimism.testing.bandit._level`).
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism.bandits import BanditData
-from pessimism.testing._driver import PromiseError, RuleError, Trial, checked_arguments
+from pessimism.testing._driver import PromiseError, RuleError, Trial, Unasked, checked_arguments, kept
 from pessimism.testing.bandit import _level, _promises
 from pessimism.testing.bandit._promises import PROMISES, Case, Rule, RuleSubject
 
@@ -27,6 +28,7 @@ def check_rule(
     *,
     level: _level.Level | float | None = None,
     waive: Collection[str] = (),
+    accepts: Callable[[BanditData], bool] | None = None,
     examples: int = 100,
 ) -> None:
     r"""Raise a RuleError that shows the smallest data set found on which a rule breaks a promise.
@@ -88,18 +90,14 @@ def check_rule(
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
     number = checked_arguments("rule", rule, "the data", waive, RuleSubject.waivable, examples)
-    subject = RuleSubject(rule, frozenset(waive), _as_level(level))
+    subject = RuleSubject(rule, frozenset(waive), _level.as_level(level), accepts=accepts)
     trial = Trial(subject, PROMISES, _promises.cases(), number)
-    error = trial.on_fixed(_fixed(), _on_fixed) or _on_drawn(trial, subject)
+    found = trial.collect(_fixed(), on_fixed=_on_fixed, first=[_ladder()])
+    if found.keys() <= {"contract", "level", "scale"}:
+        found = _probed(subject, found)
+    error = trial.report(found)
     if error is not None:
         raise error
-
-
-def _as_level(level: _level.Level | float | None) -> _level.Level | None:
-    if level is None or callable(level):
-        return level
-    number = _check.not_nan("level", level)
-    return lambda n, contexts, arms: number
 
 
 def _fixed() -> dict[str, Case]:
@@ -131,13 +129,20 @@ def _ladder() -> Case:
     return Case(BanditData(counts, sums, sums), (1, 0), tuple(range(8))[::-1], -1.0, 4.0)
 
 
-def _on_drawn(trial: Trial[Case], subject: RuleSubject) -> PromiseError | None:
-    found = trial.on_drawn([_ladder()])
-    error = None
-    if set(found) <= {"level", "scale"}:
-        # a duel says more about a level than a drawn example does
-        error = _probe_failure(subject) or _level_failure(subject)
-    return error or (trial.smallest(found) if found else None)
+def _probed(subject: RuleSubject, found: dict[str, PromiseError]) -> dict[str, PromiseError]:
+    """What probes tell besides: a duel says more about a level than a drawn example does."""
+    probed: dict[str, PromiseError] = {}
+    with suppress(RuleError, Unasked):  # where the rule answers no duel, all else has been said
+        error = _probe_failure(subject)
+        name = "level" if error is None else "probe"
+        error = error or _level_failure(subject)
+        if error is not None:
+            probed = {name: kept(error)}
+    return (
+        {key: found[key] for key in found if key == "contract"}
+        | probed
+        | {key: found[key] for key in found if key not in probed}
+    )
 
 
 def _probe_failure(subject: RuleSubject) -> PromiseError | None:

@@ -8,6 +8,9 @@ from pessimism._types import Floats
 from pessimism.mdp import MDP
 from pessimism.testing.mdp._planner import PlannerError, PlannerSubject
 
+LINKS = 7
+"""States of a chain."""
+
 SWEEPS = 1000
 """Sweeps after which a planner is no longer asked whether it stopped too early."""
 
@@ -20,6 +23,23 @@ def probe(horizon: int | None) -> MDP:
     return MDP(successors, np.array(weights) / 10, rewards, [0.5, 0.3, 0.2], 0.9, horizon=horizon)
 
 
+def chain(horizon: int | None) -> MDP:
+    """Two chains with a prize at the end, on which a step of policy iteration improves one state.
+
+    In each state one can stay and earn a little, move on, or fall into a trap; the chains number these differently.
+    """
+    trap, moves, rewards = 2 * LINKS, [], []
+    for first, order in ((0, (0, 1, 2)), (LINKS, (1, 2, 0))):
+        for s in range(first, first + LINKS):
+            last = s == first + LINKS - 1
+            moves.append([(s, s if last else s + 1, trap)[i] for i in order])
+            rewards.append([(0.5, 1.0 if last else 0.0, 0.0)[i] for i in order])
+    moves.append([trap] * 3)
+    rewards.append([0.0] * 3)
+    successors = np.array(moves)[..., None]
+    return MDP(successors, np.ones(successors.shape), rewards, None, 0.9, horizon=horizon)
+
+
 def likely_cause(subject: PlannerSubject) -> str | None:
     """The known mistake that explains the values on the probe, if one does."""
     mdp = probe(subject.horizon)
@@ -29,7 +49,7 @@ def likely_cause(subject: PlannerSubject) -> str | None:
         return None
     close = max(10 * subject.tolerance, 1e-9)
     if np.abs(found - mdp.optimal_values).max() <= close:
-        return None
+        return None if subject.horizon is not None else _stops_improving(subject, close)
     for sentence, candidate in mistakes(mdp):
         if np.abs(found - candidate).max() <= close:
             return sentence
@@ -38,6 +58,22 @@ def likely_cause(subject: PlannerSubject) -> str | None:
             f"on a model with rewards up to {mdp.rewards.max():g} and discount {mdp.discount:g} its values reach "
             f"{found.max():.4g}, and none can exceed {mdp.value_range[1]:.4g}: is the discount missing?"
         )
+    return None
+
+
+def _stops_improving(subject: PlannerSubject, close: float) -> str | None:
+    """Whether it stops after some steps of policy iteration, which the probe is too small to show."""
+    mdp = chain(None)
+    found, matrix, r = subject.ask(mdp).value, dense(mdp, add=True), mdp.mean_rewards
+    states, uniform = np.arange(mdp.n_states), np.full(r.shape, 1.0 / mdp.n_actions)
+    pure = np.eye(mdp.n_actions)
+    for law in (pure[0 * states], pure[0 * states - 1], pure[r.argmax(axis=-1)], uniform):
+        for k in range(LINKS):
+            moves = np.einsum("sa,sat->st", law, matrix)
+            v = np.linalg.solve(np.eye(len(states)) - mdp.discount * moves, (law * r).sum(axis=-1))
+            if np.abs(found - v).max() <= close and np.abs(v - mdp.optimal_values).max() > close:
+                return f"it stops after {k} step{'s' * (k != 1)} of policy iteration: until no action changes"
+            law = pure[(r + mdp.discount * matrix @ v).argmax(axis=-1)]
     return None
 
 

@@ -5,14 +5,17 @@ As for bandits, most mistakes break a symmetry of the problem and are found with
 probabilities, and is tried on data drawn from models whose values are known (`pessimism.testing.mdp._lower_bound`).
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from pessimism import _check
 from pessimism.mdp import MDPData
-from pessimism.testing._driver import PromiseError, Trial, checked_arguments
+from pessimism.testing._driver import PromiseError, Trial, Unasked, checked_arguments, kept
+from pessimism.testing.bandit._level import Level, as_level
+from pessimism.testing.mdp._level import broken_level
 from pessimism.testing.mdp._lower_bound import broken_bound
 from pessimism.testing.mdp._offline import Case, OfflineRule, OfflineSubject, cases
 from pessimism.testing.mdp._offline_promises import PROMISES, TIES_MATTER, jittered
@@ -28,8 +31,10 @@ def check_offline_rule(
     *,
     discount: float = 0.9,
     horizon: int | None = None,
+    level: Level | float | None = None,
     lower_bound: bool | str = False,
     waive: Collection[str] = (),
+    accepts: Callable[[MDPData], bool] | None = None,
     examples: int = 100,
 ) -> None:
     r"""Raise a RuleError that shows the smallest data set found on which an offline rule breaks a promise.
@@ -110,11 +115,22 @@ def check_offline_rule(
     if not isinstance(lower_bound, bool):
         _check.choice("lower_bound", lower_bound, ("known rewards",))
     steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
-    subject = OfflineSubject(rule, frozenset(waive), _check.open_unit_interval("discount", discount), steps)
+    if level is not None and steps is not None:
+        raise ValueError("level must be None with a horizon: the widths of discounted rules are measured only")
+    gamma = _check.open_unit_interval("discount", discount)
+    subject = OfflineSubject(rule, frozenset(waive), gamma, steps, accepts=accepts)
     trial = _OfflineTrial(subject, PROMISES, cases(steps), number)
-    error = trial.run(_fixed(steps), on_fixed=_on_fixed)
-    if error is None and lower_bound:
-        error = broken_bound(subject, known_rewards=lower_bound == "known rewards")
+    found = trial.collect(_fixed(steps), on_fixed=_on_fixed)
+    claimed = as_level(level)
+    if claimed is not None and not found.keys() & {"contract", "batch"}:
+        with suppress(Unasked):
+            broken = broken_level(subject, claimed)
+            found |= {} if broken is None else {"level": kept(broken)}
+    if lower_bound and not found.keys() & {"contract", "batch"}:
+        with suppress(Unasked):
+            broken = broken_bound(subject, known_rewards=lower_bound == "known rewards")
+            found |= {} if broken is None else {"lower bound": kept(broken)}
+    error = trial.report(found)
     if error is not None:
         raise error
 

@@ -115,11 +115,14 @@ class AllocationSubject(Subject[Case, Problem, Ints]):
         def call() -> NDArray[Any]:
             return np.asarray(self.function(relevance, budget if batch else int(budget), **options))
 
-        rows = self.called(call, given, promise, where=where, tables=tables)
+        rows = self.called(call, given, promise, where=where, batch=bool(batch), tables=tables)
         wrong = _malformed(rows, given)
         if wrong is not None:
             raise self.error(promise, where + wrong, given, rows)
         return np.asarray(rows.astype(np.int64))
+
+    def admits(self, given: Problem) -> bool:
+        return self.accepts is None or bool(self.accepts(given.relevance, given.budget))
 
     def shown(self, given: Problem, answer: Ints | None) -> list[str]:
         """Problem and rows."""

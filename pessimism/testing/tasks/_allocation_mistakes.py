@@ -37,7 +37,13 @@ def _measured(rows: Ints, claimed: float) -> str:
     if (rows > 0).all():
         powers = np.diff(np.log(rows)) / np.diff(np.log(size))
         if np.ptp(powers) < 0.01:
-            return f"it buys in proportion to |nu|^{powers.round(2)[0] + 0.0:g}, not |nu|^{claimed:g}"
+            power = powers.round(2)[0] + 0.0
+            if abs(power - claimed) < 0.01:
+                return (
+                    f"it buys in proportion to |nu|^{claimed:g}, but not to the row: is something rounded early, or "
+                    "computed in float32?"
+                )
+            return f"it buys in proportion to |nu|^{power:g}, not |nu|^{claimed:g}"
         heights = np.diff(np.log(rows)) / np.diff(size)
         if np.ptp(heights) < 0.01 * np.abs(heights).max():
             return f"it is a softmax: it buys in proportion to exp({heights[0]:.3g} |nu|), not |nu|^{claimed:g}"

@@ -92,7 +92,7 @@ def scale(subject: AllocationSubject, case: Case, rows: Ints) -> str | None:
 
 def batch(subject: AllocationSubject, case: Case, rows: Ints) -> None:
     """A problem is answered within a batch as it is alone."""
-    family = relatives(case.problem)
+    family = subject.admitted(relatives(case.problem))
     together = subject.ask(
         case.problem._replace(
             relevance=np.stack([member.relevance for member in family]).reshape(*RELATIVES, -1),

@@ -4,11 +4,12 @@ The smallest objective of a small problem is known together with a dual point th
 can be held to it (`pessimism.testing.tasks._relevance_promises`), also where several weights are optimal.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 
 from pessimism import _check
+from pessimism._types import Floats
 from pessimism.testing._driver import Trial, checked_arguments
 from pessimism.testing.tasks._relevance import Case, RelevanceError, RelevanceSubject, Rule, case_of
 from pessimism.testing.tasks._relevance_mistakes import probe
@@ -25,6 +26,7 @@ def check_relevance(
     tolerance: float = 1e-8,
     rank_deficient: bool = False,
     waive: Collection[str] = (),
+    accepts: Callable[[Floats, Floats], bool] | None = None,
     examples: int = 100,
 ) -> None:
     r"""Raise a RelevanceError that shows the smallest problem found on which a rule breaks a promise.
@@ -107,7 +109,9 @@ def check_relevance(
             raise ValueError(
                 f"norm must be None where a regularization is given, got {norm!r}: they exclude each other"
             )
-    subject = RelevanceSubject(rule, frozenset(waive), norm, part, _check.positive("tolerance", tolerance))
+    subject = RelevanceSubject(
+        rule, frozenset(waive), norm, part, _check.positive("tolerance", tolerance), accepts=accepts
+    )
     error = Trial(subject, PROMISES, cases(rank_deficient), number).run(_fixed(rank_deficient), probe=case_of(*probe()))
     if error is not None:
         raise error
