@@ -27,8 +27,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._status import Status
 from pessimism._types import Floats
 from pessimism.tasks import _arguments
+from pessimism.tasks._arguments import six_digits
 from pessimism.tasks._engine.linear_algebra import least_norm
 from pessimism.tasks.relevance import Relevance, min_l1, min_l2
 
@@ -135,7 +137,7 @@ def l1_risk(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int
     >>> l1_risk(100, [[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], [0.6, 0.8], dimension=12).round(12).item()
     0.1
     """
-    weights = min_l1(heads, target).weights
+    weights = _certain(min_l1(heads, target))
     return _risk(n, np.abs(weights).sum(axis=-1) ** 2, heads, dimension, noise)
 
 
@@ -168,7 +170,7 @@ def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: in
     >>> l2_bound(100, [[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], [0.6, 0.8], dimension=12).round(12).item()
     0.15
     """
-    weights = np.abs(min_l2(heads, target).weights)
+    weights = np.abs(_certain(min_l2(heads, target)))
     used = (weights > 1e-12 * weights.max(axis=-1, keepdims=True)).sum(axis=-1)
     return _risk(n, used * (weights**2).sum(axis=-1), heads, dimension, noise)
 
@@ -203,7 +205,7 @@ def uniform_risk(
     >>> uniform_risk(100, [[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], [0.6, 0.8], dimension=12).round(12).item()
     0.15
     """
-    weights = min_l2(heads, target).weights
+    weights = _certain(min_l2(heads, target))
     return _risk(n, weights.shape[-1] * (weights**2).sum(axis=-1), heads, dimension, noise)
 
 
@@ -257,9 +259,10 @@ def weighted_risk(
     factor = _check.vector("weights", _positive("weights", weights), tasks, "an entry for each task")
     parts = (matrices.shape[:-2], goal.shape[:-1], rows.shape[:-1], factor.shape[:-1])
     _check.broadcast("counts, weights, heads and target", *parts)
-    value, nu = least_norm(matrices, goal, rows * factor)
+    found = least_norm(matrices, goal, rows * factor)
+    value, nu = six_digits(found), found.weights
     terms = np.divide(nu**2, rows, out=np.zeros(np.broadcast_shapes(nu.shape, rows.shape)), where=rows > 0)
-    return _risk(1.0, np.where(np.isinf(value), np.inf, terms.sum(axis=-1)), heads, dimension, noise)
+    return _risk(1.0, np.where(np.isfinite(value), terms.sum(axis=-1), value), heads, dimension, noise)
 
 
 def target_term(n: ArrayLike, k: int, *, noise: ArrayLike = 1.0, source_term: ArrayLike = 0.0) -> Floats:
@@ -499,13 +502,19 @@ def _positive(name: str, value: ArrayLike) -> Floats:
     return array
 
 
+def _certain(found: Relevance) -> Floats:
+    """Weights; NaN those of a batch that are not certified."""
+    good = np.isin(np.asarray(found.status, object), np.array([Status.EXACT, Status.DEPENDENT], object))
+    return np.where(good[..., None], found.weights, np.nan)
+
+
 def _risk(n: ArrayLike, value: Floats, heads: ArrayLike, dimension: int, noise: ArrayLike) -> Floats:
     """sigma^2 (d - k) value / n, for checked heads."""
     k = np.shape(heads)[-2]
     budget, deviation = _positive("n", n), _check.real_array("noise", noise, low=0.0)
     _check.broadcast("n, noise and the worlds", budget.shape, deviation.shape, value.shape)
     excess = _check.whole("dimension", dimension, low=k) - k
-    reached = np.isfinite(value)
+    reached = ~np.isinf(value)
     risk = deviation**2 * excess * np.where(reached, value, 0.0) / budget
     return np.asarray(np.where(reached | (excess == 0), risk, np.inf))  # if d = k, every basis spans all inputs
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._draw import front_axes
 from pessimism._types import Floats, Ints, Rng
-from pessimism.tasks._arguments import orthonormal
+from pessimism.tasks._arguments import orthonormal, six_digits
 from pessimism.tasks._engine.linear_algebra import least_norm
 from pessimism.tasks._engine.sampling import draw_statistics
 from pessimism.tasks.data import TaskData
@@ -346,8 +346,11 @@ class LinearTasks:
         """
         rows = _check.vector("n", n, self.n_tasks, "an entry for each task", low=0.0)
         _check.broadcast("n and the world", self.shape, rows.shape[:-1])
-        factor, form = self.noise**2 * (self.dimension - self.rank), least_norm(self.heads, self.target, rows)[0]
-        reached = np.isfinite(form)
+        factor, form = (
+            self.noise**2 * (self.dimension - self.rank),
+            six_digits(least_norm(self.heads, self.target, rows)),
+        )
+        reached = ~np.isinf(form)
         rho = np.where(reached, factor * np.where(reached, form, 0.0), np.inf if self.dimension > self.rank else 0.0)
         return rho if n_target is None else self._with_target_rows(rho, self.rank, n_target)
 

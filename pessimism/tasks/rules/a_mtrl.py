@@ -10,6 +10,7 @@ divided evenly.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from numpy.typing import ArrayLike
 
@@ -17,7 +18,7 @@ from pessimism import _check
 from pessimism._types import Rng
 from pessimism.tasks.allocation import allocate
 from pessimism.tasks.data import TaskData
-from pessimism.tasks.relevance import Relevance, min_l2
+from pessimism.tasks.relevance import Relevance, shortest
 from pessimism.tasks.rules._buying import Phases, limits
 from pessimism.tasks.runs import ActiveRun, Source
 
@@ -100,5 +101,9 @@ def a_mtrl(
     exponent = _check.nonnegative("power", power)
     run = Phases(source, target, k, budgets, floor, pooled, ridge, rng, relevance)
     for budget in run.budgets:
-        run.buy(allocate(run.relevance(min_l2), budget, power=exponent, **limits(source, run.floor)))
+        run.buy(
+            allocate(
+                run.relevance(partial(shortest, within=False)), budget, power=exponent, **limits(source, run.floor)
+            )
+        )
     return run.decision()
