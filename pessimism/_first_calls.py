@@ -31,8 +31,9 @@ def mdps() -> None:
     from pessimism.mdp import behavior, exact, generators, instances
 
     model = generators.garnet(10, 3, 2, discount=0.9, rng=0)
-    mdp.plan(model, tolerance=1e-6)
-    logs = model.sample(behavior.uniform(model), n=1_000, size=2, rng=0)
+    for method in ("auto", "policy_iteration"):  # without Krylov steps, and with them
+        mdp.plan(model, tolerance=1e-6, method=method)
+    logs = model.sample(behavior.uniform(model), n=1_000_000, size=2, rng=0)
     for rule in (mdp.plug_in, mdp.vi_lcb, mdp.vi_lcb_bernstein, mdp.cql):
         rule(logs, discount=0.9)
     game = generators.gamblers_problem(5, horizon=4)

@@ -3,7 +3,6 @@
 With a horizon every table has a step axis, of length 1 if it is the same at all steps.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,9 +17,6 @@ from pessimism.mdp._engine.tables import States, per_successor
 Policy = Ints | Floats
 
 MAX_STATES = 2**31 - 1
-
-HYPERGEOMETRIC_LIMIT = 10**9
-"""NumPy draws without replacement from fewer than this."""
 
 
 def transitions(next_states: ArrayLike, probabilities: ArrayLike, horizon: int | None) -> tuple[States, Floats]:
@@ -193,8 +189,8 @@ def _outcomes(name: str, listed: Any, n_states: int) -> list[tuple[float, int, f
     return clean
 
 
-def require_divisible(data: Statistics, *, steps: bool = False, limited: bool = True) -> None:
-    """Raise a ValueError unless transitions can be drawn from the statistics, without replacement if `limited`."""
+def require_divisible(data: Statistics, *, steps: bool = False) -> None:
+    """Raise a ValueError unless transitions can be drawn from the statistics."""
     if (data.next_states.ndim == 4) != steps:
         raise ValueError(
             "data must have a step axis: these are not logged episodes"
@@ -206,8 +202,3 @@ def require_divisible(data: Statistics, *, steps: bool = False, limited: bool = 
             "data must have rewards known to be 0 or 1, or constant for every (state, action, successor): sums of "
             "other rewards do not say which one to leave out; divide the raw log instead"
         )
-    # which rewards go along is hypergeometric for rewards of 0 and 1, whatever way the transitions are chosen
-    if (limited or data.reward_law == "bernoulli") and data.counts.size:
-        largest = data.counts.reshape(-1, math.prod(data.counts.shape[1 - data.next_states.ndim :])).sum(axis=-1).max()
-        if largest >= HYPERGEOMETRIC_LIMIT:
-            raise ValueError(f"data must have fewer than 1e9 transitions to be divided, got {largest}")

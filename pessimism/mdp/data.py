@@ -432,8 +432,8 @@ class MDPData:
         Raises
         ------
         ValueError
-            If n is more than there are, the data have a step axis (see `split_episodes`), the rewards are neither
-            known to be 0 or 1 nor constant, or there are 10^9 transitions or more (NumPy's limit).
+            If n is more than there are, the data have a step axis (see `split_episodes`), or the rewards are neither
+            known to be 0 or 1 nor constant.
 
         Notes
         -----
@@ -479,7 +479,7 @@ class MDPData:
         [[9]]
         """
         count = _check.whole("k", k, low=1)
-        _input.require_divisible(self.statistics, limited=False)
+        _input.require_divisible(self.statistics)
         return self.trusted(*splitting.folds(self.statistics, count, _check.generator(rng)))
 
     def split_episodes(self, rng: Rng = None) -> tuple[Self, Self]:

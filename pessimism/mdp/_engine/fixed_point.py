@@ -54,7 +54,8 @@ def iterate(
     """
     batch = values.shape[:-1]
     flat = np.ascontiguousarray(values.reshape(-1, values.shape[-1]))
-    policies = np.array(np.broadcast_to(0 if start is None else start, values.shape), np.int64).reshape(flat.shape)
+    begun = np.broadcast_to(0 if start is None else start, values.shape).reshape(flat.shape)
+    policies = np.array(begun, np.int64)
     at_floor, movable = np.zeros(flat.shape, bool), np.full(len(flat), search.shift and floor == -np.inf)
     # unsigned positions need no check for negative ones in the inner loop: a quarter faster
     lists = _read_only(tables.next_states.view(np.uint32))
@@ -76,7 +77,7 @@ def iterate(
     status[bounds <= tolerance] = Status.CONVERGED
     if floor > -np.inf:
         status[at_floor.all(axis=-1) & (bounds < np.inf)] = Status.NO_UPDATE
-    policy, value = policies.reshape(values.shape), flat.reshape(values.shape)
+    policy, value = np.where(at_floor, begun, policies).reshape(values.shape), flat.reshape(values.shape)
     if (status == Status.NOT_CONVERGED).any():  # the last step changed the values that the bound was computed for
         bounds = residual_bounds(tables, value, floor, fallback)
     return Solution(policy, value, as_status(status, batch), iterations.reshape(batch), bounds.reshape(batch))
@@ -313,6 +314,12 @@ def solve(
                 improved, lowest, highest, discount, width, movable[i]
             )
             iterations[i], bounds[i] = iteration, residual + rounding
+            if krylov_steps is not None:  # noqa: SIM102 - with one condition more the compiler would not leave it out
+                if floor > -np.inf and lowest < (discount - 1.0) * rounding:
+                    # a Krylov step went above the fixed point: down to values that the operator raises
+                    for s in range(size):
+                        x[s] = max(floor, x[s] + lowest / (1.0 - discount))
+                    continue
             if bounds[i] <= tolerance or residual <= rounding or settled or not bounds[i] < np.inf:
                 break
             # the constant part of the error would take 1 / (1 - discount) sweeps to fall below rounding
@@ -340,6 +347,6 @@ def solve(
             for _ in range(2 if krylov else search.sweeps // 2):
                 sweep(successors, kept, gained, x, spare)
                 sweep(successors, kept, gained, spare, x)
-            if krylov_steps is not None:  # noqa: SIM102 - with one condition more the compiler would not leave it out
+            if krylov_steps is not None:  # noqa: SIM102
                 if krylov and bicgstab(successors, kept, gained, x, 0.01, 200) == 0:
                     patience = 0

@@ -123,7 +123,7 @@ def part(data: Statistics, next_counts: Ints, rng: np.random.Generator) -> Stati
         sums = np.where(kept == whole, data.reward_sums, data.reward_sums / np.maximum(whole, 1) * kept)
     else:
         ones = data.reward_sums.astype(np.int64)
-        sums = rng.hypergeometric(ones, whole - ones, kept).astype(np.float64)
+        sums = _draw.hypergeometric(rng, ones, whole - ones, kept).astype(np.float64)
     return data._replace(counts=counts, next_counts=next_counts, reward_sums=sums)
 
 

@@ -19,6 +19,7 @@ from pessimism._types import Ints
 from pessimism.mdp._engine.solution import finished
 from pessimism.mdp.data import Transitions
 from pessimism.mdp.planning import Plan
+from pessimism.mdp.rules._imitation import marked, told
 
 __all__ = ["lcb_q"]
 
@@ -52,7 +53,8 @@ def lcb_q(
     Plan
         Its value is meant as a lower bound, and no fixed point (status COMPLETED, error bound inf); `iterations` counts
         how often a value rose. Where it never did, the policy is the most frequent action; if that is so everywhere,
-        the status is NO_UPDATE.
+        the status is NO_UPDATE, and IMITATION if it is the most frequent one everywhere all the same. A warning says
+        where that is so in all logs.
 
     Raises
     ------
@@ -101,9 +103,13 @@ def lcb_q(
     values, policies, updates = (np.concatenate(x) for x in zip(*results, strict=True))
     shape, rises = (*batch, horizon, sizes[0]), updates.reshape(batch)
     value = low * np.arange(horizon, 0, -1.0)[:, None] + (high - low) * values.reshape(shape)
-    return Plan(
-        *finished(policies.reshape(shape), value, batch, rises, status=Status.COMPLETED, updated=np.asarray(rises > 0))
+    done = finished(
+        policies.reshape(shape), value, batch, rises, status=Status.COMPLETED, updated=np.asarray(rises > 0)
     )
+    step = np.arange(len(states))[:, None, None] * horizon + np.arange(horizon)
+    cells, pairs = (step * sizes[0] + states) * sizes[1] + actions, (*shape, sizes[1])
+    counts = np.bincount(cells.ravel(), minlength=math.prod(pairs)).reshape(pairs)
+    return told(marked(Plan(*done), counts.argmax(axis=-1)), "lcb_q", counts)
 
 
 def _size(name: str, given: int | None, *labels: Ints) -> int:

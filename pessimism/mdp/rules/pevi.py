@@ -20,6 +20,7 @@ from pessimism.mdp._engine.solution import finished
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
 from pessimism.mdp.rules._empirical import empirical, episodic
+from pessimism.mdp.rules._imitation import marked, told
 
 __all__ = ["pevi"]
 
@@ -59,7 +60,7 @@ def pevi(
     -------
     Plan
         Its value is a lower bound of the policy's on the event that every estimate lies within its width. Where nothing
-        is certified (value 0) the most frequent action is chosen.
+        is certified (value 0) the most frequent action is chosen; status and warning as for `vi_lcb_episodic`.
 
     Raises
     ------
@@ -107,7 +108,8 @@ def pevi(
     value = value[..., :-1, :]
     updated = np.asarray((value > 0).any(axis=(-2, -1)))
     total = known.low_to_go[:, None] + (high - low) * value
-    return Plan(*finished(policy, total, data.shape, steps, updated=updated))
+    plan = marked(Plan(*finished(policy, total, data.shape, steps, updated=updated)), data.counts.argmax(axis=-1))
+    return told(plan, "pevi", data.counts)
 
 
 def _features(features: ArrayLike, pairs: tuple[int, int], steps: int) -> Floats:

@@ -3,7 +3,6 @@ r"""Plug-in planning: the empirical model :math:`(\hat r, \hat P)` in place of t
 import numpy as np
 
 from pessimism import _check
-from pessimism._status import Status
 from pessimism.mdp._certificate import certified
 from pessimism.mdp._engine.search import SEARCHES
 from pessimism.mdp.data import MDPData
@@ -38,7 +37,7 @@ def plug_in(
     Raises
     ------
     ConvergenceError
-        If the error bound does not reach `tolerance` and more than rounding is missing.
+        As for `plan`.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -70,4 +69,4 @@ def plug_in(
 
     values = np.zeros((*data.shape, data.n_states))
     plan = Plan(*iterate(tables, values, goal, SEARCHES["auto"], fallback=known.low_value))
-    return certified(plan, goal, (Status.CONVERGED, Status.ROUNDING))
+    return certified(plan, goal)
