@@ -5,7 +5,6 @@ have. So the package itself is called, on the smallest inputs that reach every k
 """
 
 from collections.abc import Callable
-from typing import Any
 
 
 def bandits() -> None:
@@ -72,13 +71,10 @@ def bilevel_problems() -> None:
 
 
 def _run(kind: str, name: str) -> None:
-    from pessimism.bilevel import METHODS, minimize_bilevel, problems
-    from pessimism.bilevel._options import REQUIRED
+    from pessimism.bilevel import minimize_bilevel, problems
 
     problem = getattr(problems, kind).random(rng=0)
-    required = [key for key, option in METHODS[name].options.items() if option.default == REQUIRED]
-    options: dict[str, Any] = dict.fromkeys(required, 0.01)
-    minimize_bilevel(problem, [1.0] * problem.dim_x, method=name, budget=60, rng=0, **options)
+    minimize_bilevel(problem, [1.0] * problem.dim_x, method=name, budget=60, rng=0, step=0.01)
 
 
 PARTS: dict[str, Callable[[], None]] = {

@@ -29,11 +29,11 @@ import numpy as np
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp, refused
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp, norm, refused
 from pessimism.bilevel._engine.kinds import CVP, GRAD_F, GRAD_G, HVP
-from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, keep_or_undo, norm, subtract
+from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, keep_or_undo, subtract
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, REQUIRED, UNBOUNDED, option, whole_from
+from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, OPEN, UNBOUNDED, option, whole_from
 
 __all__ = ["METHOD"]
 
@@ -41,7 +41,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "length of the first step on x, eta")
+    step: float = option(OPEN, NONNEGATIVE, "length of the first step on x, eta")
     momentum: float = option(0.9, BELOW_ONE, "weight beta of the old momentum")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "step on y in the periodic updates")
     z_step: float = option(CURVATURE, NONNEGATIVE, "step on z, nu")

@@ -21,11 +21,11 @@ import numpy as np
 
 from pessimism._compiled import compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp, norm
 from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
-from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, keep_or_undo, norm
+from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, keep_or_undo
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, UNBOUNDED, UP_TO_ONE, option
+from pessimism.bilevel._options import CAREFUL, CURVATURE, NONNEGATIVE, UNBOUNDED, UP_TO_ONE, option
 
 __all__ = ["METHOD"]
 
@@ -33,7 +33,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "step on x, gamma")
+    step: float = option(CAREFUL, NONNEGATIVE, "step on x, gamma")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "step on y and on z, rho")
     weight: float = option(0.1, UP_TO_ONE, "weight theta of the new direction in the average")
     clip: float = option(math.inf, UNBOUNDED, "the average is shortened to this length")

@@ -17,11 +17,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pessimism._compiled import compiled
-from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp, norm
 from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
-from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, keep_or_undo, norm, subtract
+from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, keep_or_undo, subtract
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, OPEN, option
 
 __all__ = ["METHOD"]
 
@@ -29,7 +29,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "first step on x, gamma")
+    step: float = option(OPEN, NONNEGATIVE, "first step on x, gamma")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "first step on y and on z, rho")
     decay: float = option(0.5, NONNEGATIVE, "both fall as (1 + t)^-decay")
 
