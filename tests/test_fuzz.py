@@ -258,7 +258,9 @@ bare = inspect.Parameter("bare", inspect.Parameter.KEYWORD_ONLY)
 
 def is_record(function):
     """A class that takes its fields as they come: what a function returns."""
-    return inspect.isclass(function) and not hasattr(function, "__post_init__") and dataclasses.is_dataclass(function)
+    if not inspect.isclass(function) or hasattr(function, "__post_init__"):
+        return False
+    return dataclasses.is_dataclass(function) or issubclass(function, tuple)
 
 
 def complaint(function, bound, parameter, what, bad):
@@ -333,7 +335,8 @@ def trials(function, bound):
                 continue
             given = next(iter(bound.arguments[parameter])) if isinstance(given, tuple) else next(iter(given.values()))
         for what, make in bad_values().items():
-            if what == "class" and callable(given):  # its errors are those of a user's function
+            if what == "class" and (callable(given) or "Callable" in str(about.annotation)):
+                # its errors are those of a user's function
                 continue
             yield parameter, what, make()
         for what, value in twisted(given).items():

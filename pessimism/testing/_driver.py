@@ -85,6 +85,10 @@ class Subject(Generic[Case, Given, Answer]):
     accepts: Callable[..., Any] | None = field(default=None, kw_only=True)
     causes: dict[str, str | None] = field(default_factory=dict, init=False)
 
+    def __post_init__(self) -> None:
+        if self.accepts is not None:
+            _check.function("accepts", self.accepts, "of what is asked")
+
     def about(self, case: Case) -> Given:
         """The input of a case, before it is changed."""
         raise NotImplementedError

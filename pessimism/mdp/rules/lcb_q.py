@@ -61,6 +61,11 @@ def lcb_q(
     ValueError, TypeError
         If the log is not of episodes or an argument is out of its range.
 
+    Warns
+    -----
+    ImitationWarning
+        If the policy departs nowhere from imitation in all data sets.
+
     See Also
     --------
     pessimism.mdp.bounds.episodic_rate : Rates of this and other rules for episodes.

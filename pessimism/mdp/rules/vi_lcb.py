@@ -165,6 +165,11 @@ def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, r
         As for `vi_lcb`. On a garnet of 20 states its status is NO_UPDATE, and its policy that of one fold, up to 10^10
         transitions.
 
+    Warns
+    -----
+    ImitationWarning
+        If the policy departs nowhere from imitation in all data sets.
+
     See Also
     --------
     pessimism.mdp.rules.vi_lcb.vi_lcb : The rule with a constant of choice.
