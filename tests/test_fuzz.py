@@ -19,6 +19,7 @@ import inspect
 import itertools
 import pkgutil
 import re
+import shutil
 import signal
 import sys
 import types
@@ -353,6 +354,7 @@ STEP = 1 if DEEP else 9
 @pytest.mark.parametrize("module", modules() if DEEP else [f"pessimism.{name}" for name in SLICE])
 def test_bad_input_is_one_error_or_an_answer(module, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
     wrong, calls = [], 0
     for name, made in harvest([module]).items():
         for function, bound in made if name.startswith(f"{module}.") else ():
@@ -360,6 +362,8 @@ def test_bad_input_is_one_error_or_an_answer(module, tmp_path, monkeypatch):
                 calls += 1
                 if said := complaint(function, bound, parameter, what, value):
                     wrong.append(f"{name}({parameter}={what}): {said:.300}")
+                for left in tmp_path.iterdir():  # what was written must not be in the way of the next call
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
     assert wrong == []
     assert DEEP or calls > 20
 
