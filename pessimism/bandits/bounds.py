@@ -85,7 +85,7 @@ def lcb_upper(n: ArrayLike, cstar: ArrayLike, arms: int) -> Floats:
     -----
     :math:`2\sqrt{C^*\log(2AN)/N} + 2/N` for N >= 8 C* log N and delta = 1/N: on an event of probability 1 - 1/N the
     loss is at most twice the width of the best arm, and N(a*) >= N/(2C*) with probability 1 - 1/N. Loose: 11 times the
-    worst loss on `instances.symmetric` at C* = 5 and N = 1000, more at smaller C*. Status: derived.
+    worst loss on `instances.symmetric` at C* = 5 and N = 300, more at smaller C*. Status: derived.
 
     Examples
     --------
@@ -505,7 +505,7 @@ def contextual_upper(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int) -
     With C* where Theorem 4 has C* - 1, which makes the proof simple. With probability 1 - 1/N every interval holds and
     context s loses at most twice the width of its best arm; that arm has at least half of its expected
     :math:`N\rho(s)/C^*` pulls but for probability :math:`e^{-N\rho(s)/(8C^*)}`; sum over s. It is loose: 14 times the
-    worst loss on `instances.covered_contexts` at C* = 4, S = 2 and N = 2000. Status: derived.
+    worst loss on `instances.covered_contexts` at C* = 4, S = 2 and N = 400. Status: derived.
 
     Examples
     --------

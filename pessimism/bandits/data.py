@@ -49,7 +49,8 @@ class BanditData:
     squares : (..., S, A) array_like of float, optional
         Summed squared rewards; needed by `bernstein_lcb` and `subsample`.
     reward_range : (float, float)
-        Interval known to hold every reward, in reward units. ``(-inf, inf)`` for unbounded rewards.
+        Interval known to hold every reward, in reward units, low < high: of rewards known to be all the same there is
+        nothing to learn. ``(-inf, inf)`` for unbounded rewards.
 
     Raises
     ------

@@ -41,8 +41,8 @@ def bayes_risk(n, chance, p, lost):
 
 @statement(f"{ROOT}.lcb_upper")
 def test_lcb_upper_is_eleven_times_the_worst_loss():
-    """On `symmetric`, at C* = 5 and N = 1000."""
-    assert bounds.lcb_upper(1000, 5.0, 2) == pytest.approx(11.009 * worst_of_lcb(1000, 5.0, 1), rel=2e-3)
+    """On `symmetric`, at C* = 5 and N = 300."""
+    assert bounds.lcb_upper(300, 5.0, 2) == pytest.approx(11.178 * worst_of_lcb(300, 5.0, 1), rel=2e-3)
 
 
 @statement(f"{ROOT}.minimax_lower")
@@ -101,8 +101,8 @@ def test_two_point_exponent_is_the_chernoff_information_of_a_round(cstar, gap):
 @statement(f"{ROOT}.greedy_failure_loss")
 @pytest.mark.parametrize("q", [0.3, 0.5671, 0.9])
 def test_greedy_failure_loss_is_the_limit_of_the_exact_loss(q):
-    loss = exact.suboptimality(*instances.greedy_failure(20_000, q), 20_000, level=0.0)
-    assert loss == pytest.approx(bounds.greedy_failure_loss(q), rel=1e-3)
+    loss = exact.suboptimality(*instances.greedy_failure(5000, q), 5000, level=0.0)
+    assert loss == pytest.approx(bounds.greedy_failure_loss(q), rel=2e-3)
 
 
 @statement(f"{ROOT}.lcb_normal_prediction")
@@ -153,9 +153,9 @@ def test_contextual_rate_is_one_term_or_the_other():
 
 @statement(f"{ROOT}.contextual_upper")
 def test_contextual_upper_against_the_worst_loss_in_covered_contexts():
-    """At C* = 4, S = 2, N = 2000."""
-    worst = worst_of_lcb(2000, 4.0, 2)
-    assert bounds.contextual_upper(2000, 4.0, 2, 2) == pytest.approx(13.597 * worst, rel=2e-3)
+    """At C* = 4, S = 2, N = 400."""
+    worst = worst_of_lcb(400, 4.0, 2)
+    assert bounds.contextual_upper(400, 4.0, 2, 2) == pytest.approx(14.306 * worst, rel=2e-3)
     assert bounds.contextual_upper(20, 4.0, 2, 2) == 1.0
 
 
