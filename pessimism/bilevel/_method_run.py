@@ -97,7 +97,7 @@ class MethodRun:
         if self.restarts:
             notes += f"; the run diverged {self.restarts} times and began again, at last with step = "
             notes += f"{self.options['step']:.3g}"
-        return notes + (self._blame() if self.diverged else "")
+        return notes + (self._blame() if self.diverged or not (self.options or self.refused) else "")
 
     def _blame(self) -> str:
         """Whose step was too long, as far as products with the Hessian of g tell, and where a number was first bad."""

@@ -29,9 +29,9 @@ class BilevelProblem(Protocol):
     r"""The oracles of a problem: plain functions of arrays.
 
     Beyond these a problem may have ``f(x, y, s=None)`` and ``g(x, y, s=None)`` (values), ``grad_gx(x, y, s=None)``
-    (:math:`\nabla_x g`, for first-order methods), ``solve_y(x)`` (:math:`y^*(x)`), ``gradient(x)`` (of F, exact: a
-    run's history then holds its norm), ``project_x(x)`` (the allowed x nearest to x) and ``sample(rng, level)`` (a
-    handle, for "f" or "g"; without it every call is exact). One that is None counts as absent.
+    (:math:`\nabla_x g`, for first-order methods), ``solve_y(x)`` (:math:`y^*(x)`), ``gradient(x)`` (of F, exact; with
+    either of these a run's history holds its norm), ``project_x(x)`` (the allowed x nearest to x) and ``sample(rng,
+    level)`` (a handle, for "f" or "g"; without it every call is exact). One that is None counts as absent.
 
     Notes
     -----

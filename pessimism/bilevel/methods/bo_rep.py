@@ -15,8 +15,9 @@ divided by :math:`\sqrt 2`. Later, y is updated every `period` outer steps by on
 ball of `radius`.
 
 Source: Hao, Gong, Liu (2024), arXiv:2401.09587, for the structure. The schedule of the epochs is that of later code by
-the same group; averaging in the periodic update and the order of m and z are unverified. The decay d = 1/2 is ours;
-``decay=0`` is the constant step of the paper.
+the same group; averaging in the periodic update and the order of m and z are unverified. The noise is assumed to be
+bounded almost surely (so a later paper of the group), not in variance alone. The decay d = 1/2 is ours; ``decay=0`` is
+the constant step of the paper.
 
 See also `simulations.bilevel_budget`, `simulations.bilevel_bias`, `simulations.bilevel_rate`,
 `simulations.bilevel_robustness`, `simulations.data_cleaning`, `pessimism.bilevel.problems.Cosh`.

@@ -8,8 +8,9 @@ r"""BSA: several steps on y, one random term of the Neumann series for z, a step
 
 with p uniform on {0, ..., Q - 1} and a fresh sample for every factor: z has the mean of a series of Q terms, and a
 large variance. :math:`\alpha_t` and :math:`\eta_t` fall as :math:`t^{-1/2}`. Q, a, :math:`\alpha` and :math:`\eta` are
-the options `terms`, `z_step`, `lower_step` and `step`. Source: Ghadimi and Wang (2018); fixed numbers of steps and of
-terms are a simplification.
+the options `terms`, `z_step`, `lower_step` and `step`. Source: Ghadimi and Wang (2018), where the numbers of steps on y
+and of terms grow along the run (from memory). Here both are fixed, which is a simplification of ours and leaves a bias
+of order :math:`(1-a\mu)^Q`.
 
 See also `simulations.bilevel_budget`.
 """

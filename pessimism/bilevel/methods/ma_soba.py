@@ -6,9 +6,11 @@ r"""MA-SOBA: SOBA along a moving average of its directions, whose length may be 
     x \leftarrow x - \gamma_t h \min(1, \text{clip}/\|h\|),
 
 with y and z as in SOBA: steps :math:`\rho_t = \rho (1+t)^{-d}` on both, all derivatives at the old iterate, one sample
-of f and one of g in a step. x moves along the new h. :math:`\theta`, :math:`\gamma`, :math:`\rho` and d are the options
-`weight`, `step`, `lower_step` and `decay` (0: constant steps). Source: Chen, Xiao, Balasubramanian (2023). Clipping,
-which makes it a rival of the normalised methods, is ours.
+of f and one of g in a step. x moves along the new h; whether it does in the paper is unverified, and it matters: from
+the far starts of `simulations.bilevel_robustness` runs end below BO-REP with the new h, and above it with the old one.
+:math:`\theta`, :math:`\gamma`, :math:`\rho` and d are the options `weight`, `step`, `lower_step` and `decay` (0:
+constant steps). Source: Chen, Xiao, Balasubramanian (2023). Clipping, which makes it a rival of the normalised methods,
+is ours.
 
 See also `simulations.bilevel_budget`, `simulations.bilevel_bias`, `simulations.bilevel_rate`,
 `simulations.bilevel_robustness`, `simulations.data_cleaning`.

@@ -7,8 +7,9 @@ r"""SLIP: a single loop of one step on y, one on z and a normalised momentum ste
 
 all evaluated at the old iterate, after `warm_steps` gradient steps on y. :math:`\beta`, :math:`\alpha` and :math:`\nu`
 are the options `momentum`, `lower_step` and `z_step`, and :math:`\eta_t = \eta (1+t)^{-d}` with `step` and `decay`.
-Source: Gong, Hao, Liu (2024, ICML). The decay d = 1/2 is ours (``decay=0`` is the constant step of the paper), and so
-is the default number of warm steps.
+Source: Gong, Hao, Liu (2024, ICML); the noise is assumed to be bounded almost surely (so a later paper of the group),
+not in variance alone. The decay d = 1/2 is ours (``decay=0`` is the constant step of the paper), and so is the default
+number of warm steps.
 
 See also `simulations.bilevel_budget`, `simulations.bilevel_rate`, `simulations.data_cleaning`,
 `pessimism.bilevel.problems.Cosh`.

@@ -6,8 +6,9 @@ r"""SOBA: one stochastic step on y, z and x, all evaluated at the old iterate.
     x \leftarrow x - \gamma_t (\nabla_x f - \nabla^2_{xy} g\, z),
 
 with :math:`\gamma_t = \gamma (1+t)^{-d}` and :math:`\rho_t = \rho (1+t)^{-d}`; :math:`\gamma`, :math:`\rho` and d are
-the options `step`, `lower_step` and `decay`. Source: Dagreou, Ablin, Vaiter, Moreau (2022), in the form of
-benchmark_bilevel: a step draws one sample of f and one of g, which all three quantities of g share.
+the options `step`, `lower_step` and `decay`. Source: Dagreou, Ablin, Vaiter, Moreau (2022), whose algorithm draws one
+sample of f and one of g in a step, which all three quantities of g share. The decay d = 1/2 of all steps is that of
+benchmark_bilevel; in the version that we have read they fall as :math:`t^{-2/5}` and :math:`t^{-3/5}`.
 
 See also `simulations.bilevel_budget`, `simulations.bilevel_robustness`, `simulations.data_cleaning`.
 """

@@ -8,7 +8,8 @@ r"""TTSA: one step on y, one random term of the Neumann series for z, a step on 
 
 with p uniform on {0, ..., Q - 1} and a fresh sample for every factor. The steps on y fall as :math:`t^{-2/5}`, those on
 x faster, as :math:`t^{-3/5}`. Q, a, :math:`\alpha` and :math:`\eta` are the options `terms`, `z_step`, `lower_step` and
-`step`. Source: Hong, Wai, Wang, Yang (2023); a fixed number of terms is a simplification.
+`step`. Source: Hong, Wai, Wang, Yang (2023), where the number of terms grows along the run (from memory). Here it is
+fixed, which is a simplification of ours and leaves a bias of order :math:`(1-a\mu)^Q`.
 
 See also `simulations.bilevel_budget`, `simulations.data_cleaning`.
 """
