@@ -11,6 +11,7 @@ The source term is the leading order as all :math:`n_m/d` grow: `LinearTasks.pre
 functions here for the allocations of the rules. The target term is exact. The rates of the papers are here with all
 constants and logarithms set to 1: only their slopes mean something, not their heights. A ValueError or TypeError names
 the argument that is out of its range, or the arguments whose shapes do not fit; what else is raised is said of each.
+Worlds of a batch whose heads are nearly dependent have the value NaN, with a warning.
 
 The notes of every function end with a status: *published* (checked against a published text or an independent
 restatement of it), *derived* (by us; the proof is short and the test suite checks it), *prediction* (an approximation,

@@ -38,7 +38,7 @@ from pessimism._types import Floats
 from pessimism.tasks._arguments import heads_and_target, six_digits
 from pessimism.tasks._engine import interior_point
 from pessimism.tasks._engine.linear_algebra import OUTSIDE, least_norm, near_one, span, whitened
-from pessimism.tasks.relevance import min_l1, reached
+from pessimism.tasks.relevance import _reached, min_l1
 
 __all__ = ["Purchase", "jump_cost", "linear_cost", "power_cost"]
 
@@ -49,8 +49,8 @@ NEGLIGIBLE = 1e-10
 """A task that contributes less than this part of the target's length to a basic solution is left out."""
 
 _TOO_FAR = (
-    "heads, target, prices or exponent and variance must be such that float64 can hold samples and cost, got a cost "
-    "of {}"
+    "exponent, jump or prices, heads, target and variance must be such that float64 can hold samples and cost, got a "
+    "cost of {}"
 )
 
 Problem = tuple[Floats, Floats, float, Any]
@@ -72,7 +72,8 @@ class Purchase:
     weights : (M,) float
         :math:`\nu`, with :math:`W\nu = w` and :math:`\sum_m \nu_m^2 / n_m` the variance asked for.
     status : Status
-        EXACT or CONVERGED for the optimum, SURROGATE for the basic solution of smallest L1 norm in its place.
+        EXACT or CONVERGED for the optimum, SURROGATE for the basic solution of smallest L1 norm in its place; DEPENDENT
+        where heads that are dependent but for rounding were taken to be.
 
     Notes
     -----
@@ -148,7 +149,7 @@ def linear_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, prices:
     samples = np.abs(found.weights) / roots**2
     slope = np.abs((columns / roots).T @ found.dual).max()
     lower = _power(float(goal @ found.dual / slope), error, 1.0)
-    return _purchase(problem, samples, lambda n: (roots**2 * n).sum(), lower, reached(found, Status.EXACT))
+    return _purchase(problem, samples, lambda n: (roots**2 * n).sum(), lower, _reached(found, Status.EXACT))
 
 
 def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent: float) -> Purchase:
@@ -194,13 +195,15 @@ def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent
     price = partial(_powers, exponent=alpha)
     if alpha > 1.0:
         samples, norm = _least_power(columns, goal, alpha)
-        return _convex(_purchase(problem, samples, price, _power(norm, error, alpha), reached(found, Status.CONVERGED)))
+        return _convex(
+            _purchase(problem, samples, price, _power(norm, error, alpha), _reached(found, Status.CONVERGED))
+        )
     p = 2.0 * alpha / (alpha + 1.0)
     best = _best_basis(columns, goal, lambda sizes: (sizes**p).sum(axis=-1))
     lower = None if best is not None else _power(float(goal @ found.dual), error, alpha)
     samples = np.abs(found.weights if best is None else best) ** (p / alpha)
     return _purchase(
-        problem, samples, price, lower, reached(found, Status.EXACT) if best is not None else Status.SURROGATE
+        problem, samples, price, lower, _reached(found, Status.EXACT) if best is not None else Status.SURROGATE
     )
 
 
@@ -248,7 +251,7 @@ def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: flo
     weights = found.weights if best is None else best
     fewest = 1 if _parallel(columns, goal) else 2
     lower = None if best is not None else _power(float(goal @ found.dual), error, 1.0) + fixed * fewest
-    status = reached(found, Status.EXACT) if best is not None else Status.SURROGATE
+    status = _reached(found, Status.EXACT) if best is not None else Status.SURROGATE
     return _purchase(problem, np.abs(weights), lambda n: n.sum() + fixed * (n > 0).sum(), lower, status)
 
 

@@ -38,7 +38,7 @@ from pessimism._types import Floats
 from pessimism.tasks._arguments import heads_and_target, six_digits
 from pessimism.tasks._engine import interior_point
 from pessimism.tasks._engine.linear_algebra import least_norm, near_one, whitened
-from pessimism.tasks.relevance import min_l1, reached
+from pessimism.tasks.relevance import _reached, min_l1
 
 __all__ = ["Design", "a_optimal", "c_optimal", "d_optimal", "e_optimal", "variance"]
 
@@ -62,7 +62,7 @@ class Design:
     dual : (k,) or (k, k) float
         The point of the bound: y for c-optimality, Y, N or Z for the others, in the basis of the heads.
     status : Status
-        How it ended.
+        How it ended; DEPENDENT where heads that are dependent but for rounding were taken to be.
 
     Notes
     -----
@@ -129,13 +129,13 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
         return Design(_feasible(np.ones(len(floors)), floors), 0.0, 0.0, np.zeros(len(goal)), Status.EXACT)
     if not floors.any():
         shares = _feasible(np.abs(found.weights), floors)
-        return _c_design(columns, goal, floors, shares, found.dual, sizes, reached(found, Status.EXACT))
+        return _c_design(columns, goal, floors, shares, found.dual, sizes, _reached(found, Status.EXACT))
     rows, change = whitened(columns)
     wanted = change @ goal[:, None]
     wanted = wanted / np.linalg.norm(wanted)
     shares = _minimise_trace(rows, wanted, floors)
     point = change.T @ np.linalg.lstsq((rows * shares) @ rows.T, wanted)[0][:, 0]  # singular without a free share
-    return _c_design(columns, goal, floors, shares, point, sizes, reached(found, Status.CONVERGED))
+    return _c_design(columns, goal, floors, shares, point, sizes, _reached(found, Status.CONVERGED))
 
 
 def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:

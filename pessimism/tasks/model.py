@@ -323,7 +323,8 @@ class LinearTasks:
         (...) float
             :math:`\rho = \sigma^2 (d-k)\, w^\top (W D W^\top)^{-1} w` with D = diag(n), and with target rows
             :math:`\rho + (\sigma^2 + \rho)\,k/(n_T - k - 1)`; inf where the tasks sampled do not span the target,
-            unless d = k, where every representation spans all inputs and :math:`\rho = 0`.
+            unless d = k, where every representation spans all inputs and :math:`\rho = 0`. NaN, with a warning, where
+            the tasks sampled in a batch are nearly dependent: see `variance`.
 
         See Also
         --------

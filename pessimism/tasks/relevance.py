@@ -43,8 +43,8 @@ AXES = (2, 1, 2, 1, 0)
 TRACE = 1e-11
 """Weights below this part of the largest are rounding errors, if without them the target is still reached."""
 
-REACHED = 1e-13
-"""Residual of a target that is reached."""
+REACHED, ENOUGH, TINY = 1e-13, 1e-11, 1e-300
+"""Residual, entry by entry, of a target that is reached; gap or such residual that needs no other attempt; no 0 / 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,8 @@ class Relevance:
     residual : (...) float
         :math:`\|W\nu - w\|_2 / \|w\|_2`, recomputed; 0 if the target is 0.
     status : Status or (...) array of Status
-        How it ended.
+        How it ended: EXACT or CONVERGED; DEPENDENT where some heads are dependent but for rounding, and were taken to
+        be; ROUNDING where gap or residual is too large.
     iterations : (...) int
         Steps of the engine, 0 for closed forms.
 
@@ -109,7 +110,7 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
         If an entry is not finite, shapes do not fit, or the target lies outside the span of the heads, where only
         `lasso` is defined.
     ConvergenceError
-        If gap or residual is above 1e-8, because the heads are nearly dependent.
+        If gap or residual is above 1e-8, because the heads are nearly dependent; in a batch a warning and a status.
 
     See Also
     --------
@@ -118,7 +119,8 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
     Notes
     -----
     Statement: :math:`\nu^2 = \arg\min\{\|\nu\|_2 : W\nu = w\}`, the same for :math:`(QW, Qw)` with any invertible Q.
-    Singular values below 1e-12 of the largest count as zero. Cost :math:`O(k^2 M)` an item. Source: Chen et al. (2022)
+    Heads are taken as dependent where their singular values, in lengths of 1, are below 2e-16 max(k, M) of the largest.
+    Cost :math:`O(k^2 M)` an item. Source: Chen et al. (2022)
     buy in proportion to :math:`(\nu^2_m)^2`; the dual certificate is derived by us.
 
     Examples
@@ -126,7 +128,7 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
     >>> min_l2([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], [1.0, 0.0]).weights.round(12).tolist()
     [0.5, 0.0, 0.5]
     """
-    return conclude(*shortest(heads, target))
+    return conclude(*_shortest(heads, target))
 
 
 def min_l1(heads: ArrayLike, target: ArrayLike) -> Relevance:
@@ -200,7 +202,7 @@ def lasso(
     ValueError, TypeError
         If an entry is not finite or out of its range, or shapes do not fit.
     ConvergenceError
-        If a gap is above `tolerance`.
+        If the gap is above `tolerance`; in a batch a warning and a status.
 
     See Also
     --------
@@ -226,10 +228,10 @@ def lasso(
     part = _check.real_array("regularization", regularization)
     _check.require("regularization", part, (part > 0) & (part <= 1), "in (0, 1]")
     limit = _check.positive("tolerance", tolerance)
-    return conclude(*penalised(heads, target, part, limit))
+    return conclude(*_penalised(heads, target, part, limit))
 
 
-def shortest(heads: ArrayLike, target: ArrayLike, *, within: bool = True) -> tuple[Relevance, NDArray[np.bool_], str]:
+def _shortest(heads: ArrayLike, target: ArrayLike, *, within: bool = True) -> tuple[Relevance, NDArray[np.bool_], str]:
     """`min_l2`, what of it is certified, and what to say of the rest; a target out of reach is an error if `within`."""
     scaled, goal, batch, exponents = _problem(heads, target)
     spanned = _within(scaled, goal) if within else span(scaled)
@@ -246,7 +248,7 @@ def shortest(heads: ArrayLike, target: ArrayLike, *, within: bool = True) -> tup
     return _constrained(scaled, goal, weights, dual, steps, exponents, spanned.lost, order=2)
 
 
-def penalised(
+def _penalised(
     heads: ArrayLike, target: ArrayLike, regularization: Floats, tolerance: float = 1e-8
 ) -> tuple[Relevance, NDArray[np.bool_], str]:
     """`lasso`, what of it is certified, and what to say of the rest."""
@@ -271,7 +273,7 @@ def penalised(
     )
 
 
-def reached(found: Relevance, status: Status) -> Status:
+def _reached(found: Relevance, status: Status) -> Status:
     """The status of what is computed from a certified relevance: as uncertain as that."""
     return Status.DEPENDENT if found.status is Status.DEPENDENT else status
 
@@ -306,7 +308,7 @@ def _within(heads: Floats, target: Floats) -> Span:
 
 def _pursue(heads: Floats, target: Floats, spanned: Span) -> tuple[Floats, Floats, int]:
     """Weights of a vertex of least L1 norm, a dual point and steps: of several attempts the best certified."""
-    rank, size = int((spanned.sizes > 0).sum()), np.linalg.norm(target)
+    rank = int((spanned.sizes > 0).sum())
     basis, sizes = spanned.basis[:, :rank], spanned.sizes[:rank]
     rows, right = spanned.tasks[:rank] * spanned.lengths, (target @ basis) / sizes
     best, found = np.inf, (np.zeros(heads.shape[1]), np.zeros(len(target)), 0)
@@ -319,13 +321,14 @@ def _pursue(heads: Floats, target: Floats, spanned: Span) -> tuple[Floats, Float
             weights = _on_support(heads, target, spanned.lengths, used)
             dual = basis @ (_on_signs(rows[:, used], np.sign(solution[used]), point / scales) / sizes)
             slope, norm = np.abs(heads.T @ dual).max(), np.abs(weights).sum()
-            residual = np.linalg.norm(heads @ weights - target) / size
+            missed = np.abs(heads @ weights - target)
+            residual = float((missed / np.maximum(np.abs(heads) @ np.abs(weights) + np.abs(target), TINY)).max())
             doubt = max(abs(norm - target @ dual / slope) / norm, residual) if slope > 0 and norm > 0 else np.inf
             if doubt < best:
                 best, found = doubt, (weights, dual, steps)
             if residual < REACHED:  # what was left out was rounding
                 break
-        if best <= CERTIFICATE:
+        if best <= ENOUGH:
             break
     return found
 

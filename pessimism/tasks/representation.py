@@ -64,7 +64,7 @@ class Representation:
         cancel in it; recomputed from the answer and the data. At most 100 times the root of the tolerance, or it is an
         error; the root itself is usual.
     status : Status or (...) array of Status
-        How it ended.
+        How it ended: STATIONARY, or NOT_CONVERGED; UNDETERMINED, with NaN for the rest, if float64 could not solve.
     iterations : (...) int
         Steps.
 
@@ -125,7 +125,8 @@ def fit_representation(
         If an argument is out of its range, fewer than k tasks have rows, or squares of inputs or outputs are below
         1e-290, where float64 loses their digits.
     ConvergenceError
-        If 1,000 alternations or 20,000 gradient steps were not enough; `result` is the partial answer.
+        If 1,000 alternations or 20,000 gradient steps were not enough; `result` is the partial answer. In a batch it is
+        a warning and a status.
 
     Notes
     -----
@@ -142,10 +143,10 @@ def fit_representation(
     >>> abs(fit_representation(data, 2).basis[2]).round(9).tolist()  # no task reaches into the third direction
     [0.0, 0.0]
     """
-    return conclude(*fitted(data, k, start=start, method=method, ridge=ridge, tolerance=tolerance))
+    return conclude(*_fitted(data, k, start=start, method=method, ridge=ridge, tolerance=tolerance))
 
 
-def fitted(
+def _fitted(
     data: TaskData,
     k: int,
     *,
@@ -282,14 +283,14 @@ def fit_heads(basis: ArrayLike, data: TaskData, *, ridge: float = 0.0) -> Floats
     [[3.0]]
     """
     _check.instance("data", data, TaskData)
-    heads, determined = heads_on(basis, data, ridge)
+    heads, determined = _heads_on(basis, data, ridge)
     if not determined.all():
         worst = [int(i) for i in np.argwhere(~determined)[0]]
         raise ValueError(f"data must determine the heads: the rows of task {worst} do not span the representation")
     return heads
 
 
-def heads_on(basis: ArrayLike, data: TaskData, ridge: float) -> tuple[Floats, NDArray[np.bool_]]:
+def _heads_on(basis: ArrayLike, data: TaskData, ridge: float) -> tuple[Floats, NDArray[np.bool_]]:
     """`fit_heads`, 0 where rows do not determine the head, and where they do (..., M)."""
     columns = _check.matrix("basis", basis, "d, k")
     if columns.shape[-2] != data.dimension:

@@ -12,33 +12,33 @@ from pessimism._types import Floats, Ints, Rng
 from pessimism.tasks._arguments import sampled, weights
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.relevance import Relevance
-from pessimism.tasks.representation import Representation, fitted, heads_on
+from pessimism.tasks.representation import Representation, _fitted, _heads_on
 from pessimism.tasks.runs import ActiveRun, Source
 
 Estimate = Callable[[Floats, Floats], tuple[Relevance, NDArray[np.bool_], str]]
 """A relevance from heads and target, which of it is certified, and what to say of the rest."""
 
 
-def check_run(source: Any, target: Any, k: int, ridge: float = 0.0) -> None:
-    """Raise unless there is a source, and a target of one task that determines a head of k entries."""
-    penalty = check_sides(source, target, ridge)
-    least = _check.whole("k", k, low=1, high=target.dimension)
-    if least > source.n_tasks:
-        raise ValueError(f"k must be at most the number of source tasks, {source.n_tasks}, got {least}")
-    if (caps := getattr(source, "caps", None)) is not None:
-        sampled("source", np.asarray(caps), least, target.dimension)
-    enough = (target.counts >= least) | (penalty > 0)
-    _check.require("target.counts", target.counts, enough, f"at least k = {least}, or ridge positive")
-
-
-def check_sides(source: Any, target: Any, ridge: float) -> float:
-    """Raise unless there is a source and a target of one task; return the penalty."""
+def check_target(source: Any, target: Any, ridge: float) -> None:
+    """Raise unless there is a source, and a target of one task."""
     if not (hasattr(source, "n_tasks") and hasattr(source, "sample")):
         raise TypeError(f"source must have n_tasks and sample, as LinearTasks and TaskPool have, got {type(source)}")
     _check.instance("target", target, TaskData)
     if target.n_tasks != 1:
         raise ValueError(f"target must hold the rows of one task, got {target.n_tasks}")
-    return _check.nonnegative("ridge", ridge)
+    _check.nonnegative("ridge", ridge)
+
+
+def check_run(source: Any, target: Any, k: int, ridge: float = 0.0) -> None:
+    """Raise unless besides the target determines a head of k entries, or a ridge does, and the source has k tasks."""
+    check_target(source, target, ridge)
+    least = _check.whole("k", k, low=1, high=target.dimension)
+    if least > source.n_tasks:
+        raise ValueError(f"k must be at most the number of source tasks, {source.n_tasks}, got {least}")
+    if (caps := getattr(source, "caps", None)) is not None:
+        sampled("source", np.asarray(caps), least, target.dimension)
+    enough = (target.counts >= least) | (ridge > 0)
+    _check.require("target.counts", target.counts, enough, f"at least k = {least}, or ridge positive")
 
 
 def check_dimension(target: TaskData, length: int) -> None:
@@ -114,7 +114,7 @@ def decision(
 def target_head(basis: Floats, target: TaskData, ridge: float, outcome: Outcome) -> Floats:
     """The head (..., k) on a basis; a basis that is NaN, which a failed fit leaves, gives 0."""
     there = np.asarray(np.isfinite(basis).all(axis=(-2, -1)))[..., None, None]
-    heads, determined = heads_on(np.where(there, basis, np.eye(*basis.shape[-2:])), target, ridge)
+    heads, determined = _heads_on(np.where(there, basis, np.eye(*basis.shape[-2:])), target, ridge)
     if not outcome.good.ndim and not determined.all():
         raise ValueError("target must determine its head: its rows do not span the representation")
     outcome.add(heads, determined[..., 0], "", Status.UNDETERMINED)
@@ -193,7 +193,7 @@ class Phases:
     def fit(self) -> Representation:
         """The fit to the rows bought."""
         assert self.data is not None  # there is at least one budget
-        fit, good, message = fitted(self.data, self.k, ridge=self.ridge)
+        fit, good, message = _fitted(self.data, self.k, ridge=self.ridge)
         self.outcome.add(fit, good, message, fit.status)
         return fit
 

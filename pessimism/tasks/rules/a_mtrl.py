@@ -18,7 +18,7 @@ from pessimism import _check
 from pessimism._types import Rng
 from pessimism.tasks.allocation import allocate
 from pessimism.tasks.data import TaskData
-from pessimism.tasks.relevance import Relevance, shortest
+from pessimism.tasks.relevance import Relevance, _shortest
 from pessimism.tasks.rules._buying import Phases, limits
 from pessimism.tasks.runs import ActiveRun, Source
 
@@ -76,7 +76,8 @@ def a_mtrl(
         If an argument is out of its range, k above the number of tasks, or a budget below the floors: before anything
         is bought.
     ConvergenceError
-        If a fit did not end, or the fitted heads are nearly dependent so that their relevance cannot be certified.
+        If a fit did not end, or the fitted heads are nearly dependent so that their relevance cannot be certified; in a
+        batch of runs such a run has a status and NaN, and there is one warning.
 
     See Also
     --------
@@ -103,7 +104,7 @@ def a_mtrl(
     for budget in run.budgets:
         run.buy(
             allocate(
-                run.relevance(partial(shortest, within=False)), budget, power=exponent, **limits(source, run.floor)
+                run.relevance(partial(_shortest, within=False)), budget, power=exponent, **limits(source, run.floor)
             )
         )
     return run.decision()

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from pessimism._types import Rng
 from pessimism.tasks.allocation import allocate
 from pessimism.tasks.data import TaskData
-from pessimism.tasks.relevance import Relevance, penalised
+from pessimism.tasks.relevance import Relevance, _penalised
 from pessimism.tasks.rules._buying import Phases, checked_regularization, limits
 from pessimism.tasks.runs import ActiveRun, Source
 
@@ -77,7 +77,7 @@ def l1_a_mtrl(
     >>> bool(run.relevances[0].gap < 1e-8), int(run.allocations[1].argmax())
     (True, 0)
     """
-    estimate = partial(penalised, regularization=checked_regularization(regularization))
+    estimate = partial(_penalised, regularization=checked_regularization(regularization))
     run = Phases(source, target, k, budgets, floor, pooled, ridge, rng, relevance)
     for budget in run.budgets:
         run.buy(allocate(run.relevance(estimate), budget, **limits(source, run.floor)))

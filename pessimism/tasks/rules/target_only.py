@@ -6,7 +6,7 @@ from pessimism._status import Status
 from pessimism._types import Floats, Ints
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.representation import SINGULAR
-from pessimism.tasks.rules._buying import Outcome, check_sides
+from pessimism.tasks.rules._buying import Outcome, check_target
 from pessimism.tasks.runs import ActiveRun, Source
 
 __all__ = ["target_only"]
@@ -46,7 +46,7 @@ def target_only(source: Source, target: TaskData, *, ridge: float = 0.0) -> Acti
     >>> (target_only(tasks, tasks.sample_target(9, rng=0)).coefficients.round(9) + 0.0).tolist()
     [1.0, 0.0, 0.0]
     """
-    ridge = check_sides(source, target, ridge)
+    check_target(source, target, ridge)
     d = target.dimension
     gram = target.grams[..., 0, :, :] + ridge * np.eye(d)
     coefficients, rank = _least_squares(gram, target.moments[..., 0, :])
