@@ -1,8 +1,10 @@
 """What the strategies share: examples are drawn as tuples of whole numbers and divided once, so they shrink well."""
 
 import math
-from functools import lru_cache
+import warnings
+from functools import cache, lru_cache
 from itertools import permutations
+from typing import TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
@@ -11,6 +13,8 @@ from hypothesis.strategies import SearchStrategy
 from pessimism import _check
 from pessimism._draw import front_axes
 from pessimism._types import Floats, Ints
+
+Example = TypeVar("Example")
 
 GRID = 1009
 """Mean rewards of data are multiples of 1/GRID of the reward range: a prime."""
@@ -29,6 +33,31 @@ STEPS, SHARES = st.integers(-GRID // UNPULLED, GRID), st.integers(0, GRID)
 @lru_cache
 def several(times: int, *elements: SearchStrategy[int]) -> SearchStrategy[tuple[int, ...]]:
     return st.tuples(*elements * times)  # half the cost of a list of fixed length, or of tuples of tuples
+
+
+def ready(part: str, strategy: SearchStrategy[Example]) -> SearchStrategy[Example]:
+    """The strategy, before whose first use in a test the kernels of a wing are loaded, or compiled if they have to be.
+
+    Hypothesis asks for a deferred strategy before its clock runs: the first example then keeps its deadline.
+    """
+
+    def definition() -> SearchStrategy[Example]:
+        _load(part)
+        return strategy
+
+    return st.deferred(definition)
+
+
+@cache
+def _load(part: str) -> None:
+    import numba
+
+    from pessimism import _first_calls
+
+    if not vars(numba.config)["DISABLE_JIT"]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _first_calls.PARTS[part]()
 
 
 def below(size: int, order: tuple[int, ...]) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from pessimism.bandits import BanditData
 from pessimism.testing._driver import RuleError, Subject, assignments, guess, repeat
 from pessimism.testing._whole_numbers import ORDERS, below
 from pessimism.testing.bandit import _level
-from pessimism.testing.bandit.strategies import bandit_data
+from pessimism.testing.bandit.strategies import drawn_rounds
 
 Rule = Callable[[BanditData], ArrayLike]
 
@@ -61,7 +61,7 @@ class Case(NamedTuple):
     scale: float
 
 
-UNTIED = bandit_data(max_contexts=3, max_pulls=500, ties=False)
+UNTIED = drawn_rounds((3, 4), 500, (), (0.0, 1.0), False)
 
 
 @st.composite

@@ -24,6 +24,7 @@ from pessimism.testing._whole_numbers import (
     laws,
     length,
     limits,
+    ready,
     several,
 )
 
@@ -69,7 +70,7 @@ def bandits(*, max_contexts: int = 4, max_arms: int = 4, rewards: str = "bernoul
     """
     contexts, arms = length("max_contexts", max_contexts), length("max_arms", max_arms)
     Bandit([[0.0]], rewards=rewards)  # checks the law
-    return _bandits(contexts, arms, rewards)
+    return ready("bandits", _bandits(contexts, arms, rewards))
 
 
 def behaviors(
@@ -109,10 +110,10 @@ def behaviors(
     largest = length("max_contexts", max_contexts), length("max_arms", max_arms)
     zeros = _check.flag("zeros", zeros)
     if bandit is None:
-        return _behaviors(*largest, zeros)
+        return ready("bandits", _behaviors(*largest, zeros))
     if not isinstance(bandit, Bandit):
         raise TypeError(f"bandit must be a Bandit, got {type(bandit).__name__}: to draw it too, use bandits().flatmap")
-    return laws((bandit.n_contexts, bandit.n_arms), zeros)
+    return ready("bandits", laws((bandit.n_contexts, bandit.n_arms), zeros))
 
 
 def bandit_data(
@@ -164,7 +165,7 @@ def bandit_data(
     contexts, arms = length("max_contexts", max_contexts), length("max_arms", max_arms)
     most = limits("max_arms", arms, ("max_pulls", max_pulls), contexts * arms, ties)
     batch, interval = batch_axes(size), _check.interval("reward_range", reward_range)
-    return _bandit_data((contexts, arms), most, batch, interval, ties)
+    return ready("bandits", drawn_rounds((contexts, arms), most, batch, interval, ties))
 
 
 @st.composite
@@ -184,7 +185,7 @@ def _behaviors(draw: st.DrawFn, max_contexts: int, max_arms: int, zeros: bool) -
 
 
 @st.composite
-def _bandit_data(
+def drawn_rounds(
     draw: st.DrawFn,
     largest: tuple[int, int],
     max_pulls: int,

@@ -13,7 +13,7 @@ from pessimism.mdp import MDP, MDPData
 from pessimism.testing._driver import RuleError, Subject, assignments
 from pessimism.testing._whole_numbers import ORDERS, below
 from pessimism.testing.mdp._answers import Answer, Sizes, lines, read
-from pessimism.testing.mdp.strategies import mdp_data
+from pessimism.testing.mdp._drawn import drawn_data
 
 OfflineRule = Callable[..., Any]
 
@@ -44,10 +44,7 @@ def cases(draw: st.DrawFn, horizon: int | None) -> Case:
     action_order, state_order = draw(ORDERS), draw(ORDERS)
     shift, scale = draw(st.sampled_from([1.0, -1.0, 4.0])), draw(st.sampled_from([4.0, 0.25]))
     size = 4 if horizon is None else 3
-    ranges = {
-        low_high: mdp_data(max_states=size, max_visits=500, horizon=horizon, reward_range=low_high, ties=False)
-        for low_high in RANGES
-    }
+    ranges = {low_high: drawn_data((size, 3), 500, horizon, (), low_high, False) for low_high in RANGES}
     data = draw(ranges[draw(st.sampled_from(RANGES))])
     return Case(data, below(data.n_actions, action_order), below(data.n_states, state_order), shift, scale)
 

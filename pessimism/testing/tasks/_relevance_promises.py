@@ -15,7 +15,7 @@ from pessimism._types import Floats
 from pessimism.testing._driver import repeat
 from pessimism.testing.tasks._relevance import Answer, Case, Problem, RelevanceSubject, case_of, objective
 from pessimism.testing.tasks._relevance_mistakes import likely_cause
-from pessimism.testing.tasks.strategies import task_problems
+from pessimism.testing.tasks.strategies import drawn_problems
 
 RELATIVES = (2, 3)
 """Batch in which a problem is put beside five relatives of it."""
@@ -38,7 +38,7 @@ BASES = (np.array(LOWER), np.array(LOWER).T)
 def cases(draw: st.DrawFn, rank_deficient: bool) -> Case:
     # the problem last: what comes before then stays in place while it shrinks
     order, basis, scale = draw(ORDERS), draw(st.integers(0, 1)), draw(st.sampled_from([-1.0, 4.0, 2.0**-10]))
-    heads, target = draw(task_problems(max_k=3, max_tasks=MAX_TASKS, rank_deficient=rank_deficient, spread=16.0))
+    heads, target = draw(drawn_problems(3, MAX_TASKS, rank_deficient, 16.0, ()))
     return case_of(heads, target, order, basis, scale)
 
 

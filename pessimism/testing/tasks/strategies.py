@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 from pessimism import _check
 from pessimism._types import Floats
 from pessimism.tasks import LinearTasks, TaskData
-from pessimism.testing._whole_numbers import batch_axes, length, several
+from pessimism.testing._whole_numbers import batch_axes, length, ready, several
 
 __all__ = ["linear_tasks", "task_data", "task_problems"]
 
@@ -68,7 +68,7 @@ def task_problems(
     --------
     >>> from hypothesis import given, settings
     >>> from pessimism.tasks import min_l1, min_l2
-    >>> @settings(max_examples=10, database=None, deadline=None)
+    >>> @settings(max_examples=10, database=None)
     ... @given(task_problems())
     ... def no_feasible_relevance_is_shorter(problem):
     ...     l1, l2 = (np.abs(found(*problem).weights).sum() for found in (min_l1, min_l2))
@@ -76,12 +76,9 @@ def task_problems(
     >>> no_feasible_relevance_is_shorter()
     """
     factor = _check.between("spread", spread, 1.0, 1e6)
-    return _task_problems(
-        length("max_k", max_k),
-        length("max_tasks", max_tasks),
-        _check.flag("rank_deficient", rank_deficient),
-        factor,
-        batch_axes(size),
+    largest = length("max_k", max_k), length("max_tasks", max_tasks)
+    return ready(
+        "tasks", drawn_problems(*largest, _check.flag("rank_deficient", rank_deficient), factor, batch_axes(size))
     )
 
 
@@ -112,14 +109,14 @@ def linear_tasks(
     Examples
     --------
     >>> from hypothesis import given, settings
-    >>> @settings(max_examples=10, database=None, deadline=None)
+    >>> @settings(max_examples=10, database=None)
     ... @given(linear_tasks())
     ... def the_truth_costs_nothing(tasks):
     ...     assert tasks.risk(tasks.target_coefficients) == 0
     >>> the_truth_costs_nothing()
     """
     largest = length("max_dimension", max_dimension), length("max_k", max_k), length("max_tasks", max_tasks)
-    return _linear_tasks(*largest, batch_axes(size))
+    return ready("tasks", _linear_tasks(*largest, batch_axes(size)))
 
 
 def task_data(
@@ -150,18 +147,19 @@ def task_data(
     Examples
     --------
     >>> from hypothesis import given, settings
-    >>> @settings(max_examples=10, database=None, deadline=None)
+    >>> @settings(max_examples=10, database=None)
     ... @given(task_data(size=(2,)))
     ... def no_coefficients_lose_all_outputs(data):
     ...     assert (data.loss(np.zeros(data.dimension)) == data.squares).all()
     >>> no_coefficients_lose_all_outputs()
     """
     rows = _check.whole("max_rows", max_rows, high=10**6)
-    return _task_data(length("max_dimension", max_dimension), length("max_tasks", max_tasks), rows, batch_axes(size))
+    largest = length("max_dimension", max_dimension), length("max_tasks", max_tasks)
+    return ready("tasks", _task_data(*largest, rows, batch_axes(size)))
 
 
 @st.composite
-def _task_problems(
+def drawn_problems(
     draw: st.DrawFn, max_k: int, max_tasks: int, deficient: bool, spread: float, size: tuple[int, ...]
 ) -> tuple[Floats, Floats]:
     rank = draw(st.integers(1, min(max_k, max_tasks)))
@@ -201,7 +199,7 @@ def _condition(square: Floats) -> float:
 def _linear_tasks(
     draw: st.DrawFn, max_dimension: int, max_k: int, max_tasks: int, size: tuple[int, ...]
 ) -> LinearTasks:
-    heads, target = draw(_task_problems(min(max_k, max_dimension), max_tasks, False, 16.0, size))
+    heads, target = draw(drawn_problems(min(max_k, max_dimension), max_tasks, False, 16.0, size))
     k = heads.shape[-2]
     d = draw(st.integers(k, max_dimension))
     noise = draw(st.integers(0, 2 * NOISE_STEPS)) / NOISE_STEPS
