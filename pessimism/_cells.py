@@ -48,7 +48,7 @@ def jobs_of(
     start, step = _shard(shard)
     try:
         listed = list(cells)
-    except TypeError:
+    except Exception:
         raise TypeError(f"cells must be dicts in a list or another iterable, got {type(cells).__name__}") from None
     jobs = [_job(cell, f"cells[{i}]", rest) for i, cell in enumerate(listed)]
     first: dict[str, int] = {}
@@ -122,7 +122,7 @@ def _is_canonical(value: Any) -> bool:
 def _shard(shard: tuple[int, int] | None) -> tuple[int, int]:
     try:
         i, n = (0, 1) if shard is None else shard
-    except (TypeError, ValueError):
+    except Exception:
         raise TypeError(f"shard must be a pair (i, n), got {shown(shard)}") from None
     if not 0 <= (i := _whole("shard[0]", i)) < (n := _whole("shard[1]", n)):
         raise ValueError(f"shard must be (i, n) with 0 <= i < n, got {shown(shard)}")

@@ -20,6 +20,9 @@ SUM_TOLERANCE = 1e-12
 MAX_TOTAL = 2**53
 """Largest number of rounds: beyond it, float64 cannot hold a reward sum exactly."""
 
+MAX_AXES = 24
+"""NumPy broadcasts 32, and a few are added to those of an argument."""
+
 MAX_SIZE = 1e150
 """Largest number accepted as input: its square does not overflow."""
 
@@ -41,6 +44,8 @@ def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
             raise ValueError(f"{name} must hold numbers that float64 can hold") from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}")
+    if array.ndim > MAX_AXES:
+        raise ValueError(f"{name} must have at most {MAX_AXES} axes, got {array.ndim}")
     return array
 
 
@@ -251,7 +256,7 @@ def listed(name: str, value: Any, of: str) -> list[Any]:
         raise TypeError(f"{name} must be a sequence of {of}, got the string {shown(value)}")
     try:
         return list(value)
-    except TypeError:
+    except Exception:
         raise TypeError(f"{name} must be a sequence of {of}, got {shown(value)}") from None
 
 

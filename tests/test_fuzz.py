@@ -14,6 +14,7 @@ import datetime
 import decimal
 import doctest
 import fractions
+import functools
 import importlib
 import inspect
 import itertools
@@ -35,6 +36,16 @@ from pessimism._types import Rng
 
 SECONDS = 20
 HUGE = 10**5000
+
+
+class Hostile:
+    """Nothing can be done with it."""
+
+    def fails(self, *_, **__):
+        raise RuntimeError("hostile")
+
+    __repr__ = __bool__ = __len__ = __iter__ = __array__ = __float__ = __int__ = __eq__ = __getitem__ = fails
+    __hash__ = object.__hash__
 
 
 def bad_values():
@@ -89,11 +100,40 @@ def bad_values():
         "pair": lambda: (2, 1),
         "namespace": types.SimpleNamespace,
         "random state": lambda: np.random,
+        "number in words": lambda: "1",
+        "ellipsis": lambda: ...,
+        "slice": lambda: slice(2),
+        "range": lambda: range(3),
+        "memory": lambda: memoryview(b"\x01\x00"),
+        "2**64": lambda: 2**64,
+        "uint64": lambda: np.uint64(2**64 - 1),
+        "long double": lambda: np.longdouble("1e400"),
+        "tiny": lambda: 5e-324,
+        "flags": lambda: np.array([True, False]),
+        "matrix": lambda: np.ma.masked_array([[1.0, 0.0]]),
+        "object number": lambda: np.array(1, object),
+        "64 axes": lambda: np.ones((1,) * 64),
+        "deep": lambda: functools.reduce(lambda inner, _: [inner], range(3000), 1.0),
+        "hostile": Hostile,
     }
 
 
 ALIEN = {"bytes", "complex", "strings", "mixed", "object array", "complex array", "datetimes", "timedelta"}
-ALIEN |= {"structured", "dict", "dict of a", "set", "generator", "object", "module", "date", "decimal", "namespace"}
+ALIEN |= {
+    "structured",
+    "dict",
+    "dict of a",
+    "set",
+    "generator",
+    "object",
+    "module",
+    "date",
+    "decimal",
+    "namespace",
+    "ellipsis",
+    "slice",
+    "hostile",
+}
 """What is no number, no flag and no generator of random numbers."""
 
 NUMBERS = {kind for plain in (float, int, bool, ArrayLike, Rng) for kind in (plain, plain | None)}

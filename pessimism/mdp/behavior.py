@@ -177,8 +177,7 @@ def mixture(mdp: MDP, policies: Sequence[ArrayLike], shares: ArrayLike) -> Float
     [[0.25, 0.75]]
     """
     _check.instance("mdp", mdp, MDP)
-    if not isinstance(policies, (Sequence, np.ndarray)):
-        raise TypeError(f"policies must be a sequence of policies, got {_check.shown(policies)}")
+    policies = _check.listed("policies", policies, "policies")
     weights = _check.law("shares", shares, axes=1)
     if weights.shape != (len(policies),):
         raise ValueError(f"shares must hold one number for each of {len(policies)} policies, got {weights.shape}")

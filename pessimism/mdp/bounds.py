@@ -788,7 +788,7 @@ def _states(states: int, low: int = 1) -> int:
 
 def _epsilon(epsilon: ArrayLike) -> Floats:
     small = _check.real_array("epsilon", epsilon)
-    _check.require("epsilon", small, small > 0.0, "positive")
+    _check.require("epsilon", small, small >= 1.0 / _check.MAX_SIZE, "positive, at least 1e-150")
     return small
 
 
