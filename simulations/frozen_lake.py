@@ -2,8 +2,9 @@
 
 The transition table is Gymnasium's own (4 x 4, slippery). The law of the logged pairs is (1 - w) times the occupancy of
 the optimal policy plus w times the uniform law. Counts are drawn from their law, and the learned policies are valued
-exactly. Rewards depend on the successor, so they are noisy next to the goal; the Bernstein widths, which are made for
-known rewards, ignore that.
+exactly. Holes and the goal are terminal: of the time an expert spends there nothing is logged, so that N counts draws,
+not transitions. Rewards depend on the successor, so they are noisy next to the goal; the Bernstein widths, which are
+made for known rewards, ignore that.
 
 See also `pessimism.mdp.vi_lcb`, `pessimism.mdp.vi_lcb_bernstein`, `pessimism.interop.gymnasium.mdp_from_env`.
 """
@@ -17,7 +18,7 @@ from pessimism import plotting, rates
 from pessimism.mdp import ImitationWarning, behavior, behavior_cloning, plug_in, vi_lcb, vi_lcb_bernstein
 from simulations._grid import cells
 
-VERSION = 1
+VERSION = 2
 DISCOUNT = 0.95
 CONSTANT = 0.005
 WEIGHTS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)

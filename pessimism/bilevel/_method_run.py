@@ -35,14 +35,19 @@ TICKETS = 2**53
 PIECE = 1000
 """Outer steps in one call of a compiled loop, between two moments at which Ctrl-C can interrupt the run."""
 
+ITERATIONS = 10
+"""Of the power method, for an estimate of the curvature."""
+
 RESTARTS = 12
 """Times that a run begins again with a shorter step on x."""
 
 STABLE = 1.8
 """A step is shortened where it is more than this over the curvature: at 2 it neither converges nor diverges."""
 
-SHORTENINGS = 20
-"""Times that steps on y and z are shortened from one start: beyond a factor of a million it is x that diverges."""
+STEEPER = 1e6
+"""Factor by which the curvature may grow from one start: beyond it is x that diverges."""
+
+quiet = np.errstate(all="ignore")  # a diverging run ends with a status
 
 
 class MethodRun:
@@ -63,7 +68,7 @@ class MethodRun:
         self.method, self.nit, self.restarts, self.shortened, self.steepest = method, state.nit, 0, 0, 0.0
         self.settings: Mapping[str, float | str] = {}
         self.options: dict[str, Any] = {}  # once they are settled
-        self.settled: dict[str, Any] = {}
+        self.settled: dict[str, Any] = {}  # as they are at the start
         self.at, self.memory = _joined(state)
         self.begun = copy.deepcopy(self.state)
 
@@ -120,6 +125,7 @@ class MethodRun:
         """Open steps on the lower level."""
         return [name for name, value in self.settings.items() if value == CURVATURE]
 
+    @quiet
     def settle(self, settings: Mapping[str, float | str], known: Mapping[str, float]) -> None:
         """Set the steps left open, to those `known` or anew; without an estimate no step will be made."""
         self.settings, curvature = settings, 0.0
@@ -143,13 +149,13 @@ class MethodRun:
         self.oracles.meter[[STEEPEST, DIVERGED]] = 0.0
         self.oracles.meter[LIMIT] = STABLE / longest if longest > 0.0 else math.inf
 
+    @quiet
     def advance(self, steps: int) -> int:
         done = made = 0
         while done == made and done < steps and not self.refused and self.options:
             made = min(steps, done + (PIECE if self.own is None else 1))
             options = self.method.tuple_of_options(**self.options)
-            with np.errstate(all="ignore"):  # a diverging run ends with a status
-                new = self.run(self.oracles, self.at, self.memory, options, self.nit, made - done)
+            new = self.run(self.oracles, self.at, self.memory, options, self.nit, made - done)
             done, self.nit = done + new, self.nit + new
             self.steepest = max(self.steepest, float(self.oracles.meter[STEEPEST]))
             if self.own is not None:
@@ -164,10 +170,10 @@ class MethodRun:
     def _shorten(self) -> bool:
         """Shorten the open steps on y and z if they are too long for g here; whether the run goes on."""
         meter, old = self.oracles.meter, float(self.oracles.meter[LIMIT]) / STABLE
-        if not meter[STEEPEST] > meter[LIMIT] or self.shortened == SHORTENINGS:
+        if not meter[STEEPEST] > meter[LIMIT]:
             return False
         curvature = max(self._curvature(), 2.0 * old)  # samples may be steeper than their mean
-        if not curvature < math.inf:
+        if not curvature * max(self.settled[name] for name in self._lower) < STEEPER:
             return False
         self.options |= dict.fromkeys(self._lower, 1.0 / curvature)
         self.shortened += 1
@@ -189,18 +195,18 @@ class MethodRun:
         self._limit()
         return True
 
-    def _curvature(self, iterations: int = 10) -> float:
+    def _curvature(self) -> float:
         """Largest eigenvalue of the Hessian of g in y, from below, by power iterations that are counted.
 
         An exact product that is no ascent, <v, Hv> <= 0, is returned instead; so is what is not finite. Methods without
-        products with H take differences of the gradient that y follows.
+        products with H take half as many differences of the gradient that y follows.
         """
         second_order = "hvp" in self.method.needs
         product = self._product if second_order else self._difference
         v = np.random.default_rng(0).standard_normal(len(self.at.y))  # a structured v may miss it
         v /= np.linalg.norm(v)
         largest = 0.0
-        for _ in range(iterations):
+        for _ in range(ITERATIONS if second_order else ITERATIONS // 2):
             image = product(v)
             if self.refused:
                 break
@@ -221,7 +227,7 @@ class MethodRun:
         return image
 
     def _difference(self, v: Floats) -> Floats:
-        """Of the gradients of g + f / lambda along v, on one sample of each."""
+        """Of the gradients of g + f / lambda along v, on one sample of each: four calls."""
         x, y, fresh = self.at.x, self.at.y, plain(calls.fresh)
         rows_f, rows_g = fresh(self.oracles, GRAD_F), fresh(self.oracles, GRAD_G)
         h = 1e-5 * max(1.0, float(np.linalg.norm(y)))

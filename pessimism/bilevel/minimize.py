@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._status import Status
+from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats, Rng
 from pessimism.bilevel._method import SECOND_ORDER
 from pessimism.bilevel._methods import METHODS
@@ -245,7 +245,14 @@ def _exact_gradient(problem: Any) -> Callable[[Floats], Floats] | None:
         return gradient
     if not has(problem, "solve_y") or not all(has(problem, name) for name in SECOND_ORDER):
         return None
-    return lambda x: hypergradient(problem, x).value
+
+    def value(x: Floats) -> Floats:
+        try:
+            return hypergradient(problem, x).value
+        except ConvergenceError as error:
+            return np.asarray(error.result.value)
+
+    return value
 
 
 class _Told:
@@ -262,8 +269,12 @@ class _Told:
     def record(self) -> None:
         x, self.length = self.run.state.x.copy(), math.nan
         if self.gradient is not None and np.isfinite(x).all():
-            with np.errstate(all="ignore"):
-                self.length = float(np.linalg.norm(self.gradient(x.copy())))
+            try:
+                with np.errstate(all="ignore"):
+                    self.length = float(np.linalg.norm(self.gradient(x.copy())))
+            except ValueError:  # where a run has gone, what is wrong with an oracle must not end it
+                if not self.rows:
+                    raise
         self.rows.append((self.run.state.nit, self.cost + self.run.cost, x, self.length))
 
     def forget(self) -> None:

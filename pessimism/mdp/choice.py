@@ -63,7 +63,8 @@ def moving_constant(
         \max_{s,a} \frac{n (1-\gamma) ((\hat r - r_{\min})/w - 5/N)}{2\log(N/((1-\gamma)\delta))}, \qquad
         \max_{h,s,a} \frac{n (\hat r - r_{\min})}{w H \log(NH/\delta)}
 
-    for the three rules. A constant that moves a value need not move the policy. Derived here.
+    for the three rules; a step into a terminal state, worth 0 and so more than the smallest value, counts as earned. A
+    constant that moves a value need not move the policy. Derived here.
 
     Examples
     --------
@@ -88,7 +89,7 @@ def moving_constant(
         if log_factor is not None:
             raise ValueError("log_factor must not be given for vi_lcb: its widths have no other logarithm")
         known = empirical(stationary(data), _check.scalar("discount", discount), None)
-        return _imitation.hoeffding(known, 2.0 * data.n_states * data.n_actions * inverse_delta(data, delta)).constant
+        return _imitation.hoeffding(known, 2.0 * known.n_pairs * inverse_delta(data, delta)).constant
     gamma = _check.between("discount", discount, 0.5, 1.0, "[)")
     known, total = empirical(stationary(data), gamma, None), data.n.clip(min=1)
     log = logarithm(total * inverse_delta(data, delta, least=2) / (1.0 - gamma), log_factor)

@@ -140,7 +140,7 @@ def plan(
     limit = None if max_iterations is None else _check.whole("max_iterations", max_iterations, low=1)
     values = np.zeros((*mdp.shape, mdp.n_states))
     if initial is not None:
-        values[...] = _initial(initial, values.shape)
+        values[...] = np.where(mdp.terminal, 0.0, _initial(initial, values.shape))
     if mdp.horizon is not None:
         if method in SEARCHES and method != "auto":
             raise ValueError(f"method must be 'auto' or 'backward_induction' with a horizon, got {method!r}")
@@ -154,7 +154,7 @@ def plan(
     search = SEARCHES[method]
     if limit is not None:
         search = search._replace(limit=limit)
-    return certified(Plan(*iterate(mdp.tables, values, goal, search)), goal)
+    return certified(Plan(*iterate(mdp.tables, values, goal, search, terminal=mdp.terminal)), goal)
 
 
 def error_bound(mdp: MDP, value: ArrayLike) -> Floats:

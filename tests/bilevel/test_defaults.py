@@ -5,6 +5,7 @@ import pytest
 
 from pessimism._status import Status
 from pessimism.bilevel import METHODS, minimize_bilevel, problems
+from pessimism.bilevel.problem import OracleError
 from pessimism.bilevel.problems import Cosh, HyperRepresentation, LogisticRidge, Quadratic, Ridge
 from tests.bilevel.cases import OPTIONS, PROBLEMS, Own, every_method, near, same, start
 
@@ -145,6 +146,27 @@ def test_a_users_problem_that_solves_its_lower_level_knows_its_gradient():
     result, known = (minimize_bilevel(p, np.zeros(3), exact=True, **given) for p in (own, problem))
     assert same(result, known)
     assert result.history["gradient_norm"] == near(known.history["gradient_norm"], 1e-7)
+
+
+def test_a_gradient_that_cannot_be_told_is_nan_and_ends_no_run():
+    """But at the start what is wrong with `solve_y` is told."""
+    problem = LogisticRidge.random(30, 20, dim=3, rng=0)
+    own, solved = Own(problem), []
+
+    def solve_y(x):
+        solved.append(x)
+        return problem.solve_y(x) if len(solved) <= good else np.full(3, np.nan)
+
+    own.solve_y = solve_y
+    for good in (2, 0):
+        solved.clear()
+        given = {"method": "slip", "step": 0.1, "budget": 60, "record": 1}
+        if good == 0:
+            with pytest.raises(OracleError, match="solve_y must return finite numbers"):
+                minimize_bilevel(own, np.zeros(3), **given)
+        else:
+            norms = minimize_bilevel(own, np.zeros(3), **given).history["gradient_norm"]
+            assert np.isfinite(norms).tolist() == [True, True] + [False] * (len(norms) - 2)
 
 
 def test_flags_are_true_or_false():

@@ -23,13 +23,13 @@ def logs(draw, rewards=COINS, shape=None):
     shape = shape or (draw(st.integers(0, 30)),)
     states, next_states = (draw(hnp.arrays(np.int64, shape, elements=st.integers(0, s - 1))) for _ in range(2))
     actions = draw(hnp.arrays(np.int64, shape, elements=st.integers(0, a - 1)))
-    return Transitions(states, actions, draw(hnp.arrays(np.float64, shape, elements=rewards)), next_states), s, a
+    received, nothing = draw(hnp.arrays(np.float64, shape, elements=rewards)), np.zeros(shape, bool)
+    return Transitions(states, actions, received, next_states, nothing, ~nothing), s, a
 
 
 def parts(log, *slices):
     """Pieces of a log along its last axis."""
-    fields = log.states, log.actions, log.rewards, log.next_states
-    return [Transitions(*(field[..., piece] for field in fields)) for piece in slices]
+    return [Transitions(*(getattr(log, name)[..., piece] for name in Transitions.__slots__)) for piece in slices]
 
 
 def tables(data, table="next_counts"):
@@ -85,7 +85,7 @@ def test_logs_with_leading_axes_are_separate():
     data = MDPData.from_transitions(log, n_states=3, n_actions=2)
     assert data.shape == (2, 3, 4)
     for i in np.ndindex(2, 3, 4):
-        one = Transitions(log.states[i], log.actions[i], log.rewards[i], log.next_states[i])
+        one = Transitions(*(getattr(log, name)[i] for name in Transitions.__slots__))
         assert np.array_equal(tables(data[i]), tables(MDPData.from_transitions(one, n_states=3, n_actions=2)))
     assert data[0].shape == (3, 4)
     assert data[:, 1:].shape == (2, 2, 4)
@@ -107,7 +107,7 @@ def test_logs_with_leading_axes_are_separate():
 )
 def test_a_log_shows_the_law_and_the_range_of_its_rewards(rewards, law, span):
     """The first two transitions are the same, the third is another."""
-    data = MDPData.from_transitions(Transitions([0, 0, 0], [0, 0, 0], rewards, [0, 0, 1]))
+    data = MDPData.from_transitions(Transitions([0, 0, 0], [0, 0, 0], rewards, [0, 0, 1], None, [False, False, True]))
     assert (data.reward_law, data.reward_range) == (law, span)
 
 

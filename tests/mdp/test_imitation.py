@@ -35,14 +35,18 @@ RULES = {
 OPTIONS = {"vi_lcb": {"discount": 0.8}, "vi_lcb_bernstein": {"discount": 0.8}, "vi_lcb_episodic": {}}
 
 
-def logged(seed, rule, size=(), most=400):
-    """Data of a random law whose rewards lie in [-1, 3]; every third pair is never seen."""
+def logged(seed, rule, size=(), most=400, ends=False):
+    """Data of a random law, rewards in [-1, 3]; every third pair is never seen. The last state may be an end."""
     rng = np.random.default_rng(seed)
     steps = (3,) if rule == "vi_lcb_episodic" else ()
     p, r = rng.dirichlet(np.ones(3), (*steps, 3, 2)), 4 * rng.random((*steps, 3, 2)) - 1
-    mdp = MDP.dense(p, r, discount=None if steps else 0.8, horizon=3 if steps else None, reward_range=(-1.0, 3.0))
+    if ends:
+        p[..., 2, :, :], r[..., 2, :] = [0.0, 0.0, 1.0], 0.0
+    options = {"horizon": 3} if steps else {"discount": 0.8}
+    mdp = MDP.dense(p, r, **options, reward_range=(-1.0, 3.0), terminal=[False, False, ends])
     counts = rng.integers(1, most, (*size, *steps, 3, 2)) * (rng.random((*size, *steps, 3, 2)) < 0.67)
     counts[..., 0, 0] += 1
+    counts[..., 2, :] *= not ends
     return mdp.sample_at(counts, rng=rng)
 
 
@@ -74,9 +78,10 @@ def test_the_moving_constant_by_bisection(rule, seed, delta):
 @quiet
 @pytest.mark.parametrize("rule", RULES)
 @examples(0.5)
-@given(seed=st.integers(0, 2**32), delta=st.sampled_from([None, 0.1]))
-def test_the_status_flips_at_the_moving_constant(rule, seed, delta):
-    data = logged(seed, rule, (2,))
+@given(seed=st.integers(0, 2**32), delta=st.sampled_from([None, 0.1]), ends=st.booleans())
+def test_the_status_flips_at_the_moving_constant(rule, seed, delta, ends):
+    """Also where a step into a terminal state, worth 0, earns more than the smallest value."""
+    data = logged(seed, rule, (2,), ends=ends)
     for i, constant in enumerate(moving_constant(data, rule=rule, delta=delta, **OPTIONS[rule])):
         below = RULES[rule](data[i], constant=max(constant * (1 - 1e-4), 1e-300), delta=delta)
         above = RULES[rule](data[i], constant=max(constant * (1 + 1e-4), 1e-300), delta=delta)

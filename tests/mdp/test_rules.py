@@ -229,9 +229,9 @@ def test_the_bernstein_operator_is_a_monotone_contraction(seed, discount, level,
         out, policy = np.empty(3), np.empty(3, np.int64)
         shares, means = data.transition_shares, data.mean_rewards
         n = max(float(data.n), 1.0)
-        bernstein_sweep(
-            data.next_states, shares, data.counts, means, discount, level, n, x, out, policy, np.zeros(3, np.int64)
-        )
+        nothing, unknown = np.zeros(3, np.int64), np.full(3, -1.0)
+        tables = data.next_states, shares, data.counts, means
+        bernstein_sweep(*tables, discount, level, n, x, out, policy, nothing, unknown)
         return out
 
     assert np.abs(apply(v) - apply(w)).max() <= discount * np.abs(v - w).max() + 1e-12

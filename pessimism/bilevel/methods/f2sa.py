@@ -7,10 +7,11 @@ r"""F2SA: first-order oracles only, by a penalty.
     \lambda \leftarrow \lambda + \delta.
 
 It needs `grad_gx`, but no products with second derivatives, and its bias falls as :math:`\lambda` grows. The steps on y
-follow :math:`g + f/\lambda`, so that `lower_step` keeps its scale for any :math:`\lambda`. :math:`\eta`,
-:math:`\lambda` at first and :math:`\delta` are the options `step`, `penalty` and `penalty_growth`. Source: Kwon, Kwon,
-Wright, Nowak (2023). Constant steps on y and w, and a penalty that grows by the same amount in every step, are our
-simplification: the method is analysed with schedules for all of them.
+follow :math:`g + f/\lambda`, so that `lower_step` keeps its scale for any :math:`\lambda`; where the steps on y and w
+are left open they are one over the curvature of that sum at first, from five differences of its gradient (20 calls).
+:math:`\eta`, :math:`\lambda` at first and :math:`\delta` are the options `step`, `penalty` and `penalty_growth`.
+Source: Kwon, Kwon, Wright, Nowak (2023). Constant steps on y and w, and a penalty that grows by the same amount in
+every step, are our simplification: the method is analysed with schedules for all of them.
 
 See also `simulations.bilevel_budget`.
 """

@@ -45,13 +45,17 @@ def iterate(
     floor: float = -np.inf,
     fallback: float = 0.0,
     start: Ints | None = None,
+    terminal: NDArray[np.bool_] | None = None,
 ) -> Solution:
     """Fixed point of V = max(floor, max_a Q), from `values` (..., S), whose leading axes are the batch.
 
     A reward of -inf forbids an action; a state without actions is worth `fallback`. With a floor `values` must be the
-    floor, so that they rise; `start` is the policy where they do not rise above it. The status says how each item
-    ended; nothing is raised.
+    floor, so that they rise; `start` is the policy where they do not rise above it. States that are `terminal` (S,)
+    stay for a reward of 0, and `values` must be 0 there. The status says how each item ended; nothing is raised.
     """
+    ends = np.zeros(values.shape[-1], np.bool_) if terminal is None else terminal
+    if ends.any():  # a shift would move what is known
+        search = search._replace(shift=False)
     batch = values.shape[:-1]
     flat = np.ascontiguousarray(values.reshape(-1, values.shape[-1]))
     begun = np.broadcast_to(0 if start is None else start, values.shape).reshape(flat.shape)
@@ -76,7 +80,8 @@ def iterate(
     status[(iterations < search.limit) & (bounds < np.inf)] = Status.ROUNDING
     status[bounds <= tolerance] = Status.CONVERGED
     if floor > -np.inf:
-        status[at_floor.all(axis=-1) & (bounds < np.inf)] = Status.NO_UPDATE
+        status[at_floor[:, ~ends].all(axis=-1) & (bounds < np.inf)] = Status.NO_UPDATE
+    flat[:, ends] = 0.0  # also where a Krylov step was taken back
     policy, value = np.where(at_floor, begun, policies).reshape(values.shape), flat.reshape(values.shape)
     if (status == Status.NOT_CONVERGED).any():  # the last step changed the values that the bound was computed for
         bounds = residual_bounds(tables, value, floor, fallback)

@@ -43,19 +43,23 @@ class First(NamedTuple):
 def hoeffding(known: Empirical, pairs: Floats, folds: int = 1) -> First:
     """Widths V_max sqrt(c log(folds pairs) / n), for folds that have their share of all visits."""
     unit = np.log(folds * pairs) / (1.0 - known.tables.discount) ** 2
-    return First(known.counts, _above(known) ** 2, np.asarray(unit), folds)
+    return First(known.counts, np.maximum(_above(known)[0], 0.0) ** 2, np.asarray(unit), folds)
 
 
 def bernstein(known: Empirical, total: Ints, log: Floats) -> First:
-    """Widths 2 c log / ((1 - gamma) n) + 5 / N: all values are the same, and their variance 0."""
-    gains = _above(known) - 5.0 / total[..., None, None]
-    return First(known.counts, gains, np.asarray(2.0 * log / (1.0 - known.tables.discount)))
+    """Widths max(sqrt(c log Var / n), 2 c log / ((1 - gamma) n)) + 5 / N."""
+    gain, variance = _above(known)
+    gain = np.maximum(gain - 5.0 / total[..., None, None], 0.0)
+    by_variance = np.divide(gain**2, variance, out=np.full(gain.shape, np.inf), where=variance > 0)
+    return First(known.counts, np.minimum(by_variance, gain * (1.0 - known.tables.discount) / 2.0), np.asarray(log))
 
 
 def episodic(known: Empirical, log: Floats) -> First:
-    """Widths c H log / n."""
-    assert known.tables.horizon is not None
-    return First(known.counts, _above(known), np.asarray(known.tables.horizon * log))
+    """Widths sqrt(c log Var / n) + c H log / n: quadratic in sqrt(c log / n)."""
+    gain, variance = _above(known)
+    twice = 2.0 * max(known.counts.shape[-3], 1)
+    root = (np.sqrt(variance + 2.0 * twice * np.maximum(gain, 0.0)) - np.sqrt(variance)) / twice
+    return First(known.counts, root**2, np.asarray(log))
 
 
 def marked(plan: Plan, imitated: Ints) -> Plan:
@@ -87,10 +91,21 @@ def told(plan: Plan, rule: str, counts: Ints, constant: float = np.nan, first: F
     return plan
 
 
-def _above(known: Empirical) -> Floats:
-    """Mean rewards of pairs above the smallest possible one, as a part of the range."""
-    low, high = known.reward_range
-    return np.asarray((known.tables.rewards - low) / (high - low))
+def _above(known: Empirical) -> tuple[Floats, Floats]:
+    """How much a pair is worth above the smallest possible value before anything has moved, and with what variance.
+
+    Rewards are scaled to [0, 1], and then all values are 0 but those of terminal states.
+    """
+    tables, given = known.scaled, np.maximum(known.known_values, 0.0)
+    if not known.terminal.any():
+        return tables.rewards, np.zeros(tables.rewards.shape)
+    if tables.horizon is None:
+        later = given[tables.next_states]
+    else:
+        after, lists = np.concatenate([given[1:], 0.0 * given[:1]]), tables.next_states
+        later = np.stack([after[h][lists[h % len(lists)]] for h in range(tables.horizon)])
+    mean = (tables.probabilities * later).sum(axis=-1)
+    return tables.rewards + tables.discount * mean, (tables.probabilities * (later - mean[..., None]) ** 2).sum(axis=-1)
 
 
 def _largest(table: Any, batch: int) -> Floats:

@@ -54,7 +54,7 @@ def cql_values(data: MDPData, policy: ArrayLike, *, discount: float, alpha: floa
     -------
     (..., S, A) float
         Q; -inf for an action that was never logged. Averaged over the policy it is the value with the chi-square
-        penalty. A state that was never seen is worth the smallest possible value.
+        penalty. A state that was never seen is worth the smallest possible value, a terminal one 0.
 
     Raises
     ------
@@ -85,8 +85,8 @@ def cql_values(data: MDPData, policy: ArrayLike, *, discount: float, alpha: floa
         raise ValueError(f"policy must keep to logged actions, got action {index[-1]} in state {index[-2]}")
     ratio = np.divide(law, shares, out=np.zeros(np.broadcast_shapes(law.shape, shares.shape)), where=shares > 0)
     gains = known.tables.rewards - weight * (ratio - 1.0)
-    q = _backup(known, gains, _evaluated(known, seen, law, gains))
-    return np.where(data.counts > 0, q, -np.inf)
+    q = np.where(data.counts > 0, _backup(known, gains, _evaluated(known, seen, law, gains)), -np.inf)
+    return np.where(known.terminal[:, None], 0.0, q)
 
 
 def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float = 1e-6) -> Plan:
@@ -140,13 +140,14 @@ def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float 
     known, shares, weight = _known(data, discount, alpha)
     goal = _check.positive("tolerance", tolerance)
     seen = data.counts.sum(axis=-1) > 0
-    values = np.full((*data.shape, data.n_states), known.low_value)
+    unseen = known.ending(np.full((*data.shape, data.n_states), known.low_value))
+    values = unseen
     iterations, bound = np.zeros(data.shape, np.int64), np.zeros(data.shape)
     unfinished = np.ones(data.shape, bool)
     for iteration in range(MAX_ITERATIONS):
         q = _backup(known, known.tables.rewards, values)
         policy, best = _against_penalty(np.where(data.counts > 0, q, -np.inf), shares, weight)
-        best = np.where(seen, best, known.low_value)
+        best = np.where(seen, best, unseen)
         residual = np.abs(best - values).max(axis=-1)
         rounding = ROUNDINGS * np.abs(best).max(axis=-1)
         bound = (residual + rounding) / (1.0 - known.tables.discount)
@@ -181,12 +182,10 @@ def _backup(known: Empirical, rewards: Floats, values: Floats) -> Floats:
 
 
 def _evaluated(known: Empirical, seen: NDArray[np.bool_], law: Floats, gains: Floats) -> Floats:
-    """Exact values of a policy that earns `gains` (..., S, A); the smallest possible one in states never seen."""
+    """Exact values of a policy that earns `gains` (..., S, A); in states never seen they are those given."""
     p = np.where(seen[..., None, None], known.tables.probabilities, 0.0)
-    law, rewards = (
-        np.where(seen[..., None], law, 1.0 / law.shape[-1]),
-        np.where(seen[..., None], gains, known.low_value),
-    )
+    given = known.ending(np.full(seen.shape, known.low_value))[..., None]
+    law, rewards = np.where(seen[..., None], law, 1.0 / law.shape[-1]), np.where(seen[..., None], gains, given)
     return expected_sums(known.tables._replace(probabilities=p, rewards=rewards), law)
 
 

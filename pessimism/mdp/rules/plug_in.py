@@ -60,7 +60,7 @@ def plug_in(
     goal = _check.positive("tolerance", tolerance)
     known = empirical(data, discount, horizon)
     # planners do not choose what earns -inf
-    tables = known.tables._replace(rewards=np.where(known.counts > 0, known.tables.rewards, -np.inf))
+    tables = known.tables._replace(rewards=np.where(known.seen, known.tables.rewards, -np.inf))
     if tables.horizon is not None:
         from pessimism.mdp._engine.finite_horizon import backward_induction
 
@@ -68,5 +68,5 @@ def plug_in(
     from pessimism.mdp._engine.fixed_point import iterate
 
     values = np.zeros((*data.shape, data.n_states))
-    plan = Plan(*iterate(tables, values, goal, SEARCHES["auto"], fallback=known.low_value))
-    return certified(plan, goal)
+    search, low = SEARCHES["auto"], known.low_value
+    return certified(Plan(*iterate(tables, values, goal, search, fallback=low, terminal=known.terminal)), goal)

@@ -130,7 +130,7 @@ def vi_lcb(
     known = empirical(stationary(data), _check.scalar("discount", discount), None)
     constant = width_constant(constant, CONSTANT, paper_constants, PAPER_CONSTANT)
     unseen = None if unseen is None else _unseen_width(unseen, known.value_width)
-    widths = _Widths(constant, 2.0 * data.n_states * data.n_actions * inverse_delta(data, delta), unseen)
+    widths = _Widths(constant, 2.0 * known.n_pairs * inverse_delta(data, delta), unseen)
     if split:
         _input.require_divisible(data.statistics)
         folds = 1 + fold_count(int(data.n.max(initial=0)), known.tables.discount)
@@ -142,12 +142,14 @@ def vi_lcb(
     scale = known.value_width * np.sqrt(constant * np.log(widths.pairs))
     gains = known.tables.rewards - scale[..., None, None] / np.sqrt(np.maximum(data.counts, 1))
     never_seen = -np.inf if unseen is None else known.reward_range[0] - unseen
-    tables = known.tables._replace(rewards=np.where(data.counts > 0, gains, never_seen))
-    values = np.full((*data.shape, data.n_states), known.low_value)
+    gains = np.where(known.terminal[:, None], 0.0, np.where(data.counts > 0, gains, never_seen))
+    tables = known.tables._replace(rewards=gains)
+    values = known.ending(np.full((*data.shape, data.n_states), known.low_value))
     search, floor = (FROM_BELOW, known.low_value) if monotone else (SEARCHES["auto"], -np.inf)
     start = data.counts.argmax(axis=-1)
-    plan = Plan(*iterate(tables, values, tolerance, search, floor=floor, fallback=known.low_value, start=start))
-    plan = marked(certified(plan, tolerance), start)
+    low, ends = known.low_value, known.terminal
+    found = iterate(tables, values, tolerance, search, floor=floor, fallback=low, start=start, terminal=ends)
+    plan = marked(certified(Plan(*found), tolerance), start)
     return told(plan, "vi_lcb", data.counts, constant, hoeffding(known, widths.pairs) if monotone else None)
 
 
@@ -259,7 +261,7 @@ def _iterate(data: MDPData, known: Empirical, widths: _Widths, monotone: bool, r
     first, rest = splitting.thin(data.statistics, 1.0 / (steps + 1), rng)
     # any action would do in a state that the first fold has not seen: the most frequent one of all folds
     start = np.where(first.counts.any(axis=-1), first.counts.argmax(axis=-1), data.counts.argmax(axis=-1))
-    policy, value = start, np.full((*data.shape, data.n_states), known.low_value)
+    policy, value = start, known.ending(np.full((*data.shape, data.n_states), known.low_value))
     updated = np.zeros(data.shape, bool)
     for left in range(steps, 0, -1):
         part, rest = splitting.thin(rest, 1.0 / left, rng)
@@ -267,11 +269,11 @@ def _iterate(data: MDPData, known: Empirical, widths: _Widths, monotone: bool, r
         width = known.value_width * np.sqrt(level / np.maximum(fold.counts, 1))
         # the literal width of an unseen pair falls below V_max when L < 1; less than V_max would not be pessimistic
         never = np.maximum(width, known.value_width) if widths.unseen is None else widths.unseen
-        width = np.where(fold.counts > 0, width, never)
+        width = np.where(known.terminal[:, None], 0.0, np.where(fold.counts > 0, width, never))
         later = (fold.transition_shares * value[..., data.next_states]).sum(axis=-1)
         q = fold.mean_rewards - width + known.tables.discount * later
         best, choice = q.max(axis=-1), q.argmax(axis=-1)
-        better = best > value if monotone else np.ones(best.shape, bool)
+        better = best > value if monotone else np.broadcast_to(~known.terminal, best.shape)
         value, policy = np.where(better, best, value), np.where(better, choice, policy)
         updated |= better.any(axis=-1)
     done = finished(policy, value, data.shape, steps, status=Status.COMPLETED, updated=np.asarray(updated))

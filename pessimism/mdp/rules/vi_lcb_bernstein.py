@@ -107,17 +107,17 @@ def vi_lcb_bernstein(
     log = logarithm(n * inverse_delta(data, delta, least=2) / (1.0 - gamma), log_factor)
     limit = int(SWEEPS / (1.0 - gamma))
     low, high = known.reward_range
-    tables = known.tables._replace(rewards=(known.tables.rewards - low) / (high - low))
 
     from pessimism.mdp._engine.bernstein import discounted
 
-    values, policy, sweeps, bound = discounted(tables, data.counts, c * log, n, goal / (high - low), limit)
+    limits, given = (goal / (high - low), limit), known.known_values
+    values, policy, sweeps, bound = discounted(known.scaled, data.counts, c * log, n, *limits, given)
     bound = np.asarray((high - low) * bound)
     status = np.full(data.shape, Status.NOT_CONVERGED, object)
     status[sweeps < limit] = Status.ROUNDING
     status[bound <= goal] = Status.CONVERGED
-    status[~(values > 0).any(axis=-1)] = Status.NO_UPDATE
-    value = known.low_value + (high - low) * values
+    status[~(values > np.maximum(given, 0.0)).any(axis=-1)] = Status.NO_UPDATE
+    value = known.ending(known.low_value + (high - low) * values)
     plan = certified(Plan(policy, value, as_status(status, data.shape), sweeps, bound), goal)
     plan = marked(plan, data.counts.argmax(axis=-1))
     return told(plan, "vi_lcb_bernstein", data.counts, c, bernstein(known, n, log))

@@ -104,13 +104,12 @@ def vi_lcb_episodic(
     n = np.maximum(used.n, 1)
     log = logarithm(n * max(steps, 1) * certainty, log_factor)
     low, high = known.reward_range
-    tables = known.tables._replace(rewards=(known.tables.rewards - low) / (high - low))
 
     from pessimism.mdp._engine import bernstein
 
-    values, policy = bernstein.episodic(tables, used.counts, c * log)
-    updated = np.asarray((values > 0).any(axis=(-2, -1)))
-    value = known.low_to_go[:, None] + (high - low) * values
+    values, policy = bernstein.episodic(known.scaled, used.counts, c * log, known.known_values)
+    updated = np.asarray((values > np.maximum(known.known_values, 0.0)).any(axis=(-2, -1)))
+    value = known.ending(known.low_to_go[:, None] + (high - low) * values)
     plan = marked(Plan(*finished(policy, value, data.shape, steps, updated=updated)), used.counts.argmax(axis=-1))
     return told(plan, "vi_lcb_episodic", used.counts, c, _imitation.episodic(known, log))
 
