@@ -306,7 +306,7 @@ def to_minari(
                 observation_space=spaces.Discrete(sizes[0]),
                 action_space=spaces.Discrete(sizes[1]),
             )
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             raise ValueError(f"dataset_id must be a new id, such as walk/two-v0: {error}") from None
 
 
