@@ -194,16 +194,12 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     runs = rows[0]["replicates_per_block"]
     plotting.caption(
         figure,
-        f"Medians and 10 to 90 % of {runs} runs: calls, set-up too, until the exact gradient's norm, averaged over the "
-        "trajectory, is at most eps.",
-        "Cosh problem, 2 + 2 variables, noise 1 in every entry, one sample a call. Slopes with 95 % intervals, for the "
-        "constants found: another seed's tuning moves them",
-        "by up to 0.5 (quick grid); none if a median is known to less than 10 %. "
-        "Dashed, through a first point: theorems, up to logarithms (eps^-4: BO-REP, SLIP; eps^-3: AccBO).",
-        "Left: the slopes follow from the powers of eps, derived by us; MA-SOBA's (step and weight as eps^2) are ours. "
-        "Right: F is "
-        "strongly convex here, noise averages out",
-        "along the way and steps of order eps^2 are enough for all: eps^-4 is a bound, not what this problem needs "
-        "(derived by us).",
+        f"Medians and 10 to 90 % of {runs} runs: calls, set-up too, until the exact gradient's norm, averaged over the",
+        "trajectory, is at most eps. Cosh problem, 2 + 2 variables, noise 1 in every entry, one sample a call. Slopes",
+        "with 95 % intervals, for the constants found: another seed's tuning moves them by up to 0.5 (quick grid);",
+        "none if a median is known to less than 10 %. Dashed, through a first point: theorems, up to logarithms",
+        "(eps^-4: BO-REP, SLIP; eps^-3: AccBO). Left: slopes follow from the powers of eps, derived by us; MA-SOBA's",
+        "(step and weight as eps^2) are ours. Right: F is strongly convex here, noise averages out along the way and",
+        "steps of order eps^2 are enough for all: eps^-4 is a bound, not what this problem needs (derived by us).",
     )
     return figure

@@ -15,7 +15,7 @@ best one counts, and a difference within rounding passes. A wrong derivative is 
 
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -38,7 +38,7 @@ from pessimism.bilevel._differences import (
     mistake,
     shared,
 )
-from pessimism.bilevel._probe import Probe, ProblemError, naming, where
+from pessimism.bilevel._probe import Probe, ProblemError, Tests, naming, where
 from pessimism.bilevel._promised import implicit, nearest, repeating, unbiased
 from pessimism.bilevel._users_oracles import SYMMETRY, point, require_oracles, returned
 from pessimism.bilevel.problem import BilevelProblem, OracleError
@@ -150,7 +150,7 @@ def check_problem(problem: BilevelProblem, x: ArrayLike, y: ArrayLike, *, rng: R
     require_oracles(problem, ("grad_f", "grad_g", "hvp", "cvp"), "check_problem")
     start = point("x", x, problem.dim_x), point("y", y, problem.dim_y)
     probe = Probe(problem, start, _check.generator(rng))
-    tests = _Tests(probe)
+    tests = Tests(probe)
     for name in ("grad_f", "grad_g", "hvp", "cvp", "grad_gx"):
         tests.run(name, partial(_require_clean, name=name), (name,))
     tests.run("grad_f", _grad_f, ("grad_f", "f"), into="grad_f")
@@ -167,46 +167,6 @@ def check_problem(problem: BilevelProblem, x: ArrayLike, y: ArrayLike, *, rng: R
     tests.run("gradient", implicit, ("grad_f", "grad_g", "hvp", "cvp", "gradient"), into="gradient")
     tests.run("sample", _samples, ("grad_f", "grad_g", "hvp", "cvp", "sample"), into="samples")
     return ProblemReport(**tests.report(), verdict=_verdict(tests.errors))
-
-
-class _Tests:
-    """What the tests found; those that need an oracle the problem lacks, or one found wrong, are left out."""
-
-    def __init__(self, probe: Probe) -> None:
-        self.probe, self.wrong = probe, set[str]()
-        self.faults: list[ProblemError] = []
-        names = (
-            "grad_f_x",
-            "grad_f_y",
-            "grad_g",
-            "grad_gx",
-            "hvp",
-            "cvp",
-            "symmetry",
-            "solve_y",
-            "gradient",
-            "samples",
-        )
-        self.errors: dict[str, Any] = dict.fromkeys((*names, "curvature"))
-
-    def run(self, blamed: str, test: Callable[[Probe], Any], needs: tuple[str, ...], into: str = "") -> None:
-        if self.wrong & {*needs, *(("g",) if "grad_g" in needs else ())} or not all(map(self.probe.has, needs)):
-            return
-        try:
-            found = test(self.probe)
-        except ProblemError as fault:
-            self.faults.append(fault)
-            # without g, what differs from grad_g may be right
-            self.wrong |= {blamed} if self.probe.has("g") or blamed not in ("hvp", "cvp") else {blamed, "grad_g"}
-        else:
-            self.errors |= found if isinstance(found, dict) else {into: found} if into else {}
-
-    def report(self) -> dict[str, Any]:
-        """The errors measured; or all that is wrong, in one error."""
-        if self.faults:
-            first, *others = self.faults
-            raise ProblemError("\n".join([str(first), *(f"And {fault}" for fault in others)])) from first.__cause__
-        return self.errors
 
 
 def _verdict(errors: dict[str, Any]) -> str:

@@ -44,7 +44,7 @@ from pessimism._types import Ints
 from pessimism.bandits import BanditData
 from pessimism.interop import _columns
 from pessimism.interop._columns import Positions, labels_in
-from pessimism.interop._logs import Decided
+from pessimism.interop._logs import Decided, labelled_by
 from pessimism.interop._rows import ABSENT, Row, arrow_table, column_of, keys_of, leafwise, listed, path_of, spelled
 
 __all__ = ["BanditLog", "bandit_log", "read_parquet", "rows_to_frame", "to_xarray", "write_parquet"]
@@ -79,6 +79,11 @@ class BanditLog(Decided):
     data: BanditData
     arms: tuple[Any, ...]
     contexts: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        _check.instance("data", self.data, BanditData)
+        labelled_by("arms", self.arms, self.data.counts.shape[-1])
+        labelled_by("contexts", self.contexts, self.data.counts.shape[-2])
 
     def _names(self) -> tuple[tuple[Any, ...], tuple[Any, ...], str, str]:
         return self.contexts, self.arms, "arm", "contexts"

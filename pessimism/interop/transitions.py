@@ -35,6 +35,7 @@ from typing import Any
 
 import numpy as np
 
+from pessimism import _check
 from pessimism._types import Floats, Ints
 from pessimism.interop._columns import (
     Positions,
@@ -49,7 +50,7 @@ from pessimism.interop._columns import (
     require_rows,
     rewards,
 )
-from pessimism.interop._logs import Decided, Reduced
+from pessimism.interop._logs import Decided, Reduced, labelled_by
 from pessimism.mdp import Transitions
 
 __all__ = ["TransitionLog", "transition_log"]
@@ -83,6 +84,11 @@ class TransitionLog(Decided, Reduced):
     states: tuple[Any, ...]
     actions: tuple[Any, ...]
     lengths: Ints | None = None
+
+    def __post_init__(self) -> None:
+        _check.instance("transitions", self.transitions, Transitions)
+        labelled_by("states", self.states)
+        labelled_by("actions", self.actions)
 
     def _names(self) -> tuple[tuple[Any, ...], tuple[Any, ...], str, str]:
         return self.states, self.actions, "action", "states"

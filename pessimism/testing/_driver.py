@@ -79,6 +79,7 @@ class Subject(Generic[Case, Given, Answer]):
     error_type: ClassVar[type[PromiseError]]
     waivable: ClassVar[tuple[str, ...]]
     asked: ClassVar[str]  # what it is asked about, in a message
+    implied: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # promises that a broken one breaks too
 
     function: Callable[..., Any]
     waived: frozenset[str]
@@ -266,8 +267,13 @@ class Trial(Generic[Case]):
         error = found[name] if found[name].settled else self.smallest(name, found[name])
         if "repeat" in found:  # an answer that changes by itself breaks the others too
             return error
+        implied = {other for key in found for other in self.subject.implied.get(key, ())}
         first, *said = (str(x).partition("\n")[0].partition(" breaks ")[2] for x in (error, *found.values()))
-        others = [sentence for key, sentence in zip(found, said, strict=True) if key != name and sentence != first]
+        others = [
+            sentence
+            for key, sentence in zip(found, said, strict=True)
+            if key != name and sentence != first and key not in implied
+        ]
         return kept(error, *(f"It also breaks {sentence}" for sentence in others))
 
     def smallest(self, name: str, least: PromiseError) -> PromiseError:
@@ -326,7 +332,7 @@ def checked_arguments(
 def apart(found: float, right: float) -> tuple[str, str]:
     """Two numbers with as many digits as it takes to tell them apart, at least 6."""
     for digits in range(6, 18):
-        texts = f"{found:.{digits}g}", f"{right:.{digits}g}"
+        texts = f"{found + 0.0:.{digits}g}", f"{right + 0.0:.{digits}g}"  # no -0
         if texts[0] != texts[1]:
             break
     return texts

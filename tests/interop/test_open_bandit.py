@@ -56,6 +56,8 @@ def test_paths_and_compressed_files(tmp_path):
         read_log(tmp_path / "all.zip")
     with pytest.raises(FileNotFoundError):
         read_log(tmp_path / "none.csv")
+    with pytest.raises(TypeError, match="source must be a path or a binary file, got 3"):
+        read_log(3)
     with open(tmp_path / "all.csv") as file, pytest.raises(TypeError, match="binary file expected, got text file"):
         read_log(file)
 

@@ -29,6 +29,9 @@ Ask = Callable[[BanditData], Ints]
 ACCURACY = 0.01
 """Relative accuracy to which a claimed width is held: a different constant is found, n + 1 for n forgiven."""
 
+CLOSE = 1e-3
+"""The same for the widths of one pull more or less, which are close to those claimed."""
+
 RESOLUTION = 1e-6
 """Smallest lead told from none, in units of the reward range."""
 
@@ -40,6 +43,9 @@ LIMIT = 0.5
 
 LAYOUTS = ((1, 2, 4, 1), (2, 3, 4, 1), (1, 2, 4, 64), (2, 3, 64, 64), (1, 2, 4, 16384))
 """Duels: contexts, arms, pulls of many over few, and few over the smallest that keeps the claimed width narrow."""
+
+FINE = 1e-8
+"""A lead that 7 digits do not resolve."""
 
 ELSEWHERE = 10**4
 """Pulls in another context than that of a short duel: they make n so large that n + 1 is forgiven there too."""
@@ -157,10 +163,14 @@ def _is_narrow(claim: float, duel: Duel) -> bool:
 def broken_duel(ask: Ask, level: Level) -> tuple[Duel, float] | None:
     """The first duel, and its lead, that a rule of the claimed level decides the other way; None if there is none."""
     short = short_duel(level)
-    for duel in (*duels(level), long_duel(level), *([] if short is None else [short])):
+    fine = duels(level)[0]
+    fine = fine._replace(few=fine.many)
+    for duel in (*duels(level), long_duel(level), *([] if short is None else [short]), fine):
         claim = claim_at(level, duel)
-        change = duel.lead(claim)
-        slack = max(ACCURACY * abs(change), RESOLUTION)
+        if duel is fine and math.isinf(claim):
+            continue  # it goes by the pulls, which are equal
+        change = duel.lead(claim) if duel.few < duel.many else 0.0
+        slack = FINE if duel is fine else max(ACCURACY * abs(change), RESOLUTION)
         for lead in (change - slack, change + slack) if math.isfinite(claim) else (-0.8 * LIMIT, 0.8 * LIMIT):
             expected = duel.challengers if lead > change else duel.champions
             if not np.array_equal(ask(duel.data(lead))[: duel.contexts], expected):
@@ -213,10 +223,10 @@ def likely_cause(ask: Ask, level: Level) -> str:
             return "the square root is missing: its widths are L/N(a), not sqrt(L/N(a))"
         for more in (1, -1):
             shifted = [duel._replace(few=duel.few + more, many=duel.many + more) for duel in laid_out]
-            if _agree(leads, np.array([duel.lead(claim) for duel, claim in zip(shifted, claims, strict=True)])):
+            if _agree(leads, np.array([duel.lead(claim) for duel, claim in zip(shifted, claims, strict=True)]), CLOSE):
                 return f"its widths are those of N(a) {more:+d} pulls: sqrt(L/(N(a) {more:+d}))"
         if (ratio := _constant(measured / claims)) is not None:
-            return _ratio_cause(ratio)
+            return _ratio_cause(ratio) if abs(ratio - 1) > 2 * ACCURACY else _short_cause(ask, level)
         if _agree(measured, claims**2):
             return "L stands outside the square root: its widths are L/sqrt(N(a)), not sqrt(L/N(a))"
         for mistake, misread in MISREAD.items():
@@ -224,6 +234,8 @@ def likely_cause(ask: Ask, level: Level) -> str:
                 meant = [float(np.asarray(level(*misread(d.n, d.contexts, d.arms)))) for d in laid_out]
                 if _agree(measured, np.array(meant)):
                     return mistake
+        if (offset := _constant(measured - claims)) is not None:
+            return f"its L is {offset:+.3g} from the claimed one at every n, S and A: a factor is off in the logarithm"
         if (frozen := _frozen_rounds(laid_out, measured, level)) is not None:
             return (
                 f"its L does not grow with n, and is the claimed one at n = {frozen:.0f}: delta is fixed at "
@@ -233,6 +245,20 @@ def likely_cause(ask: Ask, level: Level) -> str:
     return f"no known mistake. Its choices amount to L = {found}"
 
 
+def _short_cause(ask: Ask, level: Level) -> str:
+    """Why a rule that holds its level at many pulls breaks it in another duel."""
+    duel = short_duel(level)
+    if duel is not None:
+        claim, lead = claim_at(level, duel), measure(ask, duel)
+        for more in (1, -1):
+            shifted = duel._replace(few=max(duel.few + more, 1), many=max(duel.many + more, 1))
+            if abs(lead - shifted.lead(claim)) <= CLOSE:
+                return f"its widths are those of N(a) {more:+d} pulls: sqrt(L/(N(a) {more:+d}))"
+        if abs(lead - duel.lead(claim)) > CLOSE:
+            return "it holds its level at many pulls, not where bounds are below the lowest reward: are they cut off?"
+    return "it does not tell means apart that differ in the eighth digit: some step computes in float32, or rounds"
+
+
 def _prefers_worse(ask: Ask, duel: Duel) -> bool:
     """Against a lead far beyond every width, in both directions."""
     worse = ask(duel.data(LIMIT))[0], ask(duel.data(-LIMIT))[0]
@@ -240,8 +266,6 @@ def _prefers_worse(ask: Ask, duel: Duel) -> bool:
 
 
 def _ratio_cause(ratio: float) -> str:
-    if abs(ratio - 1) <= 2 * ACCURACY:
-        return "it holds its level at many pulls and not at few: N(a) + 1 or N(a) - 1 may stand where N(a) belongs"
     for sign, verb in ((1, ""), (-1, ", and the width is added instead of subtracted")):
         base = base_of_logarithm(sign * ratio)
         if base is not None:
@@ -259,8 +283,8 @@ def base_of_logarithm(ratio: float) -> str | None:
     return next((f"the logarithm has base {base}, not e" for base in bases), None)
 
 
-def _agree(found: Floats, expected: Floats) -> bool:
-    return bool(np.all(np.abs(found - expected) <= 2 * ACCURACY * np.abs(expected) + RESOLUTION))
+def _agree(found: Floats, expected: Floats, accuracy: float = 2 * ACCURACY) -> bool:
+    return bool(np.all(np.abs(found - expected) <= accuracy * np.abs(expected) + RESOLUTION))
 
 
 def _constant(values: Floats) -> float | None:

@@ -43,7 +43,11 @@ def check_rule(
         confidence bound with delta = 1/n, 0 for the highest mean, inf for the most pulls. Default: no claim.
     waive : collection of str
         Promises that the rule does not make: those quoted in the Notes. With "pulled" waived, "shift", "scale" and the
-        level are tried only in contexts whose arms were all pulled, so that an unpulled arm may have any index.
+        level are tried only in contexts whose arms were all pulled, so that an unpulled arm may have any index. With
+        "repeat" waived, data on which answers differ by themselves are not compared; ties may then be broken at random.
+    accepts : callable, optional
+        ``accepts(data) -> bool``: what the rule is made for, as with ``lambda data: data.n > 0``; nothing else is
+        tried. Default: everything.
     examples : int
         Data sets to draw, besides a few fixed ones: one arm, one round, no rounds at all, ties, a very long log.
 
@@ -65,13 +69,18 @@ def check_rule(
     - "batch": a data set is answered within a batch as it is alone
     - "pulled": no arm without pulls is chosen in a context that has an arm with pulls
     - "arms", "contexts": renumbered, they are chosen as before
+    - "better": without a claimed level, of two arms pulled equally often and far apart the worse is not preferred
     - "shift": r + a in place of every reward r, with the reward range moved along, changes nothing
     - level: the claimed one, to 1 % of the width; otherwise the level in use is measured and the likely mistake named
     - "scale": b r in place of every reward r, with the reward range scaled along, changes nothing
 
-    Drawn data have no ties, so a rule may break ties as it likes, but always in the same way. Squared sums are given,
-    for rules that need them. What is drawn is the same in every run with the same packages and the same modules loaded:
-    Hypothesis takes constants from the latter.
+    A level is seen where the index is the mean less :math:`w\sqrt{L/N}`: the base of the logarithm, S, A, a 2 or
+    :math:`\delta` missing from it, a constant, a root, N + 1 or N - 1 in place of N. It is not seen for widths that
+    depend on the rewards, as Bernstein's do, and n + 1 in place of n is forgiven.
+
+    Drawn data have no ties, and arms with the same statistics count as one, so a rule may break ties as it likes, but
+    always in the same way. Squared sums are given, for rules that need them. What is drawn is the same in every run
+    with the same packages and the same modules loaded: Hypothesis takes constants from the latter.
 
     Examples
     --------

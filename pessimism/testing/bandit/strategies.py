@@ -4,6 +4,8 @@ Laws and rewards are drawn as whole numbers and divided once: weights :math:`k_i
 :math:`k / 1009` of the reward range. So examples shrink to numbers that a reader can check by hand. The denominator of
 the means is a prime: unless two arms are given the same statistics, the index :math:`\hat r - w\sqrt{L/N}` of one does
 not equal that of another by an accident of arithmetic, for any simple level :math:`L`.
+
+The kernels of the wing are loaded, or compiled, before the first example: deadlines do not count it.
 """
 
 import math

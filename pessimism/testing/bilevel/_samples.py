@@ -29,7 +29,7 @@ def samples(subject: SolverSubject, case: Case, answer: Answer) -> None:
 def _stale(watched: Watched) -> str | None:
     """What is wrong with the samples of a run."""
     if watched.drawn and not watched.uses:
-        return f"it draws samples, and calls every oracle without one: pass the handle on, as in grad_f(x, y, {'s'})"
+        return "it draws samples, and calls every oracle without one: pass the handle on, as in grad_f(x, y, s)"
     for level in "fg":
         drawn = [handle.rows for handle in watched.drawn if handle.level == level]
         if len(drawn) > FEW and all(np.array_equal(rows, drawn[0]) for rows in drawn):

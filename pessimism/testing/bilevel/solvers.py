@@ -82,7 +82,8 @@ def check_solver(
       up to a factor of 1.5
     - scale: with f times 2^-30 or 2^20 a normalised method ends at the same x
     - "rotation": in coordinates Qx, Q orthogonal, it ends at Q times its x
-    - resume: a run cut after a step and resumed from its result ends where one run does, and counts its own calls
+    - resume: a run cut after a step and resumed from its result ends where one run does, and counts its own calls, or
+      those of both runs
     - "descends": on one easy problem with exact calls, the moves of a run in which x hardly moves have a cosine of 0.2
       or more with :math:`-\nabla F`, at four points around the minimiser; and with 2000 calls F falls by a twentieth
       of what it can, and by nine tenths of what it can within the distance that x has gone

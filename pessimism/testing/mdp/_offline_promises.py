@@ -81,17 +81,20 @@ PADDING = 5
 def lists(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:
     """The order in which a pair's successors are listed does not matter."""
     data = case.data
-    padded = mapped(data, lambda name, x: _padded(x, name) if name != "counts" and listed(data, name) else x)
-    wrong = _difference(subject, data, answer, subject.ask(padded, "lists"), answer.value)
-    if wrong is not None:
+    after, before = (
+        _difference(subject, data, answer, subject.ask(_padded(data, at_end=at_end), "lists"), answer.value)
+        for at_end in (True, False)
+    )
+    if after is not None and before is not None:
         return (
-            f"with {PADDING} entries of count 0 more in every list of successors {wrong}: the length of a list is no "
+            f"with {PADDING} entries of count 0 more in every list of successors {after}: the length of a list is no "
             "number of successors, which are the states, or those with a count above 0 (does smoothing divide by it?)"
         )
     flip = mapped(data, lambda name, x: x[..., ::-1] if name != "counts" and listed(data, name) else x)
-    wrong = _difference(subject, data, answer, subject.ask(flip, "lists"), answer.value)
+    flipped = _difference(subject, data, answer, subject.ask(flip, "lists"), answer.value)
+    how, wrong = ("padded at its end", after) if after else ("written backwards", flipped)
     return wrong and (
-        f"with every list of successors (next_states, next_counts) written backwards {wrong}: lists are padded with "
+        f"with every list of successors (next_states, next_counts) {how} {wrong}: lists are padded with "
         "entries of count 0 and may name a state twice, so their entries are added up, never overwritten or looked up "
         "by place"
     )
@@ -199,10 +202,17 @@ def _difference(subject: OfflineSubject, data: MDPData, answer: Answer, there: A
     return None
 
 
-def _padded(table: NDArray[Any], name: str) -> NDArray[Any]:
-    """With entries that repeat the first successor, of count and reward 0."""
-    more = np.repeat(table[..., :1], PADDING, axis=-1)
-    return np.concatenate([table, more if name == "next_states" else 0 * more], axis=-1)
+def _padded(data: MDPData, *, at_end: bool) -> MDPData:
+    """With entries in every list that repeat its first successor, of count and reward 0."""
+
+    def change(name: str, table: NDArray[Any]) -> NDArray[Any]:
+        if not listed(data, name):
+            return table
+        more = np.repeat(table[..., :1], PADDING, axis=-1)
+        more = more if name == "next_states" else 0 * more
+        return np.concatenate([table, more] if at_end else [more, table], axis=-1)
+
+    return mapped(data, change)
 
 
 def _takes_the_worse(subject: OfflineSubject) -> str | None:

@@ -3,9 +3,9 @@
 The optimal values of a small model are known to rounding (`MDP.optimal_values`, by exact policy iteration).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
@@ -67,6 +67,7 @@ class PlannerSubject(Subject[Case, MDP, Answer]):
 
     check, asked = "check_planner", "model"
     error_type = PlannerError
+    implied: ClassVar[Mapping[str, tuple[str, ...]]] = {"value": ("states", "actions", "shift", "scale")}
     waivable = ("repeat", "batch", "certificate", "states", "actions", "shift", "scale")
 
     tolerance: float

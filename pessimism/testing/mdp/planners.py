@@ -42,8 +42,11 @@ def check_planner(
     waive : collection of str
         Promises that the planner does not make: "repeat", "batch", "certificate", "states", "actions", "shift" or
         "scale".
+    accepts : callable, optional
+        ``accepts(mdp) -> bool``: what the planner is made for. Nothing else is tried. Default: everything.
     examples : int
-        Models to draw, besides a few fixed ones: one state, ties, padded lists, discount 0 and 0.999.
+        Models to draw, besides a few fixed ones: one state, ties, padded lists, a chain on which policy iteration takes
+        a step a state, discount 0 and 0.999.
 
     Raises
     ------

@@ -4,6 +4,8 @@ As for bandits, everything is drawn as whole numbers and divided once: laws :mat
 :math:`k / 100` in models and :math:`k / 1009` of the reward range in data. Lists of successors are drawn with entries
 of weight 0 (padding) and with states that occur twice, which a model allows; states that nothing leads to, and states
 that are never left, are common.
+
+The kernels of the wing are loaded, or compiled, before the first example: deadlines do not count it.
 """
 
 import math

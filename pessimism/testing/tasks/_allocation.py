@@ -4,10 +4,10 @@ That is :math:`n_m = \min(\max(c|\nu_m|^q, \text{floor}), \text{cap}_m)` within 
 budget: this total is piecewise linear in c, so c is known to rounding (`shares`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
@@ -93,6 +93,7 @@ class AllocationSubject(Subject[Case, Problem, Ints]):
 
     check, asked = "check_allocation", "problem"
     error_type = AllocationError
+    implied: ClassVar[Mapping[str, tuple[str, ...]]] = {"total": ("power",), "floor": ("power",)}
     waivable = ("repeat", "signs", "scale", "batch", "tasks", "monotone")
 
     power: float | None = None

@@ -1,8 +1,8 @@
 """The relevance under test: what it is asked, what it answers, and whether that is what it claims."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,6 +65,10 @@ class RelevanceSubject(Subject[Case, Problem, Answer]):
 
     check, asked = "check_relevance", "problem"
     error_type = RelevanceError
+    implied: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "feasible": ("optimal", "tasks", "basis", "scale"),
+        "optimal": ("tasks", "basis", "scale"),
+    }
     waivable = ("repeat", "certificate", "zeros", "batch", "tasks", "basis", "scale")
 
     norm: int | None = None

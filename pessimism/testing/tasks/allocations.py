@@ -37,6 +37,8 @@ def check_allocation(
         Whether the rule takes ``caps=...`` too, (M,) int.
     waive : collection of str
         Promises that the rule does not make: "repeat", "signs", "scale", "batch", "tasks" or "monotone".
+    accepts : callable, optional
+        ``accepts(relevance, budget) -> bool``: what the rule is made for. Nothing else is tried. Default: everything.
     examples : int
         Problems to draw, besides a few fixed ones: one task, a budget of 0, nothing but floors, no relevant task, a
         very large budget.

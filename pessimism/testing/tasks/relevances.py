@@ -50,6 +50,8 @@ def check_relevance(
         Whether to try heads that do not span all k dimensions. The target lies in their span in any case.
     waive : collection of str
         Promises that the rule does not make: "repeat", "certificate", "zeros", "batch", "tasks", "basis" or "scale".
+    accepts : callable, optional
+        ``accepts(heads, target) -> bool``: what the rule is made for. Nothing else is tried. Default: everything.
     examples : int
         Problems to draw, besides a few fixed ones: one task, as many tasks as dimensions, equal tasks, a head of 0, and
         a probe, on which all known mistakes give different weights.
@@ -124,6 +126,7 @@ def _fixed(rank_deficient: bool) -> dict[str, Case]:
         "the target 0": case_of([[1.0, 2.0, 0.0], [0.0, 1.0, 1.0]], [0.0, 0.0]),
         "as many tasks as dimensions": case_of([[1.0, 1.0], [0.0, 1.0]], [1.0, 2.0]),
         "equal tasks": case_of([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [1.0, 2.0]),
+        "a small weight that is needed": case_of([[1.0, 0.0], [0.0, 1.0]], [1.0, 2.0**-14]),
         "a head of 0": case_of([[1.0, 0.0, 1.0], [0.0, 0.0, 2.0]], [3.0, 2.0]),
     }
     if rank_deficient:

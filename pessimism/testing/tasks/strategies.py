@@ -4,6 +4,8 @@ Heads are drawn as whole numbers, and targets as whole-numbered combinations of 
 and shrink to numbers that a reader can check by hand. Tasks that occur twice, with either sign, tasks whose head is 0,
 heads far longer or shorter than the others, and as many tasks as dimensions are common. Samples are drawn as rows of
 whole numbers, whose sums are exact.
+
+The kernels of the wing are loaded, or compiled, before the first example: deadlines do not count it.
 """
 
 import math
@@ -77,9 +79,8 @@ def task_problems(
     """
     factor = _check.between("spread", spread, 1.0, 1e6)
     largest = length("max_k", max_k), length("max_tasks", max_tasks)
-    return ready(
-        "tasks", drawn_problems(*largest, _check.flag("rank_deficient", rank_deficient), factor, batch_axes(size))
-    )
+    deficient = _check.flag("rank_deficient", rank_deficient)
+    return ready("tasks", drawn_problems(*largest, deficient, factor, batch_axes(size)))
 
 
 def linear_tasks(
