@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pessimism import _check
 from pessimism._types import Floats, Rng
 from pessimism.bilevel._differences import (
     ROUNDING,
@@ -148,7 +149,7 @@ def check_problem(problem: BilevelProblem, x: ArrayLike, y: ArrayLike, *, rng: R
     """
     require_oracles(problem, ("grad_f", "grad_g", "hvp", "cvp"), "check_problem")
     start = point("x", x, problem.dim_x), point("y", y, problem.dim_y)
-    probe = Probe(problem, start, np.random.default_rng(rng))
+    probe = Probe(problem, start, _check.generator(rng))
     tests = Tests(probe)
     for name in ("grad_f", "grad_g", "hvp", "cvp", "grad_gx"):
         tests.run(name, partial(_require_clean, name=name), (name,))

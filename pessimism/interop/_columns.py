@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pessimism._optional import optional
+from pessimism._shown import shown
 from pessimism._types import Floats, Ints
 
 
@@ -17,14 +18,14 @@ def names(argument: str, value: Any) -> tuple[str, ...]:
     """The columns that an argument names: one string, or a sequence of them."""
     found = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
     if not all(isinstance(name, str) for name in found) or (not found and not isinstance(value, Iterable)):
-        raise TypeError(f"{argument} must be the name of a column, or a sequence of names, got {value!r}")
+        raise TypeError(f"{argument} must be the name of a column, or a sequence of names, got {shown(value)}")
     return found
 
 
 def name(argument: str, value: Any) -> tuple[str, ...]:
     """The column that an argument names, as the only entry of a tuple."""
     if not isinstance(value, str):
-        raise TypeError(f"{argument} must be the name of a column, a string, got {value!r}")
+        raise TypeError(f"{argument} must be the name of a column, a string, got {shown(value)}")
     return (value,)
 
 
@@ -83,8 +84,8 @@ def positions(
 
 def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
     if isinstance(given, str) or not isinstance(given, Iterable):
-        shown = f"the string {given!r}" if isinstance(given, str) else repr(given)
-        raise TypeError(f"{argument} must be a sequence of labels, got {shown}")
+        string = "the string " if isinstance(given, str) else ""
+        raise TypeError(f"{argument} must be a sequence of labels, got {string}{shown(given)}")
     labels = [tuple(map(_plain, label)) if isinstance(label, tuple) else _plain(label) for label in given]
     if not labels:
         raise ValueError(f"{argument} must hold at least one label, got none")
@@ -93,9 +94,9 @@ def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
         try:
             earlier = first.setdefault(label, i)
         except TypeError:
-            raise TypeError(f"{argument}[{i}] must be hashable (a tuple, not a list), got {label!r}") from None
+            raise TypeError(f"{argument}[{i}] must be hashable (a tuple, not a list), got {shown(label)}") from None
         if earlier != i:
-            raise ValueError(f"{argument}[{i}] must differ from {argument}[{earlier}], got {label!r} twice")
+            raise ValueError(f"{argument}[{i}] must differ from {argument}[{earlier}], got {shown(label)} twice")
     return labels
 
 
@@ -117,7 +118,8 @@ def labels_in(table: Any, column: str, absent: NDArray[np.bool_] | None = None, 
     if any(mixed):
         row = mixed.index(True)
         raise TypeError(
-            f"column {column!r} must hold labels of one type, got {values[0]!r} in row 0, {values[row]!r} in row {row}"
+            f"column {column!r} must hold labels of one type, got {shown(values[0])} in row 0, "
+            f"{shown(values[row])} in row {row}"
         )
     return values
 
@@ -184,7 +186,7 @@ def in_order(table: Any, column: str) -> tuple[Positions, bool]:
         return positions(column, values, "step", None), isinstance(values[0], times)
     raise TypeError(
         f"column {column!r} must hold numbers, times or ordered categories, as text has no order of steps, "
-        f"got {values[0]!r} in row 0"
+        f"got {shown(values[0])} in row 0"
     )
 
 
@@ -250,5 +252,5 @@ def require_rows(
         row = int(good.argmin())
         value = values[row].item() if isinstance(values, np.ndarray) else values[row]
         raise error(
-            f"column {column!r} must hold {expectation} in every row, got {value!r} in row {row} (counted from 0)"
+            f"column {column!r} must hold {expectation} in every row, got {shown(value)} in row {row} (counted from 0)"
         )

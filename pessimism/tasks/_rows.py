@@ -58,5 +58,7 @@ def _rows(name: str, x: ArrayLike, output_name: str, y: ArrayLike) -> tuple[Floa
             "row it is"
         )
     if column.shape != table.shape[:1]:
-        raise ValueError(f"{output_name} must have shape {table.shape[:1]}, an entry for every row, got {column.shape}")
+        raise ValueError(
+            f"{output_name} must have shape {table.shape[:1]}, an entry for every row of {name}, got {column.shape}"
+        )
     return table, column

@@ -516,7 +516,8 @@ def _risk(n: ArrayLike, value: Floats, heads: ArrayLike, dimension: int, noise: 
     _check.broadcast("n, noise and the worlds", budget.shape, deviation.shape, value.shape)
     excess = _check.whole("dimension", dimension, low=k) - k
     reached = ~np.isinf(value)
-    risk = deviation**2 * excess * np.where(reached, value, 0.0) / budget
+    with np.errstate(over="ignore"):  # more than float64 can hold is infinite
+        risk = deviation**2 * excess * np.where(reached, value, 0.0) / budget
     return np.asarray(np.where(reached | (excess == 0), risk, np.inf))  # if d = k, every basis spans all inputs
 
 
@@ -528,4 +529,5 @@ def _scale(dimension: int, k: int, noise: ArrayLike) -> Any:
 def _order(n: ArrayLike, value: Floats, dimension: int, k: int, noise: ArrayLike) -> Floats:
     budget, scale = _positive("n", n), _scale(dimension, k, noise)
     _check.broadcast("n, noise and relevance", budget.shape, np.shape(noise), value.shape)
-    return np.asarray(scale * value / budget)
+    with np.errstate(over="ignore"):  # more than float64 can hold is infinite
+        return np.asarray(scale * value / budget)

@@ -287,7 +287,7 @@ def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
     inf
     """
     columns, goal = heads_and_target(heads, target)
-    counts = _check.vector("samples", samples, columns.shape[-1], "an entry for each task", low=0.0)
+    counts = _check.vector("samples", samples, columns.shape[-1], "an entry for each column of heads", low=0.0)
     _check.broadcast("heads, target and samples", columns.shape[:-2], goal.shape[:-1], counts.shape[:-1])
     return six_digits(least_norm(columns, goal, counts))
 

@@ -182,7 +182,7 @@ class LinearTasks:
         batch = _check.broadcast("n and the world", (*self.shape, tasks), rows.shape)
         counts: Ints = np.array(np.broadcast_to(rows, front_axes(size) + batch))
         noise = np.broadcast_to(self.noise[..., None], (*self.noise.shape, tasks))
-        return TaskData.trusted(counts, *draw_statistics(np.random.default_rng(rng), counts, theta, noise))
+        return TaskData.trusted(counts, *draw_statistics(_check.generator(rng), counts, theta, noise))
 
     def sample_rows(self, n: ArrayLike, *, rng: Rng = None) -> tuple[Floats, Floats, Ints]:
         """Draw raw rows of the source tasks, for estimators that need them and to test the law of `sample`.
@@ -214,7 +214,7 @@ class LinearTasks:
         counts = _check.whole_array("n", n)
         if counts.shape not in ((), (1,), (self.n_tasks,)):
             raise ValueError(f"n must have shape ({self.n_tasks},), an entry for each task, got {counts.shape}")
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         tasks = np.repeat(np.arange(self.n_tasks), np.broadcast_to(counts, self.n_tasks))
         inputs = generator.standard_normal((len(tasks), self.dimension))
         signal = np.einsum("nd,nd->n", inputs, self.coefficients[tasks])

@@ -299,7 +299,7 @@ def _heads_on(basis: ArrayLike, data: TaskData, ridge: float) -> tuple[Floats, N
     k = columns.shape[-1]
     penalty = _check.nonnegative("ridge", ridge)
     enough = (data.counts >= k) | (penalty > 0)
-    _check.require("counts", data.counts, enough, f"at least k = {k} to determine a head of {k} entries")
+    _check.require("counts", data.counts, enough, f"at least k = {k}, the columns of basis")
     spread = columns[..., None, :, :]
     inner = spread.mT @ (data.grams @ spread + penalty * spread)
     right = spread.mT @ data.moments[..., None]

@@ -151,7 +151,7 @@ def test_only_whole_policies():
         log.decisions([[0, 1], [0, 1]])
     with pytest.raises(ValueError, match=r"policy\[1\] must be a whole number in \[0, 1\], got 2"):
         log.decisions([0, 2])
-    with pytest.raises(ValueError, match="to be kept per step"):
+    with pytest.raises(ValueError, match="with per_step"):
         log.data(per_step=True)
     with pytest.raises(ValueError, match="in reward_range"):
         log.data(reward_range=(0, 0.5))

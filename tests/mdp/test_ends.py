@@ -397,7 +397,7 @@ def test_episodes_of_any_length_step_by_step():
             Transitions([0, 0, 0], [0] * 3, [0.0] * 3, [0] * 3),
             "lengths of episodes[1] must be at most horizon = 2, got 3",
         ),
-        (Transitions([0], [0], [0.0], [7]), "episodes[1].next_states[0] must be a whole number in [0, 1], got 7"),
+        (Transitions([0], [0], [0.0], [7]), "episodes[1].next_states[0] must be below n_states = 2, got 7"),
     ],
 )
 def test_what_is_no_episode_is_named(walk, message):

@@ -160,7 +160,7 @@ class Phases:
                 )
             self.shape = _check.broadcast("relevance and target", given, self.shape)
         self.outcome = Outcome(self.shape[:-1])
-        self.generator = np.random.default_rng(rng)
+        self.generator = _check.generator(rng)
         self.bought: list[Ints] = []
         self.relevances: list[Relevance] = []
         self.data: TaskData | None = None

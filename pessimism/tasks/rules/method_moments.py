@@ -58,7 +58,7 @@ def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLik
         raise ValueError(f"n must have shape ({source.n_tasks},), an entry for each task, got {counts.shape}")
     rows = np.broadcast_to(counts, (*target.shape, 1, source.n_tasks))
     sampled("n", rows[..., 0, :], int(k), target.dimension)
-    generator = np.random.default_rng(rng)
+    generator = _check.generator(rng)
     bases = np.empty((*target.shape, target.dimension, int(k)))
     for run in np.ndindex(target.shape):
         inputs, outputs, _ = source.sample_rows(n, rng=generator)

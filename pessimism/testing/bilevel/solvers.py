@@ -142,13 +142,13 @@ class _SolverTrial(Trial[Case]):
                 found.setdefault(name, shown)
             if "repeat" in found:
                 break
-        drawn = {} if {"repeat", "contract"} & found.keys() else self.on_drawn()
+        drawn = {} if {"repeat", "contract"} & found.keys() else self.collect({})
         every = {name: found.get(name) or drawn[name] for name in ("contract", *self.names) if name in found | drawn}
         if "repeat" in every:
             every = {"repeat": every["repeat"]}
         first = next(iter(every), None)
         if first is not None and first not in found:
-            every[first] = self.smallest({first: drawn[first]})
+            every[first] = self.smallest(first, drawn[first])
         return every
 
     def judge(self, case: Case, names: Collection[str]) -> dict[str, PromiseError]:
