@@ -10,8 +10,7 @@ from pessimism.tasks import LinearTasks, allocate, bounds, fit_representation, i
 from pessimism.tasks.designs import variance
 from tests.tasks import fewer
 
-ROOT = "pessimism.tasks.bounds"
-statement = pytest.mark.statement
+checks = pytest.mark.checks
 SEEDS = st.integers(0, 10**6)
 ENTRIES = st.lists(st.one_of(st.just(0.0), st.floats(1e-3, 1e3), st.floats(-1e3, -1e-3)), min_size=1, max_size=8)
 few = settings(deadline=None, max_examples=15)  # each example solves linear programs
@@ -80,9 +79,9 @@ def test_rules_take_batches():
         assert whole[1, 2] == pytest.approx(float(single), rel=1e-10)
 
 
-@statement(f"{ROOT}.l1_risk")
-@statement(f"{ROOT}.l2_bound")
-@statement(f"{ROOT}.uniform_risk")
+@checks("tasks.l1_risk")
+@checks("tasks.l2_bound")
+@checks("tasks.uniform_risk")
 @pytest.mark.parametrize(("world", "loose"), [("identity", 1.0), ("spike_and_pairs", 1.729844)])
 def test_source_terms_are_those_of_their_allocations(world, loose):
     """Attained, but for the bound of L2 on `spike_and_pairs`, which is that much too high."""
@@ -107,7 +106,7 @@ def test_the_l2_bound_counts_the_support():
     assert bound == pytest.approx(0.5, rel=1e-9)
 
 
-@statement(f"{ROOT}.power_bound")
+@checks("tasks.power_bound")
 def test_the_power_bound_is_attained_by_one_way_to_compose_the_target():
     """On `identity` there is one only; with two copies of a task at q = 0 it is twice too high, they share the work."""
     tasks = instances.identity(3, others=0.5, dimension=4)
@@ -144,7 +143,7 @@ def test_weighted_loss_against_the_direct_formula(k, more, seed):
     assert bounds.weighted_risk(n, 1 / n, **options) == pytest.approx(0.5 * averaged, rel=1e-8)
 
 
-@statement(f"{ROOT}.weighted_risk")
+@checks("tasks.weighted_risk")
 def test_weighted_loss_at_the_edges():
     n, v = np.array([10.0, 20.0, 40.0]), np.array([1.0, 3.0, 0.5])
     heads, target = np.array([[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]]), np.array([0.5, 1.0])
@@ -182,8 +181,8 @@ def test_averaging_tasks_throws_the_l1_allocation_away():
 # The target's rows
 
 
-@statement(f"{ROOT}.target_term")
-@statement(f"{ROOT}.target_only_risk")
+@checks("tasks.target_term")
+@checks("tasks.target_only_risk")
 @pytest.mark.parametrize(("n", "k"), [(3, 1), (10, 3), (40, 12)])
 def test_target_term_is_the_mean_inverse(n, k):
     """E tr (X'X)^-1 = k E[1/chi2(n - k + 1)], here by quadrature."""
@@ -230,7 +229,7 @@ def test_effective_tasks_against_all_thresholds(weights, n):
     assert found <= bounds.effective_tasks(2 * n, nu) * (1 + 1e-12)
 
 
-@statement(f"{ROOT}.effective_tasks")
+@checks("tasks.effective_tasks")
 def test_effective_tasks_by_hand():
     assert bounds.effective_tasks([1, 100], [0.0, 0.0]).tolist() == [0, 0]
     assert bounds.effective_tasks(0.9, np.ones(4)) == pytest.approx(4 * 0.9 / 4)  # gamma = 0.9/4, none above
@@ -238,9 +237,9 @@ def test_effective_tasks_by_hand():
     assert bounds.effective_tasks(1, 1e-200 * np.array([1.0, 1.0])) == pytest.approx(1.0)
 
 
-@statement(f"{ROOT}.passive_order")
-@statement(f"{ROOT}.a_mtrl_order")
-@statement(f"{ROOT}.l1_a_mtrl_order")
+@checks("tasks.passive_order")
+@checks("tasks.a_mtrl_order")
+@checks("tasks.l1_a_mtrl_order")
 def test_orders():
     """By hand: they are orders. Those of the source terms are kd/(d - k) times the exact ones, where s* = M."""
     options = {"dimension": 50, "k": 4, "noise": 0.5}
