@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
+from pessimism._types import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -82,6 +83,7 @@ RULES = {
     "saba": ("SABA", "black", "*"),
     "ttsa": ("TTSA", "grey", "X"),
 }
+MAX_INCHES, MAX_PANELS = 100.0, 100
 THEOREM: dict[str, Any] = {"color": "0.35", "linestyle": (0, (5, 2.5)), "linewidth": 1.1, "zorder": 3}
 
 STYLE: Any = {  # Any: matplotlib types the keys of its settings one by one
@@ -162,8 +164,10 @@ def panels(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=_check.flag("sharey", sharey))
+    count = _check.whole("rows", rows, low=1, high=MAX_PANELS), _check.whole("columns", columns, low=1, high=MAX_PANELS)
+    size = _check.positive("width", width, MAX_INCHES), _check.positive("height", height, MAX_INCHES) * count[0]
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(*count, squeeze=False, sharey=_check.flag("sharey", sharey))
     return figure, list(grid.ravel())
 
 
@@ -206,12 +210,14 @@ def curve(
     >>> axes.get_lines()[0].get_label()
     'LCB, slope -1.00'
     """
-    _check.instance("rule", rule, str)
+    _of_matplotlib(axes=axes)
+    _texts(rule=rule, note=note, **({} if label is None else {"label": label}))
     name, color, marker = RULES.get(rule, (rule, "black", "v"))
-    position, value = np.asarray(x, float), np.asarray(y, float)
-    for part, array in (("y", y), ("se", se)):
-        if array is not None and np.shape(array) != position.shape:
-            raise ValueError(f"{part} must have the shape {position.shape} of x, got {np.shape(array)}")
+    position, value = _numbers("x", x), _numbers("y", y)
+    errors = np.zeros(position.shape) if se is None else _numbers("se", se)
+    for part, array in (("y", value), ("se", errors)):
+        _same_shape(part, array, position)
+    _check.require("se", errors, ~(errors < 0.0), "at least 0")
     drawn = np.isfinite(value) & ((value > 0) | (axes.get_yscale() == "linear"))
     kind: dict[str, Any] = {"color": COLORS[color], "marker": marker, "label": (label or name) + note}
     if marker == "s":  # hollow and larger, to be seen around another rule's point
@@ -220,7 +226,7 @@ def curve(
         axes.plot(position[drawn], value[drawn], **kind)
         return
     # a bar that would reach zero ends just above it, so that a logarithmic axis can hold it
-    error = 2.0 * np.asarray(se, float)[drawn]
+    error = 2.0 * errors[drawn]
     low = np.minimum(error, value[drawn] * (1 - 1e-3))
     axes.errorbar(position[drawn], value[drawn], yerr=[low, error], capsize=2, elinewidth=0.9, **kind)
 
@@ -246,10 +252,12 @@ def theorem(axes: Axes, x: ArrayLike, y: ArrayLike, *, label: str | None = None,
     >>> axes.get_lines()[0].get_linestyle()
     '--'
     """
-    look: dict[str, Any] = dict(THEOREM)
-    if color is not None:
-        look["color"] = COLORS[_check.choice("color", color, tuple(COLORS))]
-    axes.plot(np.asarray(x, float), np.asarray(y, float), label=label, **look)
+    _of_matplotlib(axes=axes)
+    _texts(**({} if label is None else {"label": label}))
+    position, value = _numbers("x", x), _numbers("y", y)
+    _same_shape("y", value, position)
+    look = THEOREM if color is None else {**THEOREM, "color": COLORS[_check.choice("color", color, tuple(COLORS))]}
+    axes.plot(position, value, label=label, **look)
 
 
 def loglog(axes: Axes, *, x: str, y: str, title: str = "") -> None:
@@ -271,6 +279,8 @@ def loglog(axes: Axes, *, x: str, y: str, title: str = "") -> None:
     >>> axes.get_xscale()
     'log'
     """
+    _of_matplotlib(axes=axes)
+    _texts(x=x, y=y, title=title)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel(x)
@@ -303,9 +313,14 @@ def heatmap(axes: Axes, x: Sequence[float], y: Sequence[float], values: ArrayLik
     >>> heatmap(axes, [1, 10], [0.1, 0.2], [[1.0, 2.0], [3.0, 4.0]]).get_array().shape
     (2, 2)
     """
-    image = axes.imshow(np.asarray(values, float), origin="lower", aspect="auto", interpolation="nearest", **look)
-    axes.set_xticks(range(len(x)), [power_label(v) for v in x])
-    axes.set_yticks(range(len(y)), [power_label(v) for v in y])
+    _of_matplotlib(axes=axes)
+    cells, columns, rows = _numbers("values", values), _check.real_array("x", x), _check.real_array("y", y)
+    if columns.ndim != 1 or rows.ndim != 1 or cells.shape != (*rows.shape, *columns.shape) or not cells.size:
+        expected = "values must have shape (rows, columns) with an entry for each of y and of x"
+        raise ValueError(f"{expected}, got {cells.shape} with {rows.shape} and {columns.shape}")
+    image = axes.imshow(cells, origin="lower", aspect="auto", interpolation="nearest", **look)
+    axes.set_xticks(range(len(columns)), [power_label(v) for v in columns.tolist()])
+    axes.set_yticks(range(len(rows)), [power_label(v) for v in rows.tolist()])
     axes.grid(visible=False)
     return image
 
@@ -328,7 +343,8 @@ def power_label(value: float) -> str:
     >>> power_label(1000.0), power_label(0.5)
     ('$10^{3}$', '0.5')
     """
-    if value > 0 and abs(math.log10(value) - round(math.log10(value))) < 1e-9 and not 0.1 <= value <= 10:
+    value = _check.scalar("value", value)
+    if 0 < value < math.inf and abs(math.log10(value) - round(math.log10(value))) < 1e-9 and not 0.1 <= value <= 10:
         return f"$10^{{{round(math.log10(value))}}}$"
     return f"{value:.3g}"
 
@@ -348,6 +364,8 @@ def caption(figure: Figure, *lines: str) -> None:
     >>> figure, axes = panels(1, 1)
     >>> caption(figure, "Exact.")
     """
+    _of_matplotlib(figure=figure)
+    _texts(**{f"lines[{i}]": line for i, line in enumerate(lines)})
     figure.supxlabel("\n".join(lines), fontsize=7.5, color="0.3", x=0.01, ha="left")
 
 
@@ -375,6 +393,9 @@ def save(figure: Figure, path: str | Path) -> list[Path]:
     """
     import matplotlib
 
+    _of_matplotlib(figure=figure)
+    if not isinstance(path, (str, Path)) or not str(path):
+        raise TypeError(f"path must be a str or a Path, got {_check.shown(path)}")
     files = [Path(f"{path}{suffix}") for suffix in (".png", ".pdf")]
     with matplotlib.rc_context(STYLE):
         figure.savefig(files[0], metadata={"Software": None})
@@ -417,3 +438,29 @@ def diverging() -> Colormap:
     import matplotlib
 
     return matplotlib.colormaps["RdBu_r"].with_extremes(bad="0.9")
+
+
+def _numbers(name: str, value: ArrayLike) -> Floats:
+    """As they are: NaN are left out of a figure."""
+    return np.asarray(_check.numeric(name, value), np.float64)
+
+
+def _same_shape(name: str, array: Floats, position: Floats) -> None:
+    if position.ndim != 1:
+        raise ValueError(f"x must have one axis, got shape {position.shape}")
+    if array.shape != position.shape:
+        raise ValueError(f"{name} must have the shape {position.shape} of x, got {array.shape}")
+
+
+def _texts(**texts: str) -> None:
+    for name, text in texts.items():
+        _check.instance(name, text, str)
+
+
+def _of_matplotlib(**things: object) -> None:
+    """Axes and figures, by their name as an argument."""
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+    for name, thing in things.items():
+        _check.instance(name, thing, {"axes": Axes, "figure": FigureBase}[name])

@@ -1,12 +1,14 @@
 """Rows of sweeps as typed columns: one kind of value a column, infinities as numbers."""
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pessimism._optional import optional
+from pessimism._shown import shown
 
 SPELLING = {math.inf: "inf", -math.inf: "-inf"}
 """How rows write what JSON has no number for."""
@@ -53,11 +55,14 @@ def column_of(rows: list[Row], name: str) -> Column:
     values = [leafwise(_plain, row.get(name)) for row in rows]
     if {leaf for value in values for leaf in _leaves(value) if isinstance(leaf, str)} <= set(SPELLING.values()):
         values = [leafwise(_unspelled, value) for value in values]
+    told = {_kind(leaf) for value in values for leaf in _leaves(value) if leaf == leaf}
+    if told in ({"a string"}, {"a boolean"}):  # beside these NaN is how pandas writes that there is nothing
+        values = [leafwise(lambda leaf: leaf if leaf == leaf else None, value) for value in values]
     leaves = [(i, leaf) for i, value in enumerate(values) for leaf in _leaves(value)]
     kinds = [_kind(leaf) for _, leaf in leaves]
     for (i, leaf), kind in zip(leaves, kinds, strict=True):
         if kind is None:
-            raise TypeError(f"column {name!r} must hold JSON scalars or lists of them, got {leaf!r} in row {i}")
+            raise TypeError(f"column {name!r} must hold JSON scalars or lists of them, got {shown(leaf)} in row {i}")
         if kind != kinds[0]:
             others = f"{kinds[0]} in row {leaves[0][0]}, {kind} in row {i}"
             raise TypeError(f"column {name!r} must hold one kind of value, got {others}")
@@ -89,6 +94,8 @@ def _kind(leaf: Any) -> str | None:
 
 
 def _plain(leaf: Any) -> Any:
+    if type(leaf).__name__ in ("NAType", "NaTType"):  # what pandas has for nothing, without importing it
+        return None
     return leaf.item() if isinstance(leaf, np.generic) else leaf
 
 
@@ -101,12 +108,21 @@ def _unspelled(leaf: Any) -> Any:
 
 
 def listed(rows: Iterable[Row]) -> list[Row]:
+    if not isinstance(rows, Iterable):
+        raise TypeError(f"rows must be an iterable of dicts, got {shown(rows)}")
     found = list(rows)
     for i, row in enumerate(found):
         if not isinstance(row, Mapping) or not all(isinstance(key, str) for key in row):
-            raise TypeError(f"rows[{i}] must be a dict with strings as keys, got {row!r}")
+            raise TypeError(f"rows[{i}] must be a dict with strings as keys, got {shown(row)}")
     return found
 
 
 def keys_of(rows: list[Row]) -> list[str]:
     return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def path_of(name: str, path: Any) -> str:
+    """A path as a string."""
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise TypeError(f"{name} must be a path, got {shown(path)}")
+    return str(os.fspath(path))

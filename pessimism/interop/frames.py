@@ -16,10 +16,12 @@ Common mistakes, and what they lead to:
 
 - *Labels taken for positions.* A policy holds positions: arm 1 is the second label, not the label 1.
   `BanditLog.decisions` translates back.
-- *Arms that were never pulled are missing*: no table can name them. Confidence widths and :math:`C^*` count all arms
-  one could have pulled, so pass ``arms=`` (and ``contexts=``) whenever you know them.
+- *Arms that were never pulled are missing*, unless the type of the column names its categories. Widths and
+  :math:`C^*` count all arms one could have pulled, so pass ``arms=`` (and ``contexts=``) whenever you know them.
 - *Rewards on another scale.* Widths are those of rewards in `reward_range`. A click is 0 or 1; a price is not. Pass
   the range that is known beforehand, not the range that was seen.
+- *Labels* are equal where the type of the column says so, at its own resolution: times with a zone are instants, given
+  in UTC by polars and Arrow.
 - *Contexts that are too fine.* Every combination of context columns is learned on its own. With few rows a context
   the answer is the width, not the data: look at ``log.data.counts`` before anything else.
 
@@ -37,12 +39,13 @@ import numpy as np
 
 from pessimism import _check
 from pessimism._optional import optional
+from pessimism._shown import shown
 from pessimism._types import Ints
 from pessimism.bandits import BanditData
 from pessimism.interop import _columns
 from pessimism.interop._columns import Positions, labels_in
-from pessimism.interop._logs import Decided
-from pessimism.interop._rows import ABSENT, Row, arrow_table, column_of, keys_of, leafwise, listed, spelled
+from pessimism.interop._logs import Decided, labelled_by
+from pessimism.interop._rows import ABSENT, Row, arrow_table, column_of, keys_of, leafwise, listed, path_of, spelled
 
 __all__ = ["BanditLog", "bandit_log", "read_parquet", "rows_to_frame", "to_xarray", "write_parquet"]
 
@@ -77,6 +80,11 @@ class BanditLog(Decided):
     arms: tuple[Any, ...]
     contexts: tuple[Any, ...]
 
+    def __post_init__(self) -> None:
+        _check.instance("data", self.data, BanditData)
+        labelled_by("arms", self.arms, self.data.counts.shape[-1])
+        labelled_by("contexts", self.contexts, self.data.counts.shape[-2])
+
     def _names(self) -> tuple[tuple[Any, ...], tuple[Any, ...], str, str]:
         return self.contexts, self.arms, "arm", "contexts"
 
@@ -106,10 +114,10 @@ def bandit_log(
     reward_range : (float, float)
         Interval known beforehand to hold every reward.
     arms : iterable, optional
-        All labels of arms in the order wanted. Default: those in the column, sorted, which misses arms that were
-        never pulled.
+        All labels of arms in the order wanted. Default: the categories if the column is of such a type, in their order
+        if it has one; else those that occur, sorted, which misses arms that were never pulled.
     contexts : iterable, optional
-        The same for contexts; tuples if `context` is a sequence. Default: those that occur, sorted.
+        The same for contexts; tuples if `context` is a sequence, by default those that occur, sorted.
 
     Returns
     -------
@@ -141,18 +149,20 @@ def bandit_log(
     >>> log.decisions(lcb(log.data))
     {'f': 'b', 'm': 'b'}
     """
-    given = () if context is None else (context,) if isinstance(context, str) else tuple(context)
+    given = () if context is None else _columns.names("context", context)
     if context is not None and not given:
         raise ValueError("context must name at least one column, got none: leave it out if there is one context")
     if contexts is not None and not given:
         raise ValueError("contexts must come with context, the column that they label")
-    table = _columns.opened(frame, {"arm": (arm,), "reward": (reward,), "context": given})
-    played = _columns.positions(arm, labels_in(table, arm), "arms", arms)
+    own = {"arm": _columns.name("arm", arm), "reward": _columns.name("reward", reward)}
+    table = _columns.opened(frame, own | {"context": given})
+    played = _columns.positions(arm, labels_in(table, arm), "arms", arms, _columns.known_labels(table, arm)[0])
     columns = [labels_in(table, column) for column in given]
     if context is None:
         met = Positions(np.zeros(len(table), np.int64), (None,))
     elif isinstance(context, str):
-        met = _columns.positions(context, columns[0], "contexts", contexts)
+        everywhere = _columns.known_labels(table, context)[0]
+        met = _columns.positions(context, columns[0], "contexts", contexts, everywhere)
     else:
         met = _columns.positions(list(given), list(zip(*columns, strict=True)), "contexts", contexts)
     data = BanditData.from_log(
@@ -175,7 +185,8 @@ def rows_to_frame(rows: Iterable[Row], *, backend: str = "pandas") -> Any:
     Parameters
     ----------
     rows : iterable of dict
-        Flat: numbers, strings, booleans, None, or lists of them, by string key. Keys may be missing.
+        Flat: numbers, strings, booleans, None, or lists of them, by string key. Keys may be missing. NaN beside strings
+        or booleans is None, as in rows that pandas gives.
     backend : str
         "pandas", "polars" or "pyarrow".
 
@@ -223,6 +234,8 @@ def write_parquet(rows: Iterable[Row], path: str | os.PathLike[str]) -> None:
     ------
     TypeError, ValueError, ImportError
         As for `rows_to_frame`.
+    OSError
+        If the file cannot be written.
 
     Notes
     -----
@@ -240,7 +253,7 @@ def write_parquet(rows: Iterable[Row], path: str | os.PathLike[str]) -> None:
     ...     read_parquet(pathlib.Path(folder) / "rows.parquet") == rows
     True
     """
-    optional("pyarrow.parquet", "frames").write_table(arrow_table(rows), os.fspath(path))
+    optional("pyarrow.parquet", "frames").write_table(arrow_table(rows), path_of("path", path))
 
 
 def read_parquet(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -272,7 +285,7 @@ def read_parquet(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     [{'n': 1, 'loss': 'inf'}]
     """
     # not read_table: in a folder called "n=3" that adds a column n of its own
-    with optional("pyarrow.parquet", "frames").ParquetFile(os.fspath(path)) as file:
+    with optional("pyarrow.parquet", "frames").ParquetFile(path_of("path", path)) as file:
         table = file.read()
     absent = {field.name for field in table.schema if (field.metadata or {}).items() >= ABSENT.items()}
     return [
@@ -329,7 +342,7 @@ def to_xarray(rows: Iterable[Row], *, dims: Sequence[str], values: Sequence[str]
     for name in _number_columns(rows, dims) if values is None else _names("values", values):
         column = column_of(rows, name)
         if name in dims or not column.is_numeric:
-            raise TypeError(f"values must name columns of numbers that are not in dims, got {name!r}")
+            raise TypeError(f"values must name columns of numbers that are not in dims, got {shown(name)}")
         grid = np.full(math.prod(shape), np.nan)
         grid[cell] = [math.nan if value is None else float(value) for value in column.values]
         columns[name] = (dims, grid.reshape(shape))
@@ -338,10 +351,10 @@ def to_xarray(rows: Iterable[Row], *, dims: Sequence[str], values: Sequence[str]
 
 
 def _names(argument: str, names: Sequence[str]) -> list[str]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"{argument} must be a sequence of column names, got {names!r}")
+    if isinstance(names, str) or not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{argument} must be a sequence of column names, got {shown(names)}")
     if not names or len(set(names)) != len(names):
-        raise ValueError(f"{argument} must name at least one column, and none twice, got {names!r}")
+        raise ValueError(f"{argument} must name at least one column, and none twice, got {shown(names)}")
     return list(names)
 
 

@@ -23,11 +23,15 @@ from pessimism._optional import optional
 from pessimism._types import Floats, Ints
 from pessimism.bandits import BanditData
 from pessimism.interop._columns import require_rows
+from pessimism.interop._rows import path_of
 
 __all__ = ["OpenBanditLog", "read_log"]
 
 COLUMNS = ("item_id", "position", "click", "propensity_score")
 N_POSITIONS = 3
+
+ARCHIVES = {b"PK": "a ZIP archive", b"\x1f\x8b": "gzip data", b"BZh": "bzip2 data", b"7z\xbc\xaf": "a 7z archive"}
+"""Kinds of compressed files, by how they begin."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,13 +124,19 @@ def read_log(source: str | os.PathLike[str] | IO[bytes], *, n_items: int | None 
     >>> log.stated[0].tolist()
     [0.5, 0.5, nan]
     """
+    if not isinstance(source, (str, os.PathLike)) and not hasattr(source, "read"):
+        raise TypeError(f"source must be a path or a binary file, got {source!r}")
     if n_items is not None:
         n_items = _check.whole("n_items", n_items, low=1)
+    if n_items is not None:
+        n_items = _check.whole("n_items", n_items, low=1)
+    if not hasattr(source, "read"):
+        path_of("source", source)
     table = _read(source)
     if table.num_rows == 0:
         raise ValueError("an Open Bandit log must hold at least one round, got none")
     limit = np.inf if n_items is None else n_items
-    expected = "whole numbers from 0" + ("" if n_items is None else f" to {n_items - 1}")
+    expected = "whole numbers from 0" + ("" if n_items is None else f" below n_items = {n_items}")
     items = _column(table, "item_id", lambda x: (x >= 0) & (x < limit) & (x == np.floor(x)), expected).astype(np.int64)
     positions = _column(table, "position", lambda x: np.isin(x, (1, 2, 3)), "1, 2 or 3").astype(np.int64) - 1
     clicks = _column(table, "click", lambda x: np.isin(x, (0, 1)), "0 or 1")
@@ -145,9 +155,31 @@ def _read(source: str | os.PathLike[str] | IO[bytes]) -> Any:
     try:
         return csv.read_csv(source, read_options=one_thread, convert_options=as_text)
     except KeyError as error:
-        raise ValueError(f"an Open Bandit log must have the columns {', '.join(COLUMNS)}: {error.args[0]}") from None
+        _refuse_archives(source)
+        raise ValueError(
+            f"source: an Open Bandit log must have the columns {', '.join(COLUMNS)}: {error.args[0]}"
+        ) from None
     except pyarrow.ArrowInvalid as error:
-        raise ValueError(f"an Open Bandit log must be a CSV file with one header: {error}") from None
+        _refuse_archives(source)
+        raise ValueError(f"source: an Open Bandit log must be a CSV file with one header: {error}") from None
+
+
+def _refuse_archives(source: Any) -> None:
+    """Say so where what could not be read is compressed."""
+    try:
+        if hasattr(source, "read"):
+            source.seek(0)
+            head = source.read(8)
+        else:
+            with open(source, "rb") as file:
+                head = file.read(8)
+    except (OSError, ValueError):  # closed by the reader, or a stream: then nothing can be said
+        return
+    kind = next((kind for start, kind in ARCHIVES.items() if head.startswith(start)), None)
+    if kind is not None:
+        raise ValueError(
+            f"an Open Bandit log must be a CSV file, or one that ends in .gz or .bz2, got {kind}: unpack it"
+        )
 
 
 def _column(table: Any, name: str, good: Callable[[Floats], Any], expectation: str) -> Floats:

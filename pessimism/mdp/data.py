@@ -6,7 +6,7 @@ rewards (`reward_sums`). Logs of any length therefore cost the same, and merging
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
@@ -16,17 +16,15 @@ from numpy.typing import ArrayLike, NDArray
 from pessimism import _check
 from pessimism._shares import apportion
 from pessimism._types import Floats, Ints, Rng
-from pessimism.mdp import _input
-from pessimism.mdp._engine import counting, splitting
+from pessimism.mdp import _input, _raw
+from pessimism.mdp._engine import splitting
+from pessimism.mdp._engine.counting import Rows
 from pessimism.mdp._engine.splitting import Statistics
-from pessimism.mdp._engine.tables import States
+from pessimism.mdp._engine.tables import States, staying
 
 __all__ = ["MDPData", "Transitions"]
 
 REWARD_LAWS = ("bernoulli", "deterministic", "other")
-
-LARGEST_TABLE = 10**9
-"""Cells of a table of counts: more is a label mistaken for a position."""
 
 ROUNDING = 1e-9
 """Relative room for the rounding of summed rewards when they are checked against their range."""
@@ -44,11 +42,16 @@ class Transitions:
         What was received.
     next_states : (...) array_like of int
         Where each transition led.
+    terminated : (...) array_like of bool, optional
+        Which transitions ended their episode for good: from there on everything is worth 0. Default: none.
+    truncated : (...) array_like of bool, optional
+        After which transitions the log merely stops, as at a time limit: nothing is known of what follows. Where both
+        are set the episode has terminated. Default: none.
 
     Raises
     ------
     ValueError, TypeError
-        If a label is not a whole number at least 0, a reward is not finite or the shapes differ.
+        If a label is not a whole number at least 0, a reward is not finite, a mark is no bool or the shapes differ.
 
     Examples
     --------
@@ -60,8 +63,18 @@ class Transitions:
     actions: Ints
     rewards: Floats
     next_states: Ints
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
 
-    def __init__(self, states: ArrayLike, actions: ArrayLike, rewards: ArrayLike, next_states: ArrayLike) -> None:
+    def __init__(
+        self,
+        states: ArrayLike,
+        actions: ArrayLike,
+        rewards: ArrayLike,
+        next_states: ArrayLike,
+        terminated: ArrayLike | None = None,
+        truncated: ArrayLike | None = None,
+    ) -> None:
         received = _check.real_array("rewards", rewards, min_ndim=1)
         labels = {"states": states, "actions": actions, "next_states": next_states}
         for name, value in labels.items():
@@ -70,6 +83,8 @@ class Transitions:
                 raise ValueError(f"{name} must have the shape {received.shape} of rewards, got {clean.shape}")
             object.__setattr__(self, name, clean)
         object.__setattr__(self, "rewards", received)
+        for name, marks in (("terminated", terminated), ("truncated", truncated)):
+            object.__setattr__(self, name, _raw.marked(name, marks, received.shape))
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -91,6 +106,9 @@ class MDPData:
     reward_law : str
         "bernoulli": every reward is 0 or 1. "deterministic": the rewards of one entry of `reward_sums` are all equal.
         "other": neither is known, and the data cannot be divided (`folds`, `subsample`, ...).
+    terminal : (S,) array_like of bool, optional
+        States in which an episode ends. They are worth 0, have no visits and no width, and are not counted among the
+        pairs; visits given for them must stay and earn 0, and are dropped. Default: none.
 
     Raises
     ------
@@ -111,6 +129,7 @@ class MDPData:
     reward_sums: Floats
     reward_range: tuple[float, float]
     reward_law: str
+    terminal: NDArray[np.bool_]
     # The hook behind `model`: `MDP.from_data`, set by model.py. That file imports this one (models draw data), so this
     # one cannot import `MDP`, and cannot name it as a type either.
     _model: ClassVar["_FromData"]
@@ -123,6 +142,7 @@ class MDPData:
         reward_sums: ArrayLike,
         reward_range: tuple[float, float] = (0.0, 1.0),
         reward_law: str = "bernoulli",
+        terminal: ArrayLike | None = None,
     ) -> None:
         visits = _check.whole_array("counts", counts)
         successors = _input.lists(next_states, (3, 4)).astype(np.int32)
@@ -135,15 +155,19 @@ class MDPData:
             raise ValueError("counts must total at most 2**53 transitions a data set: beyond it sums are not exact")
         moved = _check.whole_array("next_counts", next_counts)
         if moved.shape != (*visits.shape, successors.shape[-1]):
-            raise ValueError(f"next_counts must have shape {(*visits.shape, successors.shape[-1])}, got {moved.shape}")
+            shape = (*visits.shape, successors.shape[-1])
+            raise ValueError(f"next_counts must have shape {shape} to go with counts, got {moved.shape}")
         _check.require("next_counts.sum(axis=-1)", moved.sum(axis=-1), moved.sum(axis=-1) == visits, "equal to counts")
         low, high = _check.interval("reward_range", reward_range)
         if not (math.isfinite(low) and math.isfinite(high)):
-            raise ValueError(f"reward_range must be finite, got {reward_range!r}")
+            raise ValueError(f"reward_range must be finite, got {_check.shown(reward_range)}")
         law = _check.choice("reward_law", reward_law, REWARD_LAWS)
         sums = _check.real_array("reward_sums", reward_sums)
         if sums.shape not in (visits.shape, moved.shape):
             raise ValueError(f"reward_sums must have shape {visits.shape} or {moved.shape}, got {sums.shape}")
+        ends = _input.terminal(terminal, visits.shape[-2])
+        if ends.any():
+            visits, successors, moved, sums = _ended(visits, successors, moved, sums, ends)
         per_entry = moved if sums.shape == moved.shape else visits
         slack = ROUNDING * per_entry * max(abs(low), abs(high))
         good = (sums >= per_entry * low - slack) & (sums <= per_entry * high + slack)
@@ -152,7 +176,7 @@ class MDPData:
             coins = (sums == np.floor(sums)) & (sums >= 0) & (sums <= per_entry)
             expected = "whole and at most the visits: rewards are 0 or 1 unless reward_law says otherwise"
             _check.require("reward_sums", sums, coins, expected)
-        self._set(visits, successors, moved, sums, (low, high), law)
+        self._set(visits, successors, moved, sums, (low, high), law, ends)
 
     def _set(self, *values: Any) -> None:
         for name, value in zip(self.__slots__, values, strict=True):
@@ -169,13 +193,15 @@ class MDPData:
         reward_sums: Floats,
         reward_range: tuple[float, float],
         reward_law: str,
+        terminal: NDArray[np.bool_] | None = None,
     ) -> Self:
         """Data from arrays that are right by construction: no copy, no check. For samplers.
 
         Parameters
         ----------
-        counts, next_states, next_counts, reward_sums, reward_range, reward_law : fields of the class
-            The arrays of the dtypes int64, int32, int64 and float64.
+        counts, next_states, next_counts, reward_sums, reward_range, reward_law, terminal : fields of the class
+            The arrays of the dtypes int64, int32, int64 and float64, and bool; terminal states have no visits and
+            lead to themselves.
 
         Returns
         -------
@@ -189,8 +215,10 @@ class MDPData:
         >>> int(MDPData.trusted(*fields).n)
         3
         """
-        self = object.__new__(cls)
-        self._set(counts, next_states, next_counts, reward_sums, reward_range, reward_law)
+        self, ends = object.__new__(cls), terminal
+        if ends is None:
+            ends = np.zeros(counts.shape[-2], np.bool_)
+        self._set(counts, next_states, next_counts, reward_sums, reward_range, reward_law, ends)
         return self
 
     @classmethod
@@ -202,6 +230,8 @@ class MDPData:
         n_actions: int | None = None,
         per_step: bool = False,
         reward_range: tuple[float, float] | None = None,
+        terminated: ArrayLike | None = None,
+        truncated: ArrayLike | None = None,
         batch: tuple[int, ...] | None = None,
     ) -> Self:
         """Add up a raw log.
@@ -219,6 +249,8 @@ class MDPData:
             Interval known to hold every reward. Default: (0, 1) if it holds those of the log, else the smallest and
             the largest of the log, or (r, r + 1) if all of its rewards are r: a range of one point would say that there
             is nothing to learn about them.
+        terminated, truncated : array_like of bool, optional
+            In place of those of the log.
         batch : tuple of int, optional
             The axes in front of n. Needed only for logs of one transition each, unless they are kept per step: arrays
             (n, 1) usually are columns of one log.
@@ -227,15 +259,27 @@ class MDPData:
         -------
         MDPData
             With sums per successor; its `reward_law` is what the log shows. Lists hold the successors seen anywhere in
-            the batch.
+            the batch. States in which an episode terminated are `terminal`.
 
         Raises
         ------
         ValueError, TypeError
-            If a label or a reward is out of its range.
+            If a label or a reward is out of its range, or `n_states` leaves no room for a state of its own where
+            terminated transitions need one.
+
+        Warns
+        -----
+        UserWarning
+            If states are entered and never left, in any log of the batch, by transitions that are not marked.
 
         Notes
         -----
+        *Ends.* The next state of a terminated transition is terminal: worth 0, without visits. Rows that stay there and
+        earn 0 pad an episode that has ended and are not counted. If such a state is also left, or entered without an
+        end, terminated transitions lead to a state of their own instead, the last (of label `n_states` - 1, or one
+        more than the largest). A truncated episode ends in no terminal state: a state that is never left otherwise is
+        worth the low end of the range of values, like all that was never seen.
+
         Cost O(n log n), once. A default range read off the log is known only after the fact, and bounds hold for a
         range fixed beforehand: pass it if you know it.
 
@@ -246,27 +290,92 @@ class MDPData:
         [[2], [1]]
         """
         _check.instance("log", log, Transitions)
-        steps = _check.flag("per_step", per_step)
-        if steps and log.rewards.ndim < 2:
-            raise ValueError(f"log must have shape (..., episodes, steps) to be kept per step, got {log.rewards.shape}")
-        if not steps:
-            _check.log_axes("log.rewards", log.rewards.shape, batch)
-        span = _range(log.rewards, reward_range)
-        sizes = _sizes(log, n_states, n_actions)
-        tables = math.prod(np.delete(log.rewards.shape, -2 if steps else -1).tolist())  # one a log and step
-        if tables * sizes[0] * sizes[1] > LARGEST_TABLE:
-            shown = f"{sizes[0]} states x {sizes[1]} actions"
-            raise ValueError(f"a table of {shown} is too large: labels must be 0, 1, 2, ...")
-        labels = log.states, log.actions, log.next_states
-        counts, lists, next_counts, sums, law = counting.count(labels, log.rewards, sizes, steps)
-        return cls.trusted(counts, lists, next_counts, sums, span, law)
+        keep_steps = _check.flag("per_step", per_step)
+        shape = log.rewards.shape
+        if keep_steps and log.rewards.ndim < 2:
+            raise ValueError(f"log must have shape (..., episodes, steps) with per_step, got {shape}")
+        ended = log.terminated if terminated is None else _raw.marked("terminated", terminated, shape)
+        cut = log.truncated if truncated is None else _raw.marked("truncated", truncated, shape)
+        if not keep_steps:
+            _check.log_axes("log.rewards", shape, batch)
+        leading, sizes = shape[: -2 if keep_steps else -1], _raw.sizes_of({"": log}, n_states, n_actions)
+        place = np.arange(math.prod(leading)).reshape(*leading, *[1] * (len(shape) - len(leading)))
+        rows = _raw.in_a_row(log, np.broadcast_to(place, shape))
+        steps, marks = shape[-1] if keep_steps else None, (ended.ravel(), cut.ravel())
+        return cls.trusted(*_raw.added_up(rows, marks, (leading, shape), sizes, n_states is None, steps, reward_range))
+
+    @classmethod
+    def from_episodes(
+        cls,
+        episodes: Iterable[Transitions],
+        *,
+        n_states: int | None = None,
+        n_actions: int | None = None,
+        reward_range: tuple[float, float] | None = None,
+        horizon: int | None = None,
+    ) -> Self:
+        """Add up episodes, which may differ in length.
+
+        Parameters
+        ----------
+        episodes : iterable of Transitions
+            Each of shape (T,), its steps in order; only its last step may have terminated. One that has not was
+            truncated, if the end of any episode is marked.
+        n_states, n_actions, reward_range : optional
+            As for `from_transitions`.
+        horizon : int, optional
+            H, to keep the step axis; no episode may be longer. Default: the steps are added up.
+
+        Returns
+        -------
+        MDPData
+            A single data set. What follows an episode shorter than H is worth 0 if it terminated; otherwise nothing is
+            known of it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a step does not begin where the step before it led, an episode goes on after it terminated or is longer
+            than H, or as for `from_transitions`. The message names the episode.
+
+        Warns
+        -----
+        UserWarning
+            As for `from_transitions`.
+
+        Examples
+        --------
+        Two steps to the goal, state 2; and a walk that was cut short.
+
+        >>> there = Transitions([0, 1], [0, 0], [-1.0, -1.0], [1, 2], terminated=[False, True])
+        >>> cut = Transitions([0], [1], [-1.0], [0])
+        >>> data = MDPData.from_episodes([there, cut], horizon=5)
+        >>> data.counts.shape, data.terminal.tolist()
+        ((5, 3, 2), [False, False, True])
+        """
+        logs = _check.listed("episodes", episodes, "Transitions")
+        for k, log in enumerate(logs):
+            _check.instance(f"episodes[{k}]", log, Transitions)
+            _raw.require_episode(f"episodes[{k}]", log)
+        if not logs:
+            raise ValueError("episodes must hold at least one episode, got none")
+        lengths = np.array([log.rewards.size for log in logs])
+        steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
+        _check.require("lengths of episodes", lengths, lengths <= (steps or np.inf), f"at most horizon = {steps}")
+        sizes = _raw.sizes_of({f"episodes[{k}].": log for k, log in enumerate(logs)}, n_states, n_actions)
+        parts = zip(*(_raw.in_a_row(log, np.zeros(log.rewards.shape, np.int64)) for log in logs), strict=True)
+        rows = Rows._make(map(np.concatenate, parts))
+        ended, cut = (np.concatenate([getattr(log, name) for log in logs]) for name in ("terminated", "truncated"))
+        if ended.any() or cut.any():
+            cut[np.cumsum(lengths) - 1] = True
+        return cls.trusted(
+            *_raw.added_up(rows, (ended, cut), ((), ended.shape), sizes, n_states is None, steps, reward_range)
+        )
 
     @property
     def statistics(self) -> Statistics:
-        """The six arrays and labels of the data as a named tuple: what loops over data sets read."""
-        return Statistics(
-            self.counts, self.next_states, self.next_counts, self.reward_sums, self.reward_range, self.reward_law
-        )
+        """The arrays and labels of the data as a named tuple: what loops over data sets read."""
+        return Statistics(*(getattr(self, name) for name in Statistics._fields))
 
     @property
     def horizon(self) -> int | None:
@@ -305,8 +414,11 @@ class MDPData:
 
     @property
     def mean_rewards(self) -> Floats:
-        """(..., [H,] S, A) float, mean rewards; the low end of the range where a pair was never seen."""
-        return np.where(self.counts > 0, self.pair_sums / np.maximum(self.counts, 1), self.reward_range[0])
+        """(..., [H,] S, A) float, mean rewards; the low end of the range where never seen, 0 in terminal states."""
+        # 0 is the worst a state can be worth if others earn more and end
+        low = min(self.reward_range[0], 0.0) if self.terminal.any() else self.reward_range[0]
+        unseen = np.where(self.terminal, 0.0, low)[:, None]
+        return np.where(self.counts > 0, self.pair_sums / np.maximum(self.counts, 1), unseen)
 
     @property
     def transition_shares(self) -> Floats:
@@ -328,7 +440,8 @@ class MDPData:
             return array.reshape(place.size, *array.shape[len(self.shape) :])[chosen]
 
         counts, next_counts, sums = pick(self.counts), pick(self.next_counts), pick(self.reward_sums)
-        return self.trusted(counts, self.next_states, next_counts, sums, self.reward_range, self.reward_law)
+        told = self.reward_range, self.reward_law, self.terminal
+        return self.trusted(counts, self.next_states, next_counts, sums, *told)
 
     def model(self, discount: float | None = None, *, start: ArrayLike | None = None) -> Any:
         r"""Empirical model :math:`(\hat P, \hat r)`: `MDP.from_data` as a method, which type checkers see as Any.
@@ -361,12 +474,12 @@ class MDPData:
         Returns
         -------
         MDPData
-            On lists that hold the successors of all logs.
+            On lists that hold the successors of all logs. A state is terminal if it is in one of them.
 
         Raises
         ------
         ValueError
-            If sizes or reward ranges differ.
+            If sizes or reward ranges differ, or a state that is terminal in one log was left in another.
 
         Examples
         --------
@@ -409,7 +522,7 @@ class MDPData:
         share = _check.law("shares", shares, axes=1)
         if share.shape != (1 + len(others),):
             raise ValueError(f"shares must hold one number for each of {1 + len(others)} logs, got shape {share.shape}")
-        parts, generator = apportion(share, _check.whole("n", n)), np.random.default_rng(rng)
+        parts, generator = apportion(share, _check.whole("n", n)), _check.generator(rng)
         drawn = [log.subsample(int(k), generator) for log, k in zip(_logs(self, others), parts, strict=True)]
         return self.trusted(*splitting.merged([log.statistics for log in _alike(drawn[0], tuple(drawn[1:]))]))
 
@@ -431,8 +544,8 @@ class MDPData:
         Raises
         ------
         ValueError
-            If n is more than there are, the data have a step axis (see `split_episodes`), the rewards are neither
-            known to be 0 or 1 nor constant, or there are 10^9 transitions or more (NumPy's limit).
+            If n is more than there are, the data have a step axis (see `split_episodes`), or the rewards are neither
+            known to be 0 or 1 nor constant.
 
         Notes
         -----
@@ -448,7 +561,7 @@ class MDPData:
         _input.require_divisible(self.statistics)
         if self.counts.size and kept > self.n.min():
             raise ValueError(f"n must be at most the {self.n.min()} transitions of the log, got {kept}")
-        return self.trusted(*splitting.subsample(self.statistics, kept, np.random.default_rng(rng)))
+        return self.trusted(*splitting.subsample(self.statistics, kept, _check.generator(rng)))
 
     def folds(self, k: int, rng: Rng = None) -> Self:
         """Divide the data at random into k folds.
@@ -478,8 +591,8 @@ class MDPData:
         [[9]]
         """
         count = _check.whole("k", k, low=1)
-        _input.require_divisible(self.statistics, limited=False)
-        return self.trusted(*splitting.folds(self.statistics, count, np.random.default_rng(rng)))
+        _input.require_divisible(self.statistics)
+        return self.trusted(*splitting.folds(self.statistics, count, _check.generator(rng)))
 
     def split_episodes(self, rng: Rng = None) -> tuple[Self, Self]:
         """Divide logged episodes at random into two halves.
@@ -517,7 +630,7 @@ class MDPData:
         [[3, 0], [0, 3], [3, 0]]
         """
         _require_episodes(self)
-        main, auxiliary = splitting.episodes(self.statistics, np.random.default_rng(rng))
+        main, auxiliary = splitting.episodes(self.statistics, _check.generator(rng))
         return self.trusted(*main), self.trusted(*auxiliary)
 
 
@@ -527,27 +640,15 @@ class _FromData(Protocol):
     def __call__(self, data: MDPData, discount: float | None, *, start: ArrayLike | None) -> Any: ...
 
 
-def _range(rewards: Floats, reward_range: tuple[float, float] | None) -> tuple[float, float]:
-    """The interval given, if it holds the rewards of a log; by default (0, 1) or the smallest that does."""
-    if reward_range is None:
-        if rewards.size == 0 or (rewards.min() >= 0 and rewards.max() <= 1):
-            return 0.0, 1.0
-        low, high = float(rewards.min()), float(rewards.max())
-        return low, (high if high > low else low + 1.0)
-    low, high = _check.interval("reward_range", reward_range)
-    _check.require("rewards", rewards, (rewards >= low) & (rewards <= high), f"in reward_range [{low:g}, {high:g}]")
-    return low, high
-
-
-def _sizes(log: Transitions, n_states: int | None, n_actions: int | None) -> tuple[int, int]:
-    """S and A, as given or from the largest labels."""
-    visited = max(int(log.states.max(initial=0)), int(log.next_states.max(initial=0)))
-    size_s = visited + 1 if n_states is None else _check.whole("n_states", n_states, low=1)
-    size_a = int(log.actions.max(initial=0)) + 1 if n_actions is None else _check.whole("n_actions", n_actions, low=1)
-    for name, size in (("states", size_s), ("actions", size_a), ("next_states", size_s)):
-        labels = getattr(log, name)
-        _check.require(name, labels, labels < size, f"a whole number in [0, {size - 1}]")
-    return size_s, size_a
+def _ended(visits: Ints, lists: Any, moved: Ints, sums: Floats, ends: NDArray[np.bool_]) -> tuple[Any, Any, Any, Any]:
+    """Tables in which terminal states have no visits and lead to themselves."""
+    core = ends[:, None, None]
+    stays = (moved == 0) | (lists == np.arange(len(ends))[:, None, None])
+    _check.require("next_counts", moved, stays | ~core, "0 where a terminal state would be left")
+    own = core if sums.shape == moved.shape else ends[:, None]
+    _check.require("reward_sums", sums, (sums == 0) | ~own, "0 in terminal states, which earn nothing")
+    visits, moved = np.where(ends[:, None], 0, visits), np.where(core, 0, moved)
+    return visits, staying(lists, ends).astype(np.int32), moved, sums
 
 
 def _logs(first: MDPData, others: tuple[MDPData, ...]) -> list[MDPData]:
@@ -565,6 +666,12 @@ def _alike(first: MDPData, others: tuple[MDPData, ...]) -> list[MDPData]:
         if log.reward_range != first.reward_range:
             raise ValueError(f"others[{i}] must have reward_range {first.reward_range}, got {log.reward_range}")
     _check.broadcast("the batches of the logs", *(log.shape for log in logs))
+    ends = np.logical_or.reduce([log.terminal for log in logs])
+    for i, log in enumerate(logs):
+        left = np.flatnonzero(ends & log.counts.any(axis=(*range(log.counts.ndim - 2), -1)))
+        if left.size:
+            name = f"others[{i - 1}]" if i else "this log"
+            raise ValueError(f"{name} must not leave state {left[0]}, which is terminal in another log")
     return logs
 
 
@@ -573,5 +680,6 @@ def _require_episodes(data: MDPData) -> None:
     leaving = data.counts.sum(axis=-1)
     for h in range(1, leaving.shape[-2]):
         lists = data.next_states[(h - 1) % len(data.next_states)]
-        if not np.array_equal(splitting.arrivals(lists, data.next_counts[..., h - 1, :, :, :]), leaving[..., h, :]):
+        arrived = splitting.arrivals(lists, data.next_counts[..., h - 1, :, :, :])
+        if not np.array_equal(np.where(data.terminal, 0, arrived), leaving[..., h, :]):
             raise ValueError(f"data must be of episodes: what arrives at step {h} is not what leaves there")

@@ -22,6 +22,7 @@ from hypothesis.errors import Flaky, NoSuchExample
 from hypothesis.strategies import SearchStrategy
 
 from pessimism import _check
+from pessimism._status import ImitationWarning
 
 SHRINKS = 300
 """Smaller cases to try once a promise is found broken: the message then comes within seconds."""
@@ -85,6 +86,10 @@ class Subject(Generic[Case, Given, Answer]):
     accepts: Callable[..., Any] | None = field(default=None, kw_only=True)
     causes: dict[str, str | None] = field(default_factory=dict, init=False)
 
+    def __post_init__(self) -> None:
+        if self.accepts is not None:
+            _check.function("accepts", self.accepts, "of what is asked")
+
     def about(self, case: Case) -> Given:
         """The input of a case, before it is changed."""
         raise NotImplementedError
@@ -139,6 +144,7 @@ class Subject(Generic[Case, Given, Answer]):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", RuntimeWarning)
+                warnings.simplefilter("ignore", ImitationWarning)  # drawn logs are short
                 result = call()
         except Exception as error:
             verb = "warned of" if isinstance(error, Warning) else "raised"
@@ -315,10 +321,10 @@ def checked_arguments(
 ) -> int:
     """The number of examples, or an error that names the argument that is wrong."""
     if not callable(function):
-        raise TypeError(f"{role} must be a function of {takes}, got {function!r}")
+        raise TypeError(f"{role} must be a function of {takes}, got {_check.shown(function)}")
     if isinstance(waive, str):
         raise TypeError(f"waive must be a collection of names, like [{waive!r}]")
-    for name in waive:
+    for name in _check.listed("waive", waive, "names"):
         _check.choice("waive", name, waivable)
     return _check.whole("examples", examples, low=1)
 

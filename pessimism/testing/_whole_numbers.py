@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from pessimism import _check
+from pessimism._draw import front_axes
 from pessimism._types import Floats, Ints
 
 Example = TypeVar("Example")
@@ -73,7 +74,7 @@ def length(name: str, value: int) -> int:
 
 
 def batch_axes(size: int | tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(int(n) for n in _check.whole_array("size", np.atleast_1d(size)))
+    return front_axes(size)
 
 
 @st.composite

@@ -134,9 +134,8 @@ COINS = np.array([[1, 1], [0, 1], [1, 0]])  # successor and reward of three tran
 def coins(runs):
     """`runs` copies of the data set of these transitions."""
     zeros, ones = np.zeros((runs, 3), int), np.ones((runs, 1), int)
-    return MDPData.from_transitions(
-        Transitions(zeros, zeros, ones * COINS[:, 1], ones * COINS[:, 0]), n_states=2, n_actions=1
-    )
+    log = Transitions(zeros, zeros, ones * COINS[:, 1], ones * COINS[:, 0])
+    return MDPData.from_transitions(log, n_states=2, n_actions=1, truncated=zeros == 0)
 
 
 def exactly(samples, outcomes):

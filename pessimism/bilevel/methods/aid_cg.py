@@ -6,9 +6,9 @@ r"""AID-CG: approximate implicit differentiation, with conjugate gradients for t
     \nabla^2_{yy} g\, z = \nabla_y f \text{ (J conjugate gradient steps from the old z)}, \quad
     x \leftarrow x - \eta_t(\nabla_x f - \nabla^2_{xy} g\, z).
 
-Deterministic: every call is exact. The residual of the old z costs one more product, so J steps cost J + 1. Both
-equations are warm started, so no bias remains at a fixed point. D, :math:`\alpha`, J and :math:`\eta` are the options
-`inner_steps`, `lower_step`, `cg_steps` and `step`. Source: standard.
+Deterministic: every call of the loop is exact. The residual of the old z costs one more product, so J steps cost J + 1.
+Both equations are warm started, so no bias remains at a fixed point. D, :math:`\alpha`, J and :math:`\eta` are the
+options `inner_steps`, `lower_step`, `cg_steps` and `step`. Source: standard.
 
 See also `simulations.bilevel_budget`.
 """
@@ -19,10 +19,10 @@ import numpy as np
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, cvp, grad_f, grad_g, hvp, refused
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm, subtract
+from pessimism.bilevel._engine.calls import Oracles, cvp, grad_f, grad_g, hvp, norm, refused
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, subtract
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, OPEN, option, whole_from
 
 __all__ = ["METHOD"]
 
@@ -30,7 +30,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
+    step: float = option(OPEN, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(10, whole_from(0), "steps on y in an outer step, D")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "step on y, alpha")
     cg_steps: int = option(5, whole_from(0), "conjugate gradient steps on z, J")

@@ -9,9 +9,10 @@ With :math:`y_d = y_{d-1} - \alpha \nabla_y g(x, y_{d-1})`, d = 1, ..., D, and :
     p \leftarrow p - \alpha \nabla^2_{yy} g(x, y_{d-1})\, p,
 
 and :math:`x \leftarrow x - \eta_t h`. The last p is not needed, which leaves D - 1 Hessian products. Deterministic:
-every call is exact, and the D iterates are stored. The start y_0 is treated as a constant, which leaves a bias of order
-:math:`(1-\alpha\mu)^D`. z is the sum of the :math:`\alpha p`, an approximation of :math:`H^{-1} \nabla_y f`. D,
-:math:`\alpha` and :math:`\eta` are the options `inner_steps`, `lower_step` and `step`. Source: standard.
+every call of the loop is exact, and the D iterates are stored. The start y_0 is treated as a constant, which leaves a
+bias of order :math:`(1-\alpha\mu)^D`. z is the sum of the :math:`\alpha p`, an approximation of
+:math:`H^{-1} \nabla_y f`. D, :math:`\alpha` and :math:`\eta` are the options `inner_steps`, `lower_step` and `step`.
+Source: standard.
 
 See also `simulations.bilevel_budget`.
 """
@@ -21,10 +22,10 @@ from typing import NamedTuple
 import numpy as np
 
 from pessimism._compiled import compiled
-from pessimism.bilevel._engine.calls import Oracles, cvp, grad_f, grad_g, hvp, refused
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm
+from pessimism.bilevel._engine.calls import Oracles, cvp, grad_f, grad_g, hvp, norm, refused
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, OPEN, option, whole_from
 
 __all__ = ["METHOD"]
 
@@ -32,7 +33,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
+    step: float = option(OPEN, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(10, whole_from(0), "steps on y in an outer step, D")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "step on y, alpha")
     decay: float = option(0.0, NONNEGATIVE, "the step on x falls as (1 + t)^-decay")

@@ -209,7 +209,7 @@ class Quadratic(_QuadraticLower):  # numpydoc ignore=PR02
         >>> round(low, 9), round(high, 9)
         (1.0, 10.0)
         """
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         lower, options = _random(generator, dim_x, dim_y, condition), {"n_samples": n_samples, "batch": batch}
         return cls(*lower, rho, noise=noise, curvature_noise=curvature_noise, **options, rng=generator)
 
@@ -264,7 +264,7 @@ class _BoundedUpper(_QuadraticLower):
         >>> Cosh.random(dim_x=2, dim_y=3, rng=0).coupling.shape
         (3, 2)
         """
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         lower, options = _random(generator, dim_x, dim_y, condition), {"n_samples": n_samples, "batch": batch}
         return cls(*lower, noise=noise, curvature_noise=curvature_noise, **options, rng=generator)
 
@@ -283,8 +283,9 @@ class Cosh(_BoundedUpper):  # numpydoc ignore=PR01
     What Hao, Gong and Liu (2024) assume of f and g holds globally, as we recall it: :math:`|f_{xx}| = \cosh x \le 1 +
     |\sinh x|`, which is relaxed smoothness with constants (1, 1) in the form of a Hessian; in the form of gradients,
     within one over the second constant (a radius that we have not verified), (1.5, 1.5) works and (1, 1) does not; f_y
-    is 1-Lipschitz in y and at most :math:`\sqrt{dy}` long. What is assumed of noise, a bounded variance, holds for
-    `curvature_noise` = 0 only: otherwise that of the lower gradient grows with the gradient. Derived by us.
+    is 1-Lipschitz in y and at most :math:`\sqrt{dy}` long. What is assumed of noise, that it is bounded almost surely
+    (so a later paper of the same group), holds for `curvature_noise` = 0 only: otherwise that of the lower gradient
+    grows with the gradient. Derived by us.
 
     Scales: steps below 2/eig_max(A) on y. No constant step :math:`\gamma` on x is safe: without coupling (B = 0) and
     with exact gradients, gradient descent on one coordinate diverges from exactly those starts with
@@ -364,11 +365,10 @@ def _even(name: str, value: int) -> int:
 
 def _opposites(n: int, dy: int, dx: int, noise: tuple[float, float], rng: Rng) -> Floats:
     """Table (n, 1 + 2 dy + dx) of (a, e, u); every second row is minus the one above."""
-    scale = _check.nonnegative("noise", noise[0])
+    scale, generator = _check.nonnegative("noise", noise[0], _check.MAX_SIZE / 1e10), _check.generator(rng)
     width = _check.between("curvature_noise", noise[1], 0.0, 1.0, "[)")
     half = np.zeros((n // 2, 1 + 2 * dy + dx))
     if scale or width:
-        generator = np.random.default_rng(rng)
         half[:, 0] = width * generator.uniform(-1.0, 1.0, n // 2)
         half[:, 1:] = scale * generator.standard_normal((n // 2, 2 * dy + dx))
     table = np.stack([half, -half], axis=1).reshape(n, -1)
@@ -380,7 +380,7 @@ def _random(
     generator: np.random.Generator, dim_x: int, dim_y: int, condition: float
 ) -> tuple[Floats, Floats, Floats, Floats]:
     dx, dy = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
-    largest = _check.scalar("condition", condition, lambda number: 1.0 <= number < np.inf, "at least 1 and finite")
+    largest = _check.between("condition", condition, 1.0, 1e14)
     q, r = np.linalg.qr(generator.standard_normal((dy, dy)))
     axes = q * np.sign(np.diag(r))  # uniform over rotations
     hessian = (axes * np.geomspace(1.0, largest, dy)) @ axes.T

@@ -113,8 +113,11 @@ class Duel(NamedTuple):
 
 
 def as_level(level: Level | float | None) -> Level | None:
-    if level is None or callable(level):
-        return level
+    if level is None:
+        return None
+    if callable(level):
+        claimed = level
+        return lambda n, contexts, arms: _check.not_nan("level", np.squeeze(claimed(n, contexts, arms)).item())
     number = _check.not_nan("level", level)
     return lambda n, contexts, arms: number
 

@@ -87,10 +87,10 @@ def behaviors(
     ...     assert 1 <= bandit.coverage(behavior) < float("inf")
     >>> is_covered()
     """
-    _check.flag("zeros", zeros)
+    largest = length("max_contexts", max_contexts), length("max_arms", max_arms)
+    zeros = _check.flag("zeros", zeros)
     if bandit is None:
-        law = drawn_behaviors(length("max_contexts", max_contexts), length("max_arms", max_arms), zeros)
-        return ready("bandits", law)
+        return ready("bandits", drawn_behaviors(*largest, zeros))
     if not isinstance(bandit, Bandit):
         raise TypeError(f"bandit must be a Bandit, got {type(bandit).__name__}: to draw it too, use bandits().flatmap")
     return ready("bandits", laws((bandit.n_contexts, bandit.n_arms), zeros))

@@ -109,14 +109,13 @@ def mdp_behaviors(
     ...     assert 1 <= mdp.coverage(behavior) < float("inf")
     >>> is_covered()
     """
-    _check.flag("zeros", zeros)
+    largest = length("max_states", max_states), length("max_actions", max_actions)
+    steps, zeros = _steps(horizon), _check.flag("zeros", zeros)
     if mdp is not None:
         if not isinstance(mdp, MDP):
             raise TypeError(f"mdp must be an MDP, got {type(mdp).__name__}: to draw it too, use mdps().flatmap")
         return ready("mdp", _step_laws(mdp.n_states, mdp.n_actions, mdp.horizon, zeros))
-    largest = length("max_states", max_states), length("max_actions", max_actions)
     shapes = st.tuples(st.integers(1, largest[0]), st.integers(1, largest[1]))
-    steps = _steps(horizon)
     return ready("mdp", shapes.flatmap(lambda shape: _step_laws(*shape, steps, zeros)))
 
 

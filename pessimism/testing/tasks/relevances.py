@@ -102,8 +102,8 @@ def check_relevance(
     __tracebackhide__ = True  # pytest then points at the line of the test
     number = checked_arguments("rule", rule, "heads and target", waive, RelevanceSubject.waivable, examples)
     _check.flag("rank_deficient", rank_deficient)
-    if isinstance(norm, bool) or norm not in (None, 1, 2):
-        raise ValueError(f"norm must be 1, 2 or None, got {norm!r}")
+    if norm is not None and not (type(norm) is int and norm in (1, 2)):
+        raise ValueError(f"norm must be 1, 2 or None, got {_check.shown(norm)}")
     part = None
     if regularization is not None:
         part = _check.between("regularization", regularization, 0.0, 1.0, "(]")
