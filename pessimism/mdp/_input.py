@@ -72,7 +72,7 @@ def rewards(value: ArrayLike, table: tuple[int, ...], horizon: int | None, law: 
     if law == "bernoulli":
         _check.require("rewards", r, (r >= 0) & (r <= 1), "in [0, 1]: they are Bernoulli means")
     if r.shape[-len(table) :] != table and r.shape[1 - len(table) :] != table[:-1]:
-        raise ValueError(f"rewards must end in shape {table[:-1]} or {table}, got {r.shape}")
+        raise ValueError(f"rewards must end in shape {table[:-1]} or {table}, as the transitions have, got {r.shape}")
     if horizon is not None and horizon > 1 and len(table) == 3 and r.shape == (horizon, *table[:-1]) != table:
         raise ValueError(
             f"rewards of shape {r.shape} would be a batch of {horizon} models: for rewards that change with the step, "
