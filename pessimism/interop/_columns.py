@@ -13,6 +13,9 @@ from pessimism._optional import optional
 from pessimism._shown import shown
 from pessimism._types import Floats, Ints
 
+DAYTIMES = ("Time", "time64[ns]")
+"""How polars and Arrow (also under pandas) begin the names of their times of day in nanoseconds."""
+
 
 def names(argument: str, value: Any) -> tuple[str, ...]:
     """The columns that an argument names: one string, or a sequence of them."""
@@ -127,18 +130,24 @@ def labels_in(table: Any, column: str, absent: NDArray[np.bool_] | None = None, 
 def _values(series: Any) -> list[Any]:
     """Python's objects for a column, without loss."""
     narwhals = optional("narwhals", "frames")
-    kind = series.dtype
+    kind, native = series.dtype, series.to_native()
+    arrow = _dictionary(native) if kind == narwhals.Categorical else None
+    if arrow is not None:
+        return _values(narwhals.from_native(arrow.cast(arrow.type.value_type), series_only=True))
     if kind.is_integer() or kind in (narwhals.String, narwhals.Boolean, narwhals.Float64):
         return list(series.to_list())
     if kind == narwhals.Float32:  # 0.1 is 0.1 at the resolution of the column
         return list(map(_plain, series.to_numpy()))
-    foreign = not hasattr(series.to_native(), "iloc")  # pandas has objects of its own for all times
+    foreign = not hasattr(native, "iloc")  # pandas has objects of its own for instants and durations
     if foreign and kind == narwhals.Datetime and kind.time_zone is not None:
         # when summer time ends, two instants show one time of day, and Python holds them to be equal
         series = series.dt.convert_time_zone("UTC")
-    if foreign and getattr(kind, "time_unit", None) == "ns":
+    unit = getattr(kind, "time_unit", None) if foreign else None
+    if kind == narwhals.Time:
+        unit = "ns" if str(native.dtype if hasattr(native, "dtype") else native.type)[:10] in DAYTIMES else None
+    if unit == "ns":
         ticks = np.asarray(series.cast(narwhals.Int64).to_numpy(), dtype=np.int64)
-        if np.any(ticks % 1000):  # Python's own types end at microseconds
+        if np.any(ticks % 1000):  # Python's own types end at microseconds; of a time of day, what passed since midnight
             return list(ticks.view("M8[ns]" if kind == narwhals.Datetime else "m8[ns]"))
     return list(map(_plain, series.to_list()))
 
@@ -154,6 +163,13 @@ def _plain(label: Any) -> Any:
     return label
 
 
+def _dictionary(native: Any) -> Any:
+    """A column of categories that is Arrow's, also under pandas; else None."""
+    if hasattr(native, "iloc") and not hasattr(native, "cat"):
+        return native.array.__arrow_array__()
+    return native if hasattr(native, "unify_dictionaries") else None
+
+
 def known_labels(table: Any, column: str) -> tuple[list[Any] | None, bool]:
     """All labels that the type of a column names, in its order, and whether it has one; None if it names none."""
     narwhals = optional("narwhals", "frames")
@@ -163,12 +179,12 @@ def known_labels(table: Any, column: str) -> tuple[list[Any] | None, bool]:
         return list(native.dtype.categories), True
     if series.dtype not in (narwhals.Categorical, narwhals.Enum) or hasattr(native, "to_physical"):
         return None, False
-    if hasattr(native, "unify_dictionaries"):  # pyarrow
-        chunks = native.unify_dictionaries().chunks
-        labels, ordered = chunks[0].dictionary.to_pylist(), bool(native.type.ordered)
+    arrow = _dictionary(native)
+    if arrow is not None:
+        categories = optional("pyarrow", "frames").chunked_array([arrow.unify_dictionaries().chunks[0].dictionary])
+        labels, ordered = _values(narwhals.from_native(categories, series_only=True)), bool(arrow.type.ordered)
     else:
-        labels, ordered = native.cat.categories.tolist(), bool(native.cat.ordered)
-    labels = list(map(_plain, labels))
+        labels, ordered = list(map(_plain, native.cat.categories.tolist())), bool(native.cat.ordered)
     try:
         return (labels if ordered else sorted(labels)), ordered
     except TypeError:  # no order at all: as the type has them
