@@ -89,7 +89,7 @@ def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
     if isinstance(given, str) or not isinstance(given, Iterable):
         string = "the string " if isinstance(given, str) else ""
         raise TypeError(f"{argument} must be a sequence of labels, got {string}{shown(given)}")
-    labels = [tuple(map(_plain, label)) if isinstance(label, tuple) else _plain(label) for label in given]
+    labels = [tuple(map(plain, label)) if isinstance(label, tuple) else plain(label) for label in given]
     if not labels:
         raise ValueError(f"{argument} must hold at least one label, got none")
     first: dict[Any, int] = {}
@@ -113,8 +113,11 @@ def labels_in(table: Any, column: str, absent: NDArray[np.bool_] | None = None, 
     else:
         series = table.get_column(column)
         require_rows(column, ~nulls(series) | absent, series.to_list(), "a label")
-        values = list(instead)
-        for place, label in zip(np.flatnonzero(~absent), _values(series.filter((~absent).tolist())), strict=True):
+        values, found = list(instead), _values(series.filter((~absent).tolist()))
+        if hasattr(series.to_native(), "iloc") and all(type(label) is int for label in values):
+            # beside nothing pandas has no whole numbers but as floats
+            found = [int(x) if type(x) is float and x.is_integer() else x for x in found]
+        for place, label in zip(np.flatnonzero(~absent), found, strict=True):
             values[place] = label
     # 1, 1.0 and True are one key of a dict: in one column they would be merged in silence
     mixed = [type(value) is not type(values[0]) for value in values]
@@ -137,7 +140,7 @@ def _values(series: Any) -> list[Any]:
     if kind.is_integer() or kind in (narwhals.String, narwhals.Boolean, narwhals.Float64):
         return list(series.to_list())
     if kind == narwhals.Float32:  # 0.1 is 0.1 at the resolution of the column
-        return list(map(_plain, series.to_numpy()))
+        return list(map(plain, series.to_numpy()))
     foreign = not hasattr(native, "iloc")  # pandas has objects of its own for instants and durations
     if foreign and kind == narwhals.Datetime and kind.time_zone is not None:
         # when summer time ends, two instants show one time of day, and Python holds them to be equal
@@ -149,10 +152,10 @@ def _values(series: Any) -> list[Any]:
         ticks = np.asarray(series.cast(narwhals.Int64).to_numpy(), dtype=np.int64)
         if np.any(ticks % 1000):  # Python's own types end at microseconds; of a time of day, what passed since midnight
             return list(ticks.view("M8[ns]" if kind == narwhals.Datetime else "m8[ns]"))
-    return list(map(_plain, series.to_list()))
+    return list(map(plain, series.to_list()))
 
 
-def _plain(label: Any) -> Any:
+def plain(label: Any) -> Any:
     """A label as Python's own object where that says the same: NumPy's numbers, and instants in UTC."""
     if isinstance(label, (np.float32, np.float16)):
         return float(str(label))
@@ -184,7 +187,7 @@ def known_labels(table: Any, column: str) -> tuple[list[Any] | None, bool]:
         categories = optional("pyarrow", "frames").chunked_array([arrow.unify_dictionaries().chunks[0].dictionary])
         labels, ordered = _values(narwhals.from_native(categories, series_only=True)), bool(arrow.type.ordered)
     else:
-        labels, ordered = list(map(_plain, native.cat.categories.tolist())), bool(native.cat.ordered)
+        labels, ordered = list(map(plain, native.cat.categories.tolist())), bool(native.cat.ordered)
     try:
         return (labels if ordered else sorted(labels)), ordered
     except TypeError:  # no order at all: as the type has them
