@@ -1,9 +1,9 @@
 """What can be known of a function from outside: a hash that changes when its meaning may have changed.
 
 It covers the syntax tree of the source (not comments, docstrings or layout) and the constants that the function reads:
-its defaults, its closure, the arguments of a partial, and the upper-case constants of its module. Functions of the same
-module among these count with their own source, those of other modules by name: their source changes with every
-release.
+its defaults, its closure, the arguments of a partial, and of its module the functions, the upper-case constants and
+whatever is plain and never changes in place, but for what the function itself declares global. Functions of the same
+module count with their own source, those of other modules by name: their source changes with every release.
 """
 
 import ast
@@ -11,11 +11,13 @@ import functools
 import hashlib
 import inspect
 import textwrap
-from collections.abc import Callable
-from types import FunctionType
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType
 from typing import Any
 
-PLAIN = (int, float, complex, str, bytes, bool, type(None))
+import numpy as np
+
+PLAIN = (int, float, complex, str, bytes, bool, type(None), range, np.generic)
 
 
 def fingerprint(function: Callable[..., Any]) -> str | None:
@@ -30,8 +32,12 @@ def fingerprint(function: Callable[..., Any]) -> str | None:
 
 
 def _parts(value: Any, seen: tuple[int, ...], module: str | None) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
+        return value.dtype.str, value.shape, hashlib.sha256(value.tobytes()).hexdigest()
     if isinstance(value, PLAIN):
         return type(value).__name__, repr(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(repr(_parts(entry, seen, module)) for entry in value)
     if isinstance(value, (tuple, list)):
         return [_parts(entry, seen, module) for entry in value]
     if isinstance(value, dict):
@@ -41,19 +47,38 @@ def _parts(value: Any, seen: tuple[int, ...], module: str | None) -> Any:
     if isinstance(value, FunctionType) and id(value) not in seen:
         if module not in (None, value.__module__):
             return value.__module__, value.__qualname__
-        return _of_function(value, (*seen, id(value)))
+        try:
+            return _of_function(value, (*seen, id(value)))
+        except (OSError, TypeError):  # no source: an error only if it is that of the function itself
+            if module is None:
+                raise
     return "opaque"
 
 
 def _of_function(function: FunctionType, seen: tuple[int, ...]) -> Any:
-    variables, module = inspect.getclosurevars(function), function.__module__
-    constants = {name: value for name, value in variables.globals.items() if name.isupper()}
-    read = dict(sorted((constants | dict(variables.nonlocals)).items()))
+    tree, module, space = _syntax(function), function.__module__, function.__globals__
+    own = {name for node in _walk(tree) if isinstance(node, ast.Global) for name in node.names}
+    known = {name: space[name] for name in set(_names(function.__code__)) - own if name in space and name[:2] != "__"}
+    constants = {name: value for name, value in known.items() if name.isupper() or _is_constant(value)}
+    read = dict(sorted((constants | dict(inspect.getclosurevars(function).nonlocals)).items()))
     defaults = function.__defaults__, function.__kwdefaults__ or {}
-    return [_syntax(function), _parts(read, seen, module), _parts(defaults, seen, module)]
+    shown = tree if isinstance(tree, str) else ast.dump(tree)
+    return [shown, _parts(read, seen, module), _parts(defaults, seen, module)]
 
 
-def _syntax(function: FunctionType) -> str:
+def _is_constant(value: Any) -> bool:
+    return isinstance(value, (*PLAIN, FunctionType)) or (isinstance(value, tuple) and all(map(_is_constant, value)))
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """What a function reads, and what the functions and comprehensions in it do."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _syntax(function: FunctionType) -> ast.AST | str:
     source = textwrap.dedent(inspect.getsource(function))
     try:
         tree = ast.parse(source)
@@ -62,4 +87,8 @@ def _syntax(function: FunctionType) -> str:
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(node) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+    return tree
+
+
+def _walk(tree: ast.AST | str) -> Iterator[ast.AST]:
+    return iter(()) if isinstance(tree, str) else ast.walk(tree)

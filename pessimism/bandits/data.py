@@ -32,9 +32,6 @@ SINGLE = 1e-6
 LARGEST_TABLE = 10**9
 """Cells of the tables of one call of `from_log`: more of them means that a label was mistaken for a position."""
 
-HYPERGEOMETRIC_LIMIT = 10**9
-"""NumPy draws without replacement from fewer rounds than this."""
-
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class BanditData:
@@ -336,8 +333,8 @@ class BanditData:
         Raises
         ------
         ValueError
-            If the rewards are not known to be 0 or 1 (other sums do not tell which rewards they consist of), the log
-            has 10^9 rounds or more (NumPy's limit), or fewer than n.
+            If the rewards are not known to be 0 or 1 (other sums do not tell which rewards they consist of), or the log
+            has fewer rounds than n.
 
         Notes
         -----
@@ -357,10 +354,6 @@ class BanditData:
             raise ValueError(
                 "subsample needs rewards known to be 0 or 1 (reward_range (0, 1), whole sums, squares equal to sums); "
                 "for other rewards subsample the raw rounds and use from_log"
-            )
-        if self.n.size and self.n.max() >= HYPERGEOMETRIC_LIMIT:
-            raise ValueError(
-                f"subsample draws from fewer than 1e9 rounds, got {self.n.max()}: sample from a Bandit instead"
             )
         if self.n.size and keep > self.n.min():
             raise ValueError(f"n must be at most the {self.n.min()} rounds of the log, got {keep}")

@@ -13,6 +13,9 @@ from pessimism._optional import optional
 from pessimism._shown import shown
 from pessimism._types import Floats, Ints
 
+DAYTIMES = ("Time", "time64[ns]")
+"""How polars and Arrow (also under pandas) begin the names of their times of day in nanoseconds."""
+
 
 def entries(value: Any) -> tuple[Any, ...] | None:
     """Those of an iterable; None of what is none."""
@@ -94,7 +97,7 @@ def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
     if isinstance(given, str) or (given_labels := entries(given)) is None:
         string = "the string " if isinstance(given, str) else ""
         raise TypeError(f"{argument} must be a sequence of labels, got {string}{shown(given)}")
-    labels = [tuple(map(_plain, label)) if isinstance(label, tuple) else _plain(label) for label in given_labels]
+    labels = [tuple(map(plain, label)) if isinstance(label, tuple) else plain(label) for label in given_labels]
     if not labels:
         raise ValueError(f"{argument} must hold at least one label, got none")
     first: dict[Any, int] = {}
@@ -118,8 +121,11 @@ def labels_in(table: Any, column: str, absent: NDArray[np.bool_] | None = None, 
     else:
         series = table.get_column(column)
         require_rows(column, ~nulls(series) | absent, series.to_list(), "a label")
-        values = list(instead)
-        for place, label in zip(np.flatnonzero(~absent), _values(series.filter((~absent).tolist())), strict=True):
+        values, found = list(instead), _values(series.filter((~absent).tolist()))
+        if hasattr(series.to_native(), "iloc") and all(type(label) is int for label in values):
+            # beside nothing pandas has no whole numbers but as floats
+            found = [int(x) if type(x) is float and x.is_integer() else x for x in found]
+        for place, label in zip(np.flatnonzero(~absent), found, strict=True):
             values[place] = label
     # 1, 1.0 and True are one key of a dict: in one column they would be merged in silence
     mixed = [type(value) is not type(values[0]) for value in values]
@@ -135,23 +141,29 @@ def labels_in(table: Any, column: str, absent: NDArray[np.bool_] | None = None, 
 def _values(series: Any) -> list[Any]:
     """Python's objects for a column, without loss."""
     narwhals = optional("narwhals", "frames")
-    kind = series.dtype
+    kind, native = series.dtype, series.to_native()
+    arrow = _dictionary(native) if kind == narwhals.Categorical else None
+    if arrow is not None:
+        return _values(narwhals.from_native(arrow.cast(arrow.type.value_type), series_only=True))
     if kind.is_integer() or kind in (narwhals.String, narwhals.Boolean, narwhals.Float64):
         return list(series.to_list())
     if kind == narwhals.Float32:  # 0.1 is 0.1 at the resolution of the column
-        return list(map(_plain, series.to_numpy()))
-    foreign = not hasattr(series.to_native(), "iloc")  # pandas has objects of its own for all times
+        return list(map(plain, series.to_numpy()))
+    foreign = not hasattr(native, "iloc")  # pandas has objects of its own for instants and durations
     if foreign and kind == narwhals.Datetime and kind.time_zone is not None:
         # when summer time ends, two instants show one time of day, and Python holds them to be equal
         series = series.dt.convert_time_zone("UTC")
-    if foreign and getattr(kind, "time_unit", None) == "ns":
+    unit = getattr(kind, "time_unit", None) if foreign else None
+    if kind == narwhals.Time:
+        unit = "ns" if str(native.dtype if hasattr(native, "dtype") else native.type)[:10] in DAYTIMES else None
+    if unit == "ns":
         ticks = np.asarray(series.cast(narwhals.Int64).to_numpy(), dtype=np.int64)
-        if np.any(ticks % 1000):  # Python's own types end at microseconds
+        if np.any(ticks % 1000):  # Python's own types end at microseconds; of a time of day, what passed since midnight
             return list(ticks.view("M8[ns]" if kind == narwhals.Datetime else "m8[ns]"))
-    return list(map(_plain, series.to_list()))
+    return list(map(plain, series.to_list()))
 
 
-def _plain(label: Any) -> Any:
+def plain(label: Any) -> Any:
     """A label as Python's own object where that says the same: NumPy's numbers, and instants in UTC."""
     if isinstance(label, (np.float32, np.float16)):
         return float(str(label))
@@ -160,6 +172,13 @@ def _plain(label: Any) -> Any:
     if type(label) is datetime.datetime and label.tzinfo is not None:
         return label.astimezone(datetime.UTC)
     return label
+
+
+def _dictionary(native: Any) -> Any:
+    """A column of categories that is Arrow's, also under pandas; else None."""
+    if hasattr(native, "iloc") and not hasattr(native, "cat"):
+        return native.array.__arrow_array__()
+    return native if hasattr(native, "unify_dictionaries") else None
 
 
 def known_labels(table: Any, column: str) -> tuple[list[Any] | None, bool]:
@@ -171,12 +190,12 @@ def known_labels(table: Any, column: str) -> tuple[list[Any] | None, bool]:
         return list(native.dtype.categories), True
     if series.dtype not in (narwhals.Categorical, narwhals.Enum) or hasattr(native, "to_physical"):
         return None, False
-    if hasattr(native, "unify_dictionaries"):  # pyarrow
-        chunks = native.unify_dictionaries().chunks
-        labels, ordered = chunks[0].dictionary.to_pylist(), bool(native.type.ordered)
+    arrow = _dictionary(native)
+    if arrow is not None:
+        categories = optional("pyarrow", "frames").chunked_array([arrow.unify_dictionaries().chunks[0].dictionary])
+        labels, ordered = _values(narwhals.from_native(categories, series_only=True)), bool(arrow.type.ordered)
     else:
-        labels, ordered = native.cat.categories.tolist(), bool(native.cat.ordered)
-    labels = list(map(_plain, labels))
+        labels, ordered = list(map(plain, native.cat.categories.tolist())), bool(native.cat.ordered)
     try:
         return (labels if ordered else sorted(labels)), ordered
     except TypeError:  # no order at all: as the type has them

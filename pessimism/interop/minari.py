@@ -9,7 +9,8 @@ in the data set        in our structure
 observations           ``states`` and ``next_states``: positions from the start of the space
 actions, rewards       ``actions``, positions from the start of the space; ``rewards``
 terminations           ``terminated``: the transition leads to a terminal state, worth 0, see below
-truncations            ``truncated``: the log goes no further, and nothing is known of what follows
+truncations            ``truncated``: the log goes no further, and nothing is known of what follows; so too at the
+                       end of an episode without a mark, if any episode of the data set has one
 =====================  ============================================================================================
 
 *Where an episode ends* follows the rule of `pessimism.interop.gymnasium`. A state that is entered by termination only
@@ -134,6 +135,9 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
     episodes = [_episode(episode, spaces) for episode in dataset.iterate_episodes()]
     if not episodes:
         raise ValueError("dataset must hold at least one episode, got none")
+    if any(episode.terminated.any() or episode.truncated.any() for episode in episodes):
+        for episode in episodes:  # where ends are marked, what has none was cut
+            episode.truncated[-1:] = ~episode.terminated[-1:]
     observed, both = int(spaces[0].n), _entered_both_ways(episodes)
     n_states = observed + both if n_states is None else _check.whole("n_states", n_states)
     if n_states not in (observed, observed + 1):
@@ -182,8 +186,9 @@ def _episode(logged: Any, spaces: tuple[Any, Any]) -> _Episode:
         )
     ends = np.asarray(logged.terminations, dtype=np.bool_)
     _check.require(f"{name}: terminations", ends[:-1], ~ends[:-1], "False before the last step")
-    last = np.arange(len(ends)) == len(ends) - 1
-    return _Episode(labels[:-1], actions, rewards, labels[1:], ends, last & ~ends)
+    cut = np.zeros(len(ends), np.bool_)
+    cut[-1:] = not ends[-1:].any() and np.any(logged.truncations)
+    return _Episode(labels[:-1], actions, rewards, labels[1:], ends, cut)
 
 
 def _positions(name: str, labels: Any, space: Any) -> Ints:

@@ -48,6 +48,7 @@ from pessimism.interop._columns import (
     names,
     nulls,
     opened,
+    plain,
     positions,
     require_rows,
     rewards,
@@ -288,7 +289,9 @@ def _require_joined(
     if apart.any():
         i = int(apart.argmax())
         before, row = int(order[i]), int(order[i + 1])
-        (came, went) = ([table.get_column(x)[r] for x in own] for own, r in zip(columns, (row, before), strict=True))
+        (came, went) = (
+            [plain(table.get_column(x)[r]) for x in own] for own, r in zip(columns, (row, before), strict=True)
+        )
         shown = [x[0] if len(x) == 1 else tuple(x) for x in (came, went)]
         raise ValueError(
             f"column {', '.join(columns[0])!r} must begin every step where the one before it in its episode led, got "

@@ -84,6 +84,11 @@ def rewards(value: ArrayLike, table: tuple[int, ...], horizon: int | None, law: 
     return np.expand_dims(r, -core - 1) if horizon is not None and len(table) == 3 else r
 
 
+def above(low: float, high: float) -> float:
+    """The upper end of a range of rewards from `low` to `high`; of one point it is one more, in digits that count."""
+    return high if high > low else low + max(1.0, 1e-9 * abs(low))
+
+
 def reward_range(
     given: tuple[float, float] | None, r: Floats, probabilities: Floats | None, law: str, ends: NDArray[np.bool_]
 ) -> tuple[float, float]:
@@ -98,7 +103,7 @@ def reward_range(
         low = float(np.where(occurs, r, np.inf).min())
         high = float(np.where(occurs, r, -np.inf).max())
     if given is None:
-        return (0.0, 1.0) if low >= 0 and high <= 1 else (low, high if high > low else low + 1.0)
+        return (0.0, 1.0) if low >= 0 and high <= 1 else (low, above(low, high))
     a, b = _check.interval("reward_range", given)
     if not (a <= low and high <= b):
         raise ValueError(f"reward_range must hold the rewards, which are in [{low:g}, {high:g}], got {given!r}")

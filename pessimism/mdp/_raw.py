@@ -106,7 +106,7 @@ def _range(
         if received.size == 0 or (received.min() >= 0 and received.max() <= 1):
             return 0.0, 1.0
         low, high = float(received.min()), float(received.max())
-        return low, (high if high > low else low + 1.0)
+        return low, _input.above(low, high)
     low, high = _check.interval("reward_range", reward_range)
     inside = (rewards >= low) & (rewards <= high)
     _check.require("rewards", rewards, inside | ~counted, f"in reward_range [{low:g}, {high:g}]")

@@ -247,8 +247,8 @@ class MDPData:
             last axis is added up and the axes before it are separate logs.
         reward_range : (float, float), optional
             Interval known to hold every reward. Default: (0, 1) if it holds those of the log, else the smallest and
-            the largest of the log, or (r, r + 1) if all of its rewards are r: a range of one point would say that there
-            is nothing to learn about them.
+            the largest of the log, or (r, r + 1) if all of its rewards are r (beyond 1e9 in size a billionth more): a
+            range of one point would say that there is nothing to learn about them.
         terminated, truncated : array_like of bool, optional
             In place of those of the log.
         batch : tuple of int, optional

@@ -58,7 +58,8 @@ class MDP:
     reward_range : (float, float), optional
         Interval that a learner is told holds every reward; drawn data carry it, and widths scale with it. Default:
         (0, 1) if it holds all means, else from the smallest to the largest mean of any model in the batch; (r, r + 1)
-        if all are r: a range of one point would say that there is nothing to learn about them.
+        if all are r (beyond 1e9 in size a billionth more): a range of one point would say that there is nothing to
+        learn about them.
     terminal : (S,) array_like of bool, optional
         States in which an episode ends: they are worth 0. Their rows need not say anything (probabilities may be 0);
         rows that move or earn are refused. Default: none.

@@ -249,6 +249,35 @@ def test_constants_of_closures_defaults_and_partials_count():
     assert fingerprint(len) is None
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("LEVELS = np.array([1, 2])", "LEVELS = np.array([1, 3])"),
+        ("LEVELS = [np.int64(1)]", "LEVELS = [np.int64(2)]"),
+        ("LEVELS = {1, 2}", "LEVELS = {1, 3}"),
+        ("scale = 1", "scale = 2"),
+        ("def helper(x): return scale * x", "def helper(x): return x"),
+    ],
+)
+def test_what_a_run_cell_reads_counts_wherever_it_stands(before, after, tmp_path, monkeypatch):
+    """Of arrays, in comprehensions, by way of another function; what the function itself counts up does not."""
+    source = (
+        "import numpy as np\nLEVELS, scale, calls = None, 1, 0\n\n"
+        "def helper(x): return scale * x\n"
+        "{}\n"
+        "def run_cell(cell, rng):\n    global calls\n    calls += 1\n"
+        "    return {{'x': [helper(LEVELS) for _ in 'a']}}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for i, text in enumerate((before, before.replace("=", "=  "), after)):
+        (tmp_path / f"users{i}.py").write_text(source.format(text))
+        module = __import__(f"users{i}")
+        module.calls = i
+        found.append(fingerprint(module.run_cell))
+    assert found[0] == found[1] != found[2]
+
+
 def test_the_manifest_says_which_versions_wrote_and_reports_a_mismatch(tmp_path):
     rows = one(tmp_path)
     manifest = tmp_path / "manifest.json"

@@ -156,6 +156,30 @@ def test_labels_are_told_apart_at_the_resolution_of_their_column(make):
     assert bandit_log(half, arm="a", reward="r", arms=[0.2, 0.1]).data.sums.tolist() == [[1, 0]]
 
 
+def daytimes(make):
+    """A nanosecond apart just after midnight, as each library has them."""
+    ticks = pa.array([1, 2, 1000], pa.time64("ns"))
+    if make is pd.DataFrame:
+        return pd.Series(ticks, dtype=pd.ArrowDtype(ticks.type))
+    return pl.Series(ticks.cast(pa.int64()).to_pylist()).cast(pl.Time) if make is pl.DataFrame else ticks
+
+
+@backends
+def test_times_of_day_are_told_apart_too(make):
+    log = bandit_log(make({"a": daytimes(make), "r": [0, 1, 0]}), arm="a", reward="r")
+    assert (list(log.arms), log.data.counts.tolist()) == ([np.timedelta64(n, "ns") for n in (1, 2, 1000)], [[1, 1, 1]])
+
+
+@pytest.mark.parametrize("make", [pa.table, pd.DataFrame])
+@pytest.mark.parametrize("kind", [pa.time64("ns"), pa.duration("ns"), pa.timestamp("ns", "Europe/Berlin")], ids=str)
+def test_categories_of_arrow_are_labels_of_their_type(make, kind):
+    column = pa.array([1, 2, 1], kind).dictionary_encode()
+    if make is pd.DataFrame:
+        column = pd.Series(column, dtype=pd.ArrowDtype(column.type))
+    log = bandit_log(make({"a": column, "r": [0, 1, 0]}), arm="a", reward="r")
+    assert (np.array(log.arms).astype(int).tolist(), log.data.counts.tolist()) == ([1, 2], [[2, 1]])
+
+
 def test_numbers_of_numpy_are_numbers():
     frame = pd.DataFrame({"a": pd.Series([1, np.int64(1), 2], dtype=object), "r": [0, 1, 1]})
     assert bandit_log(frame, arm="a", reward="r").data.counts.tolist() == [[2, 1]]

@@ -28,14 +28,14 @@ FOUR, TWO = Discrete(4), Discrete(2)
 
 
 def stored(*episodes, observations=FOUR, actions=TWO, env=None):
-    """A data set of episodes (observations, actions, rewards, terminated)."""
+    """A data set of episodes (observations, actions, rewards, terminated), truncated if False, not marked if None."""
     buffers = [
         EpisodeBuffer(
             observations=np.array(seen),
             actions=np.array(done),
             rewards=earned,
-            terminations=[False] * (len(earned) - 1) + [ended],
-            truncations=[False] * (len(earned) - 1) + [not ended],
+            terminations=[False] * (len(earned) - 1) + [ended is True],
+            truncations=[False] * (len(earned) - 1) + [ended is False],
         )
         for seen, done, earned, ended in episodes
     ]
@@ -165,6 +165,18 @@ def test_episodes_of_unequal_length_keep_their_steps():
     data = log.data(per_step=True)
     assert data.counts.sum(axis=-1).tolist() == [[1, 0, 1, 0], [0, 1, 0, 0]]
     assert data.terminal.tolist() == [False, False, False, True]
+
+
+def test_a_data_set_that_marks_no_end_says_so_once():
+    """Nothing tells its ends from goals; where another episode has a mark, what has none was cut."""
+    unmarked = (*STOPS_IN_2[:3], None)
+    log = from_minari(stored(unmarked))
+    with pytest.warns(UserWarning, match="state 2 is entered, never left and not marked"):
+        log.data()
+    for other in (ENDS_IN_3, STOPS_IN_2):
+        log = from_minari(stored(unmarked, other))
+        assert log.transitions.truncated.tolist() == [False, True, False, other is STOPS_IN_2]
+        assert not log.data().terminal[2]  # warnings are errors here
 
 
 def test_the_cliff_is_left_behind():

@@ -208,6 +208,8 @@ def test_an_end_needs_no_name(make):
     assert log.data().model(0.5).evaluate([0] * 4)[:2].tolist() == [-1.5, -1.0]
     with pytest.raises(ValueError, match=r"column 't' must hold a label in every row, got \S+ in row 1 "):
         transition_log(make(columns | {"done": [True, False]}), **ENDS)
+    numbers = make(columns | {"s": [0, 1], "t": [1, None]})  # in pandas 1.0 and NaN
+    assert transition_log(numbers, **ENDS).states == (0, 1, None)
 
 
 def test_what_is_never_left_and_not_marked_is_said_once_where_it_was_asked():
@@ -251,6 +253,12 @@ def test_times_order_each_episode_on_its_own():
     twice = table.with_columns(h=pl.Series([times[0], times[0], *times[2:]]))
     with pytest.raises(ValueError, match="must hold every step once in every episode, got 2 rows with step"):
         transition_log(twice, **NAMES, episode="e", step="h")
+
+
+def test_steps_that_do_not_join_are_shown_as_they_stand_in_the_table():
+    table = pd.DataFrame({"s": [0, 2], "a": 0, "r": 0.0, "t": [1, 3], "e": 0})
+    with pytest.raises(ValueError, match="got 2 in row 1 after 1 in row 0: without episode"):
+        transition_log(table, **NAMES, episode="e")
 
 
 def test_text_in_unordered_categories_is_no_order():

@@ -401,8 +401,7 @@ def test_columns_are_not_taken_for_a_batch_and_a_constant_reward_has_a_range():
     assert MDPData.from_transitions(column, batch=(3,)).shape == (3,)
     assert MDPData.from_transitions(column, per_step=True).shape == ()
     flat = Transitions(*(x[:, 0] for x in (column.states, column.actions, column.rewards, column.next_states)))
-    assert (
-        MDPData.from_transitions(flat).reward_range
-        == MDP.dense([[[1.0]]], [[5.0]], discount=0.5).reward_range
-        == (5, 6)
-    )
+    for reward, high in ((5.0, 6.0), (-1e20, -1e20 + 1e11)):  # in float64, 1e20 + 1 is 1e20
+        log = Transitions(flat.states, flat.actions, np.full(3, reward), flat.next_states)
+        model = MDP.dense([[[1.0]]], [[reward]], discount=0.5)
+        assert MDPData.from_transitions(log).reward_range == model.reward_range == (reward, high)

@@ -71,7 +71,11 @@ def subsample(counts: Ints, ones: Ints, n: int, rng: np.random.Generator) -> tup
     colors = np.stack([ones, counts - ones], axis=-1)
     kept = np.empty_like(colors)
     for index in np.ndindex(counts.shape[:-2]):
-        draw = rng.multivariate_hypergeometric(colors[index].ravel(), n, method="marginals")
+        cells = colors[index].ravel()
+        if cells.sum() < _draw.NUMPY_LIMIT:
+            draw = rng.multivariate_hypergeometric(cells, n, method="marginals")
+        else:
+            draw = _draw.without_replacement(rng, cells, np.asarray(n))
         kept[index] = draw.reshape(colors.shape[-3:])
     return np.asarray(kept.sum(axis=-1)), kept[..., 0]
 
