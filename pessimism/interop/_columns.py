@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pessimism import _check
 from pessimism._optional import optional
 from pessimism._shown import shown
 from pessimism._types import Floats, Ints
@@ -16,8 +17,11 @@ from pessimism._types import Floats, Ints
 
 def names(argument: str, value: Any) -> tuple[str, ...]:
     """The columns that an argument names: one string, or a sequence of them."""
-    found = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
-    if not all(isinstance(name, str) for name in found) or (not found and not isinstance(value, Iterable)):
+    try:
+        found = (value,) if isinstance(value, str) else tuple(value)
+    except Exception:
+        found = (None,)
+    if not all(isinstance(name, str) for name in found):
         raise TypeError(f"{argument} must be the name of a column, or a sequence of names, got {shown(value)}")
     return found
 
@@ -83,10 +87,8 @@ def positions(
 
 
 def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
-        string = "the string " if isinstance(given, str) else ""
-        raise TypeError(f"{argument} must be a sequence of labels, got {string}{shown(given)}")
-    labels = [tuple(map(_plain, label)) if isinstance(label, tuple) else _plain(label) for label in given]
+    entries = _check.listed(argument, given, "labels")
+    labels = [tuple(map(_plain, label)) if isinstance(label, tuple) else _plain(label) for label in entries]
     if not labels:
         raise ValueError(f"{argument} must hold at least one label, got none")
     first: dict[Any, int] = {}
