@@ -16,14 +16,21 @@ CHUNK_BYTES = 2**26
 
 
 def items(array: NDArray[Any], batch: tuple[int, ...], core: int, *, full: bool = False) -> NDArray[Any]:
-    """View (or copy) of shape (items, core axes); a single item if the array has no batch axes of its own.
+    """View (or copy) of shape (items, core axes), to read only; a single item if the array has no batch axes.
 
     Kernels read item i as ``array[i % len(array)]``. With `full` there is one for every item of the batch.
     """
     tail = array.shape[array.ndim - core :]
     if not full and math.prod(array.shape[: array.ndim - core]) == 1:
-        return array.reshape(1, *tail)
-    return np.ascontiguousarray(np.broadcast_to(array, batch + tail).reshape(math.prod(batch), *tail))
+        return read_only(array.reshape(1, *tail))
+    return read_only(np.ascontiguousarray(np.broadcast_to(array, batch + tail).reshape(math.prod(batch), *tail)))
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """A view that nobody can write to: a kernel has one compiled version for stored and for computed tables."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def part_of(array: NDArray[Any], part: slice) -> NDArray[Any]:

@@ -31,12 +31,7 @@ def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
     """Array of numbers, the caller's own if it was one."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise TypeError(f"{name} must not be masked: fill or drop the masked entries first")
-    try:
-        array = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
-    except Exception as error:  # of a class with an __array__ of its own
-        raise TypeError(f"{name} must hold numbers, got {shown(value)}: {error}") from None
+    array = _as_array(name, value, "numbers")
     if array.dtype.kind == "O" and _beyond_64_bits(array):
         try:
             return array.astype(np.float64)
@@ -47,6 +42,15 @@ def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
     if array.ndim > MAX_AXES:
         raise ValueError(f"{name} must have at most {MAX_AXES} axes, got {array.ndim}")
     return array
+
+
+def _as_array(name: str, value: ArrayLike, of: str) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a rectangular array of {of}: {error}") from None
+    except Exception as error:  # of a class with an __array__ of its own
+        raise TypeError(f"{name} must hold {of}, got {shown(value)}: {error}") from None
 
 
 def _beyond_64_bits(array: NDArray[Any]) -> bool:
@@ -64,6 +68,14 @@ def flag(name: str, value: object) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} must be True or False, got {shown(value)}")
     return bool(value)
+
+
+def flag_array(name: str, value: ArrayLike | None, shape: tuple[int, ...], what: str) -> NDArray[np.bool_]:
+    """Flags of a shape, all False by default; `what` says what they are."""
+    array = np.zeros(shape, np.bool_) if value is None else _as_array(name, value, "flags")
+    if array.dtype != np.bool_ or array.shape != shape:
+        raise ValueError(f"{name} must be bool of shape {shape}{what}, got {array.dtype} of shape {array.shape}")
+    return _own(array, np.bool_)
 
 
 def _entry(name: str, index: tuple[int, ...]) -> str:

@@ -5,6 +5,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -33,11 +34,11 @@ def work(run_cell: Callable[..., Any], cell: Cell, key: str, run_id: str) -> str
 
 
 def importable_by_workers(run_cell: Callable[..., Any]) -> bool:
-    """Whether a spawned process can find the function: what an interactive session defines is in no file."""
+    """Whether a spawned process can find the function: an interactive session, or a pipe, is in no file."""
     while isinstance(run_cell, partial):
         run_cell = run_cell.func
     module = getattr(run_cell, "__module__", None)
-    return module != "__main__" or hasattr(sys.modules["__main__"], "__file__")
+    return module != "__main__" or os.path.isfile(getattr(sys.modules["__main__"], "__file__", None) or "")
 
 
 def _end_with_parent() -> None:
@@ -47,7 +48,11 @@ def _end_with_parent() -> None:
         return
 
     def watch() -> None:
-        parent.join()
+        try:
+            parent.join()
+        except ValueError:  # loky starts its workers without the pipe that tells
+            while os.getppid() == parent.pid:
+                time.sleep(1.0)
         os._exit(1)
 
     threading.Thread(target=watch, name="ends with its parent", daemon=True).start()

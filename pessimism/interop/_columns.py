@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pessimism import _check
 from pessimism._optional import optional
 from pessimism._shown import shown
 from pessimism._types import Floats, Ints
@@ -94,10 +95,8 @@ def positions(
 
 
 def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
-    if isinstance(given, str) or (given_labels := entries(given)) is None:
-        string = "the string " if isinstance(given, str) else ""
-        raise TypeError(f"{argument} must be a sequence of labels, got {string}{shown(given)}")
-    labels = [tuple(map(plain, label)) if isinstance(label, tuple) else plain(label) for label in given_labels]
+    labels_given = _check.listed(argument, given, "labels")
+    labels = [tuple(map(plain, label)) if isinstance(label, tuple) else plain(label) for label in labels_given]
     if not labels:
         raise ValueError(f"{argument} must hold at least one label, got none")
     first: dict[Any, int] = {}

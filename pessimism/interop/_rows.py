@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pessimism import _check
 from pessimism._optional import optional
 from pessimism._shown import shown
 
@@ -108,10 +109,7 @@ def _unspelled(leaf: Any) -> Any:
 
 
 def listed(rows: Iterable[Row]) -> list[Row]:
-    try:
-        found = list(rows)
-    except Exception:
-        raise TypeError(f"rows must be an iterable of dicts, got {shown(rows)}") from None
+    found = _check.listed("rows", rows, "dicts")
     for i, row in enumerate(found):
         if not isinstance(row, Mapping) or not all(isinstance(key, str) for key in row):
             raise TypeError(f"rows[{i}] must be a dict with strings as keys, got {shown(row)}")

@@ -47,11 +47,7 @@ def transitions(
 
 def terminal(value: ArrayLike | None, n_states: int) -> NDArray[np.bool_]:
     """(S,) bool, the states that end an episode; none by default."""
-    mask = np.zeros(n_states, np.bool_) if value is None else _check.marks("terminal", value)
-    if mask.dtype != np.bool_ or mask.shape != (n_states,):
-        expected = f"bool of shape ({n_states},), one a state"
-        raise ValueError(f"terminal must be {expected}, got {mask.dtype} of shape {mask.shape}")
-    return mask
+    return _check.flag_array("terminal", value, (n_states,), ", one a state")
 
 
 def lists(next_states: ArrayLike, axes: tuple[int, ...]) -> Ints:

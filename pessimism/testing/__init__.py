@@ -12,7 +12,7 @@ others in a line each. The strategies from which the checks draw are public.
 
 Both work with Hypothesis as it comes. A strategy loads the kernels of its wing, or compiles them, before the first
 example is drawn, so that no deadline counts it; ``python -m pessimism compile`` does it ahead. A check may stand in a
-test that draws its arguments.
+test that draws its arguments, and takes longer than Hypothesis allows an example: ``@settings(deadline=None)`` there.
 
 Every wing has a folder with its checks, strategies and promises (bandit/, mdp/, tasks/, bilevel/); `_driver.py` is what
 all checks share.

@@ -227,15 +227,19 @@ stop(pool)
     assert "continues where this one stopped" in errors
 
 
-def test_workers_end_with_a_killed_parent(tmp_path):
+@pytest.mark.parametrize(
+    "made", ['ProcessPoolExecutor(2, mp_context=get_context("spawn"))', "loky.ProcessPoolExecutor(2, timeout=600)"]
+)
+def test_workers_end_with_a_killed_parent(made, tmp_path):
     """They would wait for a next cell for ever."""
     code = f"""
 import os, time
+import loky
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from tests.faults import cells
 if __name__ == "__main__":
-    pool = ProcessPoolExecutor(2, mp_context=get_context("spawn"))
+    pool = {made}
     cells.run({str(tmp_path)!r}, executor=pool)
     print(*pool._processes, flush=True)
     time.sleep(600)
@@ -262,12 +266,13 @@ class Notebook(ProcessPoolExecutor):
         pytest.fail("must be refused before anything is sent")
 
 
-def test_a_function_of_an_interactive_session_is_not_sent_to_processes(tmp_path, monkeypatch):
+@pytest.mark.parametrize("file", [None, "<stdin>"])
+def test_a_function_of_an_interactive_session_is_not_sent_to_processes(file, tmp_path, monkeypatch):
     def run_cell(cell, rng):
         return {}
 
     run_cell.__module__ = "__main__"
-    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", file, raising=False)
     for function in (run_cell, partial(run_cell)):
         with pytest.raises(ValueError, match=r"run_cell must be importable by the processes.*move it into a module"):
             cells.run(tmp_path / "store", function, executor=Notebook(1))

@@ -16,6 +16,11 @@ class Unprintable:
         raise RuntimeError("no")
 
 
+class Unreadable:
+    def __array__(self, *_, **__):
+        raise IndexError("no")
+
+
 def test_a_generator_is_what_numpy_makes_of_a_seed():
     for seed in (3, np.int64(3), HUGE, [1, 2], np.random.SeedSequence(3)):
         assert _check.generator(seed).random() == np.random.default_rng(seed).random()
@@ -27,6 +32,7 @@ def test_a_generator_is_what_numpy_makes_of_a_seed():
 BAD = {
     "generator": ((), ["a", 1.5, np.nan, -1, [-1], b"x", {}, np.random, object(), [0.5], -HUGE]),
     "flag": ((), ["a", 1, 0.0, None, [True], np.array([1, 2]), HUGE]),
+    "flag_array": (((2,), ""), ["a", [1, 0], [True], [[True], [True, False]], [HUGE, 1], Unreadable()]),
     "choice": ((("a", "b"),), ["c", 1, None, ["a"], np.array(["a", "b"]), {}, HUGE]),
     "interval": ((), [b"\x00\x01", "ab", {1, 2}, (2, 1), (1,), [[1], [1, 2]], np.eye(2), 3, (0, HUGE)]),
     "whole": ((), ["a", 1.5, HUGE, -HUGE, [HUGE], np.float16(np.inf), 2**60, 1j]),

@@ -28,6 +28,7 @@ def steps(draw):
     return s, a, np.array(draw(st.lists(st.floats(-1, 2), min_size=n, max_size=n))), t
 
 
+@pytest.mark.filterwarnings("ignore:.*entered, never left")
 @settings(deadline=None, max_examples=25)
 @given(steps(), st.sampled_from([*LABELS, [False, True]]), st.sampled_from(LABELS), st.sampled_from(list(MAKERS)))
 def test_a_table_equals_its_raw_steps(log, state_labels, action_labels, backend):

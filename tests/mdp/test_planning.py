@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pessimism._status import Status
 from pessimism.mdp import MDP, ConvergenceError, Plan, error_bound, plan, plug_in
+from pessimism.mdp._engine import finite_horizon
 from pessimism.mdp.planning import PLANNING_METHODS
 from tests.mdp import reference as plain
 
@@ -254,3 +255,11 @@ def test_discounts_next_to_one_are_solved():
     rng = np.random.default_rng(3)
     mdp = MDP.dense(rng.dirichlet(np.ones(3), (3, 2)), rng.random((3, 2)), discount=1 - 1e-10)
     assert mdp.suboptimality(mdp.best_policy) == 0
+
+
+@pytest.mark.compiled_only
+def test_stored_and_computed_rewards_have_one_compiled_version():
+    moves = np.full((2, 2, 2), 0.5)
+    for rewards in (np.ones((2, 2)), np.ones((2, 2, 2))):  # the mean of the second is computed, and could be written to
+        plan(MDP(np.tile([0, 1], (2, 2, 1)), moves, rewards, horizon=3))
+    assert len(finite_horizon.plan_backward.signatures) == 1

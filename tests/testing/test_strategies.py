@@ -11,6 +11,7 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
+from pessimism import _first_calls
 from pessimism.bandits import BanditData
 from pessimism.mdp import MDPData
 from pessimism.tasks import TaskData
@@ -19,6 +20,7 @@ from pessimism.testing import (
     bandit_data,
     bandits,
     behaviors,
+    bilevel_problems,
     linear_tasks,
     mdp_behaviors,
     mdp_data,
@@ -142,13 +144,13 @@ def test_kernels_are_loaded_before_the_first_example_and_off_the_clock(monkeypat
         loaded.append(part)
 
     monkeypatch.setattr(_whole_numbers, "_load", load)
-    strategies = bandits(), mdps(), st.lists(task_problems(), min_size=1)
+    strategies = bandits(), mdps(), st.lists(task_problems(), min_size=1), bilevel_problems()
     assert loaded == []
 
     @settings(deadline=500, max_examples=3)
     @given(*strategies)
-    def drawn(bandit, mdp, problems):
-        assert sorted(loaded) == ["bandits", "mdp", "tasks"]
+    def drawn(bandit, mdp, problems, bilevel):
+        assert sorted(loaded) == sorted(_first_calls.PARTS)
 
     drawn()
 

@@ -153,6 +153,10 @@ WRONG_PLANNERS = {
         lambda mdp: greedy(next_reward(mdp), optimum(mdp)),
         '"policy": its policy is greedy for',
     ),
+    "the first that is nearly best": (  # which on three states is that of the highest reward
+        lambda mdp: answer((mdp.gaps <= 0.05).argmax(axis=-1), optimum(mdp)),
+        r'"policy": in state \d its policy is worth',
+    ),
     "min": (sweeps(SWEEPS, best=np.min), '"value": its values are minimal, not maximal: is min used for max'),
     "mean": (sweeps(SWEEPS, best=np.mean), '"value": it averages over actions where it should maximise'),
     "padding": (ignores_padding, '"value": lists of successors are padded and may name a state twice'),

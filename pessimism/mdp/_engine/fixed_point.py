@@ -9,12 +9,10 @@ Kernels take clean, C-contiguous arrays. Axes: items (models or data sets of a b
 B. An array whose first axis has length 1 is shared by all items.
 """
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from pessimism._batch import items, on_threads, part_of
+from pessimism._batch import items, on_threads, part_of, read_only
 from pessimism._compiled import INNER, compiled
 from pessimism._status import Status
 from pessimism._types import Floats, Ints
@@ -59,8 +57,8 @@ def iterate(
     policies = np.array(begun, np.int64)
     at_floor, movable = np.zeros(flat.shape, bool), np.full(len(flat), search.shift and floor == -np.inf)
     # unsigned positions need no check for negative ones in the inner loop: a quarter faster
-    lists = _read_only(tables.next_states.view(np.uint32))
-    p, gains = (_read_only(items(x, batch, k)) for x, k in ((tables.probabilities, 3), (tables.rewards, 2)))
+    lists = read_only(tables.next_states.view(np.uint32))
+    p, gains = items(tables.probabilities, batch, 3), items(tables.rewards, batch, 2)
     movable &= (gains > -np.inf).any(axis=-1).all(axis=-1)
     iterations, bounds = np.ones(len(flat), np.int64), np.full(len(flat), WAITING)
 
@@ -83,13 +81,6 @@ def iterate(
     if (status == Status.NOT_CONVERGED).any():  # the last step changed the values that the bound was computed for
         bounds = residual_bounds(tables, value, floor, fallback)
     return Solution(policy, value, as_status(status, batch), iterations.reshape(batch), bounds.reshape(batch))
-
-
-def _read_only(array: NDArray[Any]) -> NDArray[Any]:
-    """A view that nobody can write to: one compiled version of the kernels for tables of models and of data."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
 
 
 @compiled

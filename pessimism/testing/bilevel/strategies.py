@@ -3,6 +3,8 @@ r"""Hypothesis strategies for bilevel problems whose minimisers and gradients ar
 Matrices are drawn as whole numbers over powers of two. The Hessian of a quadratic lower level is
 :math:`I + D + v v^\top` with a diagonal D and one vector v, of curvature between 1 and 4, so that steps on y and z of
 up to a quarter are stable on all of them.
+
+The kernels of the wing are loaded, or compiled, before the first example: deadlines do not count it.
 """
 
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 from hypothesis.strategies import SearchStrategy
 
 from pessimism import _check
-from pessimism.testing._whole_numbers import length
+from pessimism.testing._whole_numbers import length, ready
 from pessimism.testing.bilevel._recipes import recipes
 
 __all__ = ["bilevel_problems"]
@@ -59,4 +61,5 @@ def bilevel_problems(
     for kind in _check.listed("kinds", kinds, "names"):
         _check.choice("kinds", kind, KINDS)
     largest = length("max_dim_x", max_dim_x), length("max_dim_y", max_dim_y)
-    return recipes(tuple(kinds), *largest, _check.flag("noisy", noisy)).map(lambda recipe: recipe.problem)
+    problems = recipes(tuple(kinds), *largest, _check.flag("noisy", noisy)).map(lambda recipe: recipe.problem)
+    return ready("bilevel problems", ready("bilevel methods", problems))

@@ -84,15 +84,19 @@ def _stops_improving(subject: PlannerSubject, close: float) -> str | None:
 
 
 def likely_policy_cause(subject: PlannerSubject) -> str | None:
-    """The known mistake that explains the policy on the probe, if one does."""
-    mdp = probe(subject.horizon)
-    found = subject.ask(mdp).law.argmax(axis=-1)
-    best = mdp.best_policy
-    if np.array_equal(found, best):
-        return None
-    if np.array_equal(found, np.broadcast_to(mdp.mean_rewards.argmax(axis=-1), best.shape)):
+    """The known mistake that explains the policy on the probe and on the chain, if one does."""
+    models = probe(subject.horizon), chain(subject.horizon)
+    taken = [subject.ask(mdp).law.argmax(axis=-1) for mdp in models]
+
+    def follows(index: Callable[[MDP], Floats]) -> bool:
+        """Whether the best actions of this index are taken, wherever it makes a difference what is taken."""
+        matters = [(mdp.gaps > 0).any(axis=-1) for mdp in models]
+        best = [np.broadcast_to(index(mdp), mdp.gaps.shape).argmax(axis=-1) for mdp in models]
+        return all(bool((a == b)[here].all()) for a, b, here in zip(taken, best, matters, strict=True))
+
+    if follows(lambda mdp: mdp.mean_rewards):
         return "its policy is greedy for the next reward: the value of what comes after is not in its Q"
-    if np.array_equal(found, mdp.gaps.argmax(axis=-1)):
+    if follows(lambda mdp: mdp.gaps):
         return "its policy takes the worst action: is argmin used for argmax?"
     return None
 
