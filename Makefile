@@ -1,4 +1,4 @@
-# make figures | test | portable | bench | deep.  PYTHON=python3.13 and PROFILE=full are the two knobs.
+# make figures | test | docs | portable | bench | deep.  PYTHON=python3.13 and PROFILE=full are the two knobs.
 PYTHON ?= python3
 PROFILE ?= quick
 BIN := .venv/bin
@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Tests start many processes, which would parse all sources again and again without bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures test portable lint kernels bench deep clean FORCE
+.PHONY: figures test docs docs-check portable lint kernels bench deep clean FORCE
 .DELETE_ON_ERROR:
 
 figures: .venv
@@ -17,6 +17,14 @@ test: .venv
 	$(MAKE) -j 2 lint kernels
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m kernels
+
+# The book, in docs/_build; every warning is an error. To read it: python -m http.server --directory docs/_build
+docs: .venv
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -j 2 -d docs/_build/.doctrees docs docs/_build
+
+# The book in a real browser: needs Chromium on the machine.
+docs-check: docs
+	$(BIN)/python -m tests.docs_check
 
 # What must hold on any processor, under the kernels and instructions of others; half an hour.
 portable: .venv

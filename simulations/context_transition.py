@@ -14,7 +14,7 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.bandits import bounds, instances
-from simulations._worst import worst_rows
+from ._worst import worst_rows
 
 VERSION = 1
 GRID = {

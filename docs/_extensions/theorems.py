@@ -1,0 +1,86 @@
+"""The theorem index: one row a statement, from the docstrings, the marks of the tests and the calls of the simulations."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from _extensions import _pages, gallery
+from pessimism import _theorems
+
+ROOT = Path(__file__).parents[2]
+TITLES = {
+    "bandits": "Bandits",
+    "mdp": "Offline reinforcement learning",
+    "tasks": "Source tasks",
+    "bilevel": "Bilevel problems",
+}
+
+
+def checking_tests() -> dict[str, list[str]]:
+    """Statement -> the tests marked with its name."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                for name in (name for mark in node.decorator_list for name in checks(mark)):
+                    found[name].append(f"{path.relative_to(ROOT).as_posix()}::{node.name}")
+    return dict(found)
+
+
+def checks(mark: ast.expr) -> list[str]:
+    """The names in ``@pytest.mark.checks("bandits.lcb_upper", ...)``."""
+    if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.checks":
+        return [each.value for each in mark.args if isinstance(each, ast.Constant)]
+    return []
+
+
+def drawing_simulations() -> dict[str, list[str]]:
+    """Statement -> the simulations that call its function."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in gallery.sources():
+        for name in gallery.statements(path):
+            _, wing, _, function = name.split(".")
+            found[f"{wing}.{function}"].append(gallery.name(path))
+    return dict(found)
+
+
+def make(app: Sphinx) -> None:
+    tests, figures = checking_tests(), drawing_simulations()
+    text = _pages.heading("The theorem index")
+    text += (
+        "Made from the code: what a function's notes say of itself, the tests that carry its name, the simulations that\n"
+        "call it. ``python -m pessimism theorems [WORD]`` prints it in a terminal.\n\n"
+    )
+    wing = ""
+    for each in _theorems.statements():
+        if not each.name.startswith(f"{wing}."):
+            wing = each.name.split(".")[0]
+            text += _pages.heading(TITLES[wing], "-")
+        text += row(each, tests.get(each.name, []), figures.get(each.name, []))
+    _pages.write(Path(app.srcdir) / "claims" / "made", {"theorems.inc": text})
+
+
+def row(each: _theorems.Statement, tests: list[str], figures: list[str]) -> str:
+    function = each.name.split(".")[1]
+    text = f".. card:: {function}\n   :class-card: theorem\n   :class-header: {each.status.split()[0].strip('.;,')}\n\n"
+    text += f"   **{each.summary}**\n\n"
+    text += "\n".join(f"   {line}" if line else "" for line in each.text.splitlines()) + "\n\n"
+    fields = {
+        "Status": each.status,
+        "Source": each.source,
+        "Function": f"`{each.function}`",
+        "Rule": ", ".join(f"`{name}`" for name in each.related if ".rules." in name),
+        "Instance": ", ".join(f"`{name}`" for name in each.related if ".instances" in name),
+        "Test": ", ".join(f"``{name}``" for name in tests),
+        "Figure": ", ".join(f":doc:`{name} </gallery/{name}>`" for name in figures),
+    }
+    text += "".join(f"   :{field}: {value}\n" for field, value in fields.items() if value)
+    return text + "\n"
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("builder-inited", make)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
