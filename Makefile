@@ -24,6 +24,7 @@ docs: .venv
 
 # The book in a real browser: needs Chromium on the machine.
 docs-check: docs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
 	$(BIN)/python -m tests.docs_check
 
 # What must hold on any processor, under the kernels and instructions of others; half an hour.

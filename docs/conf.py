@@ -31,6 +31,7 @@ myst_heading_anchors = 3
 
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
+add_module_names = False
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 

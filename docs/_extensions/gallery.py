@@ -1,4 +1,4 @@
-"""The gallery: every simulation with its figure, its rows, its command and its source, from docstring and `figures/`."""
+"""The gallery: every simulation with its figure, rows, command and source, from its docstring and `figures/`."""
 
 import ast
 import csv
@@ -106,7 +106,9 @@ def rows(table: Path) -> str:
     shown = body[:400]
     cells = "".join("<tr>" + "".join(f"<td>{html.escape(short(v))}</td>" for v in row) + "</tr>\n" for row in shown)
     heads = "".join(f'<th scope="col"><button type="button">{html.escape(column)}</button></th>' for column in header)
-    note = "" if len(shown) == len(body) else f"<p>The first {len(shown)} of {len(body)} rows; all are in the file.</p>\n"
+    note = (
+        "" if len(shown) == len(body) else f"<p>The first {len(shown)} of {len(body)} rows; all are in the file.</p>\n"
+    )
     return (
         f'<div class="rows" tabindex="0"><table class="sortable">\n<thead><tr>{heads}</tr></thead>\n'
         f"<tbody>\n{cells}</tbody></table></div>\n{note}"

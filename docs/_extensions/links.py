@@ -5,9 +5,13 @@ from typing import Any
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxRole
 
 from _extensions import _names
+
+LOGGER = logging.getLogger(__name__)
+MADE = ("reference/", "gallery/")  # docstrings also put parameters and expressions into single backticks
 
 
 class CodeOrLink(SphinxRole):
@@ -34,13 +38,19 @@ def at_home(app: Sphinx, env: Any, node: addnodes.pending_xref, content: nodes.E
     tried = [target, f"{module}.{target}", f"{wing}.{target}", f"pessimism.{target}"]
     tried += [found for name in tried if (found := _names.canonical().get(name))]
     domain = env.get_domain("py")
+    ends = [name for name in domain.objects if name.endswith(f".{target}")]
+    if "." in target and len(ends) == 1:
+        tried += ends
     for name in tried:
         if name in domain.objects:
             return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, content)
     if target.startswith("simulations."):
         page = "gallery/" + target.split(".")[1].replace("_", "-")
         if page in env.found_docs:
-            return nodes.reference("", "", content, refuri=app.builder.get_relative_uri(node["refdoc"], page), internal=True)
+            uri = app.builder.get_relative_uri(node["refdoc"], page)
+            return nodes.reference("", "", content, refuri=uri, internal=True)
+    if not node["refdoc"].startswith(MADE):
+        LOGGER.warning("the book has no name %r", target, location=node)
     return None
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 from pathlib import Path
+from types import GenericAlias
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -51,6 +52,8 @@ def page(module: str, names: dict[str, Any], doc: str) -> str:
             text += f".. autoclass:: {name}\n   :members:\n\n"
         elif _names.documented(value):
             text += f".. autofunction:: {name}\n\n"
+        elif isinstance(value, GenericAlias):
+            text += f".. py:data:: {name}\n   :value: {value}\n\n"
         else:
             text += f".. autodata:: {name}\n\n"
     return text

@@ -1,4 +1,4 @@
-"""The theorem index: one row a statement, from the docstrings, the marks of the tests and the calls of the simulations."""
+"""The theorem index: a row a statement, from docstrings, the marks of tests and the calls of simulations."""
 
 import ast
 from collections import defaultdict
@@ -51,8 +51,8 @@ def make(app: Sphinx) -> None:
     tests, figures = checking_tests(), drawing_simulations()
     text = _pages.heading("The theorem index")
     text += (
-        "Made from the code: what a function's notes say of itself, the tests that carry its name, the simulations that\n"
-        "call it. ``python -m pessimism theorems [WORD]`` prints it in a terminal.\n\n"
+        "Made from the code: what the notes of a function say of it, the tests that carry its name, the simulations\n"
+        "that call it. ``python -m pessimism theorems [WORD]`` prints it in a terminal.\n\n"
     )
     wing = ""
     for each in _theorems.statements():

@@ -67,7 +67,9 @@ def notebook(text: str) -> str:
         position = match.end()
     add(cells, "markdown", text[position:])
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return json.dumps({"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}, indent=1)
+    return json.dumps(
+        {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}, indent=1
+    )
 
 
 def add(cells: list[dict[str, Any]], kind: str, text: str) -> None:
