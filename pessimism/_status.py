@@ -55,6 +55,8 @@ class ConvergenceError(RuntimeError):
     0.1
     """
 
+    __module__ = "pessimism.mdp"
+
     def __init__(self, message: str, result: Any) -> None:
         super().__init__(message)
         self.result = result

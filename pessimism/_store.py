@@ -46,6 +46,8 @@ class StoreWarning(UserWarning):
     >>> warnings.simplefilter("error", StoreWarning)
     """
 
+    __module__ = "pessimism.sweep"
+
 
 @dataclass(frozen=True, slots=True)
 class Store:

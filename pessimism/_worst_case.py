@@ -29,9 +29,12 @@ class WorstCase:
 
     Examples
     --------
-    >>> WorstCase(0.1, 0.2, Status.INTERIOR_MAXIMUM, 60).gap
-    0.2
+    >>> from pessimism.bandits import exact, instances
+    >>> exact.worst_case(lambda gap: instances.symmetric(4.0, gap), 100, level=0.0).status.name
+    'INTERIOR_MAXIMUM'
     """
+
+    __module__ = "pessimism.bandits.exact"
 
     loss: float
     gap: float

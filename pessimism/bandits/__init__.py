@@ -1,4 +1,8 @@
-"""Offline contextual bandits: models, logged data, rules that turn data into a policy, exact losses and bounds."""
+"""Offline contextual bandits: models, logged data, rules that turn data into a policy, exact losses and bounds.
+
+An argument that is not what its docstring describes raises one ValueError or TypeError, which names the argument, the
+first bad entry and what was expected; the sections "Raises" list what goes without saying nowhere else.
+"""
 
 from pessimism.bandits import behavior, bounds, exact, instances
 from pessimism.bandits.data import BanditData

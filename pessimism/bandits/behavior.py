@@ -112,11 +112,6 @@ def expert(bandit: Bandit, policy: ArrayLike | None = None) -> Floats:
     (..., S, A) float
         The law.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If `policy` is not a policy of this model.
-
     Examples
     --------
     >>> expert(Bandit([[0.5, 0.6]])).tolist()
@@ -162,11 +157,6 @@ def from_data(data: BanditData) -> Floats:
     -------
     (..., S, A) float
         The law. A :math:`C^*` computed from it is an estimate: unseen pairs have empirical mass 0.
-
-    Raises
-    ------
-    ValueError
-        If a data set has no rounds.
 
     Examples
     --------

@@ -4,7 +4,8 @@ Every docstring ends its notes with a status: *published* (checked against a pub
 restatement of it), *derived* (by us; the proof is short and the test suite compares both sides with exact losses),
 *prediction* (a normal approximation, not a bound) or *unverified* (recalled; do not quote it as the paper's).
 
-Where the assumptions of a statement fail, the function returns NaN, which a plot leaves blank.
+Where the assumptions of a statement fail, the function returns NaN, which a plot leaves blank. Arguments out of their
+range raise a ValueError or a TypeError that names the first bad entry. N may be a fraction, for smooth curves.
 Losses are expected suboptimality for rewards in [0, 1], data are N i.i.d. rounds, delta = 1/N, `log` is natural.
 A curve over a one-parameter family is a lower bound of the minimax risk, not the minimax risk.
 The paper is Rashidinejad, Zhu, Ma, Jiao, Russell (2021), arXiv:2103.12021, of which texts of March 2021 and July 2023
@@ -64,10 +65,8 @@ def lcb_upper(n: ArrayLike, cstar: ArrayLike, arms: int) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
-    cstar : (...) array_like of float
-        :math:`C^*`, at least 1.
+    n, cstar : (...) array_like of float
+        Rounds and :math:`C^*`, at least 1.
     arms : int
         A.
 
@@ -75,11 +74,6 @@ def lcb_upper(n: ArrayLike, cstar: ArrayLike, arms: int) -> Floats:
     -------
     (...) float
         Bound on the expected loss, in reward units; NaN where :math:`N < 8 C^* \log N`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -108,25 +102,13 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
-    cstar : (...) array_like of float
-        :math:`C^*`, at least 1.
+    n, cstar : (...) array_like of float
+        Rounds and :math:`C^*`, at least 1.
 
     Returns
     -------
     (...) float
         :math:`0.036\sqrt{C^*/N}`; NaN where N < C* or C* < 2.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    pessimism.bandits.instances.two_point : The pair of instances behind it.
-    pessimism.bandits.bounds.contextual_lower : The bound for several contexts.
 
     Notes
     -----
@@ -155,16 +137,6 @@ def imitation_exponent(cstar: ArrayLike) -> Floats:
         :math:`E(C^*) = \mathrm{KL}(\tfrac12 \| \tfrac1{C^*}) = \tfrac12\log\frac{C^{*2}}{4(C^*-1)}`; inf at 1, 0 at
         2; NaN above 2, where imitation is not bounded by its exponent.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If :math:`C^* < 1`.
-
-    See Also
-    --------
-    pessimism.bandits.exact.most_played_log_error : The probability that has this exponent.
-    pessimism.bandits.bounds.imitation_upper : The bound with this exponent.
-
     Notes
     -----
     Also the best exponent of any rule as the gap vanishes subexponentially (Chernoff information of `swapped`).
@@ -187,20 +159,13 @@ def imitation_upper(n: ArrayLike, cstar: ArrayLike) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
-    cstar : (...) array_like of float
-        :math:`C^*`, at least 1.
+    n, cstar : (...) array_like of float
+        Rounds and :math:`C^*`, at least 1.
 
     Returns
     -------
     (...) float
         :math:`\exp(-N E(C^*))`; NaN above 2.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -227,10 +192,8 @@ def imitation_lower(n: ArrayLike, cstar: ArrayLike, gap: ArrayLike) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
-    cstar : (...) array_like of float
-        :math:`C^*`.
+    n, cstar : (...) array_like of float
+        Rounds and :math:`C^*`, at least 1.
     gap : (...) array_like of float
         Gap g, where a wrong choice loses 2g.
 
@@ -238,16 +201,6 @@ def imitation_lower(n: ArrayLike, cstar: ArrayLike, gap: ArrayLike) -> Floats:
     -------
     (...) float
         :math:`\tfrac g2\exp(-N[(2/C^*-1)\log\frac1{C^*-1} + 8.8 g^2])`; NaN unless 1 < C* < 2 and 0 < 2g <= 1/2.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is not finite.
-
-    See Also
-    --------
-    pessimism.bandits.instances.swapped : The pair of instances behind it.
-    pessimism.bandits.bounds.imitation_upper : The upper bound.
 
     Notes
     -----
@@ -272,24 +225,13 @@ def imitation_lower_recalled(n: ArrayLike, cstar: ArrayLike) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
-    cstar : (...) array_like of float
-        :math:`C^*`.
+    n, cstar : (...) array_like of float
+        Rounds and :math:`C^*`, at least 1.
 
     Returns
     -------
     (...) float
         :math:`\exp(-(2-C^*)\log(2/(C^*-1)) N)`; NaN unless 1 < C* < 2.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    pessimism.bandits.bounds.imitation_lower : A lower bound with a proof.
 
     Notes
     -----
@@ -322,16 +264,6 @@ def two_point_exponent(cstar: ArrayLike, gap: ArrayLike) -> Floats:
     (...) float
         :math:`E(C^*) - \tfrac12\log(1 - 4g^2)`; NaN above C* = 2.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    pessimism.bandits.instances.swapped : The pair of instances.
-    pessimism.bandits.bounds.imitation_exponent : Its limit as the gap vanishes.
-
     Notes
     -----
     Chernoff information of one round. At g = 0 the most played arm attains it. Status: derived.
@@ -360,16 +292,6 @@ def greedy_failure_loss(q: ArrayLike) -> Floats:
     (...) float
         :math:`(1-q)(e^{q-1} - e^{-1})`, at most 0.12153.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If `q` is outside [0, 1].
-
-    See Also
-    --------
-    pessimism.bandits.instances.greedy_failure : The instance.
-    pessimism.bandits.rules.greedy.greedy : The rule that fails on it.
-
     Notes
     -----
     Status: derived.
@@ -389,7 +311,7 @@ def lcb_normal_prediction(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> F
     Parameters
     ----------
     n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
+        Rounds, at least 1.
     cstar : (...) array_like of float
         :math:`C^*`, greater than 1.
     level : (...) array_like of float
@@ -401,11 +323,6 @@ def lcb_normal_prediction(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> F
         :math:`\sup_g g\,\bar\Phi((g + \Delta_b)/\sigma)` with
         :math:`\Delta_b = \sqrt{L/N}(1/\sqrt{1-p} - 1/\sqrt p)`, :math:`\sigma^2 = \frac1{4N}(\frac1p+\frac1{1-p})`,
         p = 1/C*.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -432,7 +349,7 @@ def lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> Floats:
     Parameters
     ----------
     n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
+        Rounds, at least 1.
     cstar : (...) array_like of float
         :math:`C^*`, greater than 1.
     level : (...) array_like of float
@@ -442,16 +359,6 @@ def lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> Floats:
     -------
     (...) float
         The gap, in reward units; 0.7518 sigma for L = 0. May exceed 1 at small N.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    pessimism.bandits.instances.lcb_failure : The instance at this gap.
-    pessimism.bandits.bounds.lcb_normal_prediction : The loss at this gap.
 
     Notes
     -----
@@ -481,11 +388,6 @@ def lcb_exponent(cstar: ArrayLike, k: float = 1.0) -> Floats:
         Loss :math:`\approx N^{-\text{exponent}}` up to logarithms: :math:`\tfrac12 + k(1 - 2\sqrt{p(1-p)})` for
         C* <= 2, p = 1/C*, and 1/2 above.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.bandits.rules.lcb.lcb : The rule.
@@ -513,17 +415,12 @@ def crossing(n: ArrayLike) -> Floats:
     Parameters
     ----------
     n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
+        Rounds, at least 1.
 
     Returns
     -------
     (...) float
         :math:`C^* \approx 2 - 2\sqrt{\log N/N}`: imitation is better below, LCB above; NaN where that is below 1.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `n` is not a number of at least 1.
 
     See Also
     --------
@@ -549,10 +446,8 @@ def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
-    cstar : (...) array_like of float
-        :math:`C^*`, at least 1.
+    n, cstar : (...) array_like of float
+        Rounds and :math:`C^*`, at least 1.
     contexts : int
         S, at least 2.
 
@@ -560,11 +455,6 @@ def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     -------
     (...) float
         :math:`1 \wedge (\sqrt{S(C^*-1)/N} + S/N)`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -582,7 +472,7 @@ def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     >>> float(contextual_rate(10_000, 1.0, 10).round(6))
     0.001
     """
-    (rounds, c), s = _rounds_and_cstar(n, cstar), _contexts(contexts)
+    (rounds, c), s = _rounds_and_cstar(n, cstar), _check.whole("contexts", contexts, low=2)
     return np.asarray(np.minimum(1.0, np.sqrt(s * (c - 1.0) / rounds) + s / rounds))
 
 
@@ -591,10 +481,8 @@ def contextual_upper(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int) -
 
     Parameters
     ----------
-    n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
-    cstar : (...) array_like of float
-        :math:`C^*`, at least 1.
+    n, cstar : (...) array_like of float
+        Rounds and :math:`C^*`, at least 1.
     contexts, arms : int
         S and A.
 
@@ -602,11 +490,6 @@ def contextual_upper(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int) -
     -------
     (...) float
         :math:`2\sqrt{S C^* \log(2SAN)/N} + 8 S C^*/(eN) + 1/N`, at most 1.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -624,7 +507,7 @@ def contextual_upper(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int) -
     >>> float(contextual_upper(10**6, 1.5, 10, 2).round(4))
     0.0325
     """
-    (rounds, c), s = _rounds_and_cstar(n, cstar), _contexts(contexts, low=1)
+    (rounds, c), s = _rounds_and_cstar(n, cstar), _check.whole("contexts", contexts, low=1)
     a = _check.whole("arms", arms, low=1)
     wide = 2.0 * np.sqrt(s * c * np.log(2.0 * s * a * rounds) / rounds)
     return np.asarray(np.minimum(1.0, wide + 8.0 * s * c / (math.e * rounds) + 1.0 / rounds))
@@ -635,10 +518,8 @@ def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 
 
     Parameters
     ----------
-    n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
-    cstar : (...) array_like of float
-        :math:`C^*`, at least 1.
+    n, cstar : (...) array_like of float
+        Rounds and :math:`C^*`, at least 1.
     contexts, arms : int
         S and A, at least 2.
 
@@ -648,17 +529,6 @@ def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 
         The largest of :math:`0.0511\sqrt{C^*(S-1)(C^*-1)/N}` (for C* <= 2 and N >= C*(S-1)/(C*-1)),
         :math:`0.036\sqrt{SC^*/N}` (C* >= 2, N >= S C*) and :math:`(S-1)(1-1/A)/(e(N+1))` (S - 1 <= N + 1); NaN where
         none of them holds.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    pessimism.bandits.instances.ambiguous_contexts : The instance of the first term.
-    pessimism.bandits.instances.contextual_two_point : The instance of the second term.
-    pessimism.bandits.instances.missing_mass : The instance of the third term.
 
     Notes
     -----
@@ -670,7 +540,7 @@ def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 
     >>> float(contextual_lower(10_000, 1.5, 11).round(6))
     0.001399
     """
-    (rounds, c), s = _rounds_and_cstar(n, cstar), _contexts(contexts)
+    (rounds, c), s = _rounds_and_cstar(n, cstar), _check.whole("contexts", contexts, low=2)
     a = _check.whole("arms", arms, low=2)
     with np.errstate(divide="ignore"):
         ambiguous = (c <= 2.0) & (rounds >= c * (s - 1) / (c - 1.0))
@@ -687,10 +557,8 @@ def missing_mass_upper(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
 
     Parameters
     ----------
-    n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
-    cstar : (...) array_like of float
-        :math:`C^*`, at least 1.
+    n, cstar : (...) array_like of float
+        Rounds and :math:`C^*`, at least 1.
     contexts : int
         S.
 
@@ -698,15 +566,6 @@ def missing_mass_upper(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     -------
     (...) float
         :math:`S C^*/(eN)`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    pessimism.bandits.bounds.missing_mass_published : The weaker bound of the paper.
 
     Notes
     -----
@@ -718,7 +577,7 @@ def missing_mass_upper(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     0.00368
     """
     rounds, c = _rounds_and_cstar(n, cstar)
-    return np.asarray(_contexts(contexts, low=1) * c / (math.e * rounds))
+    return np.asarray(_check.whole("contexts", contexts, low=1) * c / (math.e * rounds))
 
 
 def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
@@ -726,10 +585,8 @@ def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Flo
 
     Parameters
     ----------
-    n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
-    cstar : (...) array_like of float
-        :math:`C^*`, at least 1.
+    n, cstar : (...) array_like of float
+        Rounds and :math:`C^*`, at least 1.
     contexts : int
         S.
 
@@ -737,15 +594,6 @@ def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Flo
     -------
     (...) float
         :math:`4 S C^*/(9N)`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    pessimism.bandits.bounds.missing_mass_upper : A sharper bound.
 
     Notes
     -----
@@ -757,7 +605,7 @@ def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Flo
     0.004
     """
     rounds, c = _rounds_and_cstar(n, cstar)
-    return np.asarray(4.0 * _contexts(contexts, low=1) * c / (9.0 * rounds))
+    return np.asarray(4.0 * _check.whole("contexts", contexts, low=1) * c / (9.0 * rounds))
 
 
 def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike = 1.0) -> Floats:
@@ -766,7 +614,7 @@ def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike
     Parameters
     ----------
     n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
+        Rounds, at least 1.
     contexts, arms : int
         S and A, at least 2.
     gap : (...) array_like of float
@@ -776,15 +624,6 @@ def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike
     -------
     (...) float
         :math:`\frac{S-1}{N+1}\left(\frac N{N+1}\right)^N (1-\frac1A)\,g`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    pessimism.bandits.instances.missing_mass : The instance.
 
     Notes
     -----
@@ -796,7 +635,7 @@ def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike
     >>> float(missing_mass_loss(1000, 11).round(6))
     0.001838
     """
-    rounds, s = _bound.rounds(n), _contexts(contexts)
+    rounds, s = _bound.rounds(n), _check.whole("contexts", contexts, low=2)
     a, g = _check.whole("arms", arms, low=2), _check.real_array("gap", gap, low=0.0)
     _check.broadcast("n and gap", rounds.shape, g.shape)
     unmet = np.exp(-rounds * np.log1p(1.0 / rounds))  # (N/(N+1))^N, which keeps its digits at large N
@@ -809,7 +648,7 @@ def imitation_equal_marginals(n: ArrayLike, cstar: float, contexts: ArrayLike) -
     Parameters
     ----------
     n : (...) array_like of float
-        Rounds, at least 1; fractions make smooth curves.
+        Rounds, at least 1.
     cstar : float
         :math:`C^*`, at least 1.
     contexts : (S,) array_like of float
@@ -820,11 +659,6 @@ def imitation_equal_marginals(n: ArrayLike, cstar: float, contexts: ArrayLike) -
     (...) float
         :math:`\sum_s \rho(s)(1-\rho(s)\kappa')^N \le S/(e\kappa' N)`, :math:`\kappa' = 1 - e^{-E(C^*)}`; NaN for
         C* > 2.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -864,11 +698,6 @@ def imitation_floor(cstar: ArrayLike, gap: ArrayLike = 1.0) -> Floats:
     (...) float
         :math:`(C^*-1)g/2`; NaN above C* = 2. If the worse arms are logged slightly more often, it is nearly (C* - 1) g.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.bandits.instances.ambiguous_contexts : The instance.
@@ -903,16 +732,6 @@ def transition_exponent(alpha: ArrayLike) -> Floats:
     (...) float
         :math:`(1+\alpha)/2`: from 1/2 (broad data) to 1 (expert data). Imitation has alpha.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If `alpha` is outside [0, 1].
-
-    See Also
-    --------
-    pessimism.bandits.bounds.contextual_rate : The rate it is derived from.
-    simulations.context_transition : Draws it beside fitted exponents.
-
     Notes
     -----
     With the gap re-optimised for every N and rule. Status: derived from `contextual_rate`.
@@ -943,11 +762,6 @@ def lcb_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, de
     -------
     (...) float
         :math:`2\,E_\rho[1 \wedge \sqrt{\log(2SA/\delta)/(2N(s,\pi(s)))}]`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------
@@ -997,11 +811,6 @@ def greedy_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike,
         :math:`E_\rho[1 \wedge b(s,\pi(s)) + 1 \wedge \max_a b(s,a)]` with :math:`b = \sqrt{\log(2SA/\delta)/(2N)}`: a
         single arm with few pulls makes it large.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.bandits.rules.greedy.greedy : The rule that is bounded.
@@ -1041,7 +850,3 @@ def _rounds_and_cstar(n: ArrayLike, cstar: ArrayLike) -> tuple[Floats, Floats]:
     rounds, c = _bound.rounds(n), _bound.concentrability(cstar)
     _check.broadcast("n and cstar", rounds.shape, c.shape)
     return rounds, c
-
-
-def _contexts(contexts: int, low: int = 2) -> int:
-    return _check.whole("contexts", contexts, low=low)

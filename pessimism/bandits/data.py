@@ -168,11 +168,6 @@ class BanditData:
         BanditData
             One data set for each log, squares included; leading axes are the batch.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If a label or a reward is out of its range or the shapes differ.
-
         Notes
         -----
         Cost O(n), once; the rewards are added up in the order of the rounds.
@@ -252,11 +247,6 @@ class BanditData:
         -------
         BanditData
             The rounds of all logs; with squares if every log has them.
-
-        Raises
-        ------
-        ValueError
-            If contexts, arms or reward ranges differ.
 
         Examples
         --------

@@ -136,11 +136,6 @@ def most_played_log_error(p: float, n: int) -> float:
         Log of the probability that the most played of two arms is the worse one, ties split evenly; -inf for
         probability 0.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If `p` is outside [0, 1] or `n` not a whole number.
-
     See Also
     --------
     pessimism.bandits.rules.most_played.most_played : The rule.
@@ -194,11 +189,6 @@ def worst_case(
     -------
     WorstCase
         The largest loss, the gap that attains it, and whether that gap lies at an end of the interval.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range; errors of `family` pass through.
 
     See Also
     --------

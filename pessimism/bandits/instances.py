@@ -53,11 +53,6 @@ def two_point(cstar: float, gap: float, best: int = 0) -> Instance:
     Bandit, (1, 2) float
         The law is (1/C*, 1 - 1/C*) under both.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.bandits.bounds.minimax_lower : The bound that it proves.
@@ -66,7 +61,7 @@ def two_point(cstar: float, gap: float, best: int = 0) -> Instance:
     Notes
     -----
     For g <= 1/4 the divergence of the two logs is at most :math:`8.8 g^2 N/C^*`; at :math:`g = \sqrt{C^*/(17.6 N)}`
-    any rule loses at least :math:`0.036\sqrt{C^*/N}` on one of them. Derived by us.
+    any rule loses at least :math:`0.036\sqrt{C^*/N}` on one of them.
 
     Examples
     --------
@@ -75,7 +70,7 @@ def two_point(cstar: float, gap: float, best: int = 0) -> Instance:
     4.0
     """
     c, g = _cstar(cstar, low=2.0), _gap(gap, high=0.5)
-    first = 0.5 + g if _best(best) == 0 else 0.5 - g
+    first = 0.5 + g if _check.whole("best", best, high=1) == 0 else 0.5 - g
     return Bandit([[first, 0.5]]), np.array([[1.0 / c, 1.0 - 1.0 / c]])
 
 
@@ -96,11 +91,6 @@ def swapped(cstar: float, gap: float, best: int = 0) -> Instance:
     Bandit, (1, 2) float
         Simulation instance singly: the law differs between the hypotheses. As a pair it gives a lower bound.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.bandits.bounds.imitation_lower : The bound that it proves.
@@ -108,7 +98,7 @@ def swapped(cstar: float, gap: float, best: int = 0) -> Instance:
 
     Notes
     -----
-    The most played arm is exponent-optimal on this pair as the gap vanishes. Derived by us.
+    The most played arm is exponent-optimal on this pair as the gap vanishes.
 
     Examples
     --------
@@ -117,7 +107,7 @@ def swapped(cstar: float, gap: float, best: int = 0) -> Instance:
     ([[0.4, 0.6]], [[0.2, 0.8]])
     """
     c, g = _cstar(cstar, high=2.0), _gap(gap, high=0.5)
-    return _ordered([0.5 + g, 0.5 - g], [1.0 / c, 1.0 - 1.0 / c], _best(best))
+    return _ordered([0.5 + g, 0.5 - g], [1.0 / c, 1.0 - 1.0 / c], _check.whole("best", best, high=1))
 
 
 def symmetric(cstar: float, gap: float, best: int = 0) -> Instance:
@@ -137,11 +127,6 @@ def symmetric(cstar: float, gap: float, best: int = 0) -> Instance:
     Bandit, (1, 2) float
         Simulation instance. For a rate plot re-optimise the gap for every N and rule (`exact.worst_case`).
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.bandits.bounds.lcb_normal_prediction : Predicts the worst loss of an index rule on it.
@@ -154,7 +139,7 @@ def symmetric(cstar: float, gap: float, best: int = 0) -> Instance:
     ([[0.75, 0.25]], [[0.25, 0.75]])
     """
     c, g = _cstar(cstar), _gap(gap)
-    return _ordered([0.5 + g / 2, 0.5 - g / 2], [1.0 / c, 1.0 - 1.0 / c], _best(best))
+    return _ordered([0.5 + g / 2, 0.5 - g / 2], [1.0 / c, 1.0 - 1.0 / c], _check.whole("best", best, high=1))
 
 
 def lcb_failure(cstar: float, n: int, level: float, best: int = 0) -> Instance:
@@ -176,11 +161,6 @@ def lcb_failure(cstar: float, n: int, level: float, best: int = 0) -> Instance:
     Bandit, (1, 2) float
         Simulation instance.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.bandits.bounds.lcb_normal_gap : The gap that it takes.
@@ -188,11 +168,9 @@ def lcb_failure(cstar: float, n: int, level: float, best: int = 0) -> Instance:
 
     Notes
     -----
-    With p = 1/C*, :math:`\Delta_b = \sqrt{L/N}(1/\sqrt{1-p} - 1/\sqrt p)` and
-    :math:`\sigma^2 = (1/p + 1/(1-p))/(4N)`, the gap maximises g Phibar((g + Delta_b)/sigma): about
-    :math:`\sigma^2/\Delta_b` for C* < 2 (pessimism helps, a wrong choice is a rare event) and just below
-    :math:`|\Delta_b|` for C* > 2 (the better arm is the less played one, and LCB punishes it). At most 1.
-    Derived by us.
+    In the symbols of `bounds.lcb_normal_prediction`, the gap is about :math:`\sigma^2/\Delta_b` for C* < 2 (pessimism
+    helps, a wrong choice is a rare event) and just below :math:`|\Delta_b|` for C* > 2 (the better arm is the less
+    played one, and LCB punishes it). At most 1.
 
     Examples
     --------
@@ -223,11 +201,6 @@ def greedy_failure(n: int, q: float = 0.567143, shortfall: float = 1e-6) -> Inst
     Bandit, (1, 2) float
         Simulation instance, :math:`C^* = 1/(1 - 1/n)`: arm 1 is played with probability 1/n.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.bandits.bounds.greedy_failure_loss : The limit of the loss.
@@ -237,8 +210,8 @@ def greedy_failure(n: int, q: float = 0.567143, shortfall: float = 1e-6) -> Inst
     -----
     Greedy errs when arm 1 was tried and always paid: its loss is
     :math:`(1 - q)[(1 - (1-q)/n)^n - (1 - 1/n)^n] \to (1-q)(e^{q-1} - e^{-1})` as shortfall vanishes. The limit is a
-    constant (0.12153 at the default q, approached from above), while C* tends to 1. Our own version of the statement
-    that the empirically best arm fails on nearly expert data.
+    constant (0.12153 at the default q, approached from above), while C* tends to 1: the empirically
+    best arm fails on nearly expert data.
 
     Examples
     --------
@@ -273,11 +246,6 @@ def ambiguous_contexts(cstar: float, contexts: int, gap: float, best: Sequence[i
     Bandit, (S, 2) float
         A lower-bound instance: in the ambiguous contexts both arms have probability rho(s)/C* under every hypothesis.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.bandits.bounds.contextual_lower : The bound that it proves.
@@ -289,7 +257,7 @@ def ambiguous_contexts(cstar: float, contexts: int, gap: float, best: Sequence[i
     The marginal of the law is not :math:`\rho`. In the ambiguous contexts the most played arm is the better one with
     probability 1/2 at every N: it loses exactly (C* - 1) g/2, and in context 0 if the log has not met it. Any rule
     loses at least
-    :math:`0.0511\sqrt{C^*(S-1)(C^*-1)/N}` at the worst gap. Derived by us.
+    :math:`0.0511\sqrt{C^*(S-1)(C^*-1)/N}` at the worst gap.
 
     Examples
     --------
@@ -297,7 +265,7 @@ def ambiguous_contexts(cstar: float, contexts: int, gap: float, best: Sequence[i
     >>> float(bandit.coverage(mu)), float(mu.sum().round(12))
     (1.25, 1.0)
     """
-    c, s = _cstar(cstar, high=2.0), _contexts(contexts)
+    c, s = _cstar(cstar, high=2.0), _check.whole("contexts", contexts, low=2)
     rho = np.concatenate([[2.0 - c], np.full(s - 1, (c - 1.0) / (s - 1))])
     other = rho / c
     other[0] = 0.0
@@ -323,22 +291,13 @@ def covered_contexts(cstar: float, contexts: int, gap: float, best: Sequence[int
     Bandit, (S, 2) float
         A simulation instance, not a lower bound: for C* > 2 the least played arm is the best one.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    pessimism.bandits.instances.symmetric : The case of one context.
-
     Examples
     --------
     >>> bandit, mu = covered_contexts(4.0, contexts=2, gap=0.1, best=[0, 0])
     >>> mu.tolist()
     [[0.125, 0.375], [0.125, 0.375]]
     """
-    c, s = _cstar(cstar), _contexts(contexts)
+    c, s = _cstar(cstar), _check.whole("contexts", contexts, low=2)
     rho = np.full(s, 1.0 / s)
     return _by_context(rho, np.stack([rho / c, rho * (1.0 - 1.0 / c)], axis=-1), _gap(gap), best)
 
@@ -362,11 +321,6 @@ def contextual_two_point(cstar: float, contexts: int, gap: float, best: Sequence
     Bandit, (S, 2) float
         A lower-bound instance: the law is (1/C*, 1 - 1/C*)/S in every context, under every hypothesis.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.bandits.bounds.contextual_lower : The bound that it proves.
@@ -375,7 +329,7 @@ def contextual_two_point(cstar: float, contexts: int, gap: float, best: Sequence
     Notes
     -----
     At :math:`g = \sqrt{S C^*/(17.6 N)}` any rule loses at least :math:`0.036\sqrt{S C^*/N}` for N >= S C* under some
-    hypothesis. Derived by us.
+    hypothesis.
 
     Examples
     --------
@@ -383,7 +337,7 @@ def contextual_two_point(cstar: float, contexts: int, gap: float, best: Sequence
     >>> float(bandit.coverage(mu))
     4.0
     """
-    c, s, g = _cstar(cstar, low=2.0), _contexts(contexts), _gap(gap, high=0.5)
+    c, s, g = _cstar(cstar, low=2.0), _check.whole("contexts", contexts, low=2), _gap(gap, high=0.5)
     arms = _bests(best, s)
     means = np.stack([np.where(arms == 0, 0.5 + g, 0.5 - g), np.full(s, 0.5)], axis=-1)
     return Bandit(means), np.tile([1.0 / (c * s), (1.0 - 1.0 / c) / s], (s, 1))
@@ -410,11 +364,6 @@ def missing_mass(n: int, contexts: int, arms: int = 2, gap: float = 1.0, best: S
     Bandit, (S, A) float
         A lower-bound instance once `best` is drawn at random.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.bandits.bounds.missing_mass_loss : The loss of any rule on it.
@@ -423,7 +372,7 @@ def missing_mass(n: int, contexts: int, arms: int = 2, gap: float = 1.0, best: S
     Notes
     -----
     Any rule loses :math:`\frac{S-1}{N+1}(\frac{N}{N+1})^N (1 - \frac1A) g` on average over `best`
-    (`bounds.missing_mass_loss`). Derived by us.
+    (`bounds.missing_mass_loss`).
 
     Examples
     --------
@@ -431,7 +380,7 @@ def missing_mass(n: int, contexts: int, arms: int = 2, gap: float = 1.0, best: S
     >>> float(bandit.coverage(mu)), bandit.contexts.tolist()
     (1.0, [0.8, 0.1, 0.1])
     """
-    rounds, s = _check.whole("n", n, low=1), _contexts(contexts)
+    rounds, s = _check.whole("n", n, low=1), _check.whole("contexts", contexts, low=2)
     a, g = _check.whole("arms", arms, low=2), _gap(gap)
     if s > rounds + 2:
         raise ValueError(f"contexts must be at most n + 2 = {rounds + 2}, got {s}")
@@ -447,14 +396,6 @@ def _cstar(cstar: float, low: float = 1.0, high: float = math.inf) -> float:
 
 def _gap(gap: float, high: float = 1.0) -> float:
     return _check.between("gap", gap, 0.0, high, "(]")
-
-
-def _contexts(contexts: int) -> int:
-    return _check.whole("contexts", contexts, low=2)
-
-
-def _best(best: int) -> int:
-    return _check.whole("best", best, high=1)
 
 
 def _bests(best: Sequence[int] | None, contexts: int, arms: int = 2) -> NDArray[np.int64]:

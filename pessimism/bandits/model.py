@@ -50,7 +50,7 @@ class Bandit:
     Raises
     ------
     ValueError, TypeError
-        If an argument is not what is described above; the message names the first bad entry.
+        Here and in all methods: if an argument is not what is described; the message names the first bad entry.
 
     Notes
     -----
@@ -135,11 +135,6 @@ class Bandit:
         (...,) float
             In reward units; batch axes of policy and model broadcast.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If an arm does not exist, a law does not sum to one or the shape does not fit.
-
         Examples
         --------
         >>> float(Bandit([[0.6, 0.5]]).value([[0.5, 0.5]]))
@@ -159,11 +154,6 @@ class Bandit:
         -------
         (...,) float
             Non-negative, in reward units.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for `value`.
 
         Examples
         --------
@@ -187,11 +177,6 @@ class Bandit:
         -------
         (...,) float
             At least 1; infinite where the policy uses a pair that is never logged.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If `behavior` is not a law over (context, arm) or `policy` is not a policy.
 
         Notes
         -----
@@ -222,11 +207,6 @@ class Bandit:
         -------
         (..., S, A) float
             Sums to one over the last two axes.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As for `value`.
 
         Examples
         --------
@@ -262,11 +242,6 @@ class Bandit:
         -------
         BanditData
             Counts of shape ``size + batch + (S, A)``.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If `behavior` is not a law, `n` not a whole number in [0, 2^53] or the shapes do not fit.
 
         Notes
         -----
@@ -315,11 +290,6 @@ class Bandit:
         rewards : ``size + batch + (n,)`` float
             Reward of every round.
 
-        Raises
-        ------
-        ValueError, TypeError
-            As for `sample`.
-
         Notes
         -----
         Cost O(n) a log in time and memory.
@@ -347,11 +317,6 @@ class Bandit:
         -------
         (..., S, A) float
             The same numbers, owned and read-only.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If it is not a law over (context, arm), or its shape does not fit the model.
 
         Examples
         --------

@@ -5,9 +5,8 @@ from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from pessimism import _check
 from pessimism._optional import optional
 from pessimism._types import Floats, Ints
 
@@ -131,13 +130,3 @@ def require_rows(
         raise error(
             f"column {column!r} must hold {expectation} in every row, got {value!r} in row {row} (counted from 0)"
         )
-
-
-def decisions(
-    policy: ArrayLike, places: tuple[Any, ...], choices: tuple[Any, ...], *, of: tuple[str, str]
-) -> dict[Any, Any]:
-    """Label of the choice, by label of the place, for a policy of positions; `of` names a choice and the places."""
-    chosen = _check.whole_array("policy", policy, high=len(choices) - 1)
-    if chosen.shape != (len(places),):
-        raise ValueError(f"policy must be one {of[0]} for each of {len(places)} {of[1]}, got {chosen.shape}")
-    return {place: choices[choice] for place, choice in zip(places, chosen.tolist(), strict=True)}

@@ -34,7 +34,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._optional import optional
@@ -42,6 +41,7 @@ from pessimism._types import Ints
 from pessimism.bandits import BanditData
 from pessimism.interop import _columns
 from pessimism.interop._columns import Positions, labels_in
+from pessimism.interop._logs import Decided
 from pessimism.interop._rows import ABSENT, Row, arrow_table, column_of, keys_of, leafwise, listed, spelled
 
 __all__ = ["BanditLog", "bandit_log", "read_parquet", "rows_to_frame", "to_xarray", "write_parquet"]
@@ -53,7 +53,7 @@ BACKENDS = ("pandas", "polars", "pyarrow")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BanditLog:
+class BanditLog(Decided):
     """A log with the names that its positions stand for.
 
     Attributes
@@ -77,31 +77,8 @@ class BanditLog:
     arms: tuple[Any, ...]
     contexts: tuple[Any, ...]
 
-    def decisions(self, policy: ArrayLike) -> dict[Any, Any]:
-        """Translate a policy of positions into the labels of the table.
-
-        Parameters
-        ----------
-        policy : (S,) array_like of int
-            An arm per context, as rules return it.
-
-        Returns
-        -------
-        dict
-            Label of the arm, by label of the context.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If `policy` is not one arm for each context.
-
-        Examples
-        --------
-        >>> log = BanditLog(BanditData([[1], [1]], [[0.0], [1.0]]), arms=("call",), contexts=("new", "old"))
-        >>> log.decisions([0, 0])
-        {'new': 'call', 'old': 'call'}
-        """
-        return _columns.decisions(policy, self.contexts, self.arms, of=("arm", "contexts"))
+    def _names(self) -> tuple[tuple[Any, ...], tuple[Any, ...], str, str]:
+        return self.contexts, self.arms, "arm", "contexts"
 
 
 def bandit_log(

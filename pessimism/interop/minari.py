@@ -33,13 +33,14 @@ from numpy.typing import ArrayLike, NDArray
 from pessimism import _check
 from pessimism._optional import optional
 from pessimism._types import Floats, Ints
-from pessimism.mdp import MDPData, Transitions
+from pessimism.interop._logs import Reduced
+from pessimism.mdp import Transitions
 
 __all__ = ["MinariLog", "from_minari", "to_minari"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MinariLog:
+class MinariLog(Reduced):
     """Transitions of a Minari data set, with what else it records.
 
     Attributes
@@ -66,41 +67,8 @@ class MinariLog:
     n_states: int
     n_actions: int
 
-    def data(self, *, per_step: bool = False, reward_range: tuple[float, float] | None = None) -> MDPData:
-        """Add up the log.
-
-        Parameters
-        ----------
-        per_step : bool
-            Keep the step axis; the log must then have shape (K, H).
-        reward_range : (float, float), optional
-            Interval known to hold every reward. Default: (0, 1) if it holds those of the log, else the smallest and
-            the largest of them and, if something terminated, 0.
-
-        Returns
-        -------
-        MDPData
-            A single data set over all states and actions of the spaces, seen or not.
-
-        Raises
-        ------
-        ValueError
-            If a reward is outside its range, or the log is not of episodes of equal length and `per_step` is set.
-
-        Examples
-        --------
-        >>> log = MinariLog(Transitions([[0]], [[1]], [[-5.0]], [[1]]), np.array([[True]]), np.array([1]), 2, 2)
-        >>> log.data(per_step=True).counts.shape, log.data().reward_range
-        ((1, 2, 2), (-5.0, 0.0))
-        """
-        log, rewards = self.transitions, self.transitions.rewards
-        if reward_range is None and self.terminated.any() and not (rewards.min() >= 0 and rewards.max() <= 1):
-            reward_range = min(0.0, float(rewards.min())), max(0.0, float(rewards.max()))
-        if not per_step:
-            log = Transitions(*(x.ravel() for x in (log.states, log.actions, log.rewards, log.next_states)))
-        return MDPData.from_transitions(
-            log, n_states=self.n_states, n_actions=self.n_actions, per_step=per_step, reward_range=reward_range
-        )
+    def _sizes(self) -> tuple[int, int]:
+        return self.n_states, self.n_actions
 
 
 def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | None = None) -> MinariLog:

@@ -47,26 +47,16 @@ def from_torch(
 
     Parameters
     ----------
-    f : callable
-        Upper level: ``f(x, y)`` or ``f(x, y, sample)`` of float64 tensors, a tensor of one number.
-    g : callable
-        Lower level, the same; strongly convex in y and twice differentiable.
-    dim_x : int
-        Entries of x.
-    dim_y : int
-        Entries of y.
-    sample : callable, optional
-        ``sample(rng, level)``, with level "f" or "g": a handle, such as an array of row indices. Functions of three
-        arguments get it as the third, and None for exact.
-    solve_y : callable, optional
-        ``solve_y(x)``, the minimiser of g, of NumPy arrays.
-    project_x : callable, optional
-        ``project_x(x)``, the allowed x nearest to x, of NumPy arrays.
+    f, g : callable
+        Upper and lower level: ``f(x, y)`` or ``f(x, y, sample)`` of float64 tensors, a tensor of one number; g strongly
+        convex in y and twice differentiable.
+    dim_x, dim_y, sample, solve_y, project_x : as there
+        As for `pessimism.interop.jax_problem.from_jax`; the optional functions are of NumPy arrays.
 
     Returns
     -------
     BilevelProblem
-        With `f`, `g`, `grad_f`, `grad_g`, `grad_gx`, `hvp`, `cvp`, and those of the optional oracles that were given.
+        With the same oracles.
 
     Raises
     ------
@@ -120,20 +110,22 @@ class _Autodiff:
         return self._array(gx), self._array(gy)
 
     def grad_g(self, x: Floats, y: Floats, s: Any = None) -> Floats:
-        at = self._variables(x, y)
-        return self._array(self._derivative(self._value("g", self.lower, *at, s), at[1:])[0])
+        return self._slope(x, y, None, s, slice(1, 2))
 
     def grad_gx(self, x: Floats, y: Floats, s: Any = None) -> Floats:
-        at = self._variables(x, y)
-        return self._array(self._derivative(self._value("g", self.lower, *at, s), at[:1])[0])
+        return self._slope(x, y, None, s, slice(0, 1))
 
     def hvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
-        at = self._variables(x, y)
-        return self._array(self._derivative(self._along(at, v, s), at[1:])[0])
+        return self._slope(x, y, v, s, slice(1, 2))
 
     def cvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
+        return self._slope(x, y, v, s, slice(0, 1))
+
+    def _slope(self, x: Floats, y: Floats, v: Floats | None, s: Any, of: slice) -> Floats:
+        """Gradient in one variable of g, or of its slope in y along v."""
         at = self._variables(x, y)
-        return self._array(self._derivative(self._along(at, v, s), at[:1])[0])
+        value = self._value("g", self.lower, *at, s) if v is None else self._along(at, v, s)
+        return self._array(self._derivative(value, at[of])[0])
 
     def _along(self, at: tuple[Any, Any], v: Floats, s: Any) -> Any:
         """The slope of g in y along v, still differentiable."""

@@ -28,11 +28,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from pessimism._types import Ints
-from pessimism.interop._columns import decisions, labels_in, opened, positions, rewards
-from pessimism.mdp import MDPData, Transitions
+from pessimism.interop._columns import labels_in, opened, positions, rewards
+from pessimism.interop._logs import Decided, Reduced
+from pessimism.mdp import Transitions
 
 __all__ = ["TransitionLog", "transition_log"]
 
@@ -40,7 +40,7 @@ Columns = str | Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TransitionLog:
+class TransitionLog(Decided, Reduced):
     """A log with the names that its positions stand for.
 
     Attributes
@@ -63,64 +63,11 @@ class TransitionLog:
     states: tuple[Any, ...]
     actions: tuple[Any, ...]
 
-    def data(self, *, per_step: bool = False, reward_range: tuple[float, float] | None = None) -> MDPData:
-        """Add up the log.
+    def _names(self) -> tuple[tuple[Any, ...], tuple[Any, ...], str, str]:
+        return self.states, self.actions, "action", "states"
 
-        Parameters
-        ----------
-        per_step : bool
-            Keep the step axis; the log must then be of episodes.
-        reward_range : (float, float), optional
-            Interval known beforehand to hold every reward. Default: as for `MDPData.from_transitions`.
-
-        Returns
-        -------
-        MDPData
-            A single data set over all labels.
-
-        Raises
-        ------
-        ValueError
-            If a reward is outside its range, or the log is not of episodes and `per_step` is set.
-
-        Examples
-        --------
-        >>> log = TransitionLog(Transitions([[0]], [[0]], [[1.0]], [[0]]), states=("home",), actions=("stay",))
-        >>> log.data().counts.shape, log.data(per_step=True).counts.shape
-        ((1, 1), (1, 1, 1))
-        """
-        log = self.transitions
-        if not per_step:
-            log = Transitions(*(x.ravel() for x in (log.states, log.actions, log.rewards, log.next_states)))
-        return MDPData.from_transitions(
-            log, n_states=len(self.states), n_actions=len(self.actions), per_step=per_step, reward_range=reward_range
-        )
-
-    def decisions(self, policy: ArrayLike) -> dict[Any, Any]:
-        """Translate a policy of positions into the labels of the table.
-
-        Parameters
-        ----------
-        policy : (S,) array_like of int
-            An action per state; one step of a policy that has steps.
-
-        Returns
-        -------
-        dict
-            Label of the action, by label of the state.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If `policy` is not one action for each of the states.
-
-        Examples
-        --------
-        >>> log = TransitionLog(Transitions([0], [0], [1.0], [1]), states=("in", "out"), actions=("wait",))
-        >>> log.decisions([0, 0])
-        {'in': 'wait', 'out': 'wait'}
-        """
-        return decisions(policy, self.states, self.actions, of=("action", "states"))
+    def _sizes(self) -> tuple[int, int]:
+        return len(self.states), len(self.actions)
 
 
 def transition_log(

@@ -158,14 +158,21 @@ def from_function(
             if abs(sum(p for p, _ in merged.values()) - 1.0) > _check.SUM_TOLERANCE:
                 raise ValueError(f"step({s}, {a}) must list probabilities that sum to 1, got {merged}")
             pairs.append(merged)
-    width = max(map(len, pairs))
-    shape = (n_states, n_actions, width)
-    successors, probabilities, means = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
-    for index, merged in enumerate(pairs):
-        s, a = divmod(index, n_actions)
-        for b, (successor, (p, weighted)) in enumerate(sorted(merged.items())):
-            successors[s, a, b], probabilities[s, a, b], means[s, a, b] = successor, p, weighted / p
-    return successors, probabilities, means
+    return padded(
+        [[(successor, p, weighted / p) for successor, (p, weighted) in sorted(merged.items())] for merged in pairs],
+        n_actions,
+    )
+
+
+def padded(pairs: list[list[tuple[int, float, float]]], n_actions: int) -> tuple[Ints, Floats, Floats]:
+    """Lists (S, A, B) from the (successor, probability, reward) of every pair, all actions of a state in a row."""
+    shape = (len(pairs) // n_actions, n_actions, max(map(len, pairs)))
+    successors, probabilities, rewards = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
+    for index, outcomes in enumerate(pairs):
+        place = divmod(index, n_actions)
+        for b, outcome in enumerate(outcomes):
+            successors[*place, b], probabilities[*place, b], rewards[*place, b] = outcome
+    return successors, probabilities, rewards
 
 
 def _outcomes(name: str, listed: Any, n_states: int) -> list[tuple[float, int, float]]:

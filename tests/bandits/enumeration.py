@@ -18,11 +18,12 @@ def compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:
 
 
 def index(pulls: int, hits: int, level: float, unseen: float) -> float:
+    """The index of an arm by its definition."""
     if math.isinf(level):
         return math.copysign(pulls, level) if pulls else -math.inf
     if pulls == 0:
         return unseen
-    return hits / pulls - math.copysign(math.sqrt(abs(level) / pulls), level)
+    return hits / pulls - math.copysign(math.sqrt(abs(level)), level) / math.sqrt(pulls)
 
 
 def expected_loss(

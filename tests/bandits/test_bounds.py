@@ -206,37 +206,28 @@ def test_floors_and_transitions():
 DATA = BanditData([[3, 1]], [[2.0, 1.0]])
 CONTEXTS = BanditData([[300, 100], [100, 200]], [[200.0, 10.0], [0.0, 100.0]])
 TWO, THREE = [1.5, 1.7], [1.2, 1.5, 1.7]  # numbers that no shape joins
-
-
-@pytest.mark.parametrize(
-    ("call", "names"),
-    [
-        (lambda: bounds.lcb_upper(THREE, TWO, 2), "n and cstar"),
-        (lambda: bounds.minimax_lower(THREE, TWO), "n and cstar"),
-        (lambda: bounds.imitation_upper(THREE, TWO), "n and cstar"),
-        (lambda: bounds.imitation_lower(THREE, TWO, 0.1), "n, cstar and gap"),
-        (lambda: bounds.imitation_lower_recalled(THREE, TWO), "n and cstar"),
-        (lambda: bounds.two_point_exponent(THREE, [0.1, 0.2]), "cstar and gap"),
-        (lambda: bounds.lcb_normal_gap(THREE, 2.0, TWO), "n, cstar and level"),
-        (lambda: bounds.contextual_rate(THREE, TWO, 2), "n and cstar"),
-        (lambda: bounds.contextual_upper(THREE, TWO, 2, 2), "n and cstar"),
-        (lambda: bounds.contextual_lower(THREE, TWO, 2), "n and cstar"),
-        (lambda: bounds.missing_mass_upper(THREE, TWO, 2), "n and cstar"),
-        (lambda: bounds.missing_mass_published(THREE, TWO, 2), "n and cstar"),
-        (lambda: bounds.missing_mass_loss(THREE, 2, gap=TWO), "n and gap"),
-        (lambda: bounds.imitation_equal_marginals(THREE, 1.5, [[1.0]] * 2), "n and contexts"),
-        (lambda: bounds.imitation_floor(THREE, TWO), "cstar and gap"),
-        (lambda: bounds.lcb_width_bound(DATA, [[0]] * 2, [[1.0]] * 3, 0.1), "data, policy and contexts"),
-    ],
-)
-def test_shapes_that_do_not_fit_are_named(call, names):
-    with pytest.raises(ValueError, match=f"^{names} must have shapes that broadcast, got"):
-        call()
+SHAPES = "must have shapes that broadcast, got"
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda: bounds.lcb_upper(THREE, TWO, 2), f"^n and cstar {SHAPES}"),
+        (lambda: bounds.minimax_lower(THREE, TWO), f"^n and cstar {SHAPES}"),
+        (lambda: bounds.imitation_upper(THREE, TWO), f"^n and cstar {SHAPES}"),
+        (lambda: bounds.imitation_lower(THREE, TWO, 0.1), f"^n, cstar and gap {SHAPES}"),
+        (lambda: bounds.imitation_lower_recalled(THREE, TWO), f"^n and cstar {SHAPES}"),
+        (lambda: bounds.two_point_exponent(THREE, [0.1, 0.2]), f"^cstar and gap {SHAPES}"),
+        (lambda: bounds.lcb_normal_gap(THREE, 2.0, TWO), f"^n, cstar and level {SHAPES}"),
+        (lambda: bounds.contextual_rate(THREE, TWO, 2), f"^n and cstar {SHAPES}"),
+        (lambda: bounds.contextual_upper(THREE, TWO, 2, 2), f"^n and cstar {SHAPES}"),
+        (lambda: bounds.contextual_lower(THREE, TWO, 2), f"^n and cstar {SHAPES}"),
+        (lambda: bounds.missing_mass_upper(THREE, TWO, 2), f"^n and cstar {SHAPES}"),
+        (lambda: bounds.missing_mass_published(THREE, TWO, 2), f"^n and cstar {SHAPES}"),
+        (lambda: bounds.missing_mass_loss(THREE, 2, gap=TWO), f"^n and gap {SHAPES}"),
+        (lambda: bounds.imitation_equal_marginals(THREE, 1.5, [[1.0]] * 2), f"^n and contexts {SHAPES}"),
+        (lambda: bounds.imitation_floor(THREE, TWO), f"^cstar and gap {SHAPES}"),
+        (lambda: bounds.lcb_width_bound(DATA, [[0]] * 2, [[1.0]] * 3, 0.1), f"^data, policy and contexts {SHAPES}"),
         (lambda: bounds.lcb_upper(0, 2.0, 2), r"n must be in \[1, inf\], got 0"),
         (lambda: bounds.lcb_upper([10, math.nan], 2.0, 2), r"n\[1\] must be finite"),
         (lambda: bounds.lcb_upper(10, 0.5, 2), r"cstar must be in \[1, inf\], got 0.5"),
@@ -251,22 +242,14 @@ def test_shapes_that_do_not_fit_are_named(call, names):
         (lambda: bounds.lcb_width_bound(DATA, [2], [1.0], 0.1), r"policy\[0\] must be"),
         (lambda: bounds.lcb_width_bound(DATA, [0], [0.5], 0.1), "contexts must sum to 1"),
         (lambda: bounds.lcb_width_bound(DATA, [0], [0.5, 0.5], 0.1), "contexts must have 1 entries to go with data"),
-        (
-            lambda: bounds.greedy_width_bound(CONTEXTS, [0, 1], [1.0], 0.1),
-            "contexts must have 2 entries to go with data",
-        ),
+        (lambda: bounds.greedy_width_bound(CONTEXTS, [0, 1], [1.0], 0.1), "contexts must have 2 entries to go with"),
         (lambda: bounds.lcb_width_bound(DATA, [0], [1.0], 2.0), "delta must be in"),
         (lambda: bounds.lcb_width_bound(BanditData([[1]], [[1]], None, (0, 2)), [0], [1.0], 0.1), "reward_range must"),
         (lambda: bounds.imitation_equal_marginals(10, 0.5, [1.0]), "cstar must be at least 1"),
+        (lambda: bounds.lcb_width_bound(DATA, [[0.5, 0.5]], [1.0], 0.1), "policy must hold one arm per context as int"),
+        (lambda: bounds.lcb_width_bound([[3, 1]], [0], [1.0], 0.1), "data must be a BanditData, got list"),
     ],
 )
 def test_bad_input_is_named(call, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         call()
-
-
-def test_width_bounds_are_for_deterministic_policies():
-    with pytest.raises(TypeError, match="policy must hold one arm per context as integers"):
-        bounds.lcb_width_bound(DATA, [[0.5, 0.5]], [1.0], 0.1)
-    with pytest.raises(TypeError, match="data must be a BanditData, got list"):
-        bounds.lcb_width_bound([[3, 1]], [0], [1.0], 0.1)

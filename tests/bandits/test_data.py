@@ -1,6 +1,7 @@
 """BanditData: from logs, merged, mixed, subsampled; what it says about a policy; bad input."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.stats import binom, hypergeom
 
-from pessimism.bandits import Bandit, BanditData, behavior
+from pessimism.bandits import Bandit, BanditData, ValueInterval, behavior
 from tests.bandits import FEW
 
 COINS = st.sampled_from([0.0, 1.0])
@@ -127,6 +128,10 @@ def test_interval_by_hand():
     assert sub_gaussian.high == pytest.approx(0.2 + half)
 
 
+def test_pickles_from_before_the_interval_moved_still_load():
+    assert pickle.loads(b"cpessimism.bandits._estimate\nValueInterval\n.") is ValueInterval
+
+
 def test_what_was_never_logged_adds_its_whole_range():
     data = BanditData([[10, 0], [10, 10]], [[5.0, 0.0], [5.0, 10.0]])
     interval = data.value([1, 1], contexts=[0.5, 0.5])
@@ -155,11 +160,7 @@ def test_describe_names_what_the_log_cannot_tell():
 LOG = BanditData([[2, 3]], [[1.0, 3.0]], [[1.0, 3.0]])
 LOGS = BanditData([[[2, 3]]] * 2, [[[1.0, 3.0]]] * 2)
 BAD = [
-    (
-        lambda: BanditData([[-1, 2]], [[0, 0]]),
-        ValueError,
-        r"counts\[0, 0\] must be a whole number in \[0, 2\*\*53\], got -1",
-    ),
+    (lambda: BanditData([[-1, 2]], [[0, 0]]), ValueError, r"counts\[0, 0\] must be .* \[0, 2\*\*53\], got -1"),
     (lambda: BanditData([[1.5, 2]], [[0, 0]]), ValueError, r"counts\[0, 0\] must be a whole number"),
     (lambda: BanditData([[math.nan, 2]], [[0, 0]]), ValueError, r"counts\[0, 0\] must be a whole number"),
     (lambda: BanditData([[2**53, 2]], [[0, 0]]), ValueError, "counts must total at most 2"),
@@ -221,11 +222,7 @@ BAD = [
     (lambda: LOGS.value([0], contexts=[[1.0]] * 3), ValueError, "data, contexts and policy must have shapes"),
     (lambda: LOG.value([0], contexts=[0.5, 0.5]), ValueError, "contexts must have 1 entries"),
     (lambda: BanditData([[0, 0]], [[0, 0]]).value([0]), ValueError, "data.n must be at least 1 unless contexts"),
-    (
-        lambda: BanditData([[2, 3]], [[1, 3]], reward_range=(0, math.inf)).value([0]),
-        ValueError,
-        "sigma must be given",
-    ),
+    (lambda: BanditData([[2, 3]], [[1, 3]], reward_range=(0, math.inf)).value([0]), ValueError, "sigma must be given"),
     (
         lambda: BanditData([[0, 0]], [[0, 0]]).describe([7]),
         ValueError,

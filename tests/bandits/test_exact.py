@@ -7,7 +7,7 @@ from functools import partial
 import mpmath
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
@@ -24,44 +24,22 @@ def floats(table):
     return np.array([[float(x) for x in row] for row in table])
 
 
-@pytest.mark.parametrize("unseen", [-math.inf, -1.0, 0.0, 0.5, math.inf])
-@pytest.mark.parametrize("level", LEVELS)
-@pytest.mark.parametrize(
-    ("means", "law", "n"),
-    [
-        ([[Fraction(7, 10), Fraction(4, 10)]], [[Fraction(3, 10), Fraction(7, 10)]], 6),
-        ([[Fraction(1), Fraction(0)]], [[Fraction(1, 2), Fraction(1, 2)]], 5),
-        (
-            [[Fraction(7, 10), Fraction(4, 10)], [Fraction(2, 10), Fraction(9, 10)]],
-            [[Fraction(3, 10), Fraction(2, 10)], [Fraction(4, 10), Fraction(1, 10)]],
-            3,
-        ),
-        (
-            [[Fraction(7, 10), Fraction(4, 10)], [Fraction(2, 10), Fraction(9, 10)]],
-            [[Fraction(0), Fraction(2, 10)], [Fraction(4, 10), Fraction(4, 10)]],
-            3,
-        ),
-    ],
-)
-def test_equals_the_sum_over_all_data_sets(means, law, n, level, unseen):
-    rho = [Fraction(1, len(means))] * len(means)
-    plain = expected_loss(means, rho, law, n, level, unseen)
-    fast = exact.suboptimality(Bandit(floats(means)), floats(law), n, level=level, unseen=unseen)
-    assert fast == pytest.approx(plain, rel=1e-12, abs=1e-15)
-
-
 @pytest.mark.kernels
 @given(
-    means=st.tuples(tenths, tenths),
-    share=tenths,
+    means=st.lists(st.tuples(tenths, tenths), min_size=1, max_size=2),
+    shares=st.lists(tenths, min_size=3, max_size=3),
     n=st.integers(0, 6),
     level=st.sampled_from(LEVELS) | st.floats(-2, 2),
-    unseen=st.sampled_from([-math.inf, -1.0, 0.0]),
+    unseen=st.sampled_from([-math.inf, -1.0, 0.0, 0.5, math.inf]),
 )
-def test_equals_the_sum_over_all_data_sets_everywhere(means, share, n, level, unseen):
-    law = [[share, 1 - share]]
-    plain = expected_loss([list(means)], [Fraction(1)], law, n, level, unseen)
-    fast = exact.suboptimality(Bandit(floats([means])), floats(law), n, level=level, unseen=unseen)
+@example([(Fraction(1), Fraction(0))], [Fraction(1, 2)] * 3, 5, 0.0, -math.inf)
+@example([(Fraction(7, 10), Fraction(4, 10)), (Fraction(2, 10), Fraction(9, 10))], [Fraction(0)] * 3, 3, 0.3, 0.5)
+def test_equals_the_sum_over_all_data_sets(means, shares, n, level, unseen):
+    law = [[shares[0], 1 - shares[0]], [shares[1], 1 - shares[1]]][: len(means)]
+    if len(means) == 2:
+        n, law = min(n, 3), [[w * p for p in row] for w, row in zip((shares[2], 1 - shares[2]), law, strict=True)]
+    plain = expected_loss([list(row) for row in means], [Fraction(1, len(means))] * len(means), law, n, level, unseen)
+    fast = exact.suboptimality(Bandit(floats(means)), floats(law), n, level=level, unseen=unseen)
     assert fast == pytest.approx(plain, rel=1e-11, abs=1e-15)
 
 

@@ -21,6 +21,7 @@ from pessimism import sweep
 SEED, NAME = 20_240_607, "faults"
 GRID = [{"n": n, "c": c, "block": block} for n in (10.0, 100, float("inf")) for c in (0.5, 2) for block in range(4)]
 ROOT = Path(__file__).parents[2]
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 FUSE = "PESSIMISM_TEST_FUSE"
 
 
@@ -80,10 +81,20 @@ def run(store, run_cell=draws, **options):
         return sweep.run(run_cell, GRID, seed=SEED, name=NAME, store=store, **({"progress": False} | options))
 
 
+def python(*arguments):
+    """A process that can import the package and the tests."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, *map(str, arguments)], env=environment, cwd=ROOT, text=True, **PIPES)
+
+
 def start(store, run_cell, *, file_size_limit=0):
     """A sweep in a process of its own."""
-    command = [sys.executable, "-m", "tests.faults.cells", str(store), run_cell.__name__, str(file_size_limit)]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    return python("-m", "tests.faults.cells", store, run_cell.__name__, file_size_limit)
+
+
+def resume(store, done):
+    """What an error says of a sweep that has got so far."""
+    return f"{done} of {len(GRID)} cells are in {store}; run again with the same store to resume."
 
 
 def rows_in(store):
@@ -99,11 +110,15 @@ def rows_in(store):
     return found
 
 
-def wait_for_rows(store, count, seconds=30.0):
+def wait_until(happened, seconds=60.0):
     deadline = time.monotonic() + seconds
-    while len(rows_in(store)) < count:
-        assert time.monotonic() < deadline, f"no {count} rows within {seconds} s"
+    while not happened():
+        assert time.monotonic() < deadline, f"it has not happened within {seconds} s"
         time.sleep(0.002)
+
+
+def wait_for_rows(store, count):
+    wait_until(lambda: len(rows_in(store)) >= count)
 
 
 if __name__ == "__main__":

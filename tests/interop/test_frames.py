@@ -2,7 +2,7 @@
 
 import decimal
 import math
-import sys
+import re
 
 import numpy as np
 import pandas as pd
@@ -16,16 +16,8 @@ from hypothesis import strategies as st
 from pessimism import sweep
 from pessimism.bandits import BanditData
 from pessimism.interop.frames import bandit_log, read_parquet, rows_to_frame, to_xarray, write_parquet
-
-MAKERS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
-backends = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-
-
-def same_data(one, two):
-    arrays = ("counts", "sums", "squares")
-    assert all(np.array_equal(getattr(one, name), getattr(two, name)) for name in arrays)
-    assert one.reward_range == two.reward_range
-
+from tests.interop import tables
+from tests.interop.tables import MAKERS, backends, same
 
 # Decisions in.
 
@@ -39,12 +31,7 @@ def rounds(draw):
     return np.array(draw(positions)), np.array(draw(positions)), np.array(draw(positions)), np.array(draw(rewards))
 
 
-LABELS = [
-    ["a", "b", "c", "d", "e"],
-    [-3, 0, 1, 10, 200],
-    [-0.5, 0.0, 0.25, 1.0, 7.0],
-    [pd.Timestamp(2024, 1, day).to_pydatetime() for day in range(1, 6)],
-]
+LABELS = [*tables.LABELS, [pd.Timestamp(2024, 1, day).to_pydatetime() for day in range(1, 6)]]
 
 
 @settings(deadline=None, max_examples=40)
@@ -57,11 +44,11 @@ def test_a_table_equals_its_raw_rounds(log, arm_labels, context_labels, backend)
     names = {"arm": "a", "reward": "r", "context": "s", "reward_range": (-1, 2)}
     raw = BanditData.from_log(context, arm, reward, n_contexts=5, n_arms=5, reward_range=(-1, 2))
     full = bandit_log(frame, **names, arms=arm_labels, contexts=context_labels)
-    same_data(full.data, raw)
+    same(full.data, raw)
 
     seen = bandit_log(frame, **names)  # only what occurs, sorted
     (arms_seen, arm_seen), (contexts_seen, context_seen) = (np.unique(x, return_inverse=True) for x in (arm, context))
-    same_data(seen.data, BanditData.from_log(context_seen, arm_seen, reward, reward_range=(-1, 2)))
+    same(seen.data, BanditData.from_log(context_seen, arm_seen, reward, reward_range=(-1, 2)))
     assert seen.arms == tuple(arm_labels[a] for a in arms_seen)
     assert seen.contexts == tuple(context_labels[s] for s in contexts_seen)
 
@@ -77,149 +64,76 @@ def test_several_columns_are_their_combinations_and_the_order_of_labels_is_the_u
         frame, arm="a", reward="r", context=["x", "y"], reward_range=(-1, 2), arms=range(5), contexts=pairs
     )
     where = np.array([pairs.index((x, LABELS[0][y])) for x, y in zip(first, second, strict=True)])
-    same_data(got.data, BanditData.from_log(where, arm, reward, n_contexts=25, n_arms=5, reward_range=(-1, 2)))
+    same(got.data, BanditData.from_log(where, arm, reward, n_contexts=25, n_arms=5, reward_range=(-1, 2)))
     assert got.contexts == tuple(pairs)
 
 
 @backends
 def test_without_context_there_is_one(make):
     log = bandit_log(make({"a": ["x", "y", "x"], "r": [True, False, False]}), arm="a", reward="r")
-    same_data(log.data, BanditData.from_log(None, [0, 1, 0], [1, 0, 0]))
+    same(log.data, BanditData.from_log(None, [0, 1, 0], [1, 0, 0]))
     assert (log.arms, log.contexts) == (("x", "y"), (None,))
     assert log.decisions([1]) == {None: "y"}
 
 
-@pytest.mark.parametrize(
-    "column",
-    [
-        pd.Series(["x", "y", "x"], dtype="category"),
-        pd.Series(["x", "y", "x"], dtype=object),
-        pl.Series(["x", "y", "x"], dtype=pl.Categorical),
-        pl.Series(["x", "y", "x"], dtype=pl.Enum(["y", "x", "z"])),
-        pa.array(["x", "y", "x"]).dictionary_encode(),
-    ],
-    ids=["pandas-category", "pandas-object", "polars-categorical", "polars-enum", "arrow-dictionary"],
-)
-def test_categories_are_labels_by_their_value(column):
-    make = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}[type(column).__module__.split(".")[0]]
+CATEGORIES = {
+    "pandas-category": (pd.DataFrame, pd.Series(["x", "y", "x"], dtype="category")),
+    "pandas-object": (pd.DataFrame, pd.Series(["x", "y", "x"], dtype=object)),
+    "polars-categorical": (pl.DataFrame, pl.Series(["x", "y", "x"], dtype=pl.Categorical)),
+    "polars-enum": (pl.DataFrame, pl.Series(["x", "y", "x"], dtype=pl.Enum(["y", "x", "z"]))),
+    "arrow-dictionary": (pa.table, pa.array(["x", "y", "x"]).dictionary_encode()),
+}
+
+
+@pytest.mark.parametrize(("make", "column"), CATEGORIES.values(), ids=CATEGORIES)
+def test_categories_are_labels_by_their_value(make, column):
     log = bandit_log(make({"a": column, "r": [1, 0, 1]}), arm="a", reward="r")
-    assert log.arms == ("x", "y")
-    assert log.data.counts.tolist() == [[2, 1]]
+    assert (log.arms, log.data.counts.tolist()) == (("x", "y"), [[2, 1]])
 
 
 @pytest.mark.parametrize(
-    "frame",
+    ("make", "column"),
     [
-        pd.DataFrame({"r": pd.array([1, 0, 0.5], dtype="Float64")}),
-        pd.DataFrame({"r": pd.Series([1, False, 0.5], dtype=object)}),
-        pl.DataFrame({"r": [decimal.Decimal("1"), decimal.Decimal("0"), decimal.Decimal("0.5")]}),
-        pl.DataFrame({"r": pl.Series([1, 0, 0.5], dtype=pl.Float32)}),
-        pa.table({"r": pa.array([1, 0, 0.5], pa.float32())}),
+        (pd.DataFrame, pd.array([1, 0, 0.5], dtype="Float64")),
+        (pd.DataFrame, pd.Series([1, False, 0.5], dtype=object)),
+        (pl.DataFrame, [decimal.Decimal("1"), decimal.Decimal("0"), decimal.Decimal("0.5")]),
+        (pl.DataFrame, pl.Series([1, 0, 0.5], dtype=pl.Float32)),
+        (pa.table, pa.array([1, 0, 0.5], pa.float32())),
     ],
-    ids=["pandas-nullable", "pandas-object", "polars-decimal", "polars-float32", "arrow-float32"],
 )
-def test_rewards_are_any_numbers(frame):
-    module = type(frame).__module__.split(".")[0]
-    frame = {
-        "pandas": lambda: frame.assign(a=0),
-        "polars": lambda: frame.with_columns(a=pl.lit(0)),
-        "pyarrow": lambda: frame.append_column("a", pa.array([0, 0, 0])),
-    }[module]()
-    assert bandit_log(frame, arm="a", reward="r").data.sums.tolist() == [[1.5]]
+def test_rewards_are_any_numbers(make, column):
+    assert bandit_log(make({"a": [0, 0, 0], "r": column}), arm="a", reward="r").data.sums.tolist() == [[1.5]]
 
 
 GOOD = {"a": ["x", "y", "x"], "s": ["u", "u", "v"], "r": [0.0, 1.0, 0.5]}
-MISSING = "one of ['a', 's', 'r'], got 'z'"
 
 
 @pytest.mark.parametrize(
     ("change", "arguments", "error", "message"),
     [
-        ({}, {"arm": "z"}, ValueError, f"arm must be a column of frame, {MISSING}"),
-        ({}, {"reward": "z"}, ValueError, f"reward must be a column of frame, {MISSING}"),
-        ({}, {"context": ["s", "z"]}, ValueError, f"context must be a column of frame, {MISSING}"),
-        ({}, {"context": "a"}, ValueError, "context must be a column of its own, got 'a', which is in arm too"),
-        (
-            {},
-            {"context": ["s", "s"]},
-            ValueError,
-            "context must be a column of its own, got 's', which is in context too",
-        ),
+        ({}, {"context": ["s", "z"]}, ValueError, "context must be a column of frame, one of ['a', 's', 'r'], got 'z'"),
+        ({}, {"context": ["s", "s"]}, ValueError, "context must be a column of its own, got 's', which is in context"),
         ({}, {"context": []}, ValueError, "context must name at least one column"),
         ({}, {"contexts": ["u"], "context": None}, ValueError, "contexts must come with context"),
-        (
-            {},
-            {"arms": ["x"]},
-            ValueError,
-            "column 'a' must hold one of the 1 labels in arms in every row, got 'y' in row 1",
-        ),
-        (
-            {},
-            {"contexts": ["u"]},
-            ValueError,
-            "column 's' must hold one of the 1 labels in contexts in every row, got 'v'",
-        ),
-        (
-            {},
-            {"context": ["s"], "contexts": ["u", "v"]},
-            ValueError,
-            "column ['s'] must hold one of the 2 labels in contexts in every row, got ('u',) in row 0",
-        ),
+        ({}, {"arms": ["x"]}, ValueError, "'a' must hold one of the 1 labels in arms in every row, got 'y' in row 1"),
+        ({}, {"contexts": ["u"]}, ValueError, "one of the 1 labels in contexts in every row, got 'v' in row 2"),
+        ({}, {"context": ["s"], "contexts": ["u", "v"]}, ValueError, "column ['s'] must hold one of the 2 labels in"),
         ({}, {"arms": ["x", "y", "x"]}, ValueError, "arms[2] must differ from arms[0], got 'x' twice"),
         ({}, {"arms": "xy"}, TypeError, "arms must be a sequence of labels, got the string 'xy'"),
         ({}, {"context": ["s"], "contexts": [["u"]]}, TypeError, "contexts[0] must be hashable (a tuple, not a list)"),
         ({"a": [[1], [2], [1]]}, {"arms": [1]}, TypeError, "column 'a' must hold labels that can be hashed and sorted"),
         ({}, {"arms": []}, ValueError, "arms must hold at least one label"),
-        ({"a": ["x", None, "x"]}, {}, ValueError, "column 'a' must hold a label in every row, got "),
-        ({"a": [0.0, 1.0, math.nan]}, {}, ValueError, "column 'a' must hold a label in every row, got nan in row 2"),
-        ({"a": ["x", 1, "x"]}, {}, TypeError, "column 'a' must hold labels of one type, got 'x' in row 0, 1 in row 1"),
-        ({"a": [True, 1, 0]}, {}, TypeError, "column 'a' must hold labels of one type, got True in row 0, 1 in row 1"),
         ({"a": [[1], [2], [1]]}, {}, TypeError, "column 'a' must hold labels that can be hashed and sorted"),
-        ({"r": [0.0, 1.0, None]}, {}, ValueError, "column 'r' must hold a number in every row, got nan in row 2"),
         ({"r": [0.0, math.inf, 1.0]}, {}, ValueError, "column 'r' must hold a finite number in reward_range = [0, 1]"),
         ({"r": [0.0, 1.0, 3.0]}, {}, ValueError, "in reward_range = [0, 1] in every row, got 3.0 in row 2"),
-        ({"r": ["0", "1", "1"]}, {}, TypeError, "column 'r' must hold a number in every row, got '0' in row 0"),
         ({"r": [0, "1", 1]}, {}, TypeError, "column 'r' must hold a number in every row, got '1' in row 1"),
         ({"r": [0, 1j, 1]}, {}, TypeError, "column 'r' must hold a number in every row"),
         ({}, {"reward_range": (1, 0)}, ValueError, "reward_range must be a pair low < high"),
     ],
 )
 def test_bad_input_is_one_error_that_names_it(change, arguments, error, message):
-    frame = pd.DataFrame(GOOD | change)
-    with pytest.raises(error) as caught:
-        bandit_log(frame, **({"arm": "a", "reward": "r", "context": "s"} | arguments))
-    assert message in str(caught.value)
-
-
-@backends
-@pytest.mark.parametrize(("column", "row"), [("a", 1), ("s", 0), ("r", 2)])
-def test_nulls_are_named_in_every_backend(make, column, row):
-    holed = {name: list(values) for name, values in GOOD.items()}
-    holed[column][row] = None
-    with pytest.raises(
-        ValueError, match=rf"column '{column}' must hold a (label|number) in every row, got .* in row {row} "
-    ):
-        bandit_log(make(holed), arm="a", reward="r", context="s")
-
-
-@pytest.mark.parametrize("make", [pl.DataFrame, pa.table])
-def test_nan_is_no_reward_and_no_label_where_it_is_no_null(make):
-    frame = make({"a": [0.0, math.nan], "r": [math.nan, 0.0]})
-    for arguments, row in (({"arm": "a", "reward": "r"}, 1), ({"arm": "r", "reward": "a"}, 0)):
-        with pytest.raises(ValueError, match=f"a label in every row, got nan in row {row}"):
-            bandit_log(frame, **arguments)
-
-
-@pytest.mark.parametrize("frame", [{"a": [1]}, [1], None, pl.LazyFrame(GOOD), pl.Series([1])])
-def test_what_is_no_frame_is_refused(frame):
-    with pytest.raises(TypeError, match="frame must be a data frame in memory"):
-        bandit_log(frame, arm="a", reward="r")
-
-
-@backends
-def test_an_empty_frame_is_refused(make):
-    with pytest.raises(ValueError, match="frame must have at least one row"):
-        bandit_log(make({"a": [], "r": []}), arm="a", reward="r", arms=["x"])
+    with pytest.raises(error, match=re.escape(message)):
+        bandit_log(pd.DataFrame(GOOD | change), **({"arm": "a", "reward": "r", "context": "s"} | arguments))
 
 
 @pytest.mark.parametrize("policy", [[2], [0, 0], [[0]], [[0.5, 0.5]]])
@@ -242,7 +156,7 @@ LEAVES = {
 
 
 @st.composite
-def tables(draw):
+def sweep_rows(draw):
     """Rows of typed columns; each may have rows without the key, or rows with None, not both."""
     n = draw(st.integers(0, 8))
     rows = [{"key": i} for i in range(n)]
@@ -259,7 +173,7 @@ def tables(draw):
 
 
 @settings(deadline=None, max_examples=40)
-@given(tables())
+@given(sweep_rows())
 def test_parquet_gives_equal_rows(tmp_path_factory, rows):
     path = tmp_path_factory.mktemp("rows") / "rows.parquet"
     write_parquet(rows, path)
@@ -301,9 +215,7 @@ def test_rows_of_a_sweep_survive_and_span_a_grid(tmp_path):
     grid = to_xarray(rows, dims=["rule", "cstar", "n"])
     assert grid["loss"].shape == (2, 3, 2)
     assert not np.isnan(grid["loss"]).any()
-    with pytest.raises(
-        ValueError, match="are both at cstar=1, n=10: average blocks first, or add to dims the key that"
-    ):
+    with pytest.raises(ValueError, match="are both at cstar=1, n=10: average blocks first, or add to dims the key"):
         to_xarray(rows, dims=["cstar", "n"])
 
 
@@ -324,22 +236,14 @@ def test_three_backends_hold_the_same_table():
 @pytest.mark.parametrize(
     ("rows", "error", "message"),
     [
-        (
-            [{"x": 1}, {"x": "a"}],
-            TypeError,
-            "column 'x' must hold one kind of value, got a number in row 0, a string in row 1",
-        ),
+        ([{"x": 1}, {"x": "a"}], TypeError, "one kind of value, got a number in row 0, a string in row 1"),
         ([{"x": "inf"}, {}, {"x": "a"}, {"x": 1}], TypeError, "got a string in row 0, a number in row 3"),
         ([{"x": True}, {"x": 1}], TypeError, "got a boolean in row 0, a number in row 1"),
         ([{"x": [1, "a"]}], TypeError, "got a number in row 0, a string in row 0"),
         ([{"x": 1}, {"x": [1]}], ValueError, "column 'x' must fit a typed table"),
         ([{"x": {"y": 1}}], TypeError, "column 'x' must hold JSON scalars or lists of them, got {'y': 1} in row 0"),
         ([{"x": 2**63}], ValueError, "column 'x' must fit a typed table"),
-        (
-            [{"x": 0.5}, {"x": 2**53 + 1}],
-            ValueError,
-            "must hold exact floats, got 9007199254740993 beside fractions in row 1",
-        ),
+        ([{"x": 0.5}, {"x": 2**53 + 1}], ValueError, "exact floats, got 9007199254740993 beside fractions in row 1"),
         ([{"x": 1}, [2]], TypeError, "rows[1] must be a dict with strings as keys, got [2]"),
         ([{1: 2}], TypeError, "rows[0] must be a dict with strings as keys"),
         ([{}, {}], ValueError, "rows must have at least one key"),
@@ -347,9 +251,8 @@ def test_three_backends_hold_the_same_table():
 )
 def test_bad_rows_are_named(rows, error, message, tmp_path):
     for call in (lambda: rows_to_frame(rows), lambda: write_parquet(rows, tmp_path / "rows.parquet")):
-        with pytest.raises(error) as caught:
+        with pytest.raises(error, match=re.escape(message)):
             call()
-        assert message in str(caught.value)
 
 
 def test_an_unknown_backend_is_named():
@@ -399,10 +302,10 @@ def test_values_that_a_row_does_not_have_are_nan():
     [
         ([], {"dims": ["n"]}, ValueError, "rows must hold at least one row"),
         (
-            grid_rows() + grid_rows(),
+            grid_rows() * 2,
             {"dims": ["rule", "cstar", "n"]},
             ValueError,
-            "rows[0] and rows[12] are both at rule='lcb', cstar=2, n=100: average blocks first",
+            "rows[12] are both at rule='lcb', cstar=2, n=1",
         ),
         ([{"n": 1}, {"n": 1.0}], {"dims": ["n"]}, ValueError, "rows[0] and rows[1] are both at n=1.0"),
         ([{"n": 1}, {"m": 1}], {"dims": ["n"]}, ValueError, "rows[1] must have a number, string or boolean for 'n'"),
@@ -418,21 +321,5 @@ def test_values_that_a_row_does_not_have_are_nan():
     ],
 )
 def test_a_bad_grid_is_named(rows, arguments, error, message):
-    with pytest.raises(error) as caught:
+    with pytest.raises(error, match=re.escape(message)):
         to_xarray(rows, **arguments)
-    assert message in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("package", "call"),
-    [
-        ("narwhals", lambda: bandit_log(pd.DataFrame(GOOD), arm="a", reward="r")),
-        ("pyarrow", lambda: rows_to_frame(ROWS)),
-        ("polars", lambda: rows_to_frame(ROWS, backend="polars")),
-        ("xarray", lambda: to_xarray([{"n": 1}], dims=["n"])),
-    ],
-)
-def test_a_missing_package_is_named_with_its_cure(monkeypatch, package, call):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImportError, match=rf"this needs {package}: pip install 'pessimism\[frames\]'"):
-        call()

@@ -2,7 +2,6 @@
 
 import math
 import re
-import sys
 from types import SimpleNamespace
 
 import gymnasium
@@ -204,9 +203,3 @@ def test_environments_without_a_true_table_are_refused():
         mdp_from_env(gymnasium.make(TAXI, fickle_passenger=True), discount=0.5)
     with pytest.raises(ValueError, match="discount must be given"):
         mdp_from_env("FrozenLake-v1")
-
-
-def test_an_id_without_gymnasium_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "gymnasium", None)
-    with pytest.raises(ImportError, match=re.escape("this needs gymnasium: pip install 'pessimism[rl]'")):
-        mdp_from_env("FrozenLake-v1", discount=0.5)

@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import sys
 from types import SimpleNamespace
 
 import gymnasium
@@ -15,6 +14,7 @@ from minari.data_collector import EpisodeBuffer
 from pessimism.interop.gymnasium import mdp_from_env
 from pessimism.interop.minari import from_minari, to_minari
 from pessimism.mdp import MDP, MDPData, Transitions
+from tests.interop.tables import same
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(is set to None|env_spec is None):UserWarning:minari")
 
@@ -24,15 +24,10 @@ def local_datasets(tmp_path, monkeypatch):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
 
 
-def same_log(one, two):
-    for name in ("states", "actions", "rewards", "next_states"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
-
-
 FOUR, TWO = Discrete(4), Discrete(2)
 
 
-def stored(*episodes, observations=FOUR, actions=TWO):
+def stored(*episodes, observations=FOUR, actions=TWO, env=None):
     """A data set of episodes (observations, actions, rewards, terminated)."""
     buffers = [
         EpisodeBuffer(
@@ -45,7 +40,8 @@ def stored(*episodes, observations=FOUR, actions=TWO):
         for seen, done, earned, ended in episodes
     ]
     name = f"test/case-v{len(minari.list_local_datasets())}"
-    return minari.create_dataset_from_buffers(name, buffers, observation_space=observations, action_space=actions)
+    spaces = {"observation_space": observations, "action_space": actions}
+    return minari.create_dataset_from_buffers(name, buffers, env=env, **spaces)
 
 
 ENDS_IN_3 = ([0, 1, 3], [0, 1], [0.0, -2.0], True)
@@ -62,18 +58,13 @@ def test_the_round_trip_is_exact(horizon):
     log = random_mdp(horizon).sample_log(np.full((5, 3), 1 / 3), n=9, rng=1)
     to_minari(log, "random/uniform-v0", n_states=5, n_actions=3)
     back = from_minari("random/uniform-v0", horizon=horizon)
-    same_log(back.transitions, log)
+    same(back.transitions, log)
     assert (back.n_states, back.n_actions, back.lengths.tolist()) == (5, 3, [horizon] * 9)
     assert not back.terminated.any()
-    ours = back.data(per_step=True)
     direct = MDPData.from_transitions(log, n_states=5, n_actions=3, per_step=True)
-    for name in ("counts", "next_states", "next_counts", "reward_sums"):
-        np.testing.assert_array_equal(getattr(ours, name), getattr(direct, name))
-    assert ours.reward_range == direct.reward_range
+    same(back.data(per_step=True), direct)
     flat = from_minari("random/uniform-v0")
-    same_log(
-        flat.transitions, Transitions(*(x.ravel() for x in (log.states, log.actions, log.rewards, log.next_states)))
-    )
+    same(flat.transitions, Transitions(*(getattr(log, name).ravel() for name in Transitions.__slots__)))
     np.testing.assert_array_equal(flat.data().counts, direct.counts.sum(axis=0))
 
 
@@ -85,37 +76,33 @@ def test_episodes_that_terminate_come_back_too():
         for name in ("observations", "actions", "rewards", "terminations", "truncations"):
             np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
     back = from_minari(again, horizon=2)
-    same_log(back.transitions, log.transitions)
+    same(back.transitions, log.transitions)
     np.testing.assert_array_equal(back.terminated, log.terminated)
     np.testing.assert_array_equal(back.lengths, [2, 1, 2])
 
 
 def walk(env, episodes, seed):
     """Episodes of a uniform agent, and every (s, a, r, s', terminated) beside them."""
-    rng, rows, buffers = np.random.default_rng(seed), [], []
+    rng, rows, episodes_seen = np.random.default_rng(seed), [], []
     for k in range(episodes):
-        seen, done, earned, ends, cuts = [env.reset(seed=seed if k == 0 else None)[0]], [], [], [], []
-        while not (ends and (ends[-1] or cuts[-1])):
+        s, over, first = env.reset(seed=seed if k == 0 else None)[0], False, len(rows)
+        while not over:
             a = int(rng.integers(env.action_space.n))
-            s, reward, terminated, truncated, _ = env.step(a)
-            rows.append((seen[-1], a, float(reward), s, terminated))
-            for column, value in zip(
-                (seen, done, earned, ends, cuts), (s, a, reward, terminated, truncated), strict=True
-            ):
-                column.append(value)
-        arrays = map(np.array, (seen, done, earned, ends, cuts))
-        names = ("observations", "actions", "rewards", "terminations", "truncations")
-        buffers.append(EpisodeBuffer(**dict(zip(names, arrays, strict=True))))
-    return buffers, rows
+            t, reward, terminated, truncated, _ = env.step(a)
+            rows.append((s, a, float(reward), t, terminated))
+            s, over = t, terminated or truncated
+        states, actions, rewards, _, ends = map(list, zip(*rows[first:], strict=True))
+        episodes_seen.append(([*states, s], actions, rewards, ends[-1]))
+    return episodes_seen, rows
 
 
 def test_a_real_log_of_a_lake_agrees_with_its_model():
     env = gymnasium.make("FrozenLake-v1", max_episode_steps=8)
-    buffers, rows = walk(env, 60, seed=5)
-    dataset = minari.create_dataset_from_buffers("lake/uniform-v0", buffers, env=env)
-    log = from_minari("lake/uniform-v0")
+    episodes, rows = walk(env, 60, seed=5)
+    dataset = stored(*episodes, observations=env.observation_space, actions=env.action_space, env=env)
+    log = from_minari(dataset)
     s, a, r, t, ended = map(np.array, zip(*rows, strict=True))
-    same_log(log.transitions, Transitions(s, a, r, t))
+    same(log.transitions, Transitions(s, a, r, t))
     np.testing.assert_array_equal(log.terminated, ended)
     mdp = mdp_from_env(dataset.recover_environment(), horizon=8)
     assert (log.n_states, log.n_actions) == (mdp.n_states, mdp.n_actions) == (16, 4)
@@ -184,9 +171,7 @@ def test_spaces_may_start_anywhere():
 def test_other_spaces_are_refused():
     box = Box(0, 1, (2,))
     dataset = stored(([[0, 0], [1, 1]], [0], [1.0], False), observations=box)
-    with pytest.raises(
-        TypeError, match=r"dataset must have Discrete observations, got Box\(0.0, 1.0, \(2,\), float32\)"
-    ):
+    with pytest.raises(TypeError, match=r"have Discrete observations, got Box\(0.0, 1.0, \(2,\), float32\)"):
         from_minari(dataset)
     dataset = stored(([0, 1], [[0, 0]], [1.0], False), actions=box)
     with pytest.raises(TypeError, match="dataset must have Discrete actions, got Box"):
@@ -219,39 +204,20 @@ def test_a_bad_data_set_is_one_error_that_names_its_episode(make, arguments, mes
 
 
 LOG = Transitions([[0, 1], [0, 0]], [[1, 0], [0, 0]], [[1.0, 0.0], [0.0, 0.0]], [[1, 1], [0, 1]])
+EARNS = Transitions([[0, 0]], [[0, 0]], [[0.0, 1.0]], [[0, 0]])
 NAMES = (f"bad/case-v{i}" for i in itertools.count())
 
 
 @pytest.mark.parametrize(
     ("log", "arguments", "message"),
     [
-        (
-            Transitions([0], [0], [0.0], [0]),
-            {},
-            "log must have shape (episodes, steps), at least one of each, got (1,)",
-        ),
+        (Transitions([0], [0], [0.0], [0]), {}, "log must have shape (episodes, steps), at least one of each, got (1,"),
         (Transitions([[]], [[]], [[]], [[]]), {}, "at least one of each, got (1, 0)"),
-        (
-            Transitions([[0, 1]], [[0, 0]], [[0.0, 0.0]], [[0, 0]]),
-            {},
-            "log.states[0, 1] must be where the step before it led, got 1",
-        ),
-        (
-            LOG,
-            {"terminated": [True, False]},
-            "terminated must be bool of shape (2, 2) as the log, got bool of shape (2,)",
-        ),
+        (Transitions([[0, 1]], [[0, 0]], [[0.0, 0.0]], [[0, 0]]), {}, "states[0, 1] must be where the step before it"),
+        (LOG, {"terminated": [True, False]}, "must be bool of shape (2, 2) as the log, got bool of shape (2,)"),
         (LOG, {"terminated": [[1, 0], [0, 0]]}, "terminated must be bool of shape (2, 2) as the log, got int64"),
-        (
-            LOG,
-            {"terminated": [[False, False], [True, False]]},
-            "log.next_states[1, 1] must be absorbing after termination, got 1",
-        ),
-        (
-            Transitions([[0, 0]], [[0, 0]], [[0.0, 1.0]], [[0, 0]]),
-            {"terminated": [[True, False]]},
-            "log.rewards[0, 1] must be 0 after its episode has terminated, got 1.0",
-        ),
+        (LOG, {"terminated": [[False] * 2, [True, False]]}, "next_states[1, 1] must be absorbing after termination"),
+        (EARNS, {"terminated": [[True, False]]}, "rewards[0, 1] must be 0 after its episode has terminated, got 1.0"),
         (LOG, {"n_states": 1}, "n_states must be a whole number in [2, 2**53], got 1"),
         (LOG, {"n_actions": 1}, "n_actions must be a whole number in [2, 2**53], got 1"),
     ],
@@ -274,10 +240,3 @@ def test_names_are_local_and_taken_once():
     assert (dataset.observation_space, dataset.action_space) == (TWO, TWO)
     with pytest.raises(ValueError, match="already exists"):
         to_minari(LOG, "twice/case-v0")
-
-
-def test_without_minari_an_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "minari", None)
-    for call in (lambda: to_minari(LOG, "no/case-v0"), lambda: from_minari("no/case-v0")):
-        with pytest.raises(ImportError, match=re.escape("this needs minari: pip install 'pessimism[rl]'")):
-            call()

@@ -5,29 +5,15 @@ import re
 import numpy as np
 import pandas as pd
 import polars as pl
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pessimism.interop.transitions import transition_log
 from pessimism.mdp import MDP, MDPData, Transitions
+from tests.interop.tables import LABELS, MAKERS, backends, same
 
-MAKERS = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}
-backends = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 NAMES = {"state": "s", "action": "a", "reward": "r", "next_state": "t"}
-LABELS = [["a", "b", "c", "d"], [-3, 0, 1, 10], [-0.5, 0.0, 0.25, 7.0], [False, True]]
-
-
-def same_log(one, two):
-    for name in ("states", "actions", "rewards", "next_states"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
-
-
-def same_data(one, two):
-    for name in ("counts", "next_states", "next_counts", "reward_sums"):
-        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
-    assert (one.reward_range, one.reward_law, one.shape) == (two.reward_range, two.reward_law, two.shape)
 
 
 @st.composite
@@ -40,7 +26,7 @@ def steps(draw):
 
 
 @settings(deadline=None, max_examples=25)
-@given(steps(), st.sampled_from(LABELS), st.sampled_from(LABELS), st.sampled_from(list(MAKERS)))
+@given(steps(), st.sampled_from([*LABELS, [False, True]]), st.sampled_from(LABELS), st.sampled_from(list(MAKERS)))
 def test_a_table_equals_its_raw_steps(log, state_labels, action_labels, backend):
     s, a, r, t = log
     frame = MAKERS[backend](
@@ -53,14 +39,14 @@ def test_a_table_equals_its_raw_steps(log, state_labels, action_labels, backend)
     )
     raw = Transitions(s, a, r, t)
     full = transition_log(frame, **NAMES, states=iter(state_labels), actions=action_labels)
-    same_log(full.transitions, raw)
+    same(full.transitions, raw)
     sizes = {"n_states": len(state_labels), "n_actions": len(action_labels)}
-    same_data(full.data(), MDPData.from_transitions(raw, **sizes))
+    same(full.data(), MDPData.from_transitions(raw, **sizes))
 
     seen = transition_log(frame, **NAMES)  # only what occurs, sorted
     states_seen, code = np.unique(np.concatenate([s, t]), return_inverse=True)
     actions_seen, taken = np.unique(a, return_inverse=True)
-    same_log(seen.transitions, Transitions(code[: len(s)], taken, r, code[len(s) :]))
+    same(seen.transitions, Transitions(code[: len(s)], taken, r, code[len(s) :]))
     assert seen.states == tuple(state_labels[i] for i in states_seen)
     assert seen.actions == tuple(action_labels[i] for i in actions_seen)
 
@@ -91,11 +77,11 @@ def test_episodes_are_found_in_any_order_of_their_rows(make, with_step, episodes
     log = transition_log(
         frame, **NAMES, episode="episode", step="step" if with_step else None, states=range(4), actions=range(3)
     )
-    same_log(log.transitions, episodes)
+    same(log.transitions, episodes)
     sizes = {"n_states": 4, "n_actions": 3}
-    same_data(log.data(per_step=True), MDPData.from_transitions(episodes, **sizes, per_step=True))
-    flat = Transitions(*(getattr(episodes, x).ravel() for x in ("states", "actions", "rewards", "next_states")))
-    same_data(log.data(reward_range=(-1, 3)), MDPData.from_transitions(flat, **sizes, reward_range=(-1, 3)))
+    same(log.data(per_step=True), MDPData.from_transitions(episodes, **sizes, per_step=True))
+    flat = Transitions(*(getattr(episodes, x).ravel() for x in Transitions.__slots__))
+    same(log.data(reward_range=(-1, 3)), MDPData.from_transitions(flat, **sizes, reward_range=(-1, 3)))
 
 
 @backends
@@ -103,59 +89,34 @@ def test_several_columns_are_their_combinations(make):
     frame = make({"x": [0, 1], "y": ["u", "v"], "a": [0, 0], "r": [True, False], "x2": [1, 0], "y2": ["v", "v"]})
     log = transition_log(frame, state=["x", "y"], action="a", reward="r", next_state=("x2", "y2"))
     assert log.states == ((0, "u"), (0, "v"), (1, "v"))
-    same_log(log.transitions, Transitions([0, 2], [0, 0], [1, 0], [2, 1]))
+    same(log.transitions, Transitions([0, 2], [0, 0], [1, 0], [2, 1]))
     assert log.decisions([0, 0, 0]) == dict.fromkeys(log.states, 0)
 
 
 GOOD = {"s": ["x", "y", "x", "y"], "a": [0, 1, 0, 1], "r": [0.0, 1.0, 0.5, 1.0], "t": ["y", "x", "y", "x"]}
 GOOD |= {"e": ["m", "m", "n", "n"], "h": [0, 1, 0, 1]}
+STEPS = {"episode": "e", "step": "h"}
 
 
 @pytest.mark.parametrize(
     ("change", "arguments", "error", "message"),
     [
-        ({}, {"next_state": "z"}, ValueError, "next_state must be a column of frame, one of ['s', 'a', 'r', 't', 'e'"),
         ({}, {"episode": "z"}, ValueError, "episode must be a column of frame"),
-        ({}, {"next_state": "s"}, ValueError, "next_state must be a column of its own, got 's', which is in state too"),
         ({}, {"state": ["s", "s"], "next_state": ["t", "e"]}, ValueError, "state must be a column of its own"),
         ({}, {"state": ["s", "a"]}, ValueError, "next_state must name as many columns as state, got 't' beside ['s'"),
         ({}, {"state": ["s"]}, ValueError, "next_state must name as many columns as state"),
         ({}, {"state": [], "next_state": []}, ValueError, "state must name at least one column, got none"),
         ({}, {"step": "h"}, ValueError, "step must come with episode"),
-        ({k: [] for k in GOOD}, {}, ValueError, "frame must have at least one row, got none"),
-        ({"s": ["x", None, "x", "y"]}, {}, ValueError, "column 's' must hold a label in every row, got None in row 1"),
         ({"t": ["y", "x", "y", None]}, {}, ValueError, "column 't' must hold a label in every row, got None in row 3"),
-        ({"r": [0, None, 1, 1]}, {}, ValueError, "column 'r' must hold a number in every row, got None in row 1"),
-        ({"r": ["1", "0", "1", "1"]}, {}, TypeError, "column 'r' must hold a number in every row, got '1' in row 0"),
         ({"r": [0.0, float("inf"), 0.0, 0.0]}, {}, ValueError, "column 'r' must hold a finite number"),
         ({"t": [1, 2, 3, 4]}, {}, TypeError, "column 't' must hold labels of the type in 's', got 'x' and 1 in row 0"),
         ({}, {"states": ["y"]}, ValueError, "column 's' must hold one of the 1 labels in states in every row, got 'x'"),
-        (
-            {"t": ["y", "x", "w", "x"]},
-            {"states": ["x", "y"]},
-            ValueError,
-            "column 't' must hold one of the 2 labels in states in every row, got 'w' in row 2",
-        ),
+        ({"t": ["y", "x", "w", "x"]}, {"states": ["x", "y"]}, ValueError, "one of the 2 labels in states in every row"),
         ({}, {"actions": [1]}, ValueError, "column 'a' must hold one of the 1 labels in actions in every row, got 0"),
         ({}, {"states": "xy"}, TypeError, "states must be a sequence of labels, got the string 'xy'"),
-        (
-            {"e": ["m", "m", "m", "n"]},
-            {"episode": "e"},
-            ValueError,
-            "column 'e' must name episodes of equal length, got 3 rows of 'm', 1 of 'n'",
-        ),
-        (
-            {"h": [0, 1, 0, 2]},
-            {"episode": "e", "step": "h"},
-            ValueError,
-            "column 'h' must hold every step once in every episode, got 0 rows with step 2 in episode 'm'",
-        ),
-        (
-            {"h": [0, 1, 1, 1]},
-            {"episode": "e", "step": "h"},
-            ValueError,
-            "column 'h' must hold every step once in every episode, got 0 rows with step 0 in episode 'n'",
-        ),
+        ({"e": list("mmmn")}, {"episode": "e"}, ValueError, "episodes of equal length, got 3 rows of 'm', 1 of 'n'"),
+        ({"h": [0, 1, 0, 2]}, STEPS, ValueError, "every episode, got 0 rows with step 2 in episode 'm'"),
+        ({"h": [0, 1, 1, 1]}, STEPS, ValueError, "every episode, got 0 rows with step 0 in episode 'n'"),
     ],
 )
 def test_a_bad_table_is_one_error_that_names_the_column_and_the_row(change, arguments, error, message):
@@ -164,9 +125,7 @@ def test_a_bad_table_is_one_error_that_names_the_column_and_the_row(change, argu
         transition_log(frame, **(NAMES | arguments))
 
 
-def test_only_frames_and_whole_policies():
-    with pytest.raises(TypeError, match="frame must be a data frame in memory"):
-        transition_log(GOOD, **NAMES)
+def test_only_whole_policies():
     log = transition_log(pd.DataFrame(GOOD), **NAMES)
     with pytest.raises(ValueError, match=re.escape("policy must be one action for each of 2 states, got (2, 2)")):
         log.decisions([[0, 1], [0, 1]])

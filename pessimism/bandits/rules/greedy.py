@@ -27,11 +27,6 @@ def greedy(data: BanditData, *, unseen: float = -math.inf, rng: Rng = None) -> P
     (..., S) int
         An arm per context and data set.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If `unseen` is NaN.
-
     See Also
     --------
     pessimism.bandits.bounds.greedy_width_bound : Bounds its loss from the counts of a log.

@@ -57,11 +57,6 @@ def index_rule(
     (..., S) int
         An arm per context and data set.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If `level` or `unseen` is NaN, `level` does not broadcast to the data sets, or `sigma` is missing.
-
     See Also
     --------
     pessimism.bandits.rules.lcb.lcb : The level at which all intervals hold together.

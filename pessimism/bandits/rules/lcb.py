@@ -42,11 +42,6 @@ def hoeffding_level(
     (...) float
         Dimensionless; an arm with N pulls then has half-width :math:`w\sqrt{L/N}` for rewards in a range of width w.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.bandits.rules.lcb.lcb : The rule at this level.
