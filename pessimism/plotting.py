@@ -78,13 +78,7 @@ RULES = {
     "accbo": ("AccBO", "wine", "<"),
     "clipped-ma-soba": ("clipped MA-SOBA", "olive", "p"),
     "saba": ("SABA", "black", "*"),
-    "ttsa": ("TTSA", "grey", "X"),  # grey: in the background of every figure
-    "bsa": ("BSA", "grey", ">"),
-    "sustain": ("SUSTAIN", "grey", "h"),
-    "mrbo": ("MRBO", "grey", "d"),
-    "f2sa": ("F2SA", "grey", "8"),
-    "aid-cg": ("AID-CG", "grey", "H"),
-    "itd": ("ITD", "grey", "1"),
+    "ttsa": ("TTSA", "grey", "X"),
 }
 THEOREM: dict[str, Any] = {"color": "0.35", "linestyle": (0, (5, 2.5)), "linewidth": 1.1, "zorder": 3}
 

@@ -154,17 +154,14 @@ def average_blocks(rows: Iterable[Mapping[str, Any]], y: str = "loss", *, block:
         groups.setdefault(rest, []).append(row)
     result = []
     for blocks in groups.values():
+        first = {key: value for key, value in blocks[0].items() if key not in merged}
         if repeated := [b for b, times in Counter(_hashable(row.get(block)) for row in blocks).items() if times > 1]:
-            first = {key: value for key, value in blocks[0].items() if key not in merged}
             raise ValueError(f"rows must hold every {block} once, got {repeated[0]!r} again beside {first!r}")
-        count = np.array([b["replicates"] for b in blocks], dtype=np.float64)
+        first.pop(block, None)
+        mean, se, events, count = (np.array([row[key] for row in blocks]) for key in merged)
         share = count / count.sum()
-        first = {key: value for key, value in blocks[0].items() if key not in (*merged, block)}
-        first[y] = float(share @ np.array([b[y] for b in blocks]))
-        first[f"{y}_se"] = float(np.linalg.norm(share * np.array([b[f"{y}_se"] for b in blocks])))
-        first[f"{y}_events"] = sum(b[f"{y}_events"] for b in blocks)
-        first["replicates"] = int(count.sum())
-        result.append(first)
+        first |= {y: float(share @ mean), f"{y}_se": float(np.linalg.norm(share * se))}
+        result.append(first | {f"{y}_events": int(events.sum()), "replicates": int(count.sum())})
     return result
 
 

@@ -317,7 +317,7 @@ def rng_for(cell: Cell, *, seed: int, name: str = "", version: int = 1) -> np.ra
     cell : dict
         The cell; no other cell of the grid matters.
     seed, name, version : int, str, int
-        As given to `run`.
+        As for `run`.
 
     Returns
     -------
@@ -351,14 +351,8 @@ def pending(
 
     Parameters
     ----------
-    cells : iterable of dict
-        As given to `run`.
-    seed, name, version : int, str, int
-        As given to `run`.
-    store : path, optional
-        As given to `run`; it need not exist.
-    shard : (int, int), optional
-        As given to `run`.
+    cells, seed, name, version, store, shard : iterable of dict, int, str, int, path, (int, int)
+        As for `run`; the store need not exist.
 
     Returns
     -------

@@ -15,6 +15,7 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.bandits import bounds, exact, hoeffding_level, instances
+
 from ._worst import worst_rows
 
 VERSION = 2

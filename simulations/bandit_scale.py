@@ -17,24 +17,25 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.bandits import Bandit, behavior, bernstein_lcb, bounds, greedy, lcb, most_played
 
+from ._grid import cells
+from ._worst import worst_of
+
 VERSION = 3
 ARMS = 10
 RULES = {"lcb": lcb, "greedy": greedy, "most_played": most_played, "bernstein_lcb": bernstein_lcb}
 SCALES = (0.25, 0.5, 1, 2, 4, math.inf)
 
 
-def cells(blocks: int, replicates: int) -> list[dict[str, Any]]:
-    return [
-        {"cstar": c, "n": 10**k, "split": split, "scale": z, "block": b, "replicates_per_block": replicates}
-        for c in (1.5, 4)
-        for k in range(2, 10)
-        for split in ("one", "nine")
-        for z in SCALES
-        for b in range(blocks)
-    ]
-
-
-GRID = {"quick": cells(2, 5000), "full": cells(10, 20_000)}
+AXES: dict[str, Any] = {
+    "cstar": (1.5, 4),
+    "n": [10**k for k in range(2, 10)],
+    "split": ("one", "nine"),
+    "scale": SCALES,
+}
+GRID = {
+    "quick": cells(**AXES, block=range(2), replicates_per_block=[5000]),
+    "full": cells(**AXES, block=range(10), replicates_per_block=[20_000]),
+}
 
 
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -56,8 +57,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     for panel, (cstar, here) in zip(axes, rates.group(averaged, "cstar").items(), strict=True):
         plotting.loglog(panel, x="rounds N", y="loss (reward units)", title=f"$C^*$ = {cstar:g}, {ARMS} arms")
         for rule, points in rates.group(here, "rule").items():
-            worst = [max(own, key=lambda row: row["loss"]) for own in rates.group(points, "n").values()]
-            worst = [row for row in worst if row["loss_events"] >= rates.MIN_EVENTS]
+            worst = worst_of(points)
             x, y, se = ([row[key] for row in worst] for key in ("n", "loss", "loss_se"))
             try:
                 slope = rates.fit_rows(worst)

@@ -20,35 +20,33 @@ See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems`.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from pessimism import plotting, rates
-from pessimism.bilevel import BilevelResult, minimize_bilevel
+from pessimism.bilevel import BilevelResult, minimize_bilevel, problems
 from pessimism.bilevel.minimize import METHODS
 from pessimism.bilevel.problem import KINDS
-from pessimism.bilevel.problems import (
-    Cosh,
-    HyperCleaning,
-    HyperRepresentation,
-    PessimismTuning,
-    Quadratic,
-    Quartic,
-    Ridge,
-)
+
+from ._grid import cells
 
 VERSION = 2
 LAST_BIT = "a run that diverges amplifies it and draws more or less, conjugate gradients stop by it"
 SUM: dict[str, int] = {"n_samples": 256, "batch": 16}
 PROBLEMS: dict[str, tuple[Callable[[], Any], float, float]] = {  # an instance, the entries of the start, unit of steps
-    "quadratic": (lambda: Quadratic.random(5, 8, **SUM, rng=0), 2.0, 1.0),
-    "cosh": (lambda: Cosh.random(5, 8, **SUM, rng=0), 5.0, 1.0),
-    "quartic": (lambda: Quartic.random(5, 8, **SUM, rng=0), 3.0, 1.0),
-    "ridge": (lambda: Ridge.random(batch=16, rng=0), 0.0, 1.0),
-    "cleaning": (lambda: HyperCleaning.random(batch=16, rng=0), 0.0, 10.0**1.5),  # a weight's slope is one of 100 terms
-    "representation": (lambda: HyperRepresentation.random(batch=16, rng=0), 0.3, 1.0),
-    "tuning": (lambda: PessimismTuning.random(rho=0.01, rng=0), 0.0, 1.0),
+    "quadratic": (lambda: problems.Quadratic.random(5, 8, **SUM, rng=0), 2.0, 1.0),
+    "cosh": (lambda: problems.Cosh.random(5, 8, **SUM, rng=0), 5.0, 1.0),
+    "quartic": (lambda: problems.Quartic.random(5, 8, **SUM, rng=0), 3.0, 1.0),
+    "ridge": (lambda: problems.Ridge.random(batch=16, rng=0), 0.0, 1.0),
+    "cleaning": (
+        lambda: problems.HyperCleaning.random(batch=16, rng=0),
+        0.0,
+        10.0**1.5,
+    ),  # a weight's slope is one of 100 terms
+    "representation": (lambda: problems.HyperRepresentation.random(batch=16, rng=0), 0.3, 1.0),
+    "tuning": (lambda: problems.PessimismTuning.random(rho=0.01, rng=0), 0.0, 1.0),
 }
 GROUPS = (  # normalised; single loops; double loops; recursive momentum; first order; calls on the whole sum
     ("bo-rep", "slip", "accbo"),
@@ -63,9 +61,7 @@ LOW, HIGH = -2.5, 1.0  # exponents of the first and the last step, in the proble
 FINALISTS = 2  # steps that are tried on all tuning seeds; the others on the first
 BLOWN_UP = 1e3  # a gradient this many times larger than at the start counts as divergence
 GRID = {
-    profile: [
-        {"problem": problem, "method": method, **sizes} for problem in PROBLEMS for group in GROUPS for method in group
-    ]
+    profile: [cell | sizes for cell in cells(problem=PROBLEMS, method=chain(*GROUPS))]
     for profile, sizes in {
         "quick": {"budget": 4_000, "per_decade": 2, "tuning": 3, "replicates_per_block": 5, "records": 10},
         "full": {"budget": 50_000, "per_decade": 4, "tuning": 5, "replicates_per_block": 30, "records": 40},
@@ -193,7 +189,7 @@ def heat_map(figure: Any, panel: Any, rows: list[dict[str, Any]]) -> None:
     places = range(len(PROBLEMS)), range(len(methods))
     image = plotting.heatmap(panel, *places, values, cmap=plotting.sequential(), vmin=-4, vmax=0)
     panel.set_xticks(places[0], PROBLEMS)
-    panel.set_yticks(places[1], [plotting.RULES[name][0] for name in methods])
+    panel.set_yticks(places[1], [plotting.RULES.get(name, [name.upper()])[0] for name in methods])
     panel.invert_yaxis()
     panel.tick_params(length=0)
     best = np.nanmin(values, axis=0)
@@ -226,9 +222,9 @@ def curves(panel: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """Median and band of the methods shown in colour, medians of the others in grey."""
     lowest = [np.nanmin(finite(row["risk"])) for row in rows if row["method"] in SHOWN and row["method"] != "saba"]
     for row in sorted(rows, key=lambda row: row["method"] in SHOWN):
-        name, color, _ = plotting.RULES[row["method"]]
         cost, middle, low, high = (finite(row[key]) for key in ("cost", "risk", "low", "high"))
         if row["method"] in SHOWN:
+            name, color, _ = plotting.RULES[row["method"]]
             high = np.where(np.isnan(high), BLOWN_UP * row["risk_start"], high)
             panel.plot(cost, middle, color=plotting.COLORS[color], linewidth=1.5, label=name)
             panel.fill_between(cost, low, high, color=plotting.COLORS[color], alpha=0.15, linewidth=0)

@@ -17,6 +17,8 @@ from pessimism import plotting
 from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import Cosh, Quartic
 
+from ._grid import cells
+
 VERSION = 2
 ROUNDING_FLOOR = 1e-13  # a gradient of entries near 1 is not known to be smaller
 LAST_BIT = "normalised steps circle the solution and amplify it"
@@ -34,13 +36,7 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
 STEPS = {"quick": [10.0**k for k in range(-4, 1)], "full": [10.0 ** (k / 2) for k in range(-10, 3)]}
 DISTANCES = {"quick": (1, 3, 6, 10, 14), "full": (0.5, 1, 2, 3, 4, 6, 8, 10, 14)}
 GRID = {
-    profile: [
-        {"problem": problem, "method": method, "step": step, "distance": distance}
-        for problem in PROBLEMS
-        for method in METHODS
-        for step in STEPS[profile]
-        for distance in DISTANCES[profile]
-    ]
+    profile: cells(problem=PROBLEMS, method=METHODS, step=STEPS[profile], distance=DISTANCES[profile])
     for profile in ("quick", "full")
 }
 

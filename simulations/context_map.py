@@ -18,16 +18,12 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.bandits import bounds, exact, hoeffding_level, instances
 
+from ._grid import cells
+
 VERSION = 2
-
-
-def cells(sizes: list[int], excesses: list[float]) -> list[dict[str, Any]]:
-    return [{"excess": e, "n": n} for e in excesses for n in sizes]
-
-
 GRID = {
-    "quick": cells([32 * 2**k for k in range(8)], [10.0 ** (-k / 2) for k in range(8)]),
-    "full": cells([64 * 2**k for k in range(11)], [10.0 ** (-k / 4) for k in range(17)]),
+    "quick": cells(excess=[10.0 ** (-k / 2) for k in range(8)], n=[32 * 2**k for k in range(8)]),
+    "full": cells(excess=[10.0 ** (-k / 4) for k in range(17)], n=[64 * 2**k for k in range(11)]),
 }
 
 

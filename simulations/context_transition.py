@@ -14,12 +14,14 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.bandits import bounds, instances
+
+from ._grid import cells
 from ._worst import worst_rows
 
 VERSION = 1
 GRID = {
-    "quick": [{"alpha": a, "n": n} for a in (0, 0.25, 0.5, 0.75, 1) for n in (100, 300, 1000, 3000, 10_000)],
-    "full": [{"alpha": a / 8, "n": round(10 ** (k / 4))} for a in range(9) for k in range(8, 21)],
+    "quick": cells(alpha=(0, 0.25, 0.5, 0.75, 1), n=(100, 300, 1000, 3000, 10_000)),
+    "full": cells(alpha=[a / 8 for a in range(9)], n=[round(10 ** (k / 4)) for k in range(8, 21)]),
 }
 
 

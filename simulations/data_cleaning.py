@@ -27,6 +27,8 @@ from pessimism import plotting, rates
 from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import HyperCleaning
 
+from ._grid import cells
+
 VERSION = 1
 VALIDATION = 100
 DAMPING, RHO = 1e-3, 3e-4
@@ -51,16 +53,12 @@ METHODS: dict[str, dict[str, Any]] = {
     "ttsa": {},
 }
 GRID = {
-    profile: [
-        {"share": share, "n": 600, "methods": methods, "budget": budget, "tuning": tuning, "replicates_per_block": runs,
-         "block": block}
-        for share in SHARES
-        for block in range(blocks)
-    ]
-    for profile, methods, budget, tuning, runs, blocks in (
-        ("quick", 5, 2_000, 1, 8, 1), ("full", 7, 20_000, 4, 20, 5)
+    profile: [{"n": 600, **sizes} | cell for cell in cells(share=SHARES, block=range(blocks))]
+    for profile, blocks, sizes in (
+        ("quick", 1, {"methods": 5, "budget": 2_000, "tuning": 1, "replicates_per_block": 8}),
+        ("full", 5, {"methods": 7, "budget": 20_000, "tuning": 4, "replicates_per_block": 20}),
     )
-}  # fmt: skip
+}
 
 
 class Split(NamedTuple):

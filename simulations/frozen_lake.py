@@ -15,18 +15,15 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.mdp import behavior, behavior_cloning, plug_in, vi_lcb, vi_lcb_bernstein
 
+from ._grid import cells
+
 VERSION = 1
 DISCOUNT = 0.95
 CONSTANT = 0.005
 WEIGHTS = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 OFFSETS = {"behavior_cloning": -0.24, "plug_in": -0.08, "vi_lcb": 0.08, "vi_lcb_bernstein": 0.24}
 GRID = {
-    profile: [
-        {"n": n, "weight": w, "block": b, "replicates_per_block": r}
-        for n in (1000, 10_000, 100_000)
-        for w in WEIGHTS
-        for b in range(blocks)
-    ]
+    profile: cells(n=(1000, 10_000, 100_000), weight=WEIGHTS, block=range(blocks), replicates_per_block=[r])
     for profile, blocks, r in (("quick", 1, 200), ("full", 10, 1000))
 }
 

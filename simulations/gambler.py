@@ -22,12 +22,14 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.mdp import MDP, generators, plug_in, vi_lcb_episodic
 
+from ._grid import cells
+
 VERSION = 2
 GOAL, STEPS = 50, 100
 SIZES = [math.floor(math.exp(k / 2)) for k in range(8, 21)]  # e^4, e^4.5, ..., e^10
 PUBLISHED_SLOPE, REPETITIONS = -0.502, 10
 GRID = {
-    profile: [{"n": n, "replicates_per_block": r, "block": b} for n in [50, *SIZES] for b in range(blocks)]
+    profile: cells(n=[50, *SIZES], replicates_per_block=[r], block=range(blocks))
     for profile, r, blocks in (("quick", 20, 2), ("full", 20, 10))
 }
 

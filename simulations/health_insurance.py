@@ -15,25 +15,18 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.bandits import Bandit, BanditData, behavior, bernstein_lcb, greedy, lcb, most_played
 
+from ._grid import cells
+
 VERSION = 2
 RULES = {"lcb": lcb, "greedy": greedy, "most_played": most_played, "bernstein_lcb": bernstein_lcb}
 REWARDS = {"visit": "saw a doctor", "no_visit": "did not see a doctor"}
 DISEASE_INDEX = 13  # splits both health groups so that the rarest plan keeps 134 rows or more
-
-
-def cells(blocks: int, sizes: list[int]) -> list[dict[str, Any]]:
-    return [
-        {"reward": r, "contexts": s, "n": n, "block": b}
-        for s in (1, 4)
-        for r in REWARDS
-        for n in sizes
-        for b in range(blocks)
-    ]
-
-
 GRID = {
-    "quick": cells(2, [10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000]),
-    "full": cells(20, [round(10 ** (k / 4)) for k in range(4, 25)]),
+    profile: cells(contexts=(1, 4), reward=REWARDS, n=sizes, block=range(blocks))
+    for profile, blocks, sizes in (
+        ("quick", 2, [10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000]),
+        ("full", 20, [round(10 ** (k / 4)) for k in range(4, 25)]),
+    )
 }
 
 

@@ -15,6 +15,8 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.mdp import behavior, behavior_cloning, generators, plug_in, vi_lcb, vi_lcb_bernstein
 
+from ._grid import cells
+
 VERSION = 1
 DISCOUNT = 0.9
 CONSTANT = 0.005
@@ -25,19 +27,14 @@ RULES: dict[str, Any] = {
     "vi_lcb": lambda data, discount: vi_lcb(data, discount=discount, constant=CONSTANT),
     "vi_lcb_bernstein": lambda data, discount: vi_lcb_bernstein(data, discount=discount, constant=CONSTANT),
 }
-
-
-def cells(blocks: int, replicates: int, steps: int) -> list[dict[str, Any]]:
-    return [
-        {"cstar": c, "n": round(10 ** (k / steps)), "garnet": g, "block": b, "replicates_per_block": replicates}
-        for c in (1, 1.05, 1.2, 1.5, 2, 4, 8, 16)
-        for k in range(2 * steps, 6 * steps + 1)
-        for g in range(GARNETS)
-        for b in range(blocks)
-    ]
-
-
-GRID = {"quick": cells(1, 50, 1), "full": cells(4, 250, 2)}
+CSTARS = (1, 1.05, 1.2, 1.5, 2, 4, 8, 16)
+GRID = {
+    profile: cells(cstar=CSTARS, n=sizes, garnet=range(GARNETS), block=range(blocks), replicates_per_block=[r])
+    for profile, blocks, r, sizes in (
+        ("quick", 1, 50, [10**k for k in range(2, 7)]),
+        ("full", 4, 250, [round(10 ** (k / 2)) for k in range(4, 13)]),
+    )
+}
 
 
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:

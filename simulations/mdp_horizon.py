@@ -18,6 +18,8 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.mdp import bounds, instances, plug_in, vi_lcb, vi_lcb_bernstein
 
+from ._grid import cells
+
 VERSION = 2
 CSTAR, N = 4.0, 10**10
 SPLIT_SIZE = 200  # data sets of a block on which the split rule is run: it is much the slowest
@@ -28,20 +30,12 @@ EXPONENTS = {
     "vi_lcb": bounds.horizon_exponent("hoeffding", split=False),
     "vi_lcb_split": bounds.horizon_exponent("hoeffding", split=True),
 }
-
-
-def cells(blocks: int, replicates: int, horizons: list[int], scales: list[float]) -> list[dict[str, Any]]:
-    return [
-        {"horizon": h, "n": N, "scale": z, "block": b, "replicates_per_block": replicates}
-        for h in horizons
-        for z in scales
-        for b in range(blocks)
-    ]
-
-
 GRID = {
-    "quick": cells(1, 1000, [8, 16, 32, 64], [2.0 ** (k / 2) for k in range(-10, 19)]),
-    "full": cells(4, 2500, [4, 6, 8, 11, 16, 23, 32, 45, 64], [2.0 ** (k / 4) for k in range(-20, 37)]),
+    profile: cells(horizon=horizons, n=[N], scale=scales, block=range(blocks), replicates_per_block=[r])
+    for profile, blocks, r, horizons, scales in (
+        ("quick", 1, 1000, (8, 16, 32, 64), [2.0 ** (k / 2) for k in range(-10, 19)]),
+        ("full", 4, 2500, (4, 6, 8, 11, 16, 23, 32, 45, 64), [2.0 ** (k / 4) for k in range(-20, 37)]),
+    )
 }
 
 

@@ -15,6 +15,9 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.mdp import behavior_cloning, bounds, exact, instances, plug_in, vi_lcb, vi_lcb_bernstein
 
+from ._grid import cells
+from ._worst import worst_of
+
 VERSION = 1
 DISCOUNT = 0.9
 LARGEST_GAP = (2 * DISCOUNT - 1) / DISCOUNT
@@ -25,23 +28,16 @@ RULES: dict[str, Any] = {
     "vi_lcb": vi_lcb,
     "vi_lcb_bernstein": vi_lcb_bernstein,
 }
-
-
-def cells(blocks: int, replicates: int, exponents: list[float], scales: list[float]) -> list[dict[str, Any]]:
-    sampled = [
-        {"kind": "sampled", "cstar": c, "n": round(10**e), "scale": z, "block": b, "replicates_per_block": replicates}
-        for c in (1.2, 4)
-        for e in exponents
-        for z in scales
-        for b in range(blocks)
-    ]
-    return sampled + [{"kind": "exact", "cstar": c, "n": n} for c in (1.2, 4) for n in (100, 300)]
-
-
+CSTARS = (1.2, 4)
 GRID = {
-    "quick": cells(1, 2000, [2, 3, 4, 5, 6, 7, 8], [2.0**k for k in range(-3, 8)] + [math.inf]),
-    "full": cells(10, 5000, [k / 2 for k in range(4, 19)], [2.0 ** (k / 2) for k in range(-6, 16)] + [math.inf]),
-}
+    profile: cells(kind=["sampled"], cstar=CSTARS, n=sizes, scale=scales, block=range(blocks), replicates_per_block=[r])
+    + cells(kind=["exact"], cstar=CSTARS, n=(100, 300))
+    for profile, blocks, r, sizes, scales in (
+        ("quick", 1, 2000, [10**k for k in range(2, 9)], [*(2.0**k for k in range(-3, 8)), math.inf]),
+        ("full", 10, 5000, [round(10 ** (k / 2)) for k in range(4, 19)],
+         [*(2.0 ** (k / 2) for k in range(-6, 16)), math.inf]),
+    )
+}  # fmt: skip
 
 
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -70,8 +66,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     for panel, (cstar, here) in zip(axes, rates.group(sampled, "cstar").items(), strict=True):
         plotting.loglog(panel, x="transitions N", y="worst loss (reward units)", title=f"$C^*$ = {cstar:g}")
         for rule, points in rates.group(here, "rule").items():
-            worst = [max(own, key=lambda row: row["loss"]) for own in rates.group(points, "n").values()]
-            worst = [row for row in worst if row["loss_events"] >= rates.MIN_EVENTS]
+            worst = worst_of(points)
             x, y, se = ([row[key] for row in worst] for key in ("n", "loss", "loss_se"))
             slope = ": fewer than 100 errors" if len(x) < 2 else f": {rates.local_slopes(x, y)[-1] + 0.0:.2f}"
             plotting.curve(panel, x, y, se=se, rule=rule, note=slope)

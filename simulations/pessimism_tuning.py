@@ -20,6 +20,8 @@ from pessimism.bandits import Bandit
 from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import PessimismTuning
 
+from ._grid import cells
+
 VERSION = 2
 ARMS = 10
 BUDGET = 2000
@@ -34,12 +36,9 @@ LOOKS = {
     "hindsight": ("behavior_cloning", "best level in hindsight"),
 }
 GRID = {
-    profile: [
-        {"cstar": c, "n": n, "replicates_per_block": r, "block": b}
-        for c in CSTARS for n in (100, 1000) for b in range(blocks)
-    ]
+    profile: cells(cstar=CSTARS, n=(100, 1000), replicates_per_block=[r], block=range(blocks))
     for profile, blocks, r in (("quick", 1, 60), ("full", 10, 200))
-}  # fmt: skip
+}
 
 
 def estimates(n: int, law: Any, logged: Any, counts: Any, sums: Any) -> dict[str, Any]:

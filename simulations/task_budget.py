@@ -14,18 +14,16 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.tasks import LinearTasks, allocate, bounds, designs, fixed, instances, min_l1, min_l2, target_only
 
+from ._grid import cells
+
 VERSION = 1
 DIMENSION = 20
 FLOOR = 3 * DIMENSION
 TARGET_ROWS = 100
 WORLDS = {"spike and pairs": "M = 41, k = 2", "random tasks": "M = 20, k = 3"}
+SIZES = (3000, 10_000, 30_000, 100_000, 300_000)
 GRID = {
-    profile: [
-        {"world": world, "n": n, "replicates_per_block": r, "block": b}
-        for world in WORLDS
-        for n in (3000, 10_000, 30_000, 100_000, 300_000)
-        for b in range(blocks)
-    ]
+    profile: cells(world=WORLDS, n=SIZES, replicates_per_block=[r], block=range(blocks))
     for profile, blocks, r in (("quick", 2, 100), ("full", 10, 200))
 }
 

@@ -15,6 +15,8 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.tasks import allocate, fixed, instances, min_l1, min_l2
 
+from ._grid import cells
+
 VERSION = 1
 DIMENSION = 12
 FLOOR = 20 * DIMENSION
@@ -22,7 +24,7 @@ FLOOR_SHARE = 0.1
 TARGET_ROWS = 100  # the representation's risk, which is drawn, does not depend on them
 PAIRS = {"quick": (1, 3, 10, 30, 100, 200), "full": (1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 500)}
 GRID = {
-    profile: [{"pairs": p, "replicates_per_block": r, "block": b} for p in PAIRS[profile] for b in range(blocks)]
+    profile: cells(pairs=PAIRS[profile], replicates_per_block=[r], block=range(blocks))
     for profile, blocks, r in (("quick", 2, 50), ("full", 10, 100))
 }
 

@@ -14,31 +14,26 @@ from typing import Any
 import numpy as np
 
 from pessimism import plotting, rates
-from pessimism.tasks import LinearTasks, a_mtrl, instances, l1_a_mtrl, passive
+from pessimism.tasks import a_mtrl, l1_a_mtrl, passive
+from simulations.task_budget import DIMENSION, WORLDS, make
+
+from ._grid import cells
 
 VERSION = 1
 LAST_BIT = "it decides after which step a fit ends"
-DIMENSION = 20
 ROWS_PER_TASK = 240  # the budget over M
-WORLDS = {"random tasks": "M = 20, k = 3", "spike and pairs": "M = 41, k = 2"}
 SHARES = (0.1, 0.25, 0.5, 0.75, 0.9)
 TARGET_ROWS = (5, 10, 30, 120, 2000)
 GRID = {
-    profile: [
-        {"world": world, "share": share, "n_target": n, "replicates_per_block": r, "block": b}
-        for world in WORLDS
-        for share in SHARES
-        for n in TARGET_ROWS
-        for b in range(blocks)
-    ]
+    profile: cells(
+        world=sorted(WORLDS),
+        share=SHARES,
+        n_target=TARGET_ROWS,
+        replicates_per_block=[r],
+        block=range(blocks),
+    )
     for profile, blocks, r in (("quick", 1, 100), ("full", 10, 200))
 }
-
-
-def make(world: str) -> LinearTasks:
-    if world == "spike and pairs":
-        return instances.spike_and_pairs(20, dimension=DIMENSION)
-    return instances.random_gaussian(3, 20, dimension=DIMENSION, rng=1)
 
 
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, Any]]:
@@ -66,7 +61,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     averaged = rates.average_blocks(rows, "risk")
     at = {(row["world"], row["rule"], row["share"], row["n_target"]): row for row in averaged}
     shares, sizes = (sorted({row[key] for row in averaged}) for key in ("share", "n_target"))
-    worlds = sorted({row["world"] for row in averaged}, key=list(WORLDS).index)
+    worlds = sorted({row["world"] for row in averaged})
     for row, world in enumerate(worlds):
         for column, other in enumerate(("uniform", "l2")):
             panel = axes[2 * row + column]

@@ -95,17 +95,14 @@ def test_averaged_blocks_are_the_pooled_sample(blocks):
     assert row["n"] == 7
 
 
-def test_rows_of_different_cells_are_not_averaged():
-    rows = [{"n": n, "block": b, **rates.summarize("loss", [0.0, 1.0])} for n in (1, 2) for b in (0, 1)]
-    assert [row["n"] for row in rates.average_blocks(rows)] == [1, 2]
-
-
 def test_rows_read_from_csv_have_a_slope_too():
     rows = [{"n": str(n), "loss": str(1 / n)} for n in (10, 100, 1000)]
     assert rates.fit_rows(rows).slope == pytest.approx(-1)
 
 
-def test_a_block_given_twice_is_refused():
+def test_rows_of_different_cells_are_not_averaged_and_a_block_given_twice_is_refused():
+    rows = [{"n": n, "block": b, **rates.summarize("loss", [0.0, 1.0])} for n in (1, 2) for b in (0, 1)]
+    assert [row["n"] for row in rates.average_blocks(rows)] == [1, 2]
     rows = [{"n": 1, "block": b, "law": {"p": [0.1]}, **rates.summarize("loss", [0.0, 1.0])} for b in (0, 1, 1)]
     assert rates.average_blocks(rows[:2])[0]["replicates"] == 4
     with pytest.raises(ValueError, match=r"rows must hold every block once, got 1 again beside \{'n': 1, "):

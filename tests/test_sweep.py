@@ -182,6 +182,7 @@ def test_shards_partition_the_grid(tmp_path, serial):
     assert rows_in(tmp_path) == serial[1]
     assert fault_cells.run(tmp_path, lambda *_: pytest.fail("must be read")) == serial[0]
     assert len(sweep.pending(GRID, seed=0, shard=(1, 5))) == 5
+    assert run(GRID[:1], shard=(1, 2)) == run([]) == []
 
 
 def test_blas_has_one_thread_while_cells_run():
@@ -235,10 +236,6 @@ def test_progress_is_on_stderr_and_counts_what_the_store_has(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert "6/6" in err
-
-
-def test_no_cells_no_rows():
-    assert run([]) == []
 
 
 # What goes wrong.

@@ -1,7 +1,6 @@
-"""Bilevel solvers a person would write: a right one, and others with one mistake each."""
+"""Bilevel solvers a person would write: right ones, and others with one mistake each."""
 
 from types import SimpleNamespace
-from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +12,11 @@ class SpentError(Exception):
 
 
 class Right:
-    """A single loop with normalised momentum, constant steps, and three warm steps on y."""
+    """A single loop with normalised momentum, constant steps, and three warm steps on y.
+
+    `first`, `again` and `told` return what a mistake changes in the first state, in one that is resumed and in the
+    result.
+    """
 
     step, momentum, rate, level = 0.1, 0.5, 0.2, "g"
 
@@ -35,11 +38,22 @@ class Right:
         return np.random.default_rng(seed)
 
     def begin(self, x0, y0):
-        if isinstance(x0, SimpleNamespace):
+        self.resumed = isinstance(x0, SimpleNamespace)
+        if self.resumed:
             self.x, self.y, self.z, self.m, self.t = x0.x, x0.y, x0.z, x0.m, x0.t
         else:
             self.x, self.y, self.t = np.array(x0), np.array(y0), 0
             self.z, self.m = self.first_z(), np.zeros(len(x0))
+        vars(self).update(self.again(x0) if self.resumed else self.first(x0, y0))
+
+    def first(self, x0, y0):
+        return {}
+
+    def again(self, result):
+        return {}
+
+    def told(self, result):
+        return {}
 
     def first_z(self):
         return np.zeros(self.problem.dim_y)
@@ -91,7 +105,9 @@ class Right:
         numbers, path = zip(*[*self.path, (self.t, self.x)], strict=True)
         history = {"nit": np.array(numbers), "x": np.array(path)}
         state = {"x": self.x, "y": self.y, "z": self.z, "m": self.m, "t": self.t}
-        return SimpleNamespace(**state, ncalls=self.ncalls, cost=self.cost(), history=history)
+        found = SimpleNamespace(**state, ncalls=self.ncalls, cost=self.cost(), history=history)
+        vars(found).update(self.told(found))
+        return found
 
     def cost(self):
         return float(sum(self.ncalls.values()))
@@ -112,6 +128,16 @@ class MovesXBeforeTheRest(Right):
         _, fy = self.call("grad_f", self.x, self.y)
         self.z = self.z - self.rate * (self.call("hvp", self.x, self.y, self.z) - fy)
         self.y = self.y - self.rate * self.call("grad_g", self.x, self.y)
+
+
+class Returns(Right):
+    """Something else in its result."""
+
+    def __init__(self, change):
+        self.told = change
+
+
+# Mistakes that take more than an expression.
 
 
 class LooksAtTheBudgetOnceAStep(Right):
@@ -152,75 +178,16 @@ class ForgetsItsWarmStart(Right):
         return super().result()
 
 
-class CountsSteps(Right):
-    def cost(self):
-        return float(self.t)
-
-
-class AddsASmallNumber(Right):
-    def direction(self, m):
-        return m / (np.linalg.norm(m) + 1e-10)
-
-
-class BeginsAnywhere(Right):
-    def first_z(self):
-        return np.random.default_rng(0).normal(size=self.problem.dim_y)
-
-
-class NeverNormalises(Right):
-    def direction(self, m):
-        return 0.2 * m
-
-
-class DividesByZero(Right):
-    def direction(self, m):
-        return m / np.linalg.norm(m)
-
-
 class DividesByZeroInSilence(Right):
     def direction(self, m):
         with np.errstate(all="ignore"):
             return m / np.linalg.norm(m)
 
 
-class TakesSigns(Right):
-    def direction(self, m):
-        return np.sign(m)
-
-
-class TakesSignsOfTheRightLength(Right):
-    def direction(self, m):
-        return np.sign(m) / max(np.sqrt(np.count_nonzero(m)), 1.0)
-
-
-class ConfusesSizes(Right):
-    def first_z(self):
-        return np.zeros(self.problem.dim_x)
-
-
-class TakesOneSampleForAll(Right):
-    level = "f"
-
-
-class NamesALevel(Right):
-    level = "hessian"
-
-
-class TakesOneSampleForAllAndCatchesEverything(IgnoresTheBudgetAndCatchesEverything):
-    level, guard = "f", Right.guard
-
-
-class PassesItsGenerator(Right):
-    def handle(self, kind):
-        return self.rng
-
-
 class WritesInPlace(Right):
-    def begin(self, x0, y0):
-        super().begin(x0, y0)
-        if not isinstance(x0, SimpleNamespace):
-            self.y = y0
-            self.y *= 0.5
+    def first(self, x0, y0):
+        y0 *= 0.5
+        return {"y": y0}
 
 
 class DrawsItsOwn(Right):
@@ -247,81 +214,35 @@ class DrawsItsOwnNowAndThen(DrawsItsOwn):
 class SharesItsMomentum(Right):
     """In one dimension normalised steps hide it."""
 
-    shared: ClassVar = {}
+    def __init__(self):
+        self.shared = {}
 
-    def begin(self, x0, y0):
-        super().begin(x0, y0)
-        self.m = self.shared.get(len(self.x), self.m)
+    def first(self, x0, y0):
+        return {"m": self.shared.get(len(self.x), self.m)}
 
-    def result(self):
+    def told(self, result):
         self.shared[len(self.x)] = self.m
-        return super().result()
+        return {}
 
 
 class EndsAtAnyY(Right):
     runs = 0
 
-    def result(self):
+    def told(self, result):
         self.runs += 1
-        self.y = self.y + self.runs
-        return super().result()
-
-
-class IgnoresRng(Right):
-    def generator(self, seed):
-        return np.random.default_rng(0)
-
-
-class ForgetsMomentum(Right):
-    def begin(self, x0, y0):
-        super().begin(x0, y0)
-        self.m = np.zeros(len(self.x))
-
-
-class ForgetsMomentumAndMovesXFirst(ForgetsMomentum, MovesXBeforeTheRest):
-    pass
-
-
-class ForgetsZAndMovesXFirst(MovesXBeforeTheRest):
-    def begin(self, x0, y0):
-        super().begin(x0, y0)
-        self.z = self.first_z()
-
-
-class ForgetsRng(Right):
-    def begin(self, x0, y0):
-        super().begin(x0, y0)
-        if isinstance(x0, SimpleNamespace):
-            self.rng = np.random.default_rng(0)
-
-
-class CountsTheRunBefore(Right):
-    def begin(self, x0, y0):
-        super().begin(x0, y0)
-        self.before = getattr(x0, "cost", 0.0)
-
-    def cost(self):
-        return super().cost() + self.before
+        return {"y": self.y + self.runs}
 
 
 class WritesIntoTheRunBefore(Right):
-    def begin(self, x0, y0):
-        super().begin(x0, y0)
-        if isinstance(x0, SimpleNamespace):
-            self.z = x0.z.copy()
-            x0.z.fill(0.0)
-
-
-class WarmsAgain(Right):
-    def warm(self):
-        for _ in range(3):
-            self.y = self.y - self.rate * self.call("grad_g", self.x, self.y)
+    def again(self, result):
+        kept = result.z.copy()
+        result.z.fill(0.0)
+        return {"z": kept}
 
 
 class RestartsItsSchedule(Right):
-    def begin(self, x0, y0):
-        super().begin(x0, y0)
-        self.resumed, self.t = self.t > 0, 0
+    def again(self, result):
+        return {"t": 0}
 
     def warm(self):
         if not self.resumed:
@@ -331,68 +252,17 @@ class RestartsItsSchedule(Right):
         return self.step / (1 + self.t)
 
 
-class ResumesAtTheFirstStep(Right):
-    """After one step that is right."""
-
-    def begin(self, x0, y0):
-        super().begin(x0, y0)
-        self.t = min(self.t, 1)
-
-    def eta(self):
-        return self.step / (1 + self.t) ** 0.5
-
-
-class AddsTheCrossTerm(Right):
-    def cross(self):
-        return -super().cross()
-
-
-class Ascends(Right):
-    def direction(self, m):
-        return -super().direction(m)
-
-
-class FallsTooFast(Right):
-    def eta(self):
-        return self.step / (1 + self.t)
-
-
-class BeginsItsScheduleLate(Right):
-    def eta(self):
-        return self.step / (2 + self.t) ** 0.5
-
-
-class ALittleTooLong(Right):
-    def direction(self, m):
-        return super().direction(m) * (1 + 1e-9)
-
-
-class TooSlow(Right):
-    """A fiftieth of what there is to gain."""
-
-    step = 1e-4
-
-
-class HidesItsPath(Right):
-    def result(self):
-        found = super().result()
-        found.history = {name: column[:1] for name, column in found.history.items()}
-        return found
-
-
 class InventsItsPath(Right):
-    def result(self):
-        found = super().result()
-        start = found.history["x"][0]
+    def told(self, result):
+        start = result.history["x"][0]
         path = start, start + self.step * np.eye(len(start))[0], start
-        found.history = {"nit": np.arange(3), "x": np.array(path)}
-        return found
+        return {"history": {"nit": np.arange(3), "x": np.array(path)}}
 
 
-class RecordsEverySecond(Right):
+class HasNoY(Right):
     def result(self):
         found = super().result()
-        found.history = {name: column[::2] for name, column in found.history.items()}
+        del found.y
         return found
 
 
@@ -403,106 +273,92 @@ class NoHistory(Right):
         return found
 
 
-class MovesFirst(Right):
-    def begin(self, x0, y0):
-        super().begin(x0, y0)
-        if not isinstance(x0, SimpleNamespace):
-            self.x = self.x - self.step
+def forgets_momentum(self, result):
+    return {"m": np.zeros(len(self.x))}
 
 
-class MovesYFirst(Right):
-    def begin(self, x0, y0):
-        super().begin(x0, y0)
-        if not isinstance(x0, SimpleNamespace):
-            self.y = self.y - self.rate
+def falling(self):
+    return self.step / (1 + self.t) ** 0.5
 
 
-class StepsTooLong(Right):
-    rate = 5.0
+WRONG = {}
 
 
-class Squeezes(Right):
-    def result(self):
-        found = super().result()
-        found.x = np.squeeze(found.x)
-        return found
-
-
-class Returns(Right):
-    """Something else in its result."""
-
-    def __init__(self, change):
-        self.change = change
-
-    def result(self):
-        found = super().result()
-        vars(found).update(self.change(found))
-        return found
-
-
-class HasNoY(Right):
-    def result(self):
-        found = super().result()
-        del found.y
-        return found
-
-
-class IndexesTheSecond(Right):
-    def direction(self, m):
-        return super().direction(m) + 0.0 * m[1]
+def mistake(name, message, claims=None, base=Right, **parts):
+    """A solver with a mistake, what it claims, and the message that must come."""
+    kind = type(name, (base,), parts) if isinstance(name, str) else name
+    WRONG[kind.__name__] = kind, claims or {}, message
 
 
 BUDGET = '"budget": it calls'
-WRONG = {  # claims and the message that must come
-    LooksAtTheBudgetOnceAStep: ({}, BUDGET),
-    OneCallTooMany: ({}, BUDGET),
-    IgnoresTheBudgetAndCatchesEverything: ({}, BUDGET),
-    ForgetsItsWarmStart: ({}, r'"counts": it made \d+ calls of grad_g and reports \d+'),
-    CountsSteps: ({}, r'"counts": it made \d+ calls and reports a cost of'),
-    AddsASmallNumber: ({"normalised": True}, '"scale": with f times .* is a constant added'),
-    BeginsAnywhere: ({"normalised": True}, '"scale": with f times .* z not begun at 0'),
-    NeverNormalises: ({"normalised": True}, '"scale"'),
-    DividesByZero: ({}, '"zero": where every direction is 0, it warned of RuntimeWarning: invalid value'),
-    DividesByZeroInSilence: ({}, r'"zero": where every direction is 0, its x is \[nan'),
-    TakesSigns: ({"normalised": True, "step": 0.1}, r'"length": step \d+ is .* long, and 0.1.* was claimed'),
-    TakesSignsOfTheRightLength: ({"normalised": True, "step": 0.1}, '"rotation": .* is each coordinate normalised'),
-    ConfusesSizes: ({}, r'"oracles": it called hvp with v of shape \(3,\), which must be \(2,\)'),
-    TakesOneSampleForAll: ({}, r'"oracles": it called grad_g on a sample .* got one of level \'f\''),
-    TakesOneSampleForAllAndCatchesEverything: ({}, r'"oracles": it called grad_g on a sample'),
-    NamesALevel: ({}, "\"oracles\": it drew a sample of level 'hessian'"),
-    PassesItsGenerator: ({}, r'"oracles": it called grad_g on a sample .* got Generator'),
-    WritesInPlace: ({}, '"mutation": it wrote into y0'),
-    DrawsItsOwn: ({}, '"repeat": .* draw from rng alone'),
-    DrawsItsOwnNowAndThen: ({}, '"repeat": .* draw from rng alone'),
-    SharesItsMomentum: ({}, '"repeat": .* keep nothing between runs'),
-    EndsAtAnyY: ({}, '"repeat": asked again with the same rng, it ends at y = '),
-    IgnoresRng: ({}, '"seed": it draws samples, and with rng=1 it ends at the same x and y'),
-    ForgetsMomentum: ({"resumable": True}, '"resume": .* are momentum'),
-    ForgetsMomentumAndMovesXFirst: ({"resumable": True}, '"resume": .* are momentum'),
-    ForgetsZAndMovesXFirst: ({"resumable": True}, '"resume": .* are momentum'),
-    ForgetsRng: ({"resumable": True}, '"resume": .* are momentum'),
-    CountsTheRunBefore: (
-        {"resumable": True},
-        r'"counts": resumed after \d+ calls for \d+ more, it made \d+ calls and reports a cost',
-    ),
-    WritesIntoTheRunBefore: ({"resumable": True}, '"mutation": resumed .* wrote into z of the earlier result'),
-    WarmsAgain: ({"resumable": True}, '"resume": .* warm starts not made again'),
-    RestartsItsSchedule: ({"resumable": True, "waive": ["descends"]}, '"resume": .* number of the step'),
-    ResumesAtTheFirstStep: ({"resumable": True}, '"resume": .* number of the step'),
-    AddsTheCrossTerm: ({}, '"descends": .* is a sign or a transpose wrong'),
-    Ascends: ({}, '"descends"'),
-    FallsTooFast: ({"step": lambda t: 0.1 / (1 + t) ** 0.5}, r'"length": step 1 is 0.05\d* long'),
-    BeginsItsScheduleLate: ({"step": lambda t: 0.1 / (1 + t) ** 0.5}, '"length": step 0 .* schedule off by one'),
-    ALittleTooLong: ({"step": 0.1}, r'"length": step \d+ is 0.10000000\d* long'),
-    TooSlow: ({}, '"descends": .* or are the steps too small for 2000 calls'),
-    HidesItsPath: ({"step": 0.1}, '"length": history."x". must lead from x0 to x'),
-    InventsItsPath: ({"step": 0.1}, '"length": history."x". must lead from x0 to x'),
-    RecordsEverySecond: ({"step": 0.1}, '"length": .* every step in the history: record each'),
-    NoHistory: ({"step": 0.1}, '"length": a claimed step needs history'),
-    MovesFirst: ({}, '"idle": without a single call it moved'),
-    MovesYFirst: ({}, '"idle": without a single call it moved from y0'),
-    StepsTooLong: ({}, '"descends": with 2000 exact calls, (it warned of|its )'),
-    Squeezes: ({}, r'"contract": its x must hold 1 numbers, got array\('),
-    HasNoY: ({}, r'"contract": its result must have .* got SimpleNamespace without \.y'),
-    IndexesTheSecond: ({}, '"contract": it raised IndexError'),
-}
+NORMALISED, RESUMABLE, TENTH = {"normalised": True}, {"resumable": True}, {"step": 0.1}
+FALLING = {"step": lambda t: 0.1 / (1 + t) ** 0.5}
+
+mistake(LooksAtTheBudgetOnceAStep, BUDGET)
+mistake(OneCallTooMany, BUDGET)
+mistake(IgnoresTheBudgetAndCatchesEverything, BUDGET)
+mistake(ForgetsItsWarmStart, r'"counts": it made \d+ calls of grad_g and reports \d+')
+mistake("CountsSteps", r'"counts": it made \d+ calls and reports a cost of', cost=lambda self: float(self.t))
+mistake("AddsASmallNumber", '"scale": with f times .* is a constant added', NORMALISED,
+        direction=lambda self, m: m / (np.linalg.norm(m) + 1e-10))  # fmt: skip
+mistake("BeginsAnywhere", '"scale": with f times .* z not begun at 0', NORMALISED,
+        first_z=lambda self: np.random.default_rng(0).normal(size=self.problem.dim_y))  # fmt: skip
+mistake("NeverNormalises", '"scale"', NORMALISED, Unnormalised)
+mistake("DividesByZero", '"zero": where every direction is 0, it warned of RuntimeWarning: invalid value',
+        direction=lambda self, m: m / np.linalg.norm(m))  # fmt: skip
+mistake(DividesByZeroInSilence, r'"zero": where every direction is 0, its x is \[nan')
+mistake("TakesSigns", r'"length": step \d+ is .* long, and 0.1.* was claimed', NORMALISED | TENTH,
+        direction=lambda self, m: np.sign(m))  # fmt: skip
+mistake("TakesSignsOfTheRightLength", '"rotation": .* is each coordinate normalised', NORMALISED | TENTH,
+        direction=lambda self, m: np.sign(m) / max(np.sqrt(np.count_nonzero(m)), 1.0))  # fmt: skip
+mistake("ConfusesSizes", r'"oracles": it called hvp with v of shape \(3,\), which must be \(2,\)',
+        first_z=lambda self: np.zeros(self.problem.dim_x))  # fmt: skip
+mistake("TakesOneSampleForAll", r'"oracles": it called grad_g on a sample .* got one of level \'f\'', level="f")
+mistake("TakesOneSampleForAllAndCatchesEverything", r'"oracles": it called grad_g on a sample',
+        base=IgnoresTheBudgetAndCatchesEverything, level="f", guard=Right.guard)  # fmt: skip
+mistake("NamesALevel", "\"oracles\": it drew a sample of level 'hessian'", level="hessian")
+mistake("PassesItsGenerator", r'"oracles": it called grad_g on a sample .* got Generator',
+        handle=lambda self, kind: self.rng)  # fmt: skip
+mistake(WritesInPlace, '"mutation": it wrote into y0')
+mistake(DrawsItsOwn, '"repeat": .* draw from rng alone')
+mistake(DrawsItsOwnNowAndThen, '"repeat": .* draw from rng alone')
+mistake(SharesItsMomentum, '"repeat": .* keep nothing between runs')
+mistake(EndsAtAnyY, '"repeat": asked again with the same rng, it ends at y = ')
+mistake("IgnoresRng", '"seed": it draws samples, and with rng=1 it ends at the same x and y',
+        generator=lambda self, seed: np.random.default_rng(0))  # fmt: skip
+mistake("ForgetsMomentum", '"resume": .* are momentum', RESUMABLE, again=forgets_momentum)
+mistake("ForgetsMomentumAndMovesXFirst", '"resume": .* are momentum', RESUMABLE, MovesXBeforeTheRest,
+        again=forgets_momentum)  # fmt: skip
+mistake("ForgetsZAndMovesXFirst", '"resume": .* are momentum', RESUMABLE, MovesXBeforeTheRest,
+        again=lambda self, result: {"z": self.first_z()})  # fmt: skip
+mistake("ForgetsRng", '"resume": .* are momentum', RESUMABLE,
+        again=lambda self, result: {"rng": np.random.default_rng(0)})  # fmt: skip
+mistake("CountsTheRunBefore", r'"counts": resumed after \d+ calls for \d+ more, it made \d+ calls and reports a cost',
+        RESUMABLE, before=0.0, again=lambda self, result: {"before": result.cost},
+        cost=lambda self: Right.cost(self) + self.before * self.resumed)  # fmt: skip
+mistake(WritesIntoTheRunBefore, '"mutation": resumed .* wrote into z of the earlier result', RESUMABLE)
+mistake("WarmsAgain", '"resume": .* warm starts not made again', RESUMABLE, again=lambda self, result: {"t": 0})
+mistake(RestartsItsSchedule, '"resume": .* number of the step', {"resumable": True, "waive": ["descends"]})
+mistake("ResumesAtTheFirstStep", '"resume": .* number of the step', RESUMABLE, eta=falling,
+        again=lambda self, result: {"t": min(self.t, 1)})  # after one step that is right  # fmt: skip
+mistake("AddsTheCrossTerm", '"descends": .* is a sign or a transpose wrong', cross=lambda self: -Right.cross(self))
+mistake("Ascends", '"descends"', direction=lambda self, m: -Right.direction(self, m))
+mistake("FallsTooFast", r'"length": step 1 is 0.05\d* long', FALLING, eta=lambda self: self.step / (1 + self.t))
+mistake("BeginsItsScheduleLate", '"length": step 0 .* schedule off by one', FALLING,
+        eta=lambda self: self.step / (2 + self.t) ** 0.5)  # fmt: skip
+mistake("ALittleTooLong", r'"length": step \d+ is 0.10000000\d* long', TENTH,
+        direction=lambda self, m: Right.direction(self, m) * (1 + 1e-9))  # fmt: skip
+mistake("TooSlow", '"descends": .* or are the steps too small for 2000 calls', step=1e-4)  # a fiftieth of the gain
+mistake("HidesItsPath", '"length": history."x". must lead from x0 to x', TENTH,
+        told=lambda self, r: {"history": {name: column[:1] for name, column in r.history.items()}})  # fmt: skip
+mistake(InventsItsPath, '"length": history."x". must lead from x0 to x', TENTH)
+mistake("RecordsEverySecond", '"length": .* every step in the history: record each', TENTH,
+        told=lambda self, r: {"history": {name: column[::2] for name, column in r.history.items()}})  # fmt: skip
+mistake(NoHistory, '"length": a claimed step needs history', TENTH)
+mistake("MovesFirst", '"idle": without a single call it moved', first=lambda self, x0, y0: {"x": x0 - self.step})
+mistake("MovesYFirst", '"idle": without a single call it moved from y0', first=lambda self, x0, y0: {"y": y0 - 0.2})
+mistake("StepsTooLong", '"descends": with 2000 exact calls, (it warned of|its )', rate=5.0)
+mistake("Squeezes", r'"contract": its x must hold 1 numbers, got array\(', told=lambda self, r: {"x": np.squeeze(r.x)})
+mistake(HasNoY, r'"contract": its result must have .* got SimpleNamespace without \.y')
+mistake("IndexesTheSecond", '"contract": it raised IndexError',
+        direction=lambda self, m: Right.direction(self, m) + 0.0 * m[1])  # fmt: skip
