@@ -76,10 +76,12 @@ class MethodRun:
         done = made = 0
         options = self.method.tuple_of_options(**self.options) if self.options else None
         while done == made and done < steps and not self.refused and options is not None:
-            made = min(steps, done + PIECE)
+            made = min(steps, done + (PIECE if self.own is None else 1))
             with np.errstate(all="ignore"):  # a diverging run ends with a status
                 new = self.run(self.oracles, self.at, self.memory, options, self.nit, made - done)
             done, self.nit = done + new, self.nit + new
+            if self.own is not None:
+                self.own.forget()
         return done
 
     def _curvature(self, iterations: int = 10) -> float:

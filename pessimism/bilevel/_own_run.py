@@ -12,7 +12,7 @@ import numpy as np
 
 from pessimism._types import Floats
 from pessimism.bilevel._run import Terms
-from pessimism.bilevel._users_oracles import Reader, dimensions, has, pair, require_oracles, returned
+from pessimism.bilevel._users_oracles import PlainOracles, has, require_oracles, returned
 from pessimism.bilevel.problem import KINDS
 from pessimism.bilevel.state import SolverState
 
@@ -23,18 +23,16 @@ class Spent(BaseException):
     """A call beyond the budget; no Exception, so that a step that catches all of those does not go on for ever."""
 
 
-class CountedProblem(Reader):
+class CountedProblem(PlainOracles):
     """The oracles of a problem, each call counted before it is made.
 
     Samples come from `sample`, None where oracles are exact; `project_x` is that of the problem, or the identity.
     """
 
     def __init__(self, problem: Any, terms: Terms) -> None:
-        super().__init__()
-        self.dim_x, self.dim_y = dimensions(problem)
-        self.problem, self.budget, self.cost, self.refused = problem, terms.budget, 0.0, False
+        super().__init__(problem)
+        self.budget, self.cost, self.refused = terms.budget, 0.0, False
         self.calls = dict.fromkeys(KINDS, 0)
-        self._oracles = {kind: getattr(problem, kind, None) for kind in KINDS}
         self._costs = dict(zip(KINDS, terms.costs.tolist(), strict=True))
         self._sampled = not terms.exact and has(problem, "sample")
 
@@ -43,43 +41,33 @@ class CountedProblem(Reader):
         self._refuse_if_unaffordable(min(self._costs.values()))
         return self.problem.sample(rng, level) if self._sampled else None
 
-    def project_x(self, x: Floats) -> Floats:
-        """Give the allowed x nearest to x."""
-        if not has(self.problem, "project_x"):
-            return x
-        return self.read("project_x", self.problem.project_x(x), self.dim_x)
-
     def grad_f(self, x: Floats, y: Floats, s: Any = None) -> tuple[Floats, Floats]:
         """Both gradients of f."""
-        gx, gy = pair(self._oracle("grad_f")(x, y, s))
-        return self.read("grad_f in x", gx, self.dim_x), self.read("grad_f in y", gy, self.dim_y)
+        both = self.call("grad_f", x, y, None, s)
+        return both[: self.dim_x], both[self.dim_x :]
 
     def grad_g(self, x: Floats, y: Floats, s: Any = None) -> Floats:
         """Gradient of g in y."""
-        return self.read("grad_g", self._oracle("grad_g")(x, y, s), self.dim_y)
+        return self.call("grad_g", x, y, None, s)
 
     def grad_gx(self, x: Floats, y: Floats, s: Any = None) -> Floats:
         """Gradient of g in x."""
-        return self.read("grad_gx", self._oracle("grad_gx")(x, y, s), self.dim_x)
+        return self.call("grad_gx", x, y, None, s)
 
     def hvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
         """Product with the Hessian of g in y."""
-        return self.read("hvp", self._oracle("hvp")(x, y, v, s), self.dim_y)
+        return self.call("hvp", x, y, v, s)
 
     def cvp(self, x: Floats, y: Floats, v: Floats, s: Any = None) -> Floats:
         """Product with the mixed derivative of g."""
-        return self.read("cvp", self._oracle("cvp")(x, y, v, s), self.dim_x)
+        return self.call("cvp", x, y, v, s)
 
-    def _oracle(self, kind: str) -> Any:
-        """Count a call that is about to be made."""
-        oracle = self._oracles[kind]
-        if oracle is None:
-            require_oracles(self.problem, (kind,), "method")
-        cost = self._costs[kind]
-        self._refuse_if_unaffordable(cost)
-        self.cost += cost
+    def call(self, kind: str, x: Floats, y: Floats, v: Floats | None, s: Any) -> Floats:
+        require_oracles(self.problem, (kind,), "method")
+        self._refuse_if_unaffordable(self._costs[kind])
+        self.cost += self._costs[kind]
         self.calls[kind] += 1
-        return oracle
+        return super().call(kind, x, y, v, s)
 
     def _refuse_if_unaffordable(self, cost: float) -> None:
         """End the step at a call that the budget does not hold; a step that goes on is refused every later call."""

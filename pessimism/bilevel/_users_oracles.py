@@ -77,11 +77,33 @@ def pair(value: Any) -> tuple[Any, Any]:
     return value
 
 
-class Reader:
-    """Reads what oracles return, and remembers where a number was first not finite."""
+class PlainOracles:
+    """The oracles of a user's problem: what they return is checked, and where it is first not finite is remembered.
 
-    def __init__(self) -> None:
-        self.fault = ""
+    In a loop a sample is named by a ticket, a whole number that seeds the Generator of its handle. The handle is drawn
+    when an oracle first needs it and then handed to every other oracle that shares the sample, until `forget`.
+    """
+
+    def __init__(self, problem: Any) -> None:
+        self.problem, self.fault = problem, ""
+        self.dim_x, self.dim_y = dimensions(problem)
+        self._handles: dict[tuple[str, int], Any] = {}
+
+    def draw(self, ticket: int, level: str) -> Any:
+        return self.problem.sample(np.random.default_rng(ticket), level)
+
+    def handle(self, rows: Any, level: str) -> Any:
+        """That of the sample with this ticket; None without one, which is exact."""
+        if len(rows) == 0:
+            return None
+        key = level, int(rows[0])
+        if key not in self._handles:
+            self._handles[key] = self.draw(key[1], level)
+        return self._handles[key]
+
+    def forget(self) -> None:
+        """End an outer step: no sample is shared by two."""
+        self._handles.clear()
 
     def read(self, name: str, value: Any, size: int) -> Floats:
         array = returned(name, value, size)
@@ -90,36 +112,18 @@ class Reader:
             self.fault = f"; the first number that is not came from {name}, entry {first}: {array[first]}"
         return array
 
-
-class PlainOracles(Reader):
-    """The oracles of a user's problem in the form in which the loops call those of a built-in one.
-
-    A sample is named by a ticket, a whole number from which a Generator draws the handle: the same ticket is the same
-    sample, for whatever `sample` returns.
-    """
-
-    def __init__(self, problem: Any) -> None:
-        super().__init__()
-        self.problem = problem
-
-    def handle(self, rows: Any, level: str) -> Any:
-        if len(rows) == 0:
-            return None
-        return self.problem.sample(np.random.default_rng(int(rows[0])), level)
-
-    def call(self, kind: str, x: Floats, y: Floats, v: Floats, rows: Any) -> Floats:
+    def call(self, kind: str, x: Floats, y: Floats, v: Floats | None, s: Any) -> Floats:
         """What an oracle returns, as a new array; of `grad_f` both gradients, one after the other."""
-        oracle, handle = getattr(self.problem, kind), self.handle(rows, "f" if kind == "grad_f" else "g")
+        factor = (np.array(v),) if kind in ("hvp", "cvp") else ()
+        found = getattr(self.problem, kind)(np.array(x), np.array(y), *factor, s)
         if kind == "grad_f":
-            gx, gy = pair(oracle(x.copy(), y.copy(), handle))
-            return np.concatenate([self.read("grad_f in x", gx, len(x)), self.read("grad_f in y", gy, len(y))])
-        factor = (v.copy(),) if kind in ("hvp", "cvp") else ()
-        found = oracle(x.copy(), y.copy(), *factor, handle)
-        return self.read(kind, found, len(x) if kind in ("grad_gx", "cvp") else len(y))
+            gx, gy = pair(found)
+            return np.concatenate([self.read("grad_f in x", gx, self.dim_x), self.read("grad_f in y", gy, self.dim_y)])
+        return self.read(kind, found, self.dim_x if kind in ("grad_gx", "cvp") else self.dim_y)
 
     def evaluate(self, kind: str, x: Floats, y: Floats, v: Floats | None = None, rows: tuple[int, ...] = ()) -> Floats:
-        """The same, if all of it is finite."""
-        found = self.call(kind, x, y, y if v is None else v, rows)
+        """The same on the sample with a ticket, if all of it is finite."""
+        found = self.call(kind, x, y, v, self.handle(rows, "f" if kind == "grad_f" else "g"))
         if kind != "grad_f":
             return finite(kind, found)
         finite("grad_f in x", found[: len(x)])
@@ -128,13 +132,19 @@ class PlainOracles(Reader):
 
     def in_place(self, kind: str) -> Callable[..., None]:
         """An oracle that writes into `out`, as the compiled ones do; a user's problem is not packed into arrays."""
+        level = "f" if kind == "grad_f" else "g"
 
         def oracle(reals: Any, sizes: Any, x: Floats, y: Floats, v: Floats, rows: Any, out: Floats) -> None:
-            out[:] = self.call(kind, x, y, v, rows)
+            out[:] = self.call(kind, x, y, v, self.handle(rows, level))
 
         return oracle
 
+    def project_x(self, x: Floats) -> Floats:
+        """The allowed x nearest to x; x itself where the problem has no `project_x`."""
+        if not has(self.problem, "project_x"):
+            return x
+        return self.read("project_x", self.problem.project_x(np.array(x)), self.dim_x)
+
     def project(self, reals: Any, sizes: Any, x: Floats, y: Floats, v: Floats, rows: Any, out: Floats) -> None:
-        """The allowed x nearest to v; v itself where the problem has no `project_x`."""
-        allowed = has(self.problem, "project_x")
-        out[:] = self.read("project_x", self.problem.project_x(v.copy()), len(x)) if allowed else v
+        """The same, as the loops call it."""
+        out[:] = self.project_x(v)

@@ -181,11 +181,14 @@ def minimize_bilevel(
         name = getattr(method, "__name__", type(method).__name__)
         run = OwnRun(method, problem, _start(problem, x0, y0, name, None), terms, dict(options))
     else:
+        from pessimism.bilevel._method_run import MethodRun
+
         name = _check.choice("method", method, tuple(METHODS))
         settings = METHODS[name].settings(name, options)
         require_oracles(problem, METHODS[name].needs, name)
         state = _start(problem, x0, y0, name, METHODS[name].memory(problem))
-        run = _built_in(name, problem, state, terms, _continued(settings, x0))
+        run = MethodRun(METHODS[name], problem, state, terms)
+        run.settle(_continued(settings, x0))
 
     history = [_record(problem, run)]
     while True:
@@ -200,14 +203,6 @@ def minimize_bilevel(
             stop = callback is not None and bool(callback(_result(run, name, status, history)))
         if ended or stop:
             return _result(run, name, status if ended else Status.STOPPED, history)
-
-
-def _built_in(name: str, problem: Any, state: SolverState, terms: Terms, settings: Mapping[str, float | str]) -> Run:
-    from pessimism.bilevel._method_run import MethodRun
-
-    run = MethodRun(METHODS[name], problem, state, terms)
-    run.settle(settings)
-    return run
 
 
 def _continued(settings: dict[str, float | str], x0: Any) -> dict[str, float | str]:

@@ -12,7 +12,9 @@ with g strongly convex in y, x in :math:`R^{d_x}`, y in :math:`R^{d_y}`. With z 
 
 A problem is any object with the four oracles `grad_f`, `grad_g`, `hvp` and `cvp`; the others are optional. A sample
 handle `s`, opaque to the solvers, names the sample an oracle is evaluated on; None is exact. The same handle at two
-points is the same sample, which is what variance reduction needs.
+points is the same sample, which is what variance reduction needs: `sample` is called once for a sample, and its handle
+is passed on to every call that shares it. A sampler may therefore have a state of its own, as a data loader has; a run
+is then repeated by the same `rng` only if that state is the same too.
 """
 
 from typing import Any, Protocol

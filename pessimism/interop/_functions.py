@@ -4,13 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from pessimism import _check
-from pessimism._types import Floats
-
-__all__ = ["given", "of_three", "variable"]
+__all__ = ["given", "of_three"]
 
 SAMPLE = ("sample", "s")
 """What the third argument of f and g may be called if it has a default."""
@@ -45,14 +39,6 @@ def of_three(
         for function, three in zip((f, g), taken, strict=True)
     )
     return upper, lower
-
-
-def variable(name: str, value: ArrayLike, size: int) -> Floats:
-    """A copy of a point of `size` entries; inf and NaN pass, as a run may diverge."""
-    array = np.array(_check.numeric(name, value), dtype=np.float64)
-    if array.shape != (size,):
-        raise ValueError(f"{name} must have shape ({size},), got {array.shape}")
-    return array
 
 
 def given(**oracles: Any) -> dict[str, Callable[..., Any]]:

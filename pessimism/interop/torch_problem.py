@@ -28,7 +28,8 @@ from pessimism import _check
 from pessimism._optional import optional
 from pessimism._types import Floats
 from pessimism.bilevel import BilevelProblem
-from pessimism.interop._functions import given, of_three, variable
+from pessimism.bilevel.problems._closed_form import variable
+from pessimism.interop._functions import given, of_three
 
 __all__ = ["from_torch"]
 

@@ -108,12 +108,8 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
 
     Parameters
     ----------
-    n, cstar : (...) array_like of float
-        N, the logged transitions, and :math:`C^*`, both at least 1.
-    states, actions : int
-        S and A.
-    discount : (...) array_like of float
-        :math:`\gamma`, in [0, 1).
+    n, cstar, states, actions, discount : as for `vi_lcb_rate`
+        N, :math:`C^*`, S, A, an int of at least 1, and :math:`\gamma`.
 
     Returns
     -------
@@ -155,12 +151,8 @@ def nearly_expert_rate(n: ArrayLike, states: int, discount: ArrayLike) -> Floats
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Logged transitions.
-    states : int
-        S.
-    discount : (...) array_like of float
-        :math:`\gamma`, in [0, 1).
+    n, states, discount : as for `vi_lcb_rate`
+        N, S and :math:`\gamma`.
 
     Returns
     -------
@@ -190,12 +182,8 @@ def minimax_lower_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: Ar
 
     Parameters
     ----------
-    n, cstar : (...) array_like of float
-        N, the logged transitions, and :math:`C^*`, both at least 1.
-    states : int
-        S.
-    discount : (...) array_like of float
-        :math:`\gamma`, in [0, 1).
+    n, cstar, states, discount : as for `vi_lcb_rate`
+        N, :math:`C^*`, S and :math:`\gamma`.
 
     Returns
     -------
@@ -224,12 +212,8 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLi
 
     Parameters
     ----------
-    n, cstar : (...) array_like of float
-        N, the logged transitions, and :math:`C^*`, both at least 1.
-    states : int
-        S, at least 3; two actions or more.
-    discount : (...) array_like of float
-        :math:`\gamma`, in [0, 1).
+    n, cstar, states, discount : as for `vi_lcb_rate`
+        N, :math:`C^*`, S, at least 3, and :math:`\gamma`; two actions or more.
 
     Returns
     -------
@@ -285,12 +269,8 @@ def missing_mass_loss(n: ArrayLike, replicas: int, discount: ArrayLike) -> Float
 
     Parameters
     ----------
-    n : (...) array_like of int
-        Logged transitions.
-    replicas : int
-        R, the rare states.
-    discount : (...) array_like of float
-        :math:`\gamma`, in [0, 1).
+    n, replicas, discount : as for `vi_lcb_rate`
+        N, R, the rare states, an int of at least 1, and :math:`\gamma`.
 
     Returns
     -------
@@ -386,10 +366,8 @@ def subsampled_episodes(
     ----------
     epsilon : (...) array_like of float
         Accuracy, in (0, H].
-    cstar : (...) array_like of float
-        Clipped :math:`C^*`, a maximum over steps, at least 1/S.
-    states : int
-        S.
+    cstar, states : as for `bernstein_samples`
+        Clipped :math:`C^*`, a maximum over steps, and S.
     horizon : (...) array_like of int
         H.
     log_factor : (...) array_like of float
@@ -429,14 +407,8 @@ def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: 
 
     Parameters
     ----------
-    epsilon : (...) array_like of float
-        Accuracy.
-    cstar : (...) array_like of float
-        Clipped :math:`C^*`.
-    states : int
-        S, at least 2.
-    discount : (...) array_like of float
-        :math:`\gamma`, in [0, 1).
+    epsilon, cstar, states, discount : as for `bernstein_samples`
+        Accuracy, clipped :math:`C^*`, S, at least 2, and :math:`\gamma`.
 
     Returns
     -------
@@ -508,12 +480,8 @@ def episodic_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: int
     ----------
     method : str
         "minimax", "vi_lcb_subsampled", "vi_lcb_split", "lcb_q", "lcb_q_advantage" or "pevi_adv".
-    epsilon : (...) array_like of float
-        Accuracy, positive.
-    cstar : (...) array_like of float
-        :math:`C^*`, a maximum over steps (clipped where the source has it so), positive.
-    states : int
-        S.
+    epsilon, cstar, states : as for `discounted_rate`
+        Accuracy, :math:`C^*`, a maximum over steps, and S.
     horizon : (...) array_like of int
         H.
 
@@ -698,12 +666,8 @@ def vi_lcb_normal_prediction(
 
     Parameters
     ----------
-    n, cstar : (...) array_like of float
-        N, the logged transitions, at least 1, and :math:`C^*`, greater than 1.
-    replicas : int
-        R.
-    discount, level : (...) array_like of float
-        :math:`\gamma`, in (1/2, 1), and L, at least 0 and finite.
+    n, cstar, replicas, discount, level : as for `vi_lcb_bias`
+        N, :math:`C^*`, R, :math:`\gamma` and L.
 
     Returns
     -------
@@ -736,7 +700,7 @@ def vi_lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: A
 
     Parameters
     ----------
-    n, cstar, replicas, discount, level : as for `vi_lcb_normal_prediction`
+    n, cstar, replicas, discount, level : as for `vi_lcb_bias`
         N, :math:`C^*`, R, :math:`\gamma` and L.
 
     Returns
@@ -800,9 +764,7 @@ def _sample_rate(
 ) -> Floats:
     first, second = table[_check.choice("method", method, tuple(table))]
     small, c = _epsilon(epsilon), _check.real_array("cstar", cstar, low=0.0)
-    total = length**first / small**2
-    if second is not None:
-        total = total + length**second / small
+    total = length**first / small**2 + (0.0 if second is None else length**second / small)
     return np.asarray(_states(states) * c * total)
 
 

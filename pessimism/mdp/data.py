@@ -328,10 +328,8 @@ class MDPData:
 
         Parameters
         ----------
-        discount : float, optional
+        discount, start : optional
             As for `MDP`; the horizon is that of the data.
-        start : (..., S) array_like of float, optional
-            Law of the first state. Default: uniform.
 
         Returns
         -------

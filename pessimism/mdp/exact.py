@@ -98,12 +98,12 @@ def stay_exit_loss(mdp: MDP, behavior: ArrayLike, n: ArrayLike, *, level: ArrayL
     lost = mdp.discount * np.abs(stay[..., 0] - stay[..., 1]) / left.prod(axis=-1)
     loss = np.empty(batch)
 
-    from pessimism.mdp._engine.stay_exit import error_probabilities
+    from pessimism.mdp._engine.stay_exit import replica_errors
 
     for i in np.ndindex(batch):
         least = _width_one(float(lvl[i]), mdp.discount)
         rest = _elsewhere(total[i])[decision]
-        errors = error_probabilities(int(rounds[i]), law[i], rest, stay[i], leave[i], mdp.discount, least)
+        errors = replica_errors(int(rounds[i]), law[i], rest, stay[i], leave[i], mdp.discount, least)
         loss[i] = np.sum(start[i] * lost[i] * errors)
     return loss[()]
 

@@ -142,9 +142,7 @@ class MDP:
             :math:`P(s' \mid s, a)`; (H, S, A, S) with a horizon.
         rewards : (..., [H,] S, A) or (..., [H,] S, A, S) array_like of float
             Mean rewards, as for the class; a last axis is the next state.
-        start : (..., S) array_like of float, optional
-            Law of the first state. Default: uniform.
-        discount, horizon, reward_law, reward_range : optional
+        start, discount, horizon, reward_law, reward_range : optional
             As for the class.
 
         Returns
@@ -183,9 +181,7 @@ class MDP:
             of its probabilities and their mean reward.
         n_states, n_actions : int
             S and A, at least 1.
-        start : (..., S) array_like of float, optional
-            Law of the first state. Default: uniform.
-        discount, horizon : optional
+        start, discount, horizon : optional
             As for the class.
 
         Returns
@@ -217,10 +213,8 @@ class MDP:
         ----------
         data : MDPData
             Logged transitions; their step axis becomes the horizon.
-        discount : float, optional
+        discount, start : optional
             As for the class.
-        start : (..., S) array_like of float, optional
-            Law of the first state. Default: uniform.
 
         Returns
         -------
@@ -512,10 +506,8 @@ class MDP:
         ----------
         counts : (..., [H,] S, A) array_like of int
             Transitions to draw from every pair (and step).
-        size : int or tuple of int, optional
-            Data sets to draw; these axes come first.
-        rng : Generator, SeedSequence or int, optional
-            Source of randomness (SPEC 7).
+        size, rng : as for `sample`
+            The data sets to draw and the source of randomness.
 
         Returns
         -------
@@ -563,10 +555,8 @@ class MDP:
             Episodes of a data set.
         steps : int, optional
             Length of an episode where the model has no horizon; the steps are then added up.
-        size : int or tuple of int, optional
-            Data sets to draw; these axes come first.
-        rng : Generator, SeedSequence or int, optional
-            Source of randomness (SPEC 7).
+        size, rng : as for `sample`
+            The data sets to draw and the source of randomness.
 
         Returns
         -------
@@ -610,7 +600,7 @@ class MDP:
 
         Parameters
         ----------
-        policy, n, steps, size, rng : as there
+        policy, n, steps, size, rng : as for `sample_episodes`
             The policy, the number of episodes, their length, the logs to draw and the source of randomness.
 
         Returns

@@ -24,9 +24,9 @@ from pessimism.mdp._engine.bellman import residual_bounds
 from pessimism.mdp._engine.search import SEARCHES
 from pessimism.mdp.model import MDP
 
-__all__ = ["METHODS", "Plan", "error_bound", "plan"]
+__all__ = ["PLANNING_METHODS", "Plan", "error_bound", "plan"]
 
-METHODS = (*SEARCHES, "backward_induction")
+PLANNING_METHODS = (*SEARCHES, "backward_induction")
 """What `plan` takes as `method`."""
 
 
@@ -125,7 +125,7 @@ def plan(
     [1, 1]
     """
     _check.instance("mdp", mdp, MDP)
-    _check.choice("method", method, METHODS)
+    _check.choice("method", method, PLANNING_METHODS)
     goal = _check.positive("tolerance", tolerance)
     limit = None if max_iterations is None else _check.whole("max_iterations", max_iterations, low=1)
     values = np.zeros((*mdp.shape, mdp.n_states))

@@ -30,11 +30,12 @@ def row_pairs(inputs: Any, outputs: Any) -> list[tuple[Floats, Floats]]:
 def row_pairs_by_label(inputs: Any, outputs: Any, tasks: ArrayLike, n_tasks: int | None) -> list[tuple[Floats, Floats]]:
     """The same from one table of rows, and the task of each row."""
     x, y = _rows("inputs", inputs, "outputs", outputs)
-    if np.asarray(tasks).dtype.kind not in "biuf":
+    try:
+        label = _check.whole_array("tasks", tasks)
+    except TypeError:
         raise TypeError(
             "tasks must be positions 0, 1, 2, ...; pessimism.interop.task_rows.task_data makes positions of any labels"
-        )
-    label = _check.whole_array("tasks", tasks)
+        ) from None
     if n_tasks is None:
         fits = label <= len(y)
         _check.require("tasks", label, fits, f"at most {len(y)}, the number of rows, or n_tasks given")

@@ -12,7 +12,8 @@ norm that the relevance :math:`\nu^p` minimises, q is `power`:
 ``(any, 0)``          uniform
 ====================  =================================================================================
 
-For a fixed :math:`\nu` the bound :math:`\sum_m \nu_m^2/n_m` is least at q = 1 and the same for q and 2 - q.
+For a fixed :math:`\nu` the bound :math:`\sum_m \nu_m^2/n_m` is least at q = 1 and the same for q and 2 - q. A
+ValueError or TypeError names the argument that is out of its range.
 """
 
 import numpy as np
@@ -106,11 +107,6 @@ def keep_largest(relevance: Relevance | ArrayLike, s: int) -> Floats:
     (..., M) float
         `allocate` gives the others exactly the floor. Among equals the lowest index is kept.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If s or an entry is out of range.
-
     Examples
     --------
     >>> keep_largest([0.5, -0.75, 0.25], 2).tolist()
@@ -140,11 +136,6 @@ def phase_budgets(total: int, phases: int, *, growth: float = 2.0) -> list[int]:
     -------
     list of int
         Budgets, in order, with sum `total`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     Examples
     --------

@@ -9,7 +9,8 @@ representations is the sum of a source and a target term,
 
 The source term is the leading order as all :math:`n_m/d` grow: `LinearTasks.predicted_risk` gives it for any n, the
 functions here for the allocations of the rules. The target term is exact. The rates of the papers are here with all
-constants and logarithms set to 1: only their slopes mean something, not their heights.
+constants and logarithms set to 1: only their slopes mean something, not their heights. A ValueError or TypeError names
+the argument that is out of its range, or the arguments whose shapes do not fit; what else is raised is said of each.
 
 The notes of every function end with a status: *published* (checked against a published text or an independent
 restatement of it), *derived* (by us; the proof is short and the test suite checks it), *prediction* (an approximation,
@@ -62,11 +63,6 @@ def power_bound(n: ArrayLike, relevance: Relevance | ArrayLike, *, power: ArrayL
     -------
     (...) float
         :math:`\bigl(\sum_m |\nu_m|^{2-q}\bigr)\bigl(\sum_m |\nu_m|^q\bigr)/N`, in units of :math:`\sigma^2 (d-k)`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range or shapes do not fit.
 
     See Also
     --------
@@ -149,19 +145,12 @@ def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: in
     Parameters
     ----------
     n, heads, target, dimension, noise : as in `l1_risk`
-        See there.
+        See there, also for what is raised.
 
     Returns
     -------
     (...) float
         :math:`\sigma^2 (d-k) \|\nu^2\|_0 \|\nu^2\|_2^2 / N`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range, shapes do not fit or the target lies outside the span of the heads.
-    ConvergenceError
-        If the heads are nearly dependent.
 
     See Also
     --------
@@ -192,19 +181,12 @@ def uniform_risk(
     Parameters
     ----------
     n, heads, target, dimension, noise : as in `l1_risk`
-        See there.
+        See there, also for what is raised.
 
     Returns
     -------
     (...) float
         :math:`\sigma^2 (d-k) M \|\nu^2\|_2^2 / N`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range, shapes do not fit or the target lies outside the span of the heads.
-    ConvergenceError
-        If the heads are nearly dependent.
 
     See Also
     --------
@@ -243,25 +225,14 @@ def weighted_risk(
     weights : (..., M) array_like of float
         :math:`v_m`, weight of a row of each task, positive: 1 for the loss summed over rows, ``1 / counts`` for the
         average of every task.
-    heads : (..., k, M) array_like of float
-        W, a column for each source task.
-    target : (..., k) array_like of float
-        Its head w.
-    dimension : int
-        Length d of an input, at least k.
-    noise : (...) array_like of float
-        :math:`\sigma`, at least 0, the same for every task.
+    heads, target, dimension, noise : as in `l1_risk`
+        See there; here the target may lie outside the span of the heads.
 
     Returns
     -------
     (...) float
         :math:`\sigma^2 (d-k) \sum_m \nu_m^2/n_m` at :math:`\nu = \arg\min\{\sum_m \nu_m^2/(v_m n_m) : W\nu = w\}`;
         inf where the tasks sampled do not span the target.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range or shapes do not fit.
 
     See Also
     --------
@@ -311,11 +282,6 @@ def target_term(n: ArrayLike, k: int, *, noise: ArrayLike = 1.0, source_term: Ar
         :math:`(\sigma^2 + \rho)\,k/(n_T - k - 1)`, to be added to :math:`\rho`; inf for k and k + 1 rows, NaN for
         fewer, which do not determine the head.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range or shapes do not fit.
-
     See Also
     --------
     pessimism.tasks.model.LinearTasks.total_risk : The sum of both terms.
@@ -359,11 +325,6 @@ def target_only_risk(n: ArrayLike, dimension: int, *, noise: ArrayLike = 1.0) ->
     (...) float
         :math:`\sigma^2 d/(n_T - d - 1)`; inf for d and d + 1 rows, NaN for fewer.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range or shapes do not fit.
-
     See Also
     --------
     pessimism.tasks.rules.target_only.target_only : The rule.
@@ -401,11 +362,6 @@ def passive_order(n: ArrayLike, n_target: ArrayLike, *, dimension: int, k: int, 
     (...) float
         :math:`\sigma^2 (kd/N + k/n_T)`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range or shapes do not fit.
-
     See Also
     --------
     pessimism.tasks.rules.passive.passive : The rule.
@@ -434,22 +390,13 @@ def a_mtrl_order(
 
     Parameters
     ----------
-    n : (...) array_like of float
-        N, rows of all source tasks together, positive.
-    relevance : Relevance or (..., M) array_like of float
-        :math:`\nu^2`.
-    dimension, k, noise : as in `passive_order`
-        See there.
+    n, relevance, dimension, k, noise : as in `passive_order`
+        See there; the relevance is :math:`\nu^2`, a Relevance or (..., M) array_like of float.
 
     Returns
     -------
     (...) float
         :math:`\sigma^2 k d\, s^* \|\nu^2\|_2^2 / N`, with s* of `effective_tasks`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range or shapes do not fit.
 
     See Also
     --------
@@ -487,11 +434,6 @@ def effective_tasks(n: ArrayLike, relevance: Relevance | ArrayLike) -> Floats:
         :math:`s^* = \min_{0 \le \gamma \le 1} (1-\gamma) s(\gamma) + \gamma M` with :math:`s(\gamma)` the number of
         tasks that have :math:`|\nu_m| > \sqrt{\gamma/N}\,\|\nu\|_2`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range or shapes do not fit.
-
     See Also
     --------
     a_mtrl_order : The order in which it takes the place of M.
@@ -525,22 +467,13 @@ def l1_a_mtrl_order(
 
     Parameters
     ----------
-    n : (...) array_like of float
-        N, rows of all source tasks together, positive.
-    relevance : Relevance or (..., M) array_like of float
-        :math:`\nu^1`.
-    dimension, k, noise : as in `passive_order`
-        See there.
+    n, relevance, dimension, k, noise : as in `passive_order`
+        See there; the relevance is :math:`\nu^1`, a Relevance or (..., M) array_like of float.
 
     Returns
     -------
     (...) float
         :math:`\sigma^2 k d \|\nu^1\|_1^2 / N`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range or shapes do not fit.
 
     See Also
     --------

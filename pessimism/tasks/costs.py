@@ -112,9 +112,10 @@ def linear_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, prices:
     Raises
     ------
     ValueError, TypeError
-        If an argument is out of its range, or the target lies outside the span of the heads.
+        If an argument is out of its range, the target lies outside the span of the heads, or the cost overflows.
     ConvergenceError
-        If the linear program cannot be certified to 1e-8, because the heads are nearly dependent.
+        If the linear program cannot be certified to 1e-8, or the cost of a convex power to 1e-6, because the heads are
+        nearly dependent.
 
     Notes
     -----
@@ -150,7 +151,7 @@ def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent
     Parameters
     ----------
     heads, target, variance : as in `linear_cost`
-        See there.
+        See there, also for what is raised.
     exponent : float
         :math:`\alpha`, positive. Below 1 further samples of a task are cheaper, above 1 dearer.
 
@@ -158,13 +159,6 @@ def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent
     -------
     Purchase
         Below 1 with status EXACT where all basic solutions were tried, SURROGATE where there are more than 200,000.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range, the target lies outside the span of the heads, or the cost overflows.
-    ConvergenceError
-        If :math:`\alpha > 1` and the relative gap is above 1e-6, or a linear program cannot be certified to 1e-8.
 
     Notes
     -----
@@ -208,7 +202,7 @@ def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: flo
     Parameters
     ----------
     heads, target, variance : as in `linear_cost`
-        See there.
+        See there, also for what is raised.
     jump : float
         C, at least 0.
 
@@ -216,13 +210,6 @@ def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: flo
     -------
     Purchase
         With status EXACT where all basic solutions were tried, SURROGATE where there are more than 200,000.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range, or the target lies outside the span of the heads.
-    ConvergenceError
-        If a linear program cannot be certified to 1e-8, because the heads are nearly dependent.
 
     Notes
     -----

@@ -48,7 +48,8 @@ class TaskData:
     ValueError, TypeError
         If shapes do not fit together, an entry is not finite, or no rows could have these statistics: Gram matrices
         that are not symmetric, :math:`[[A, b], [b^\top, c]]` not positive semi-definite, nonzero statistics of a task
-        without rows. Whether the rank of a Gram matrix is at most the number of rows is not checked.
+        without rows. Whether the rank of a Gram matrix is at most the number of rows is not checked. The methods raise
+        likewise where arguments do not fit.
 
     Examples
     --------
@@ -95,19 +96,13 @@ class TaskData:
 
         Parameters
         ----------
-        counts : (..., M) int64
-            Rows.
-        grams : (..., M, d, d) float64
-            Gram matrices.
-        moments : (..., M, d) float64
-            Cross moments.
-        squares : (..., M) float64
-            Squared outputs.
+        counts, grams, moments, squares : as in the class
+            Arrays of int64 and float64; they become read-only.
 
         Returns
         -------
         TaskData
-            It holds the given arrays, which become read-only.
+            It holds the given arrays.
 
         Examples
         --------
@@ -145,11 +140,6 @@ class TaskData:
         -------
         TaskData
             One data set, of batch shape ().
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an entry is not finite, a label is out of range or the shapes differ.
 
         Notes
         -----
@@ -221,11 +211,6 @@ class TaskData:
         TaskData
             The sums of all statistics.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If the numbers of tasks or the lengths of inputs differ, or an argument is no `TaskData`.
-
         Examples
         --------
         >>> data = TaskData.from_arrays([[[1.0]]], [[2.0]])
@@ -257,11 +242,6 @@ class TaskData:
         -------
         TaskData
             The same counts, with scaled statistics.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If a weight is not positive or their number is not M.
 
         See Also
         --------
@@ -299,11 +279,6 @@ class TaskData:
         -------
         (..., M) float
             Divided by `counts` it is the mean squared error.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If the shapes do not fit or an entry is not finite.
 
         Examples
         --------

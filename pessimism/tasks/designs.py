@@ -18,7 +18,9 @@ and bounds every criterion by duality. For all shares x, targets w and any y, Y,
 
 Each design carries the point (`dual`) at which this bound, computed again from the shares returned, meets its value:
 the equivalence theorems of optimal design with floors. Without floors they are those of Elfving and of Kiefer and
-Wolfowitz.
+Wolfowitz. A ValueError or TypeError names the argument with an entry out of its range or of the wrong shape:
+floors that exceed 1 in total, a target outside the span of the heads, heads of a rank below k for the other designs. A
+`ConvergenceError` carries a design whose gap is above 1e-6, because the heads are nearly dependent.
 """
 
 import warnings
@@ -98,13 +100,6 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
     Design
         With value :math:`w^\top M(x)^{-1} w`, in the sense of `variance` where M is singular.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an entry is not finite, the target lies outside the span of the heads, or the floors exceed 1 in total.
-    ConvergenceError
-        If the gap is above 1e-6, because the heads are nearly dependent.
-
     See Also
     --------
     pessimism.tasks.relevance.min_l1 : The same optimum without floors.
@@ -158,13 +153,6 @@ def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     Design
         With value :math:`\mathrm{tr}\, M(x)^{-1}`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an entry is not finite, the rank is below k, or the floors exceed 1 in total.
-    ConvergenceError
-        If the gap is above 1e-6, because the heads are nearly dependent.
-
     Notes
     -----
     Statement: :math:`\min_x \mathrm{tr}\, M(x)^{-1} = \max_Y (\mathrm{tr}\, Y)^2 / h(Y Y^\top)`, met at
@@ -199,11 +187,6 @@ def d_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     Design
         With value :math:`\log\det M(x)`.
 
-    Raises
-    ------
-    ValueError, TypeError, ConvergenceError
-        As `a_optimal` raises.
-
     Notes
     -----
     Statement: :math:`\max_x \log\det M(x) = \min_N k \log(h(N)/k) - \log\det N`, met at :math:`N = M^{-1}`; without
@@ -236,11 +219,6 @@ def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     -------
     Design
         With value :math:`\lambda_{\min}(M(x))`, one over the variance of the hardest target.
-
-    Raises
-    ------
-    ValueError, TypeError, ConvergenceError
-        As `a_optimal` raises.
 
     Notes
     -----
@@ -281,11 +259,6 @@ def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
     -------
     (...) float
         :math:`w^\top (W \mathrm{diag}(n) W^\top)^{-1} w`; inf where w is outside the span of the sampled tasks.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an entry is not finite, a number of samples is negative, or shapes do not fit.
 
     See Also
     --------

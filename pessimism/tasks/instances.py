@@ -20,7 +20,7 @@ The ratios of each world are a function beside it, for any q: q = 2 is L2, q = 1
 squared), q = 0 uniform. Where fewer than k entries of :math:`\nu^1` are not 0, the L1 rule samples too few tasks to fit
 a representation: the ratios are then limits for floors whose share of the budget vanishes. All constructions and closed
 forms are derived by us; that the L1 rule can be strictly better is claimed by Wang, Chen, Jamieson, Du (2023), whose
-own instance we have not seen.
+own instance we have not seen. A ValueError or TypeError names the argument that is out of its range.
 """
 
 import numpy as np
@@ -52,7 +52,7 @@ def spike_and_pairs(pairs: int, *, coherence: float | None = None, dimension: in
         Squared cosine g of every other task with the target, in [0, 1). Default: :math:`1/(\sqrt M + 1)`, at which
         the L2 rule loses most.
     dimension : int
-        Length d of an input, at least 2.
+        Length d of an input, at least k, here 2.
     noise : float
         Standard deviation :math:`\sigma`, at least 0.
 
@@ -61,15 +61,6 @@ def spike_and_pairs(pairs: int, *, coherence: float | None = None, dimension: in
     LinearTasks
         On the first two axes: :math:`w_1 = w = e_1`, then P heads :math:`(\sqrt g, \sqrt{1-g})` and P heads
         :math:`(\sqrt g, -\sqrt{1-g})`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    spike_and_pairs_ratio : What the L2 rule loses on it.
 
     Notes
     -----
@@ -108,11 +99,6 @@ def spike_and_pairs_ratio(pairs: ArrayLike, coherence: ArrayLike | None = None, 
     (...) float
         :math:`\frac{1 + (M-1) g^{q/2}}{1 + (M-1) g^{1+q/2}}`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     simulations.task_dominance : Simulation of it against the number of tasks.
@@ -142,24 +128,16 @@ def identity(k: int, *, others: float, dimension: int, noise: float = 1.0) -> Li
         Rank and number of tasks, M = k.
     others : float
         Entries a of the target except the first, positive.
-    dimension : int
-        Length d of an input, at least k.
-    noise : float
-        Standard deviation :math:`\sigma`, at least 0.
+    dimension, noise : as in `spike_and_pairs`
+        See there.
 
     Returns
     -------
     LinearTasks
         On the first k axes: W = I, w = (1, a, ..., a).
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
-    identity_ratio : What the L2 rule loses on it.
     pessimism.tasks.bounds.l2_bound : The bound that it shows to be sharp.
 
     Notes
@@ -194,11 +172,6 @@ def identity_ratio(k: ArrayLike, others: ArrayLike, *, power: ArrayLike = 2.0) -
     (...) float
         :math:`(1 + (k-1)a^{2-q})(1 + (k-1)a^q) / (1 + (k-1)a)^2`.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.tasks.bounds.l2_bound : The bound that it reaches as a vanishes.
@@ -227,25 +200,14 @@ def block_spikes(blocks: int, block_size: int, *, others: float, dimension: int,
         Tasks m of each block, all along its direction, at least 1; M = km.
     others : float
         Entries a of the target except the first, positive.
-    dimension : int
-        Length d of an input, at least k.
-    noise : float
-        Standard deviation :math:`\sigma`, at least 0.
+    dimension, noise : as in `spike_and_pairs`
+        See there.
 
     Returns
     -------
     LinearTasks
         On the first k axes. Block j has the head :math:`m^{1/4} e_j` and m - 1 heads
         :math:`\sqrt{\sqrt m/(\sqrt m + 1)}\, e_j`; w = (1, a, ..., a).
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    block_spikes_ratio : What the L2 rule loses on it.
 
     Notes
     -----
@@ -279,25 +241,13 @@ def block_spikes_ratio(
         Number k of blocks.
     block_size : (...) array_like of int
         Tasks m = M/k of each.
-    others : (...) array_like of float
-        Entries a of the target except the first, positive.
-    power : (...) array_like of float
-        Exponent q, at least 0: 2 for the L2 rule, 1 for the ablation, 0 for uniform.
+    others, power : as in `identity_ratio`
+        See there.
 
     Returns
     -------
     (...) float
         `identity_ratio` of (k, a) times what `spike_and_pairs_ratio` is with M = m and :math:`g = 1/(\sqrt m + 1)`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
-    See Also
-    --------
-    identity_ratio : Its first factor.
-    spike_and_pairs_ratio : Its second factor.
 
     Notes
     -----
@@ -326,10 +276,8 @@ def random_gaussian(k: int, tasks: int, *, dimension: int, noise: float = 1.0, r
         Rank, at least 1.
     tasks : int
         M, at least k.
-    dimension : int
-        Length d of an input, at least k.
-    noise : float
-        Standard deviation :math:`\sigma`, at least 0.
+    dimension, noise : as in `spike_and_pairs`
+        See there.
     rng : Generator, SeedSequence or int, optional
         Source of randomness (SPEC 7).
 
@@ -337,11 +285,6 @@ def random_gaussian(k: int, tasks: int, *, dimension: int, noise: float = 1.0, r
     -------
     LinearTasks
         Representation, heads and target all uniform; heads and target of length 1.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
 
     See Also
     --------

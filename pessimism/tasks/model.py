@@ -48,7 +48,7 @@ class LinearTasks:
     Raises
     ------
     ValueError, TypeError
-        Naming the argument, its first bad entry and what was expected.
+        Naming the argument, its first bad entry and what was expected, as its methods do.
 
     Notes
     -----
@@ -138,11 +138,6 @@ class LinearTasks:
         TaskData
             Of batch shape ``size + batch``.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range or the shapes do not fit together.
-
         Notes
         -----
         Drawn in law by Bartlett's decomposition: d(d+3)/2 + 1 random numbers a task whatever n is, and a product of
@@ -163,20 +158,13 @@ class LinearTasks:
         ----------
         n : (...) array_like of int
             Target rows, from 0.
-        size : int or tuple of int, optional
-            Axes of independent data sets, in front of the broadcast shape of world and n.
-        rng : Generator, SeedSequence or int, optional
-            Source of randomness (SPEC 7).
+        size, rng : as in `sample`
+            See there.
 
         Returns
         -------
         TaskData
             With one task, of batch shape ``size + batch``.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range or the shapes do not fit together.
 
         Examples
         --------
@@ -215,11 +203,6 @@ class LinearTasks:
         tasks : (sum n,) int
             The task of every row, in order. `TaskData.from_arrays` takes the three.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If n is not as described, or the world is a batch.
-
         Examples
         --------
         >>> x, y, task = LinearTasks(np.eye(3, 1), heads=[[1.0, 2.0]], target=[1.0]).sample_rows([2, 1], rng=0)
@@ -250,11 +233,6 @@ class LinearTasks:
         (...) float
             :math:`\|\hat\theta - Bw\|^2`: the squared error on a new target row beyond the noise.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If the shape does not fit or an entry is not finite.
-
         Examples
         --------
         >>> LinearTasks(np.eye(3, 1), heads=[[1.0]], target=[1.0]).risk([1.0, 0.0, 0.5]).item()
@@ -275,11 +253,6 @@ class LinearTasks:
         -------
         (...) float
             :math:`\rho = \|(I - P_{\hat B}) B w\|^2`.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If the shape does not fit, an entry is not finite or the columns are dependent.
 
         Notes
         -----
@@ -351,11 +324,6 @@ class LinearTasks:
             :math:`\rho = \sigma^2 (d-k)\, w^\top (W D W^\top)^{-1} w` with D = diag(n), and with target rows
             :math:`\rho + (\sigma^2 + \rho)\,k/(n_T - k - 1)`; inf where the tasks sampled do not span the target,
             unless d = k, where every representation spans all inputs and :math:`\rho = 0`.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range or the shapes do not fit together.
 
         See Also
         --------

@@ -1,6 +1,7 @@
 r"""Pools: rows of real tasks from which a rule buys, where there is no model of the world.
 
 Task m has a finite number of rows; buying :math:`n_m` of them draws without replacement from those left (`caps`).
+A ValueError or TypeError names the rows, or the numbers of them, that are not as described.
 """
 
 from collections.abc import Sequence
@@ -26,11 +27,6 @@ class TaskPool:
         Inputs of every task.
     outputs : sequence of M (n_m,) array_like of float
         Outputs of every task.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an entry is not finite or the shapes do not fit together.
 
     Notes
     -----
@@ -89,11 +85,6 @@ class TaskPool:
         -------
         TaskData
             Of batch shape ().
-
-        Raises
-        ------
-        ValueError, TypeError
-            If n is not one whole number for each task, or exceeds the rows left.
 
         Examples
         --------

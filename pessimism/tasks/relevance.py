@@ -135,24 +135,14 @@ def min_l1(heads: ArrayLike, target: ArrayLike) -> Relevance:
 
     Parameters
     ----------
-    heads : (..., k, M) array_like of float
-        W, a column for each source task.
-    target : (..., k) array_like of float
-        The target's head w, in the span of the heads. Leading axes broadcast.
+    heads, target : as in `min_l2`
+        See there, also for what is raised.
 
     Returns
     -------
     Relevance
         :math:`\nu^1`; the dual point has :math:`\|W^\top y\|_\infty = 1` and proves it optimal. Where several are
         optimal, as with duplicated tasks, it is one vertex of them: compare norms then, not entries.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an entry is not finite, shapes do not fit, or the target lies outside the span of the heads, where only
-        `lasso` is defined.
-    ConvergenceError
-        If gap or residual is above 1e-8, because the heads are nearly dependent.
 
     See Also
     --------

@@ -10,6 +10,7 @@ The empirical risk minimiser is
 a sum over *rows*: a task weighs as many rows as it has, and averaging the loss of every task instead throws the
 allocation away. Only the span of B is identified; it is returned with orthonormal columns. The problem is not convex:
 every step lowers the loss and the answer is stationary (`stationarity`), but no method certifies the global minimum.
+A ValueError or TypeError names the argument that is out of its range or has the wrong shape.
 """
 
 from dataclasses import dataclass
@@ -301,11 +302,6 @@ def moment_representation(inputs: ArrayLike, outputs: ArrayLike, k: int) -> Floa
     (d, k) float
         Orthonormal columns.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If the shapes do not fit or an argument is out of its range.
-
     Notes
     -----
     For Gaussian inputs the expectation is a multiple of the identity plus twice the mean of
@@ -338,11 +334,6 @@ def principal_angles(basis: ArrayLike, other: ArrayLike) -> Floats:
     -------
     (..., k) float
         In radians, in [0, pi/2].
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the shapes do not fit, an entry is not finite or columns are dependent.
 
     Notes
     -----

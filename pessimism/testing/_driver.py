@@ -24,6 +24,9 @@ from pessimism import _check
 SHRINKS = 300
 """Smaller cases to try once a promise is found broken: the message then comes within seconds."""
 
+REPEATS = 3
+"""How often a function is asked again: random choices between few arms may well agree once."""
+
 Case = TypeVar("Case")
 Given = TypeVar("Given")
 Answer = TypeVar("Answer")
@@ -51,6 +54,7 @@ class Subject(Generic[Case, Given, Answer]):
     check: ClassVar[str]
     error_type: ClassVar[type[PromiseError]]
     waivable: ClassVar[tuple[str, ...]]
+    asked: ClassVar[str]  # what it is asked about, in a message
 
     function: Callable[..., Any]
     waived: frozenset[str]
@@ -67,6 +71,10 @@ class Subject(Generic[Case, Given, Answer]):
     def shown(self, given: Given, answer: Answer | None) -> list[str]:
         """Lines of Python that rebuild an example."""
         raise NotImplementedError
+
+    def text(self, answer: Any) -> str:
+        """An answer, to the last digit."""
+        return str(answer.tolist())
 
     def answer(self, case: Case) -> Answer:
         return self.ask(self.about(case))
@@ -113,6 +121,15 @@ class Subject(Generic[Case, Given, Answer]):
             wrong += f'\n  If that is meant, declare it: {self.check}(..., waive=["{promise}"])'
         lines = [f'{_name(self.function)} breaks "{promise}": {wrong}', *self.shown(given, answer)]
         return self.error_type("\n  ".join(lines))
+
+
+def repeat(subject: Subject[Case, Given, Answer], case: Case, answer: Answer) -> str | None:
+    """The same input, the same answer."""
+    for _ in range(REPEATS):
+        again = subject.text(subject.ask(subject.about(case)))
+        if again != subject.text(answer):
+            return f"asked again about the same {subject.asked}, it answered {again}: give its generator a fixed seed"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

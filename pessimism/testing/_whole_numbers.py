@@ -2,6 +2,7 @@
 
 import math
 from functools import lru_cache
+from itertools import permutations
 
 import numpy as np
 from hypothesis import strategies as st
@@ -20,12 +21,18 @@ MAX_WEIGHT = 100
 """A law's smallest positive probability is at least 1/(MAX_WEIGHT x cells)."""
 
 # made once, so that Hypothesis caches what it knows of them
+ORDERS = st.sampled_from(list(permutations(range(4))))
 STEPS, SHARES = st.integers(-GRID // UNPULLED, GRID), st.integers(0, GRID)
 
 
 @lru_cache
 def several(times: int, *elements: SearchStrategy[int]) -> SearchStrategy[tuple[int, ...]]:
     return st.tuples(*elements * times)  # half the cost of a list of fixed length, or of tuples of tuples
+
+
+def below(size: int, order: tuple[int, ...]) -> tuple[int, ...]:
+    """An order of `size` things, from one of as many or more."""
+    return tuple(i for i in order if i < size)
 
 
 def length(name: str, value: int) -> int:

@@ -5,7 +5,16 @@ import pytest
 
 from pessimism.bilevel import METHODS
 from pessimism.bilevel.problem import KINDS
-from pessimism.bilevel.problems import Cosh, HyperCleaning, PessimismTuning, Quadratic, Quartic, Ridge
+from pessimism.bilevel.problems import (
+    Cosh,
+    HyperCleaning,
+    HyperRepresentation,
+    LogisticRidge,
+    PessimismTuning,
+    Quadratic,
+    Quartic,
+    Ridge,
+)
 from tests.bilevel.twin_methods import BY_CALLS
 
 NORMALISED = ("bo-rep", "slip")
@@ -30,19 +39,32 @@ OPTIONS = {  # none at its default, so that a number read from the wrong place s
     "itd": {"step": 0.04, "inner_steps": 3, "lower_step": 0.05, "decay": 0.3},
 }  # fmt: skip
 SMALL = {"n_samples": 6, "batch": 3}
+NOISY = {"noise": 0.3, "curvature_noise": 0.4, **SMALL}
 PROBLEMS = {
-    "quadratic": lambda: Quadratic.random(3, 2, noise=0.3, curvature_noise=0.4, **SMALL, rng=1),
-    "one by one": lambda: Quadratic.random(1, 1, noise=0.3, curvature_noise=0.4, **SMALL, rng=2),
-    "quartic": lambda: Quartic.random(2, 4, **SMALL, rng=5),
-    "cosh": lambda: Cosh.random(2, 3, **SMALL, rng=3),
+    "quadratic": lambda: Quadratic.random(3, 2, **NOISY, rng=1),
+    "quadratic, one by one": lambda: Quadratic.random(1, 1, **NOISY, rng=2),
+    "cosh": lambda: Cosh.random(2, 3, **NOISY, rng=3),
+    "cosh, one by one": lambda: Cosh.random(1, 1, **NOISY, rng=4),
+    "quartic": lambda: Quartic.random(2, 4, **NOISY, rng=5),
     "ridge": lambda: Ridge.random(7, 5, dim=3, rho=0.2, batch=3, rng=6),
     "ridge, one penalty": lambda: Ridge.random(7, 5, dim=3, rho=0.2, per_coordinate=False, batch=3, rng=7),
+    "ridge, one by one": lambda: Ridge.random(4, 1, dim=1, batch=2, rng=8),
+    "representation": lambda: HyperRepresentation.random(7, 5, dim=3, width=2, batch=3, rng=9),
+    "representation, one by one": lambda: HyperRepresentation.random(4, 3, dim=1, width=1, batch=2, rng=10),
     "cleaning": lambda: HyperCleaning.random(6, 4, dim=2, damping=0.1, rho=0.2, batch=3, rng=11),
+    "cleaning, one by one": lambda: HyperCleaning.random(1, 1, dim=1, flipped=0.0, rng=12),
+    "logistic": lambda: LogisticRidge.random(7, 66, dim=3, rho=0.2, batch=6, rng=15),
+    "logistic, one penalty": lambda: LogisticRidge.random(67, 5, dim=3, rho=0.2, per_coordinate=False, rng=16),
+    "logistic, terms of rows": lambda: LogisticRidge.random(9, 6, dim=3, batch=2, block=3, rng=18),
+    "logistic, one by one": lambda: LogisticRidge.random(4, 1, dim=1, batch=2, rng=17),
     "tuning": lambda: PessimismTuning.random(4, 40, rho=0.1, rng=13),
+    "tuning, one arm": lambda: PessimismTuning.random(1, 5, rho=0.1, rng=14),
 }
+LOOPED = ("quadratic", "quadratic, one by one", "quartic", "cosh", "ridge", "ridge, one penalty", "cleaning", "tuning")
 every_method = pytest.mark.parametrize("method", METHODS)
 method_by_calls = pytest.mark.parametrize("method", BY_CALLS)
 every_problem = pytest.mark.parametrize("make", PROBLEMS.values(), ids=PROBLEMS)
+a_few_problems = pytest.mark.parametrize("make", [PROBLEMS[name] for name in LOOPED], ids=LOOPED)
 normalised = pytest.mark.parametrize("method", NORMALISED)
 users_method = pytest.mark.parametrize("method", sorted(set(METHODS) - {"saba"}))
 sampled_or_not = pytest.mark.parametrize("exact", [False, True])

@@ -16,78 +16,50 @@ from tests.bilevel.cases import (
 )
 
 
-def per_step(method, t):
-    """Calls of outer step t, of the kinds in order; TTSA and BSA have up to terms - 1 products."""
-    o = OPTIONS[method]
-    if method == "bo-rep":
-        setup = sum(o["epoch_length"] * 2**s for s in range(o["epochs"]))
-        return 1, setup if t == 0 else o["inner_steps"] * (t % o["period"] == 0), 0, 1, 1
-    if method == "slip":
-        return 1, 1 + (o["warm_steps"] if t == 0 else 0), 0, 1, 1
-    if "soba" in method:
-        return 1, 1, 0, 1, 1
-    if method == "f2sa":
-        return o["inner_steps"] + 1, 2 * o["inner_steps"], 2, 0, 0
-    return 1, o["inner_steps"], 0, o["terms"], 1
-
-
-@method_by_calls
-def test_calls_of_a_step_are_the_table(method):
-    problem = PROBLEMS["quadratic"]()
-    expected, steps, costs = np.zeros(5, int), [], []
-
-    def after(result):
-        steps.append(list(result.ncalls.values()))
-        costs.append(result.cost)
-
-    minimize_bilevel(problem, start(problem), method=method, budget=400, rng=0, record=1, callback=after,
-                     **OPTIONS[method])  # fmt: skip
-    assert len(steps) > 10
-    assert costs == [sum(calls) for calls in steps]
-    products = []
-    for t, (calls, before) in enumerate(zip(steps, [[0] * 5, *steps], strict=False)):
-        expected, made = np.array(per_step(method, t)), np.subtract(calls, before)
-        if method in ("bsa", "ttsa"):
-            products.append(made[3])
-            made[3] = expected[3]
-        assert np.array_equal(made, expected)
-    if products:
-        assert set(products) == set(range(OPTIONS[method]["terms"]))
-
-
 def steps_of(problem, method, **options):
-    """Results after every outer step, the start first."""
+    """Results after every outer step."""
     seen = []
-    last = minimize_bilevel(
-        problem, start(problem), method=method, record=1, callback=seen.append, **{**OPTIONS[method], **options}
-    )
-    return [*seen, last]
+    given = {**OPTIONS[method], **options}
+    minimize_bilevel(problem, start(problem), method=method, record=1, callback=seen.append, **given)
+    return seen
 
 
-COUNTS = {  # grad_f, grad_g, grad_gx, hvp, cvp
-    "accbo": (
-        lambda t: 3 if t == 0 else 2 if t % 3 == 0 else 0,
-        lambda t: (1 if t == 0 else 2) * np.array([1, 0, 3, 1]),
-    ),
-    "mrbo": (lambda t: 1 if t == 0 else 2, lambda t: (1 if t == 0 else 2) * np.array([1, 0, 3, 1])),
-    "saba": (lambda t: 7 if t == 0 else 1, lambda t: np.array([7, 0, 7, 7]) if t == 0 else np.array([1, 0, 1, 1])),
-    "aid-cg": (lambda t: 3, lambda t: np.array([1, 0, 3, 1])),
-    "itd": (lambda t: 3, lambda t: np.array([1, 0, 2, 3])),
+def twice(t):
+    """Methods that compare two points make every call at both, but for the first step."""
+    return 1 if t == 0 else 2
+
+
+REFINED, DOUBLE = 3 + 6, (1, 3, 0, 4, 1)
+CALLS = {  # grad_f, grad_g, grad_gx, hvp and cvp of outer step t, with the options of `cases`
+    "bo-rep": lambda t: (1, REFINED if t == 0 else 4 if t % 3 == 0 else 0, 0, 1, 1),
+    "slip": lambda t: (1, 4 + 1 if t == 0 else 1, 0, 1, 1),
+    "soba": lambda t: (1, 1, 0, 1, 1),
+    "ma-soba": lambda t: (1, 1, 0, 1, 1),
+    "amigo": lambda t: DOUBLE,
+    "stocbio": lambda t: DOUBLE,
+    "bsa": lambda t: DOUBLE,  # but up to 3 products
+    "ttsa": lambda t: (1, 2, 0, 4, 1),  # the same
+    "f2sa": lambda t: (4, 6, 2, 0, 0),
+    "accbo": lambda t: (twice(t), 3 if t == 0 else 2 if t % 3 == 0 else 0, 0, 3 * twice(t), twice(t)),
+    "mrbo": lambda t: (twice(t), twice(t), 0, 3 * twice(t), twice(t)),
+    "saba": lambda t: (7, 7, 0, 7, 7) if t == 0 else (1, 1, 0, 1, 1),  # six rows in each sum
+    "aid-cg": lambda t: (1, 3, 0, 3, 1),
+    "itd": lambda t: (1, 3, 0, 2, 3),
 }
 
 
-@pytest.mark.parametrize("method", COUNTS)
-def test_calls_of_a_step(method):
-    """Three steps on y before the first and two every third; Q = 4 or 3 terms; six rows in each sum; D = 3, J = 2."""
-    lower, others = COUNTS[method]
-    results = steps_of(PROBLEMS["quadratic"](), method, budget=200, rng=3)
-    calls = np.array([list(result.ncalls.values()) for result in results[:-1]])
-    assert len(calls) > 6
-    found = np.diff(calls, axis=0)
-    first = calls[0]
-    expected = [np.insert(others(t), 1, lower(t)) for t in range(len(calls))]
-    assert np.array_equal(first, expected[0])
-    assert np.array_equal(found, expected[1:])
+@pytest.mark.parametrize("method", CALLS)
+def test_calls_of_a_step_are_the_table(method):
+    results = steps_of(PROBLEMS["quadratic"](), method, budget=400, rng=3)
+    calls = np.array([list(result.ncalls.values()) for result in results])
+    assert [result.cost for result in results] == calls.sum(axis=1).tolist()
+    made = np.diff(calls, axis=0, prepend=0)
+    assert len(made) > 10
+    expected = np.array([CALLS[method](t) for t in range(len(made))])
+    if method in ("bsa", "ttsa"):
+        assert set(made[:, 3]) == set(range(4))
+        expected[:, 3] = made[:, 3]
+    assert np.array_equal(made, expected)
 
 
 def test_calls_of_a_step_of_sustain():
@@ -97,7 +69,7 @@ def test_calls_of_a_step_of_sustain():
     """
     steps = 600
     results = steps_of(PROBLEMS["quadratic"](), "sustain", budget=9 * steps, rng=3, exact=True)
-    calls = np.diff([list(result.ncalls.values()) for result in results[:-1]], axis=0)
+    calls = np.diff([list(result.ncalls.values()) for result in results], axis=0)
     for column in (0, 1, 4):
         assert np.all(calls[:, column] == 2)
     assert np.all(calls[:, 3] % 2 == 0)
@@ -110,7 +82,7 @@ def test_calls_of_a_step_of_sustain():
 @every_method
 def test_the_budget_ends_a_run_anywhere(method):
     """Every budget: each run is the beginning of the longer ones, and no call is made beyond."""
-    problem = PROBLEMS["one by one"]()
+    problem = PROBLEMS["quadratic, one by one"]()
     x0 = start(problem)
     whole = [minimize_bilevel(problem, x0, method=method, budget=0, **OPTIONS[method])]
     longest = minimize_bilevel(
@@ -129,7 +101,7 @@ def test_the_budget_ends_a_run_anywhere(method):
 @method_by_calls
 def test_costs_weigh_calls(method):
     """Weights that float64 adds exactly."""
-    problem = PROBLEMS["one by one"]()
+    problem = PROBLEMS["quadratic, one by one"]()
     costs = {"grad_f": 2.0, "grad_g": 0.5, "hvp": 0.25, "grad_gx": 3.0}
     weights = np.array([2.0, 0.5, 3.0, 0.25, 1.0])
     for budget in (0.4, 7.3, 50.0):

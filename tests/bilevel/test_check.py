@@ -99,29 +99,11 @@ def test_it_passes_wherever_it_stands(start):
 
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_it_passes_in_other_units(scale):
-    class Scaled(Model):
-        def f(self, *a):
-            return scale * super().f(*a)
-
-        def g(self, *a):
-            return scale * super().g(*a)
-
-        def grad_f(self, *a):
-            return tuple(scale * part for part in super().grad_f(*a))
-
-        def grad_g(self, *a):
-            return scale * super().grad_g(*a)
-
-        def grad_gx(self, *a):
-            return scale * super().grad_gx(*a)
-
-        def hvp(self, *a):
-            return scale * super().hvp(*a)
-
-        def cvp(self, *a):
-            return scale * super().cvp(*a)
-
-    check_problem(Scaled(), *at(Scaled()))
+    problem, model = Model(), Model()
+    for name in ("f", "g", "grad_g", "grad_gx", "hvp", "cvp"):
+        setattr(problem, name, times(name, scale)(model)[name])
+    problem.grad_f = lambda *a: tuple(scale * part for part in model.grad_f(*a))
+    check_problem(problem, *at(problem))
 
 
 def test_the_curvature_is_the_smallest_eigenvalue():
@@ -157,70 +139,48 @@ def test_without_values_the_verdict_says_what_was_not_tested():
 
 
 def test_no_coupling_is_no_fault():
-    class Uncoupled(Model):
-        sample = None
-
-        def g(self, x, y, s=None):
-            return y @ y / 2
-
-        def grad_g(self, x, y, s=None):
-            return 1.0 * y
-
-        def grad_gx(self, x, y, s=None):
-            return np.zeros(2)
-
-        def hvp(self, x, y, v, s=None):
-            return 1.0 * v
-
-        def cvp(self, x, y, v, s=None):
-            return np.zeros(2)
-
-        def solve_y(self, x):
-            return np.zeros(3)
-
-    check_problem(Uncoupled(), *at(Uncoupled()))
+    problem = Model()
+    problem.sample, problem.g, problem.solve_y = None, lambda x, y: y @ y / 2, lambda x: np.zeros(3)
+    problem.grad_g, problem.hvp = lambda x, y, s=None: 1.0 * y, lambda x, y, v, s=None: 1.0 * v
+    problem.grad_gx = problem.cvp = lambda *a: np.zeros(2)
+    check_problem(problem, *at(problem))
 
 
-# Planted faults. Each is (name of the oracle, what replaces it, sentence); `m` is the correct problem.
+# Planted faults: each is what replaces oracles of the correct problem `m`, and a sentence.
 
 
-def sample_less(m, **oracles):
-    return {"sample": None, **oracles}
+def times(oracle, factor, **others):
+    return lambda m: {oracle: lambda *a: factor * getattr(m, oracle)(*a), **others}
 
 
-def kinked(m):
-    """The norm of y where its square is meant, derived without a mistake."""
-
-    def g(x, y, s=None):
-        return m.g(x, y, s) + 0.1 * np.linalg.norm(y)
-
-    def grad_g(x, y, s=None):
-        return m.grad_g(x, y, s) + 0.1 * y / np.linalg.norm(y)
-
-    def hvp(x, y, v, s=None):
-        r = np.linalg.norm(y)
-        return m.hvp(x, y, v, s) + 0.1 * (v / r - y * (y @ v) / r**3)
-
-    return {"g": g, "grad_g": grad_g, "hvp": hvp, "solve_y": None}
+def plus(oracle, term, **others):
+    """A term of x and y, and of v where the oracle takes it."""
+    taken = 3 if oracle in ("hvp", "cvp") else 2
+    return lambda m: {oracle: lambda *a: getattr(m, oracle)(*a) + term(*a[:taken]), **others}
 
 
-def concave(m):
-    """g - 20 |y|^2 / 2, derived without a mistake."""
-    return {
-        "g": lambda x, y, s=None: m.g(x, y, s) - 10 * y @ y,
-        "grad_g": lambda x, y, s=None: m.grad_g(x, y, s) - 20 * y,
-        "hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s) - 20 * v,
-    }
+def derived(g, grad_g, hvp, /, **others):
+    """A term of the lower level with its derivatives, all right."""
+    parts = plus("g", g), plus("grad_g", grad_g), plus("hvp", hvp)
+    return lambda m: {name: oracle for part in parts for name, oracle in part(m).items()} | others
 
 
-def saddle(m):
-    """g - 5 y_0^2, derived without a mistake: it increases along most directions."""
-    e = np.eye(m.dim_y)[0]
-    return {
-        "g": lambda x, y, s=None: m.g(x, y, s) + 20 * (y @ y - y[0] ** 2) - 2.5 * y[0] ** 2,
-        "grad_g": lambda x, y, s=None: m.grad_g(x, y, s) + 40 * (y - e * y[0]) - 5 * e * y[0],
-        "hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s) + 40 * (v - e * v[0]) - 5 * e * v[0],
-    }
+def halves(change):
+    return lambda m: {"grad_f": lambda x, y, s=None: change(*m.grad_f(x, y, s), y)}
+
+
+def first(v):
+    return v * (np.arange(len(v)) == 0)
+
+
+def turned(v):
+    return np.append(v[1:], 0.0) - np.insert(v[:-1], 0, 0.0)
+
+
+def bend(x, y, v):
+    """Second derivative of the length of y."""
+    r = np.linalg.norm(y)
+    return v / r - y * (y @ v) / r**3
 
 
 def flat(m):
@@ -230,16 +190,6 @@ def flat(m):
         "g": lambda x, y, s=None: m.g(x, p @ y, s),
         "grad_g": lambda x, y, s=None: p @ m.grad_g(x, p @ y, s),
         "hvp": lambda x, y, v, s=None: p @ m.hvp(x, p @ y, p @ v, s),
-    }
-
-
-def rotated(m):
-    """A field that is no gradient, with its true derivative."""
-    turn = np.diag(np.ones(m.dim_y - 1), 1) - np.diag(np.ones(m.dim_y - 1), -1)
-    return {
-        "g": None,
-        "grad_g": lambda x, y, s=None: m.grad_g(x, y, s) + turn @ y,
-        "hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s) + turn @ v,
     }
 
 
@@ -264,11 +214,7 @@ def overwriting(m):
 
 def noisy(m):
     rng = np.random.default_rng(0)
-
-    def grad_g(x, y, s=None):
-        return m.grad_g(x, y, s) + (0.0 if s is None else 1e-3 * rng.normal(size=m.dim_y))
-
-    return {"grad_g": grad_g}
+    return {"grad_g": lambda x, y, s=None: m.grad_g(x, y, s) + (0.0 if s is None else 1e-3 * rng.normal(size=m.dim_y))}
 
 
 def forgetful(m):
@@ -283,208 +229,112 @@ def raising(m):
     return {"hvp": hvp}
 
 
-def broken(m, oracle, bad):
-    good = getattr(m, oracle)
-
-    def call(*arguments):
-        result = np.array(good(*arguments), dtype=float)
-        result[-1] = bad
-        return result
-
-    return {oracle: call}
+def broken(oracle, bad):
+    return lambda m: {oracle: lambda *a: np.append(getattr(m, oracle)(*a)[:-1], bad)}
 
 
-def swapped(m):
-    return {"grad_f": lambda x, y, s=None: m.grad_f(x, y, s)[::-1]}
-
-
-def other_rows(m, oracle):
+def other_rows(oracle):
     """Right when exact, but a sample of its own."""
-    good = getattr(m, oracle)
 
-    def call(*arguments):
-        *point, s = (*arguments, None)[: 4 if oracle in ("hvp", "cvp") else 3]
-        return good(*point, None if s is None else (s + 1) % m.n)
+    def plant(m):
+        def call(*a):
+            *point, s = (*a, None)[: 4 if oracle in ("hvp", "cvp") else 3]
+            return getattr(m, oracle)(*point, None if s is None else (s + 1) % m.n)
 
-    return {oracle: call}
+        return {oracle: call}
 
-
-def times(m, oracle, factor, **others):
-    good = getattr(m, oracle)
-    return {oracle: lambda *a: factor * good(*a), **others}
+    return plant
 
 
 FAULTS = {
-    "factor of f": (lambda m: times(m, "f", 2.0), "grad_f is 0.5 times the gradient of f .*; or f is wrong, for both"),
-    "sign of f": (lambda m: times(m, "f", -1.0), "grad_f has the wrong sign: .*; or f is wrong, for both"),
-    "factor of g": (
-        lambda m: times(m, "g", 2.0),
-        "g is wrong, or all of grad_g, hvp and cvp are: grad_g is 0.5 times the gradient of g in y",
-    ),
-    "sign of g": (
-        lambda m: times(m, "g", -1.0),
-        "g is wrong, or all of grad_g, hvp and cvp are: grad_g has the wrong sign",
-    ),
-    "constant in grad_g": (
-        lambda m: {"grad_g": lambda x, y, s=None: m.grad_g(x, y, s) + 1.0},
-        "g is wrong, or grad_g is, by a term that hvp and cvp lack too: grad_g is not the gradient of g in y",
-    ),
-    "factor of grad_g without g": (
-        lambda m: times(m, "grad_g", 2.0, g=None),
-        "grad_g is 2 times what hvp and cvp say, or both of these are wrong$",
-    ),
-    "factor of hvp without g": (
-        lambda m: times(m, "hvp", 0.5, g=None),
-        "hvp is 0.5 times the derivative of grad_g in y .*; or grad_g is wrong, which g would tell",
-    ),
-    "sign of grad_f in x": (
-        lambda m: {"grad_f": lambda x, y, s=None: (-m.grad_f(x, y, s)[0], m.grad_f(x, y, s)[1])},
-        "grad_f in x has the wrong sign: it is minus the gradient of f in x",
-    ),
-    "sign of grad_f in y": (
-        lambda m: {"grad_f": lambda x, y, s=None: (m.grad_f(x, y, s)[0], -m.grad_f(x, y, s)[1])},
-        "grad_f in y has the wrong sign: it is minus the gradient of f in y",
-    ),
-    "grad_f in x dropped": (
-        lambda m: {"grad_f": lambda x, y, s=None: (0 * x, m.grad_f(x, y, s)[1])},
-        "grad_f in x is 0, but the gradient of f in x is not",
-    ),
-    "grad_f in y wrong": (
-        lambda m: {"grad_f": lambda x, y, s=None: (m.grad_f(x, y, s)[0], m.grad_f(x, y, s)[1] + y**2)},
-        "grad_f in y is not the gradient of f in y",
-    ),
-    "halves of grad_f swapped": (swapped, "grad_f returns its halves in the wrong order: the gradient in x"),
-    "grad_f without a pair": (
-        lambda m: {"grad_f": lambda x, y, s=None: m.grad_f(x, y, s)[0]},
-        "grad_f must return a pair of gradients",
-    ),
-    "sign of grad_g": (
-        lambda m: {"grad_g": lambda x, y, s=None: -m.grad_g(x, y, s)},
-        "grad_g has the wrong sign: it is minus the gradient of g in y",
-    ),
-    "sign of grad_g without g": (
-        lambda m: {"g": None, "grad_g": lambda x, y, s=None: -m.grad_g(x, y, s)},
-        "grad_g decreases along a direction: g is not strongly convex in y, unless grad_g has the wrong sign",
-    ),
-    "factor of grad_g": (
-        lambda m: {"grad_g": lambda x, y, s=None: 2 * m.grad_g(x, y, s)},
-        r"grad_g is 2 times the gradient of g in y",
-    ),
-    "grad_g without a term": (
-        lambda m: {"grad_g": lambda x, y, s=None: m.grad_g(x, y, s) - y**3},
-        "grad_g is not the gradient of g in y",
-    ),
-    "grad_g no gradient": (
-        rotated,
-        "hvp is not symmetric.*, and yet it is the derivative of grad_g in y: grad_g is no",
-    ),
-    "kink": (kinked, "grad_g jumps by 0.2 at y = 0: g has a kink there, like a norm where its square is meant"),
-    "concave": (concave, r"grad_g decreases along a direction: g is not strongly convex in y \(at x"),
-    "saddle": (saddle, "g is not strongly convex in y: hvp has the eigenvalue -[1-9]"),
+    "factor of f": (times("f", 2.0), "grad_f is 0.5 times the gradient of f .*; or f is wrong, for both"),
+    "sign of f": (times("f", -1.0), "grad_f has the wrong sign: .*; or f is wrong, for both"),
+    "factor of g": (times("g", 2.0), "g is wrong, or all of grad_g, hvp and cvp are: grad_g is 0.5 times the gradient"),
+    "sign of g": (times("g", -1.0), "g is wrong, or all of grad_g, hvp and cvp are: grad_g has the wrong sign"),
+    "constant in grad_g": (plus("grad_g", lambda x, y: 1.0), "g is wrong, or grad_g is, by a term that hvp and cvp "
+                           "lack too: grad_g is not the gradient of g in y"),
+    "factor of grad_g without g": (times("grad_g", 2.0, g=None), "grad_g is 2 times what hvp and cvp say, or both of "
+                                   "these are wrong$"),
+    "factor of hvp without g": (times("hvp", 0.5, g=None), "hvp is 0.5 times the derivative of grad_g in y .*; or "
+                                "grad_g is wrong, which g would tell"),
+    "sign of grad_f in x": (halves(lambda gx, gy, y: (-gx, gy)), "grad_f in x has the wrong sign: it is minus the "),
+    "sign of grad_f in y": (halves(lambda gx, gy, y: (gx, -gy)), "grad_f in y has the wrong sign: it is minus the "),
+    "grad_f in x dropped": (halves(lambda gx, gy, y: (0 * gx, gy)), "grad_f in x is 0, but the gradient of f in x is"),
+    "grad_f in y wrong": (halves(lambda gx, gy, y: (gx, gy + y**2)), "grad_f in y is not the gradient of f in y"),
+    "halves of grad_f swapped": (halves(lambda gx, gy, y: (gy, gx)), "grad_f returns its halves in the wrong order: "
+                                 "the gradient in x"),
+    "grad_f without a pair": (halves(lambda gx, gy, y: gx), "grad_f must return a pair of gradients"),
+    "sign of grad_g": (times("grad_g", -1.0), "grad_g has the wrong sign: it is minus the gradient of g in y"),
+    "sign of grad_g without g": (times("grad_g", -1.0, g=None), "grad_g decreases along a direction: g is not strongly "
+                                 "convex in y, unless grad_g has the wrong sign"),
+    "factor of grad_g": (times("grad_g", 2.0), "grad_g is 2 times the gradient of g in y"),
+    "grad_g without a term": (plus("grad_g", lambda x, y: -(y**3)), "grad_g is not the gradient of g in y"),
+    "grad_g no gradient": (derived(lambda x, y: 0.0, lambda x, y: turned(y), lambda x, y, v: turned(v), g=None),
+                           "hvp is not symmetric.*, and yet it is the derivative of grad_g in y: grad_g is no"),
+    "kink": (derived(lambda x, y: 0.1 * np.linalg.norm(y), lambda x, y: 0.1 * y / np.linalg.norm(y),
+                     lambda x, y, v: 0.1 * bend(x, y, v), solve_y=None),
+             "grad_g jumps by 0.2 at y = 0: g has a kink there, like a norm where its square is meant"),
+    "concave": (derived(lambda x, y: -10 * y @ y, lambda x, y: -20 * y, lambda x, y, v: -20 * v),
+                r"grad_g decreases along a direction: g is not strongly convex in y \(at x"),
+    "saddle": (derived(lambda x, y: 20 * y @ y - 22.5 * y[0] ** 2, lambda x, y: 40 * y - 45 * first(y),
+                       lambda x, y, v: 40 * v - 45 * first(v)),
+               "g is not strongly convex in y: hvp has the eigenvalue -[1-9]"),
     "flat": (flat, r"g is not strongly convex in y: hvp has the eigenvalue -?[0-9.]+e-[0-9]+ \(at x"),
-    "sign of hvp": (
-        lambda m: {"hvp": lambda x, y, v, s=None: -m.hvp(x, y, v, s)},
-        "hvp has the wrong sign: it is minus the derivative of grad_g in y",
-    ),
-    "factor of hvp": (
-        lambda m: {"hvp": lambda x, y, v, s=None: 0.5 * m.hvp(x, y, v, s)},
-        "hvp is 0.5 times the derivative of grad_g in y",
-    ),
-    "damped hvp": (
-        lambda m: {"hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s) + 0.25 * v},
-        "hvp adds 0.25 v: damping is an option of hypergradient",
-    ),
-    "hvp without a term": (
-        lambda m: {"hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s) - 3 * y**2 * v},
-        "hvp is not the derivative of grad_g in y",
-    ),
-    "asymmetric hvp": (
-        lambda m: {"hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s) + 0.1 * np.roll(v, 1)},
-        r"hvp is not symmetric: <w, Hv> and <v, Hw> differ \(relative error [0-9.e-]+\)$",
-    ),
-    "nonlinear hvp": (
-        lambda m: {"hvp": lambda x, y, v, s=None: m.hvp(x, y, v / np.linalg.norm(v), s)},
-        "hvp is not linear in v",
-    ),
-    "sign of cvp": (
-        lambda m: {"cvp": lambda x, y, v, s=None: -m.cvp(x, y, v, s)},
-        "cvp has the wrong sign: it is minus the derivative of <grad_g, v> in x",
-    ),
-    "factor of cvp": (
-        lambda m: {"cvp": lambda x, y, v, s=None: m.cvp(x, y, v, s) / m.n},
-        "cvp is 0.05 times the derivative of <grad_g, v> in x",
-    ),
-    "transposed cvp": (
-        lambda m: {"cvp": lambda x, y, v, s=None: m.cross(x, y).T @ v},
-        "cvp is transposed: it must",
-    ),
-    "affine cvp": (
-        lambda m: {"cvp": lambda x, y, v, s=None: m.cvp(x, y, v, s) + 1.0},
-        "cvp is not linear in v",
-    ),
-    "cvp without a term": (
-        lambda m: {"cvp": lambda x, y, v, s=None: m.cvp(x, y, v, s) - np.exp(x[0]) * np.eye(m.dim_x)[0] * (y @ v)},
-        "cvp is not the derivative of <grad_g, v> in x",
-    ),
-    "sign of grad_gx": (
-        lambda m: {"grad_gx": lambda x, y, s=None: -m.grad_gx(x, y, s)},
-        "grad_gx has the wrong sign: it is minus the gradient of g in x",
-    ),
-    "grad_gx without g": (
-        lambda m: {"g": None, "grad_gx": lambda x, y, s=None: -m.grad_gx(x, y, s)},
-        "grad_gx has another derivative in y than cvp says",
-    ),
-    "solve_y": (
-        lambda m: {"solve_y": lambda x: m.solve_y(x) + 1e-4},
-        "solve_y does not minimise g",
-    ),
-    "nan": (lambda m: broken(m, "hvp", np.nan), "hvp must return finite numbers, got nan"),
-    "infinity": (lambda m: broken(m, "cvp", np.inf), "cvp must return finite numbers, got inf"),
-    "shape": (
-        lambda m: {"grad_g": lambda x, y, s=None: m.grad_g(x, y, s)[:, None]},
-        r"grad_g must return . numbers, got shape \(., 1\)",
-    ),
+    "sign of hvp": (times("hvp", -1.0), "hvp has the wrong sign: it is minus the derivative of grad_g in y"),
+    "factor of hvp": (times("hvp", 0.5), "hvp is 0.5 times the derivative of grad_g in y"),
+    "damped hvp": (plus("hvp", lambda x, y, v: 0.25 * v), "hvp adds 0.25 v: damping is an option of hypergradient"),
+    "hvp without a term": (plus("hvp", lambda x, y, v: -3 * y**2 * v), "hvp is not the derivative of grad_g in y"),
+    "asymmetric hvp": (plus("hvp", lambda x, y, v: 0.1 * np.roll(v, 1)),
+                       r"hvp is not symmetric: <w, Hv> and <v, Hw> differ \(relative error [0-9.e-]+\)$"),
+    "nonlinear hvp": (lambda m: {"hvp": lambda x, y, v, s=None: m.hvp(x, y, v / np.linalg.norm(v), s)},
+                      "hvp is not linear in v"),
+    "sign of cvp": (times("cvp", -1.0), "cvp has the wrong sign: it is minus the derivative of <grad_g, v> in x"),
+    "factor of cvp": (times("cvp", 0.05), "cvp is 0.05 times the derivative of <grad_g, v> in x"),
+    "transposed cvp": (lambda m: {"cvp": lambda x, y, v, s=None: m.cross(x, y).T @ v}, "cvp is transposed: it must"),
+    "affine cvp": (plus("cvp", lambda x, y, v: 1.0), "cvp is not linear in v"),
+    "cvp without a term": (plus("cvp", lambda x, y, v: -first(np.exp(x)) * (y @ v)),
+                           "cvp is not the derivative of <grad_g, v> in x"),
+    "sign of grad_gx": (times("grad_gx", -1.0), "grad_gx has the wrong sign: it is minus the gradient of g in x"),
+    "grad_gx without g": (times("grad_gx", -1.0, g=None), "grad_gx has another derivative in y than cvp says"),
+    "solve_y": (lambda m: {"solve_y": lambda x: m.solve_y(x) + 1e-4}, "solve_y does not minimise g"),
+    "nan": (broken("hvp", np.nan), "hvp must return finite numbers, got nan"),
+    "infinity": (broken("cvp", np.inf), "cvp must return finite numbers, got inf"),
+    "shape": (lambda m: {"grad_g": lambda x, y, s=None: m.grad_g(x, y, s)[:, None]},
+              r"grad_g must return . numbers, got shape \(., 1\)"),
     "value": (lambda m: {"g": lambda x, y, s=None: m.grad_g(x, y)}, "g must return one finite number"),
-    "float32": (
-        lambda m: {"hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s).astype(np.float32)},
-        "hvp computes in float32: float64 is needed",
-    ),
+    "float32": (lambda m: {"hvp": lambda x, y, v, s=None: m.hvp(x, y, v, s).astype(np.float32)},
+                "hvp computes in float32: float64 is needed"),
     "exception": (raising, "hvp raised RuntimeError: out of memory"),
     "buffer": (buffered, "grad_g returns the same memory at every call"),
     "mutation": (overwriting, "grad_g writes into the arrays it is given"),
     "chance outside the handle": (noisy, "grad_g returns two values for one sample handle"),
     "chance outside rng": (forgetful, "sample draws two handles from one state of rng"),
-    "rows of hvp": (
-        lambda m: other_rows(m, "hvp"),
-        "hvp is not the derivative of grad_g in y on one sample .*: with one handle all oracles of a level",
-    ),
-    "rows of cvp": (
-        lambda m: other_rows(m, "cvp"),
-        "cvp is not the derivative of <grad_g, v> in x on one sample .*: with one handle",
-    ),
-    "rows of grad_f": (lambda m: other_rows(m, "grad_f"), "grad_f in y is not the gradient of f in y .* on one sample"),
-}
+    "rows of hvp": (other_rows("hvp"), "hvp is not the derivative of grad_g in y on one sample .*: with one handle all "
+                    "oracles of a level"),
+    "rows of cvp": (other_rows("cvp"), "cvp is not the derivative of <grad_g, v> in x on one sample .*: with one ha"),
+    "rows of grad_f": (other_rows("grad_f"), "grad_f in y is not the gradient of f in y .* on one sample"),
+}  # fmt: skip
+
+
+def planted(fault, *dims):
+    wrong = Model(*dims)
+    for name, oracle in FAULTS[fault][0](Model(*dims)).items():
+        setattr(wrong, name, oracle)
+    return wrong
 
 
 @pytest.mark.parametrize("dims", [(2, 3), (3, 3)], ids=["dx < dy", "dx = dy"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_faults_are_named(fault, dims):
-    plant, sentence = FAULTS[fault]
-    wrong = Model(*dims)
-    for name, oracle in plant(Model(*dims)).items():
-        setattr(wrong, name, oracle)
-    with pytest.raises(ProblemError, match=f"^{sentence}"):
+    wrong = planted(fault, *dims)
+    with pytest.raises(ProblemError, match=f"^{FAULTS[fault][1]}"):
         check_problem(wrong, *at(wrong))
 
 
 @pytest.mark.parametrize("fault", ["sign of hvp", "factor of grad_g", "sign of cvp", "kink", "damped hvp"])
 def test_faults_are_named_in_one_dimension(fault):
-    plant, sentence = FAULTS[fault]
-    wrong = Model(1, 1)
-    for name, oracle in plant(Model(1, 1)).items():
-        setattr(wrong, name, oracle)
-    if fault == "damped hvp":  # where everything is a multiple of everything
-        sentence = "hvp (adds|is)"
+    wrong = planted(fault, 1, 1)
+    sentence = "hvp (adds|is)" if fault == "damped hvp" else FAULTS[fault][1]  # everything is a multiple of everything
     with pytest.raises(ProblemError, match=f"^{sentence}"):
         check_problem(wrong, *at(wrong))
 

@@ -9,6 +9,7 @@ from scipy.sparse.linalg import gmres, minres
 from pessimism._status import ConvergenceError, Status
 from pessimism.bilevel import hypergradient
 from pessimism.bilevel.problem import OracleError
+from pessimism.bilevel.problems import LogisticRidge
 
 
 class Dense:
@@ -52,44 +53,6 @@ class Dense:
         return float(np.linalg.norm(self.b.T @ np.linalg.inv(self.a), 2))
 
 
-class Logistic:
-    """Logistic regression under a penalty e^x |y|^2/2 chosen on other rows; its H moves with x and y."""
-
-    dim_x = 1
-
-    def __init__(self, seed=0, n=40, dim_y=4):
-        rng = np.random.default_rng(seed)
-        truth, self.dim_y = rng.normal(size=dim_y), dim_y
-        self.rows, self.others = rng.normal(size=(2, n, dim_y))
-        self.labels, self.answers = (np.sign(a @ truth + rng.normal(size=n)) for a in (self.rows, self.others))
-
-    def _pull(self, rows, labels, y):
-        return -labels / (1 + np.exp(labels * (rows @ y))) / len(rows)
-
-    def upper(self, y):
-        return np.logaddexp(0, -self.answers * (self.others @ y)).mean()
-
-    def grad_f(self, x, y, s=None):
-        return np.zeros(1), self.others.T @ self._pull(self.others, self.answers, y)
-
-    def grad_g(self, x, y, s=None):
-        return self.rows.T @ self._pull(self.rows, self.labels, y) + np.exp(x[0]) * y
-
-    def hvp(self, x, y, v, s=None):
-        p = 1 / (1 + np.exp(self.rows @ y))
-        return self.rows.T @ (p * (1 - p) * (self.rows @ v)) / len(self.rows) + np.exp(x[0]) * v
-
-    def cvp(self, x, y, v, s=None):
-        return np.array([np.exp(x[0]) * (y @ v)])
-
-    def solve_y(self, x):
-        y = np.zeros(self.dim_y)
-        for _ in range(30):
-            matrix = np.array([self.hvp(x, y, v) for v in np.eye(self.dim_y)])
-            y = y - np.linalg.solve(matrix, self.grad_g(x, y))
-        return y
-
-
 def with_minres(operator, b, z0, rtol):
     return minres(operator, b, x0=z0, rtol=rtol / 100)[0]
 
@@ -119,8 +82,9 @@ def test_closed_form(solver, dim_x, dim_y):
 @pytest.mark.parametrize("solver", ["cg", "neumann", "direct"])
 @pytest.mark.parametrize("log_penalty", [-3.0, 0.0, 1.0])
 def test_against_finite_differences_of_the_upper_value(solver, log_penalty):
-    problem, h = Logistic(), 1e-5
-    up, down = (problem.upper(problem.solve_y(np.array([log_penalty + s * h]))) for s in (1, -1))
+    """The Hessian moves with x and y."""
+    problem, h = LogisticRidge.random(40, 40, dim=4, per_coordinate=False, rng=0), 1e-5
+    up, down = (problem.value([log_penalty + s * h]) for s in (1, -1))
     found = hypergradient(problem, [log_penalty], solver=solver, rtol=1e-10)
     # rounding 1e-16 / h and truncation h^2 of a central difference
     assert found.value[0] == pytest.approx((up - down) / (2 * h), rel=1e-6, abs=1e-10)
@@ -268,21 +232,15 @@ def test_solve_y_is_believed_only_where_grad_g_is_rounding(solver):
 @pytest.mark.parametrize("solver", ["cg", "neumann", "direct"])
 @pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e-160, 1e160, 1e200, 1e300])
 def test_units_whose_squares_are_zero_or_infinite(solver, unit):
-    class Scaled(Dense):
-        def grad_f(self, x, y, s=None):
-            return tuple(unit * part for part in super().grad_f(x, y))
+    def times_unit(oracle):
+        return lambda *a: unit * oracle(*a)
 
-        def grad_g(self, x, y, s=None):
-            return unit * super().grad_g(x, y)
-
-        def hvp(self, x, y, v, s=None):
-            return unit * super().hvp(x, y, v)
-
-        def cvp(self, x, y, v, s=None):
-            return unit * super().cvp(x, y, v)
-
+    enlarged = Dense()
+    for name in ("grad_g", "hvp", "cvp"):
+        setattr(enlarged, name, times_unit(getattr(enlarged, name)))
+    enlarged.grad_f = lambda *a: tuple(unit * part for part in Dense.grad_f(enlarged, *a))
     x, start = np.ones(2), np.full(3, 0.1)
-    scaled, plain = (hypergradient(problem, x, solver=solver, z=start) for problem in (Scaled(), Dense()))
+    scaled, plain = (hypergradient(problem, x, solver=solver, z=start) for problem in (enlarged, Dense()))
     np.testing.assert_allclose(scaled.value / unit, plain.value, rtol=1e-7)
     np.testing.assert_allclose(scaled.z, plain.z, rtol=1e-7)
     assert scaled.iterations == plain.iterations

@@ -13,8 +13,8 @@ from tests.bilevel.cases import (
     OPTIONS,
     PROBLEMS,
     Own,
+    a_few_problems,
     every_method,
-    every_problem,
     method_by_calls,
     near,
     same,
@@ -25,7 +25,7 @@ from tests.bilevel.cases import (
 
 
 @pytest.mark.kernels
-@every_problem
+@a_few_problems
 @method_by_calls
 @pytest.mark.parametrize("exact", [False, True])
 def test_a_method_is_its_formula(make, method, exact):
@@ -43,7 +43,7 @@ def test_a_method_is_its_formula(make, method, exact):
 
 
 @pytest.mark.kernels
-@every_problem
+@a_few_problems
 @pytest.mark.parametrize("method", twins.BY_MATRICES)
 @sampled_or_not
 def test_a_method_with_memory_is_its_formula(make, method, exact):
@@ -66,7 +66,7 @@ def test_a_method_with_memory_is_its_formula(make, method, exact):
 
 def test_every_method_has_its_entries_here():
     """A method is its file, its twin and its options; these none at its default, so that a mix-up shows."""
-    files = {file.stem.replace("_", "-") for file in Path(methods.__file__).parent.glob("*.py")} - {"--init--"}
+    files = {file.stem.replace("_", "-") for file in Path(methods.__file__).parent.glob("[!_]*.py")}
     assert files == set(METHODS) == set(OPTIONS) == set(twins.BY_CALLS) | set(twins.BY_MATRICES)
     for method, options in OPTIONS.items():
         declared = METHODS[method].options

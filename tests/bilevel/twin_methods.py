@@ -4,6 +4,7 @@ A twin spends the same uniforms in the same order as the loops, one row of a han
 calls and stop where a budget does; those in BY_MATRICES have the derivatives of g as matrices.
 """
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -240,7 +241,7 @@ def accbo(
         yield x, y, z
 
 
-def double_storm(problem, samples, x, y, whole, *, step, lower_step, terms, z_step, weight, decay, weight_decay):
+def double_storm(problem, samples, x, y, *, whole, step, lower_step, terms, z_step, weight, decay, weight_decay):
     t, h_x, h_y, old = 0, None, None, None
     while True:
         s, rate = samples("g"), (1 + t) ** -decay
@@ -260,14 +261,6 @@ def double_storm(problem, samples, x, y, whole, *, step, lower_step, terms, z_st
         x, y = x - step * rate * h_x, y - lower_step * rate * h_y
         t += 1
         yield x, y, z
-
-
-def sustain(problem, samples, x, y, **options):
-    return double_storm(problem, samples, x, y, False, **options)
-
-
-def mrbo(problem, samples, x, y, **options):
-    return double_storm(problem, samples, x, y, True, **options)
 
 
 def saba(problem, samples, x, y, *, step, lower_step):
@@ -330,4 +323,11 @@ def itd(problem, samples, x, y, *, step, inner_steps, lower_step, decay):
         yield x, y, inverse.T @ fy
 
 
-BY_MATRICES = {"accbo": accbo, "sustain": sustain, "mrbo": mrbo, "saba": saba, "aid-cg": aid_cg, "itd": itd}
+BY_MATRICES = {
+    "accbo": accbo,
+    "sustain": partial(double_storm, whole=False),
+    "mrbo": partial(double_storm, whole=True),
+    "saba": saba,
+    "aid-cg": aid_cg,
+    "itd": itd,
+}

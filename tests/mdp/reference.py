@@ -45,6 +45,28 @@ def policies(n_states, n_actions, steps=()):
     return np.array(list(itertools.product(range(n_actions), repeat=int(np.prod(shape))))).reshape(-1, *shape)
 
 
+def half(discount):
+    """The probability of staying at which the decision states of stay-exit replicas have half of the occupancy."""
+    return (2 * discount - 1) / discount
+
+
+def empirical(data):
+    """Transition matrix (S, A, S), mean rewards and counts of one data set without steps; 0 for unseen pairs."""
+    visits = np.maximum(data.counts, 1)
+    return dense(data.next_states, data.next_counts) / visits[..., None], data.pair_sums / visits, data.counts
+
+
+def raised(tables, policy, discount, level):
+    """VI-LCB: raise a value, and change the action, only where that is an improvement, by one table an iteration."""
+    value = np.zeros(len(policy))
+    for p, r, n in tables:
+        width = np.where(n > 0, np.sqrt(level / np.maximum(n, 1)) / (1 - discount), np.inf)
+        q = r - width + discount * p @ value
+        up = q.max(axis=1) > value
+        value, policy = np.where(up, q.max(axis=1), value), np.where(up, q.argmax(axis=1), policy)
+    return value, policy
+
+
 def as_law(policy, n_actions):
     return np.eye(n_actions)[policy] if np.asarray(policy).dtype.kind == "i" else np.asarray(policy)
 

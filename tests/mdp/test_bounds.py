@@ -13,14 +13,11 @@ from hypothesis import strategies as st
 
 from pessimism.mdp import bounds, exact, generators, instances, vi_lcb
 from pessimism.mdp.instances import lower_bounds
+from tests.mdp.reference import half
 
 
 def kl(p, q):
     return sum(x * math.log(x / y) for x, y in ((p, q), (1 - p, 1 - q)) if x > 0)
-
-
-def half(discount):
-    return (2 * discount - 1) / discount
 
 
 def test_every_bound_states_its_status():
@@ -82,25 +79,31 @@ def test_steps_of_the_ambiguous_proof(discount, share, cstar, replicas):
     assert bounds.minimax_lower(n * (1 + 1e-9), cstar, replicas + 2, discount) >= claimed * (1 - 1e-8)
 
 
-@pytest.mark.parametrize("level", [0.0, 0.05, 1.0, math.inf])
-@pytest.mark.parametrize(("cstar", "n"), [(2.0, 40), (4.0, 100), (8.0, 150)])
-def test_minimax_lower_holds_for_the_rules_on_two_points(cstar, n, level):
-    discount, replicas = 0.75, 2
-    gap = math.sqrt(3 * replicas * cstar * (1 - discount) / (32 * discount * n))
-    family = lower_bounds.two_point_replicas(cstar, replicas, gap, discount=discount, best=[[0, 0], [1, 1]])
-    bound = bounds.TWO_POINT * math.sqrt(discount * replicas * cstar / ((1 - discount) ** 3 * n))
-    assert exact.stay_exit_loss(*family, n, level=level).max() >= bound
-    assert bounds.minimax_lower(n, cstar, 3, discount) >= bound * (1 - 1e-12)
+def two_points(cstar, n, lam):
+    """The family of the proof at the gap it takes, with two replicas, and the part of the bound it proves."""
+    family = lower_bounds.two_point_replicas(cstar, 2, math.sqrt(6 * cstar / (32 * lam * n)), discount=0.75)
+    return family, bounds.TWO_POINT * math.sqrt(2 * cstar * lam / n) * 4
+
+
+def ambiguous(cstar, n, lam):
+    gap = min(math.sqrt(2 * cstar / (3 * lam * n * (cstar - 1))), half(0.75))
+    family = lower_bounds.ambiguous_replicas(cstar, 2, gap, discount=0.75)
+    return family, bounds.AMBIGUOUS * math.sqrt(2 * cstar * (cstar - 1) * lam / n) * 4
 
 
 @pytest.mark.parametrize("level", [0.0, 0.05, 1.0, math.inf])
-@pytest.mark.parametrize(("cstar", "n"), [(1.2, 60), (1.5, 60), (2.0, 100)])
-def test_minimax_lower_holds_for_the_rules_on_ambiguous_replicas(cstar, n, level):
-    discount, replicas = 0.75, 2
-    gap = math.sqrt((1 - discount) * replicas * cstar / (3 * discount * n * (cstar - 1)))
-    family = lower_bounds.ambiguous_replicas(cstar, replicas, min(gap, half(discount)), discount=discount)
-    bound = bounds.AMBIGUOUS * math.sqrt(discount * replicas * cstar * (cstar - 1) / ((1 - discount) ** 3 * n))
-    assert exact.stay_exit_loss(*family, n, level=level).mean() >= bound
+@pytest.mark.parametrize(
+    ("part", "cstar", "n"),
+    [
+        *((two_points, cstar, n) for cstar, n in ((2.0, 40), (4.0, 100), (8.0, 150))),
+        *((ambiguous, cstar, n) for cstar, n in ((1.2, 60), (1.5, 60), (2.0, 100))),
+    ],
+)
+def test_minimax_lower_holds_for_the_rules(part, cstar, n, level):
+    """Averaged over the better actions, which is less than the worst."""
+    (mdp, law), bound = part(cstar, n, 3.0)
+    assert exact.stay_exit_loss(mdp, law, n, level=level).mean() >= bound
+    assert bounds.minimax_lower(n, cstar, mdp.n_states, 0.75) >= bound * (1 - 1e-12)
 
 
 def test_minimax_lower_says_which_part_speaks():
@@ -126,37 +129,23 @@ def test_derived_lower_bound_lies_below_the_recalled_rate(discount, cstar, state
 # Upper bounds
 
 
-def algorithm_3(mdp, law, n, level, rng):
-    """The rule itself on one log: T + 1 folds of m transitions, monotone update, unseen pairs counted once."""
-    discount = mdp.discount
-    folds = math.ceil(math.log(n) / (1 - discount)) + 1
-    data = mdp.sample(law, n=n // folds, size=folds, rng=rng)
-    width = np.sqrt(level / np.maximum(data.counts, 1)) / (1 - discount)
-    rewards = np.where(data.counts > 0, data.mean_rewards, 0.0)
-    policy, value = data.counts[0].argmax(axis=-1), np.zeros(mdp.n_states)
-    for t in range(1, folds):
-        q = rewards[t] - width[t] + discount * (data.transition_shares[t] * value[data.next_states]).sum(axis=-1)
-        up = q.max(axis=-1) > value
-        policy, value = np.where(up, q.argmax(axis=-1), policy), np.where(up, q.max(axis=-1), value)
-    return policy, value
-
-
-def test_vi_lcb_upper_is_valid_and_its_value_is_a_lower_bound():
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "instance",
+    [
+        instances.stay_exit(3.0, 2, 0.02, discount=0.6),
+        lower_bounds.ambiguous_replicas(1.5, 2, 0.02, discount=0.6, best=[0, 1]),
+    ],
+)
+def test_vi_lcb_upper_holds_for_the_rule_and_its_value_is_a_lower_bound(instance, seed):
     """At N = 1e9 the bound speaks. False alarm: the widths fail with probability 1/N."""
-    n, discount, cstar = 10**9, 0.6, 3.0
-    for seed in range(3):
-        for mdp, law in (
-            instances.stay_exit(cstar, 2, 0.02, discount=discount),
-            lower_bounds.ambiguous_replicas(1.5, 2, 0.02, discount=discount, best=[0, 1]),
-        ):
-            bound = bounds.vi_lcb_upper(n, cstar, mdp.n_states, 2, discount)
-            assert bound < 0.1 / (1 - discount)
-            folds = math.ceil(math.log(n) / (1 - discount)) + 1
-            level = 0.5 * math.log(2 * folds * mdp.n_states * 2 * n)
-            policy, value = algorithm_3(mdp, law, n, level, seed)
-            assert mdp.suboptimality(policy) <= bound
-            assert np.all(value <= mdp.evaluate(policy))
-            assert value[0] > 0
+    n, (mdp, law) = 10**9, instance
+    bound = bounds.vi_lcb_upper(n, 3.0, mdp.n_states, 2, 0.6)
+    assert bound < 0.1 / (1 - 0.6)
+    found = vi_lcb(mdp.sample(law, n=n, rng=seed), discount=0.6, split=True, rng=seed)
+    assert mdp.suboptimality(found.policy) <= bound
+    assert np.all(found.value <= mdp.evaluate(found.policy))
+    assert found.value[0] > 0
 
 
 def test_vi_lcb_upper_by_hand_and_capped():
@@ -354,14 +343,8 @@ def test_plug_in_failure_loss_is_silent_where_the_hardly_tried_action_is_better(
         (lambda: bounds.bernstein_samples(0.0, 2.0, 3, 0.9), "epsilon must be positive"),
         (lambda: bounds.bernstein_samples(0.1, 0.1, 3, 0.9), "cstar must be in"),
         (lambda: bounds.bernstein_samples(0.1, 2.0, 3, 0.9, log_factor=0.5), "log_factor must be in"),
-        (
-            lambda: bounds.bernstein_samples(0.1, 2.0, 3, 0.9, bernstein_constant=1),
-            "bernstein_constant must be at least",
-        ),
-        (
-            lambda: bounds.subsampled_episodes(0.1, 2.0, 3, 9, bernstein_constant=1),
-            "bernstein_constant must be at least",
-        ),
+        (lambda: bounds.bernstein_samples(0.1, 2.0, 3, 0.9, bernstein_constant=1), "bernstein_constant must be at"),
+        (lambda: bounds.subsampled_episodes(0.1, 2.0, 3, 9, bernstein_constant=1), "bernstein_constant must be at"),
         (lambda: bounds.discounted_rate("dqn", 0.1, 2.0, 3, 0.9), "method must be one of 'minimax'"),
         (lambda: bounds.horizon_exponent("chernoff", split=True), "widths must be one of"),
         (lambda: bounds.no_update([1, 2], 1.0, 0.9), "counts must have shape"),

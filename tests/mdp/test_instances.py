@@ -11,15 +11,11 @@ from hypothesis import strategies as st
 
 from pessimism.mdp import bounds, exact, generators, instances, plan
 from pessimism.mdp.instances import lower_bounds
+from tests.mdp.reference import half
 from tests.mdp.sizes import examples
 
 discounts = st.sampled_from([0.55, 0.75, 0.9, 0.99])
 labels = st.lists(st.integers(0, 1), min_size=1, max_size=4)
-
-
-def half(discount):
-    """The probability of staying at which the decision states have half of the occupancy."""
-    return (2 * discount - 1) / discount
 
 
 def values(*stays, discount):
@@ -104,25 +100,10 @@ def test_gambler_plays_boldly(heads):
     mdp = generators.gamblers_problem(goal, heads=float(heads), horizon=horizon)
     expected = [float(bold_play(s, goal, heads)) for s in range(1, goal)]
     assert mdp.optimal_values[0, 1:-1] == pytest.approx(expected, rel=1e-12, abs=1e-15)
+    assert mdp.optimal_values[0, [0, goal]].tolist() == [0, 0]  # the reward is for reaching it
+    assert mdp.start == pytest.approx(np.full(goal + 1, 1 / (goal + 1)))
     bold = [max(0, min(s, goal - s) - 1) for s in range(goal + 1)]
     assert mdp.suboptimality(bold) == pytest.approx(0, abs=1e-13)
-
-
-@pytest.mark.parametrize("heads", [0.45, 0.7])
-def test_gambler_agrees_with_backward_induction(heads):
-    goal, horizon = 50, 12
-    mdp = generators.gamblers_problem(goal, heads=heads, horizon=horizon)
-    value = np.zeros(goal + 1)
-    value[goal] = 1.0
-    for _ in range(horizon):
-        rows = [
-            [heads * value[s + k] + (1 - heads) * value[s - k] for k in range(1, min(s, goal - s) + 1)]
-            for s in range(51)
-        ]
-        value = np.array([max(row, default=float(s == goal)) for s, row in enumerate(rows)])
-    assert mdp.optimal_values[0, 1:-1] == pytest.approx(value[1:-1], rel=1e-12)
-    assert mdp.optimal_values[0, [0, goal]].tolist() == [0, 0]  # the reward is for reaching it
-    assert mdp.start == pytest.approx(np.full(51, 1 / 51))
 
 
 def test_forbidden_stakes_are_copies_of_the_largest_allowed():

@@ -18,30 +18,6 @@ LIMIT = 10**6
 ROADS = [*SEARCHES.values(), FROM_BELOW, *(Search(*x, LIMIT) for x in ((False, 0, 1), (False, 10, 3), (True, 2, 2)))]
 
 
-def matrices_of(lists, p, items, horizon):
-    """Dense matrices (items, H, S, A, S)."""
-    dense = [[plain.dense(lists[h % len(lists)], q[h % len(q)]) for h in range(horizon)] for q in p]
-    return [np.array(dense[i % len(p)]).reshape(horizon, *p.shape[2:4], p.shape[2]) for i in range(items)]
-
-
-@examples(0.5)
-@given(SEEDS, st.integers(0, 4), SHARED, SHARED, SHARED)
-def test_backward_and_forward(seed, horizon, one_table, one_step, one_policy):
-    rng = np.random.default_rng(seed)
-    items, steps = 2, 1 if one_step else max(horizon, 1)
-    lists, p = plain.step_tables(rng, 1 if one_table else items, steps)
-    source, start = rng.random((items, steps, 4, 2)), rng.dirichlet(np.ones(4), items)
-    laws = rng.dirichlet(np.ones(2), (items, 1 if one_policy else max(horizon, 1), 4))
-    values = finite_horizon.backward(lists, p, source, laws, 0.9, horizon)
-    met = finite_horizon.forward(lists, p, start, laws, horizon)
-    assert values.shape == met.shape == (items, horizon, 4)
-    for i, matrices in enumerate(matrices_of(lists, p, items, horizon)):
-        own = [np.array([x[i][h % x.shape[1]] for h in range(horizon)]).reshape(horizon, 4, 2) for x in (source, laws)]
-        assert values[i] == pytest.approx(plain.backward(matrices, own[0], 0.9, own[1]), rel=1e-13)
-        expected = plain.forward(matrices, start[i], own[1]).reshape(horizon, 4, 2).sum(axis=2)
-        assert met[i] == pytest.approx(expected, rel=1e-13)
-
-
 def read_only(*tables):
     """As `iterate` hands them over: unsigned lists, nothing to write to."""
     views = [np.ascontiguousarray(x).view(np.uint32 if x.dtype == np.int32 else x.dtype) for x in tables]
@@ -155,11 +131,16 @@ def bound_of(lists, p, r, discount, floor, fallback, values):
 
 def solve(lists, p, rewards, *settings):
     """The kernel as `iterate` calls it, on read-only tables; one model without its batch axis is a batch of one."""
-    *numbers, values, policies = settings
-    single, at_floor = values.ndim == 1, np.zeros(np.atleast_2d(values).shape, bool)
+    *numbers, floor, fallback, tolerance, search, values, policies = settings
+    single = values.ndim == 1
     tables = read_only(lists, *((p[None], rewards[None]) if single else (p, rewards)))
-    changed = (values[None], policies[None]) if single else (values, policies)
-    iterations, bounds = fixed_point.solve(*tables, *numbers, *changed, at_floor)
+    changed = [x[None] if single else x for x in (values, policies)]
+    count, at_floor = len(changed[0]), np.zeros(changed[0].shape, bool)
+    movable = (tables[2] > -np.inf).any(axis=-1).all(axis=-1) & (search.shift and floor == -np.inf)
+    iterations, bounds = np.ones(count, np.int64), np.full(count, fixed_point.WAITING)
+    for krylov_steps in (None, True):
+        own = floor, fallback, tolerance, search, *changed, at_floor, movable | np.zeros(count, bool)
+        fixed_point.solve(*tables, *numbers, *own, iterations, bounds, krylov_steps)
     return (iterations[0], bounds[0], at_floor[0]) if single else (iterations, bounds, at_floor)
 
 
@@ -253,10 +234,10 @@ def test_plan_backward(seed, horizon, one_step):
     rewards, fallback = rng.random((2, steps, 4, 2)), rng.random(horizon)
     rewards[rng.random(rewards.shape) < 0.2] = -np.inf
     values, actions = finite_horizon.plan_backward(lists, p, rewards, 0.9, fallback)
-    for i, matrices in enumerate(matrices_of(lists, p, 2, horizon)):
+    for i in range(2):
         later = np.zeros(4)
         for h in reversed(range(horizon)):
-            q = rewards[i, h % steps] + 0.9 * matrices[h] @ later
+            q = rewards[i, h % steps] + 0.9 * plain.dense(lists[h % steps], p[0, h % steps]) @ later
             free = q.max(axis=1) > -np.inf
             later = np.where(free, q.max(axis=1), fallback[h])
             assert values[i, h] == pytest.approx(later, rel=1e-13)

@@ -5,24 +5,18 @@ import itertools
 import numpy as np
 
 
-def world(seed, d=6, k=2, n_tasks=5, **options):
+def world(seed, d=6, k=2, n_tasks=5, noise=1.0):
     """A random world with heads and target of length one."""
-    from pessimism.tasks import LinearTasks
+    from pessimism.tasks.instances import random_gaussian
 
-    rng = np.random.default_rng(seed)
-    heads, target = rng.normal(size=(k, n_tasks)), rng.normal(size=k)
-    heads, target = heads / np.linalg.norm(heads, axis=0), target / np.linalg.norm(target)
-    return LinearTasks(np.linalg.qr(rng.normal(size=(d, k))).Q, heads, target, **options)
+    return random_gaussian(k, n_tasks, dimension=d, noise=noise, rng=seed)
 
 
-def spike_and_pairs(pairs, d=6, noise=1.0):
-    """One task equals the target; pairs of others have small squared components g on it, of which L2 takes many."""
-    from pessimism.tasks import LinearTasks
-
-    g = 1.0 / (np.sqrt(1 + 2 * pairs) + 1.0)
-    f, h = np.sqrt(g), np.sqrt(1.0 - g)
-    heads = np.array([[1.0, *[f] * (2 * pairs)], [0.0, *[h, -h] * pairs]])
-    return LinearTasks(np.eye(d, 2), heads, [1.0, 0.0], noise)
+def frozen(*arrays):
+    """Read-only, as the package passes them to kernels, which are compiled for that once."""
+    for array in arrays:
+        array.setflags(write=False)
+    return arrays
 
 
 def least_variance(heads, target, n):

@@ -101,17 +101,6 @@ def test_a_relevance_is_read_by_its_weights():
 
 
 @fewer
-@given(st.integers(0, 2**32), st.floats(0.0, 2.0))
-def test_the_bound_is_least_at_power_one_and_the_same_for_q_and_2_minus_q(seed, power):
-    """sum nu^2/n at n proportional to |nu|^q, up to the rounding of 2^50 rows."""
-    nu = np.random.default_rng(seed).uniform(0.1, 1.0, 6)
-    at = [np.sum(nu**2 / allocate(nu, 2**50, power=q)) for q in (power, 2.0 - power, 1.0)]
-    assert at[0] == pytest.approx(at[1], rel=1e-12)
-    assert at[2] <= at[0] * (1 + 1e-12)
-    assert at[2] == pytest.approx(nu.sum() ** 2 / 2**50, rel=1e-12)
-
-
-@fewer
 @given(st.integers(0, 2**32), st.integers(1, 60), POWERS, st.integers(0, 3))
 def test_the_largest_budgets_are_still_exact(seed, m, power, kind):
     rng = np.random.default_rng(seed)
@@ -123,15 +112,6 @@ def test_the_largest_budgets_are_still_exact(seed, m, power, kind):
     assert sum(rows) == budget
     assert min(rows) >= bounds.get("floor", 0)
     assert max(rows) <= bounds.get("caps", 2**53)
-
-
-@pytest.mark.parametrize("power", [0.5, 1.0, 2.0])
-def test_rounding_errors_of_whole_rows_are_taken_back(power):
-    """Near 2^53 shares add up to a row too many or too few now and then: in a few of these sixty too many."""
-    for seed in range(20):
-        nu = np.random.default_rng(seed).normal(size=3)
-        for budget, floor in ((2**53, 10**12), (2**53 - 1, 0), (2**53 - 1, 10**12)):
-            assert sum(allocate(nu, budget, power=power, floor=floor).tolist()) == budget
 
 
 def test_what_has_other_weights_is_not_divided_by_them():
@@ -189,39 +169,3 @@ def test_phases():
     assert phase_budgets(9, 4, growth=1) == [3, 2, 2, 2]
     assert phase_budgets(2**53, 1) == [2**53]
     assert sum(phase_budgets(10**6, 1000)) == 10**6
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: allocate([0.5, np.nan], 10), r"relevance\[1\] must be finite"),
-        (lambda: allocate([[0.5, np.inf]], 10), r"relevance\[0, 1\] must be finite"),
-        (lambda: allocate(0.5, 10), r"relevance must have shape \(..., tasks\)"),
-        (lambda: allocate([], 10), r"relevance must have shape"),
-        (lambda: allocate([1.0, 2.0], 10.5), "budget must be a whole number"),
-        (lambda: allocate([1.0, 2.0], -1), "budget must be a whole number"),
-        (lambda: allocate([1.0, 2.0], np.nan), "budget must be a whole number"),
-        (lambda: allocate([1.0, 2.0], 2**53 + 2), "budget must be a whole number"),
-        (lambda: allocate([1.0, 2.0], 10, floor=6), "budget must be at least 12, the total of the floors, got 10"),
-        (lambda: allocate([1.0, 2.0], 10, floor=-1), "floor must be a whole number"),
-        (lambda: allocate([1.0, 2.0], 10, floor=[1, 2, 3]), r"floor must have shape \(..., 2\)"),
-        (lambda: allocate([1.0, 2.0], 10, floor=4, caps=[9, 3]), r"floor\[1\] must be at most the cap"),
-        (lambda: allocate([1.0, 2.0], 10, caps=4), "budget must be at most 8, the total of the caps, got 10"),
-        (lambda: allocate([1.0, 2.0], 10, caps=[1, -2]), r"caps\[1\] must be a whole number"),
-        (lambda: allocate([1.0, 2.0], 10, caps=[1, np.nan]), r"caps\[1\] must be a whole number"),
-        (lambda: allocate([1.0, 2.0], 10, power=-1), "power must be at least 0"),
-        (lambda: allocate([1.0, 2.0], 10, power=np.nan), "power must be at least 0"),
-        (lambda: allocate([1.0, 2.0], 10, power=np.inf), "power must be at least 0"),
-        (lambda: allocate(np.ones((3, 2)), [10, 10]), "relevance, budget, floor and caps must have shapes that broad"),
-        (lambda: keep_largest([1.0, 2.0], 0), "s must be a whole number"),
-        (lambda: keep_largest([1.0, 2.0], 3), "s must be a whole number"),
-        (lambda: keep_largest([1.0, np.nan], 1), r"relevance\[1\] must be finite"),
-        (lambda: phase_budgets(-1, 3), "total must be a whole number"),
-        (lambda: phase_budgets(10, 0), r"phases must be a whole number in \[1, 1000\], got 0$"),
-        (lambda: phase_budgets(10, 2, growth=0.0), "growth must be positive"),
-        (lambda: phase_budgets(10, 2, growth=np.nan), "growth must be positive"),
-    ],
-)
-def test_bad_input_is_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()

@@ -163,87 +163,9 @@ def test_a_pool_sells_at_random_and_repeatably():
     assert len({first(seed) for seed in range(30)}) > 10
 
 
-def one(**changes):
-    fields = {"counts": [2], "grams": [[[2.0, 1.0], [1.0, 2.0]]], "moments": [[1.0, 1.0]], "squares": [2.0]}
-    return lambda: TaskData(**fields | changes)
-
-
-DATA = TaskData.from_arrays([np.eye(2)] * 3, [[1.0, 2.0]] * 3)
-INDEFINITE = [[[1.0, 0.9, -0.9], [0.9, 1.0, 0.9], [-0.9, 0.9, 1.0]]]
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (one(counts=[-1]), r"counts\[0\] must be a whole number"),
-        (one(counts=[1.5]), r"counts\[0\] must be a whole number"),
-        (one(counts=[np.nan]), r"counts\[0\] must be a whole number"),
-        (one(counts=2), r"counts must have shape \(..., tasks\)"),
-        (one(counts=[]), r"counts must have shape \(..., tasks\)"),
-        (one(counts=[2, 2]), "moments must have shape"),
-        (one(grams=[[[2.0, np.nan], [1.0, 2.0]]]), r"grams\[0, 0, 1\] must be finite"),
-        (one(grams=[[2.0, 1.0], [1.0, 2.0]]), "grams must have shape"),
-        (one(grams=[[[2.0, 1.0], [0.5, 2.0]]]), r"grams\[0, 0, 1\] must be symmetric"),
-        (one(grams=[[[-2.0, 1.0], [1.0, 2.0]]]), r"grams\[0, 0\] must be at least 0 on the diagonal"),
-        (one(grams=[[[2.0, 3.0], [3.0, 2.0]]]), r"grams, moments and squares at \[0\] must be those of some rows"),
-        (
-            lambda: TaskData([5], [[[1.0, 0.99], [0.99, 1.0]]], [[1.0, -1.0]], [1.0]),
-            "must be those of some rows",
-        ),
-        (one(grams=INDEFINITE, moments=[[0.0] * 3]), r"grams, moments and squares at \[0\] must be those of some rows"),
-        (one(moments=[[1.0, np.inf]]), r"moments\[0, 1\] must be finite"),
-        (one(moments=[[1.0, 3.0]]), r"grams, moments and squares at \[0\] must be those of some rows"),
-        (one(moments=[[1.0, 1.0, 1.0]]), "grams must have shape"),
-        (one(moments=1.0), "moments must have shape"),
-        (one(squares=[-1.0]), r"squares\[0\] must be at least 0"),
-        (one(squares=[np.nan]), r"squares\[0\] must be finite"),
-        (one(squares=2.0), "squares must have shape"),
-        (one(counts=[0]), r"squares\[0\] must be 0 where counts are 0"),
-        (one(counts=[0], squares=[0.0], moments=[[0.0, 0.0]]), r"grams\[0, 0\] must be 0 where counts are 0"),
-        (lambda: TaskData.from_arrays([[[1.0, np.nan]]], [[1.0]]), r"inputs\[0\]\[0, 1\] must be finite"),
-        (lambda: TaskData.from_arrays([[[1.0]], [[1.0]]], [[1.0], [np.inf]]), r"outputs\[1\]\[0\] must be finite"),
-        (lambda: TaskData.from_arrays([], []), "inputs and outputs must have an entry for every task"),
-        (lambda: TaskData.from_arrays([[[1.0]]], [[1.0], [2.0]]), "as many as each other, got 1 and 2"),
-        (lambda: TaskData.from_arrays([[[1.0]]], [[1.0, 2.0]]), r"outputs\[0\] must have shape \(1,\)"),
-        (lambda: TaskData.from_arrays([[[1.0]], [[1.0, 2.0]]], [[1.0]] * 2), r"inputs\[1\] must have 1 columns"),
-        (lambda: TaskData.from_arrays([[1.0, 2.0]], [1.0]), r"inputs\[0\] must have shape \(rows, d\)"),
-        (lambda: TaskData.from_arrays([[[1.0]]], [[1.0]], n_tasks=1), "n_tasks goes with tasks"),
-        (lambda: TaskData.from_arrays([[1.0]], [1.0], [-1]), r"tasks\[0\] must be a whole number"),
-        (
-            lambda: TaskData.from_arrays([[1.0]], [1.0], [2], n_tasks=2),
-            r"tasks\[0\] must be below n_tasks = 2, got 2",
-        ),
-        (lambda: TaskData.from_arrays([[1.0]], [1.0], [0.5]), r"tasks\[0\] must be a whole number"),
-        (lambda: TaskData.from_arrays([[1.0]], [1.0], [0, 0]), r"tasks must have shape \(1,\)"),
-        (lambda: TaskData.from_arrays([[1.0]], [1.0], [0], n_tasks=0), "n_tasks must be a whole number"),
-        (lambda: DATA.merge(DATA, TaskData.from_arrays([np.eye(2)], [[1.0, 2.0]])), r"others\[1\] must have 3 tasks"),
-        (lambda: DATA.merge(TaskData.from_arrays([np.eye(3)] * 3, [[1.0] * 3] * 3)), "inputs of length 2"),
-        (lambda: DATA.weighted([1.0, 0.0, 1.0]), r"weights\[1\] must be positive"),
-        (lambda: DATA.weighted([1.0, np.nan, 1.0]), r"weights\[1\] must be finite"),
-        (lambda: DATA.weighted([1.0, 1.0]), r"weights must have shape \(..., 3\)"),
-        (lambda: DATA.weighted(1.0), r"weights must have shape \(..., 3\)"),
-        (lambda: DATA.loss([1.0, np.nan]), r"coefficients\[1\] must be finite"),
-        (lambda: DATA.loss([1.0, 2.0, 3.0]), r"coefficients must have shape \(..., 2\)"),
-        (lambda: DATA.loss(1.0), r"coefficients must have shape \(..., 2\)"),
-        (lambda: TaskPool([[[1.0, np.nan]]], [[1.0]]), r"inputs\[0\]\[0, 1\] must be finite"),
-        (lambda: TaskPool([], []), "inputs and outputs must have an entry"),
-        (lambda: TaskPool([np.eye(2)], [[1.0, 2.0]]).sample([3]), r"n\[0\] must be at most the rows left"),
-        (lambda: TaskPool([np.eye(2)], [[1.0, 2.0]]).sample([-1]), r"n\[0\] must be a whole number"),
-        (lambda: TaskPool([np.eye(2)], [[1.0, 2.0]]).sample([np.nan]), r"n\[0\] must be a whole number"),
-        (lambda: TaskPool([np.eye(2)], [[1.0, 2.0]]).sample(1), r"n must have shape \(1,\)"),
-        (lambda: TaskPool([np.eye(2)], [[1.0, 2.0]]).sample([[1]]), r"n must have shape \(1,\)"),
-    ],
-)
-def test_bad_input_is_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
-
-
-def test_only_data_are_merged():
+def test_only_data_of_the_same_tasks_are_merged():
+    data = TaskData.from_arrays([np.eye(2)] * 3, [[1.0, 2.0]] * 3)
     with pytest.raises(TypeError, match=r"others\[1\] must be a TaskData, got int"):
-        DATA.merge(DATA, 3)
-
-
-def test_words_are_not_numbers():
-    with pytest.raises(TypeError, match="outputs must hold numbers"):
-        TaskData.from_arrays([[1.0]], ["a"], [0])
+        data.merge(data, 3)
+    with pytest.raises(ValueError, match=r"others\[1\] must have 3 tasks and inputs of length 2, got 1 and 2"):
+        data.merge(data, TaskData.from_arrays([np.eye(2)], [[1.0, 2.0]]))

@@ -27,19 +27,12 @@ def statistics(seed, shape, rows=FULL, gone=""):
         x[..., -1] = 0.0
     elif gone == "second task":
         x[1] = 0.0
-    return *frozen(np.swapaxes(x, 1, 2) @ x, np.einsum("mni,mn->mi", x, y)), basis, rng.normal(size=(tasks, k))
+    return *plain.frozen(np.swapaxes(x, 1, 2) @ x, np.einsum("mni,mn->mi", x, y)), basis, rng.normal(size=(tasks, k))
 
 
 def stacked(grams):
     """Gram matrices (..., M d, d), task below task, read-only."""
-    return frozen(grams.reshape(*grams.shape[:-3], -1, grams.shape[-1]))[0]
-
-
-def frozen(*arrays):
-    """Read-only, as statistics come from `TaskData`: the loops are compiled for that once."""
-    for array in arrays:
-        array.setflags(write=False)
-    return arrays
+    return plain.frozen(grams.reshape(*grams.shape[:-3], -1, grams.shape[-1]))[0]
 
 
 @fewer
@@ -169,7 +162,7 @@ def test_engines_step_by_step(engine, sized):
     run = getattr(kernels, engine)
     items = [statistics(seed, (5, 2, 6)) for seed in range(sized(20, 4))]
     grams, moments, starts = (np.array([item[i] for item in items]) for i in range(3))
-    frozen(grams, moments)
+    plain.frozen(grams, moments)
     for steps in range(1, 5):
         bases, heads = starts.copy(), np.zeros((len(items), 6, 2))
         ended = run(stacked(grams), moments, bases, heads, np.ones(len(items)), 1e-300, steps)
@@ -200,7 +193,7 @@ def test_the_step_limit_and_the_end():
     """Ends by itself: the number of steps; at the limit: minus the limit."""
     grams, moments, basis, _ = statistics(1, (5, 2, 6))
     for engine in (kernels.alternate, kernels.descend):
-        arrays = *frozen(stacked(grams[None]), moments[None]), basis[None].copy(), np.zeros((1, 6, 2)), np.ones(1)
+        arrays = *plain.frozen(stacked(grams[None]), moments[None]), basis[None].copy(), np.zeros((1, 6, 2)), np.ones(1)
         (steps,) = engine(*arrays, 1e-9, 5000)
         assert 1 < steps < 5000
         assert engine(*arrays, 1e-9, 5000)[0] < steps  # from where it ended

@@ -14,6 +14,7 @@ from pessimism.tasks import (
     a_mtrl,
     fit_heads,
     fit_representation,
+    instances,
     l1_a_mtrl,
     passive,
     target_only,
@@ -161,31 +162,12 @@ def test_risks_follow_the_leading_order(n):
     assert kstest(risks * 4 / predicted, chi2(4).cdf).pvalue > FALSE_ALARM / 2
 
 
-def test_averaging_the_loss_of_each_task_throws_the_allocation_away():
-    """Weights 1/n_m: the risk is the one of the minimum-norm relevance, whatever was bought. False alarm 1e-6.
-
-    With the L1 rule on spike and pairs it is fifty times the risk of the sum over rows.
-    """
-    world = plain.spike_and_pairs(4)
-    n = np.array([10**7, *[10**5] * 8])
-    data = world.sample(n, size=1000, rng=13)
-    summed, averaged = (
-        world.representation_risk(fit_representation(x, 2).basis) for x in (data, data.weighted(1.0 / data.counts))
-    )
-    nu = min_l2(world.heads, world.target).weights
-    trap = 4 * np.sum(nu**2 / n)
-    assert leading_order(averaged, trap, 4) > FALSE_ALARM / 2
-    assert leading_order(summed, world.predicted_risk(n), 4) > FALSE_ALARM / 2
-    assert trap > 20 * world.predicted_risk(n)
-    assert averaged.sum() > 10 * summed.sum()
-
-
 def test_l1_beats_l2_beats_uniform_with_known_relevance():
     """Spike and pairs with nine tasks: risks 1 : 2 : 3 at equal budgets, but for the floor.
 
     The sums of independent runs are chi-squares: the chance that a ratio of 3/2 turns over is computed and below 1e-6.
     """
-    world, budget, floor, runs = plain.spike_and_pairs(4), 10**7, 1000, 600
+    world, budget, floor, runs = instances.spike_and_pairs(4, dimension=6), 10**7, 1000, 600
     target = world.sample_target(50, size=runs, rng=14)
     options = {"k": 2, "budgets": [budget], "floor": floor}
     found = [

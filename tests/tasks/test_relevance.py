@@ -175,31 +175,3 @@ def test_a_batch_is_its_items_bit_for_bit(find):
     empty = find(heads[:0], targets[:0])
     assert empty.weights.shape == (0, 2, 9)
     assert empty.gap.shape == (0, 2)
-
-
-# Bad input
-
-
-@pytest.mark.parametrize("find", [min_l1, min_l2, lasso])
-@pytest.mark.parametrize(
-    ("heads", "target", "message"),
-    [
-        ([[1.0, np.nan]], [1.0], r"heads\[0, 1\] must be finite, got nan"),
-        ([[1.0, np.inf]], [1.0], r"heads\[0, 1\] must be finite, got inf"),
-        ([[1.0, 2.0]], [np.nan], r"target\[0\] must be finite, got nan"),
-        ([1.0, 2.0], [1.0], r"heads must have shape \(..., k, tasks\) with at least one of each, got \(2,\)"),
-        (np.ones((2, 0)), [1.0, 1.0], r"heads must have shape .* got \(2, 0\)"),
-        (np.ones((2, 3)), [1.0, 1.0, 1.0], r"target must have shape \(..., 2\), an entry for each row .* got \(3,\)"),
-        (np.ones((2, 3)), 1.0, r"target must have shape \(..., 2\), an entry for each row .* got \(\)"),
-        (np.ones((4, 2, 3)), np.ones((3, 2)), r"must have shapes that broadcast, got \(4,\) and \(3,\)"),
-        ([[1.0], [1.0, 2.0]], [1.0, 1.0], "heads must be a rectangular array of numbers"),
-    ],
-)
-def test_bad_problems_are_named(find, heads, target, message):
-    with pytest.raises(ValueError, match=message):
-        find(heads, target)
-
-
-def test_text_is_not_a_number():
-    with pytest.raises(TypeError, match="heads must hold numbers"):
-        lasso([["a"]], [1.0])

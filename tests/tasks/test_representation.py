@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pessimism import _batch
 from pessimism.tasks import (
     ConvergenceError,
-    LinearTasks,
     TaskData,
     fit_heads,
     fit_representation,
@@ -103,8 +102,8 @@ def test_without_noise_and_with_fewer_rows_than_entries_the_span_is_found():
 
 
 def test_both_engines_and_all_starts_agree():
-    """At three rows an entry: the spectral starts and random ones reach one loss and one span."""
-    data = plain.world(4, d=6, k=2, n_tasks=6).sample(18, size=8, rng=1)
+    """At five rows an entry: the spectral starts and random ones reach one loss and one span."""
+    data = plain.world(4, d=6, k=2, n_tasks=6).sample(30, size=8, rng=1)
     best = fit_representation(data, 2)
     rng = np.random.default_rng(2)
     starts = ["auto", "ols", "moments", *rng.normal(size=(12, 6, 2)), rng.normal(size=(8, 6, 2))]
@@ -214,7 +213,7 @@ def test_a_data_set_of_zeros_is_fitted_by_nothing():
 def test_what_is_no_number_is_not_certified(monkeypatch):
     monkeypatch.setattr(representation, "STEEP", np.nan)  # as a stationarity that is NaN: no comparison holds
     with pytest.raises(ConvergenceError):
-        fit_representation(DATA, 2)
+        fit_representation(plain.world(10).sample(30, rng=1), 2)
 
 
 def test_starting_at_the_answer_ends_at_once():
@@ -264,7 +263,7 @@ def test_an_answer_that_did_not_end_is_an_error_that_carries_it(method, monkeypa
 
 def test_thin_data_without_a_minimum_are_reported_and_a_ridge_gives_them_one():
     """Three rows and one row: the loss goes on falling while a head goes to infinity."""
-    data = rows_of(5, [3, 0, 9, 20, 1])[3]
+    data = rows_of(7, [3, 0, 9, 20, 1])[3]
     with pytest.raises(ConvergenceError, match="add rows or a ridge") as caught:
         fit_representation(data, 2)
     partial = caught.value.result
@@ -301,7 +300,7 @@ def test_a_batch_is_its_items_bit_for_bit(method, ridge):
 
 @pytest.mark.parametrize("cores", [1, 2, 5])
 def test_threads_do_not_change_the_answer(cores, monkeypatch):
-    data = plain.world(14).sample([[30] * 5, [4] * 5, [18] * 5, [9] * 5, [50] * 5], rng=1)
+    data = plain.world(14).sample([[30] * 5, [12] * 5, [18] * 5, [9] * 5, [50] * 5], rng=1)
     expected, found = fit_representation(data, 2), []
     monkeypatch.setattr(_batch.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
     assert same(fit_representation(data, 2), expected)
@@ -309,16 +308,6 @@ def test_threads_do_not_change_the_answer(cores, monkeypatch):
     thread.start()
     thread.join()
     assert same(found[0], expected)
-
-
-def test_rows_weigh_what_they_count():
-    """The sum over rows: a task with a million rows decides the span, whatever the others say."""
-    heads = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
-    world = LinearTasks(np.eye(4, 2), heads, [1.0, 0.0], noise=0.1)
-    many = fit_representation(world.sample([10**6, 50, 50], rng=1), 1).basis
-    assert apart(many, [[1.0], [0.0], [0.0], [0.0]]) < 0.01
-    few = fit_representation(world.sample([50, 10**6, 50], rng=1), 1).basis
-    assert apart(few, [[0.0], [1.0], [0.0], [0.0]]) < 0.01
 
 
 @pytest.mark.kernels
@@ -382,72 +371,3 @@ def test_principal_angles_of_bases_with_known_angles(seed, k):
     second = (q[:, :k] * np.cos(angles) + q[:, k : 2 * k] * np.sin(angles)) @ np.linalg.qr(rng.normal(size=(k, k))).Q
     assert principal_angles(second, first) == pytest.approx(angles, rel=1e-5, abs=1e-11)
     assert principal_angles(first, second) == pytest.approx(angles, rel=1e-5, abs=1e-11)
-
-
-DATA = plain.world(18, n_tasks=3).sample([20, 20, 3], rng=1)
-EMPTY = plain.world(18, n_tasks=3).sample([[20, 20, 3], [0, 0, 0]], rng=1)
-BASIS = np.eye(6, 2)
-TINY, DIM = (TaskData.from_arrays([np.eye(6) * a] * 3, [np.ones(6) * b] * 3) for a, b in ((1e-160, 1), (1, 1e-170)))
-TWICE = TaskData.from_arrays([np.ones((4, 6))], [np.ones(4)])
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: fit_representation(DATA, 0), r"k must be a whole number in \[1, 6\]"),
-        (lambda: fit_representation(DATA, 7), r"k must be a whole number in \[1, 6\]"),
-        (lambda: fit_representation(DATA, 1.5), "k must be a whole number"),
-        (lambda: fit_representation(DATA, np.nan), "k must be a whole number"),
-        (lambda: fit_representation(DATA, 2, ridge=-1.0), "ridge must be at least 0"),
-        (lambda: fit_representation(DATA, 2, ridge=np.nan), "ridge must be at least 0"),
-        (lambda: fit_representation(DATA, 2, tolerance=0.0), "tolerance must be in"),
-        (lambda: fit_representation(DATA, 2, tolerance=np.nan), "tolerance must be in"),
-        (lambda: fit_representation(DATA, 2, method="newton"), "method must be one of 'auto', 'alternate', 'descend'"),
-        (lambda: fit_representation(DATA, 2, start="random"), "start must be one of 'auto', 'ols', 'moments'"),
-        (lambda: fit_representation(DATA, 2, start="ols"), 'start "ols" needs 6 rows of every task that has any'),
-        (lambda: fit_representation(DATA, 2, start=np.full((6, 2), np.nan)), r"start\[0, 0\] must be finite"),
-        (lambda: fit_representation(DATA, 2, start=np.eye(6, 1)), r"start must have shape \(..., 6, 2\)"),
-        (lambda: fit_representation(DATA, 2, start=np.eye(6, 3)), r"start must have shape \(..., 6, 2\)"),
-        (lambda: fit_representation(DATA, 2, start=np.eye(5, 2)), r"start must have shape \(..., 6, 2\)"),
-        (lambda: fit_representation(DATA, 2, start=np.ones((6, 2))), "start must have linearly independent columns"),
-        (lambda: fit_representation(DATA, 2, start=np.ones((4, 6, 2))), "start must have"),
-        (lambda: fit_representation(EMPTY, 2), r"tasks with rows in data\[1\] must be at least 2, .*floor\), got 0"),
-        (
-            lambda: fit_representation(DATA, 4),
-            r"tasks with rows in data must be at least 4, .* \(lower k = 4, .*, got 3",
-        ),
-        (lambda: fit_representation(TINY, 2), "inputs of data must have squares of at least 1e-290"),
-        (lambda: fit_representation(DIM, 2), "outputs of data must have squares of at least 1e-290"),
-        (lambda: fit_heads(BASIS, plain.world(1).sample([9, 9, 9, 1, 9])), r"counts\[3\] must be at least k = 2"),
-        (lambda: fit_heads(np.eye(5, 2), DATA), "basis must have 6 rows"),
-        (lambda: fit_heads(np.eye(6, 2) * np.nan, DATA), r"basis\[0, 0\] must be finite"),
-        (lambda: fit_heads(np.ones(6), DATA), "basis must have shape"),
-        (lambda: fit_heads(np.ones((2, 6, 1)), plain.world(1).sample(9, size=3)), "basis and data must have shapes"),
-        (lambda: fit_heads(BASIS, DATA, ridge=-1.0), "ridge must be at least 0"),
-        (lambda: fit_heads(BASIS, DATA, ridge=np.nan), "ridge must be at least 0"),
-        (lambda: fit_heads(BASIS, TWICE), "data must determine the heads"),
-        (lambda: moment_representation(np.ones((3, 2)), np.ones(2), 1), "inputs must have shape"),
-        (lambda: moment_representation(np.ones(3), np.ones(3), 1), "inputs must have shape"),
-        (lambda: moment_representation(np.ones((0, 2)), np.ones(0), 1), "inputs must have shape"),
-        (lambda: moment_representation(np.ones((3, 2)), [1.0, np.nan, 1.0], 1), r"outputs\[1\] must be finite"),
-        (lambda: moment_representation([[1.0, np.inf]], [1.0], 1), r"inputs\[0, 1\] must be finite"),
-        (lambda: moment_representation(np.ones((3, 2)), np.ones(3), 3), "k must be a whole number"),
-        (lambda: principal_angles(BASIS, np.eye(6, 3)), r"other must have the shape \(6, 2\) of basis"),
-        (lambda: principal_angles(BASIS * np.nan, BASIS), r"basis\[0, 0\] must be finite"),
-        (lambda: principal_angles(BASIS, np.ones((6, 2))), "other must have linearly independent columns"),
-        (lambda: principal_angles(np.eye(2, 3), np.eye(2, 3)), "basis must have at most as many columns as rows"),
-        (lambda: principal_angles(np.ones((2, 3, 1)), np.ones((3, 3, 1))), "basis and other must have shapes"),
-    ],
-)
-def test_bad_input_is_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
-
-
-@pytest.mark.parametrize(
-    "call",
-    [lambda: fit_representation(np.eye(3), 1), lambda: fit_heads(BASIS, None), lambda: fit_representation([1], 1)],
-)
-def test_what_is_no_data_is_named(call):
-    with pytest.raises(TypeError, match="data must be a TaskData, got"):
-        call()

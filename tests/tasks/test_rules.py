@@ -253,28 +253,6 @@ def test_tasks_that_are_sold_out_are_passed_over():
     assert not any(relevance.weights[[1, 3]].any() for relevance in run.relevances[1:])
 
 
-def test_no_row_of_a_pool_is_bought_twice():
-    """Every row has a column of its own, whose diagonal entry counts how often it was sold."""
-    rng, d, each = np.random.default_rng(4), 24, 20
-    inputs = [np.column_stack([rng.normal(size=(each, 4)), np.eye(each)]) for _ in range(4)]
-    source = TaskPool(inputs, [rng.normal(size=each) for _ in range(4)])
-    sold, sample = [], source.sample
-
-    class Watched:
-        n_tasks, caps = 4, property(lambda self: source.caps)
-
-        def sample(self, n, *, rng=None):
-            sold.append(sample(n, rng=rng))
-            return sold[-1]
-
-    rows = TaskData.from_arrays([rng.normal(size=(40, d))], [rng.normal(size=40)])
-    l1_a_mtrl(Watched(), rows, k=1, budgets=[20, 30, 30], floor=2, ridge=1.0, rng=1)
-    total = sold[0].merge(*sold[1:])
-    times = np.diagonal(total.grams, axis1=1, axis2=2)[:, 4:].round(9)
-    assert set(np.unique(times)) <= {0.0, 1.0}
-    assert times.sum(axis=1).tolist() == total.counts.tolist()
-
-
 def test_tasks_with_unequal_sources_of_the_users_own():
     """A source of one's own needs n_tasks and sample alone; with `risk` its decision is valued."""
 

@@ -8,6 +8,10 @@ import numpy as np
 SWEEPS = 300
 
 
+def answer(policy, value, **extra):
+    return SimpleNamespace(policy=policy, value=value, **extra)
+
+
 # planners
 
 
@@ -20,8 +24,8 @@ def zeros(mdp):
     return np.zeros((*mdp.shape, mdp.n_states))
 
 
-def answer(q, value=None, **extra):
-    return SimpleNamespace(policy=q.argmax(axis=-1), value=q.max(axis=-1) if value is None else value, **extra)
+def greedy(q, value=None, **extra):
+    return answer(q.argmax(axis=-1), q.max(axis=-1) if value is None else value, **extra)
 
 
 def policy_iteration(mdp):
@@ -38,7 +42,7 @@ def policy_iteration(mdp):
         own = np.take_along_axis(q, policy[..., None], axis=-1)[..., 0]
         better = q.max(axis=-1) > own + 1e-9 * (1 + np.abs(own))
         if not better.any():
-            return SimpleNamespace(policy=policy, value=value)
+            return answer(policy, value)
         policy = np.where(better, q.argmax(axis=-1), policy)
 
 
@@ -46,64 +50,40 @@ def optimum(mdp):
     return policy_iteration(mdp).value
 
 
-def sweeps(mdp, count, **options):
-    q = q_values(mdp, zeros(mdp), **options)
-    for _ in range(count - 1):
-        q = q_values(mdp, q.max(axis=-1), **options)
-    return q
+def with_values(change):
+    """The optimal policy, with its values changed."""
+
+    def planner(mdp):
+        best = policy_iteration(mdp)
+        return answer(best.policy, change(best.value, mdp))
+
+    return planner
 
 
-def ten_sweeps(mdp):
-    return answer(sweeps(mdp, 10))
+def greedy_for(change):
+    """Values that are changed, and the policy that is greedy for them."""
+
+    def planner(mdp):
+        value = change(optimum(mdp), mdp)
+        return greedy(q_values(mdp, value), value)
+
+    return planner
 
 
-def forgets_the_discount(mdp):
-    return answer(sweeps(mdp, 100, gamma=1.0))
+def sweeps(count, *, best=np.max, gamma=lambda mdp: mdp.discount):
+    """Value iteration from 0."""
+
+    def planner(mdp):
+        value = zeros(mdp)
+        for _ in range(count):
+            q = q_values(mdp, value, gamma=gamma(mdp))
+            value = best(q, axis=-1)
+        return answer((q.argmin if best is np.min else q.argmax)(axis=-1), value)
+
+    return planner
 
 
-def discounts_twice(mdp):
-    return answer(sweeps(mdp, SWEEPS, gamma=mdp.discount**2))
-
-
-def discounts_the_reward(mdp):
-    value = optimum(mdp)
-    return answer(q_values(mdp, value), mdp.discount * value)
-
-
-def normalises_values(mdp):
-    value = optimum(mdp)
-    return answer(q_values(mdp, value), (1 - mdp.discount) * value)
-
-
-def one_step(mdp):
-    return answer(mdp.mean_rewards + np.zeros((*mdp.shape, 1, 1)))
-
-
-def no_discount_and_no_end(mdp):
-    return answer(sweeps(mdp, 1500, gamma=1.0))
-
-
-def takes_the_worst(mdp):
-    value = optimum(mdp)
-    return SimpleNamespace(policy=q_values(mdp, value).argmin(axis=-1), value=value)
-
-
-def greedy_for_the_next_reward(mdp):
-    return answer(mdp.mean_rewards + np.zeros((*mdp.shape, 1, 1)), optimum(mdp))
-
-
-def minimises(mdp):
-    value = zeros(mdp)
-    for _ in range(SWEEPS):
-        value = q_values(mdp, value).min(axis=-1)
-    return SimpleNamespace(policy=q_values(mdp, value).argmin(axis=-1), value=value)
-
-
-def averages(mdp):
-    value = zeros(mdp)
-    for _ in range(SWEEPS):
-        value = q_values(mdp, value).mean(axis=-1)
-    return answer(q_values(mdp, value), value)
+ten_sweeps = sweeps(10)
 
 
 def ignores_padding(mdp):
@@ -114,18 +94,18 @@ def ignores_padding(mdp):
     for _ in range(SWEEPS):
         q = mdp.mean_rewards + mdp.discount * (matrix * value[..., None, None, :]).sum(axis=-1)
         value = q.max(axis=-1)
-    return answer(q)
+    return greedy(q)
 
 
 def certifies_the_last_change(mdp):
     value = optimum(mdp) + 5e-7
     q = q_values(mdp, value)
-    return answer(q, error_bound=np.abs(q.max(axis=-1) - value).max(axis=-1))
+    return greedy(q, error_bound=np.abs(q.max(axis=-1) - value).max(axis=-1))
 
 
 def wrong_batch_axis(mdp):
     value = optimum(mdp)
-    return SimpleNamespace(policy=q_values(mdp, value).argmax(axis=1), value=value)
+    return answer(q_values(mdp, value).argmax(axis=1), value)
 
 
 def looks_at_the_first_model(mdp):
@@ -134,73 +114,69 @@ def looks_at_the_first_model(mdp):
         new = q_values(mdp, value).max(axis=-1)
         change = np.abs(new - value).reshape(-1, mdp.n_states)[0].max()
         value = new
-    return answer(q_values(mdp, value), value)
-
-
-def values_are_not_negative(mdp):
-    value = np.maximum(optimum(mdp), 0.0)
-    return answer(q_values(mdp, value), value)
-
-
-def rewards_are_at_most_one(mdp):
-    value = np.minimum(optimum(mdp), 1 / (1 - mdp.discount))
-    return answer(q_values(mdp, value), value)
+    return greedy(q_values(mdp, value), value)
 
 
 def writes_into_rewards(mdp):
     mdp.rewards[...] = 0.0
-    return answer(q_values(mdp, zeros(mdp)))
+    return greedy(q_values(mdp, zeros(mdp)))
 
 
-def returns_the_policy(mdp):
-    return policy_iteration(mdp).policy
-
-
-def is_random(mdp):
-    return SimpleNamespace(
-        policy=policy_iteration(mdp).policy, value=optimum(mdp) + 1e-9 * np.random.default_rng().random()
-    )
-
-
-def counts_actions_from_one(mdp):
-    return SimpleNamespace(policy=policy_iteration(mdp).policy + 1, value=optimum(mdp))
-
-
-def infinite_values(mdp):
-    return SimpleNamespace(policy=policy_iteration(mdp).policy, value=np.inf * (1 + zeros(mdp)))
+def next_reward(mdp):
+    return mdp.mean_rewards + np.zeros((*mdp.shape, 1, 1))
 
 
 WRONG_PLANNERS = {
-    ten_sweeps: r'"value": it stops too early: its values are those after 10 sweeps from 0',
-    forgets_the_discount: r'"value": the discount is missing: its values are undiscounted sums over 100 steps',
-    no_discount_and_no_end: r'"value": .* none can exceed 8\.3: is the discount missing\?',
-    discounts_twice: r'"value": the discount is applied twice a step',
-    discounts_the_reward: r'"value": the discount multiplies the reward too',
-    normalises_values: r'"value": its values are normalised: they are 1 - discount times',
-    one_step: r'"value": its values are those of one step: what comes after is missing',
-    takes_the_worst: r'"policy": its policy takes the worst action: is argmin used for argmax\?',
-    greedy_for_the_next_reward: r'"policy": its policy is greedy for the next reward',
-    minimises: r'"value": its values are minimal, not maximal: is min used for max\?',
-    averages: r'"value": it averages over actions where it should maximise',
-    ignores_padding: r'"value": lists of successors are padded and may name a state twice',
-    certifies_the_last_change: r'"certificate": it certifies an error of at most .* divided by 1 - discount',
-    wrong_batch_axis: r'"batch": on a batch .* as if the best were taken over another axis',
-    looks_at_the_first_model: r'"batch": in a batch .* has not converged before its last model has',
-    values_are_not_negative: r'"shift": .* is 0 taken for the lowest value',
-    rewards_are_at_most_one: r'"scale": .* depend on the unit of the reward',
-    writes_into_rewards: r'"mutation": it wrote into mdp\.rewards',
-    returns_the_policy: r'"contract": its answer must have \.policy and \.value, as a Plan has, got ndarray',
-    is_random: r'"repeat": asked again about the same model',
-    counts_actions_from_one: r'"contract": it chose action 1, but actions are numbered from 0 to 0',
-    infinite_values: r'"contract": its value must be finite',
+    "ten sweeps": (ten_sweeps, '"value": it stops too early: its values are those after 10 sweeps from 0'),
+    "no discount": (sweeps(100, gamma=lambda mdp: 1.0), '"value": the discount is missing: .* sums over 100 steps'),
+    "no discount and no end": (
+        sweeps(1500, gamma=lambda mdp: 1.0),
+        r'"value": .* none can exceed 8\.3: is the discount',
+    ),
+    "discount squared": (sweeps(SWEEPS, gamma=lambda mdp: mdp.discount**2), '"value": the discount is applied twice'),
+    "discounted reward": (
+        with_values(lambda value, mdp: mdp.discount * value),
+        '"value": the discount multiplies the rew',
+    ),
+    "normalised": (with_values(lambda value, mdp: (1 - mdp.discount) * value), '"value": its values are normalised'),
+    "one step": (lambda mdp: greedy(next_reward(mdp)), '"value": its values are those of one step: what comes'),
+    "argmin": (
+        lambda mdp: answer(q_values(mdp, optimum(mdp)).argmin(axis=-1), optimum(mdp)),
+        '"policy": its policy takes the worst',
+    ),
+    "greedy for the next reward": (
+        lambda mdp: greedy(next_reward(mdp), optimum(mdp)),
+        '"policy": its policy is greedy for',
+    ),
+    "min": (sweeps(SWEEPS, best=np.min), '"value": its values are minimal, not maximal: is min used for max'),
+    "mean": (sweeps(SWEEPS, best=np.mean), '"value": it averages over actions where it should maximise'),
+    "padding": (ignores_padding, '"value": lists of successors are padded and may name a state twice'),
+    "last change": (certifies_the_last_change, '"certificate": it certifies an error .* divided by 1 - discount'),
+    "batch axis": (wrong_batch_axis, '"batch": on a batch .* as if the best were taken over another axis'),
+    "first model": (looks_at_the_first_model, '"batch": in a batch .* has not converged before its last model has'),
+    "values from 0": (greedy_for(lambda value, mdp: np.maximum(value, 0.0)), '"shift": .* is 0 taken for the lowest'),
+    "rewards up to 1": (
+        greedy_for(lambda value, mdp: np.minimum(value, 1 / (1 - mdp.discount))),
+        '"scale": .* depend on the unit of the reward',
+    ),
+    "in place": (writes_into_rewards, r'"mutation": it wrote into mdp\.rewards'),
+    "only the policy": (lambda mdp: policy_iteration(mdp).policy, r'"contract": its answer must have \.policy and'),
+    "random": (
+        with_values(lambda value, mdp: value + 1e-9 * np.random.default_rng().random()),
+        '"repeat": asked again',
+    ),
+    "counts from 1": (
+        lambda mdp: answer(policy_iteration(mdp).policy + 1, optimum(mdp)),
+        '"contract": it chose action 1, but actions are numbered from 0 to 0',
+    ),
+    "infinite": (with_values(lambda value, mdp: np.inf * (1 + 0 * value)), '"contract": its value must be finite'),
 }
 
 
 # planners with a horizon
 
 
-def backward(mdp, *, gamma=None):
-    """Optimal values and policy of every step."""
+def backward_induction(mdp, *, gamma=None):
     tables = np.broadcast_shapes(mdp.probabilities.shape[:-4], mdp.shape)
     later, values, policies = np.zeros((*tables, mdp.n_states)), [], []
     discount = mdp.discount if gamma is None else gamma
@@ -212,34 +188,23 @@ def backward(mdp, *, gamma=None):
         later = q.max(axis=-1)
         values.append(later)
         policies.append(q.argmax(axis=-1))
-    order = slice(None, None, -1)
-    return np.stack(policies[order], axis=-2), np.stack(values[order], axis=-2)
-
-
-def backward_induction(mdp):
-    policy, value = backward(mdp)
-    return SimpleNamespace(policy=policy, value=value)
+    return answer(np.stack(policies[::-1], axis=-2), np.stack(values[::-1], axis=-2))
 
 
 def steps_run_backwards(mdp):
-    policy, value = backward(mdp)
-    return SimpleNamespace(policy=policy, value=value[..., ::-1, :])
+    plan = backward_induction(mdp)
+    return answer(plan.policy, plan.value[..., ::-1, :])
 
 
 def first_step_only(mdp):
-    policy, value = backward(mdp)
-    return SimpleNamespace(policy=policy[..., 0, :], value=value[..., 0, :])
-
-
-def undiscounted(mdp):
-    policy, value = backward(mdp, gamma=1.0)
-    return SimpleNamespace(policy=policy, value=value)
+    plan = backward_induction(mdp)
+    return answer(plan.policy[..., 0, :], plan.value[..., 0, :])
 
 
 WRONG_BACKWARD = {
-    steps_run_backwards: r'"value": its steps run backwards: value\[h\] is what is left from step h on',
-    first_step_only: r'"contract": its policy must have shape \(3, 1\), got \(1,\), no step axis',
-    undiscounted: r'"value": the discount is missing',
+    "backwards": (steps_run_backwards, r'"value": its steps run backwards: value\[h\] is what is left from step h on'),
+    "first step": (first_step_only, r'"contract": its policy must have shape \(3, 1\), got \(1,\), no step axis'),
+    "undiscounted": (lambda mdp: backward_induction(mdp, gamma=1.0), '"value": the discount is missing'),
 }
 
 
@@ -258,7 +223,7 @@ def certainty(data, *, discount, gamma=None, gains=None, shares=None, unseen_sta
         later = (shares * value[..., data.next_states]).sum(axis=-1)
         q = np.where(seen, gains + (discount if gamma is None else gamma) * later, -np.inf)
         value = np.where(seen.any(axis=-1), q.max(axis=-1), fallback)
-    return SimpleNamespace(policy=q.argmax(axis=-1), value=value, q=q)
+    return answer(q.argmax(axis=-1), value, q=q)
 
 
 def widths(data, discount, *, n=None, in_value_units=True, in_reward_units=True):
@@ -269,17 +234,45 @@ def widths(data, discount, *, n=None, in_value_units=True, in_reward_units=True)
     return unit * np.sqrt(level / np.maximum(data.counts, 1))
 
 
-def pessimistic(data, *, discount):
-    return certainty(data, discount=discount, gains=data.mean_rewards - widths(data, discount))
+def pessimistic(data, *, discount, unseen_state=None, **options):
+    gains = data.mean_rewards - widths(data, discount, **options)
+    return certainty(data, discount=discount, gains=gains, unseen_state=unseen_state)
+
+
+def no_v_max(data, *, discount):
+    return pessimistic(data, discount=discount, in_value_units=False)
+
+
+def gaining(extra):
+    """Certainty equivalence, with something added to the mean rewards."""
+    return lambda data, *, discount: certainty(data, discount=discount, gains=data.mean_rewards + extra(data))
+
+
+def planned(change):
+    """Certainty equivalence, with policy and value changed at the end."""
+
+    def rule(data, *, discount):
+        plan = certainty(data, discount=discount)
+        return answer(*change(plan, data, discount))
+
+    return rule
+
+
+def worth_of_unseen_pairs(worth):
+    def change(plan, data, discount):
+        return np.where(data.counts > 0, plan.q, worth(data) / (1 - discount)).argmax(axis=-1), plan.value
+
+    return planned(change)
 
 
 def discount_used_twice(data, *, discount):
     return certainty(data, discount=discount, gamma=discount**2, unseen_state=data.reward_range[0] / (1 - discount**2))
 
 
-def next_counts_by_total(data, *, discount):
-    n = np.maximum(data.n, 1)[..., None, None, None]
-    return certainty(data, discount=discount, shares=data.next_counts / n)
+def shares_by(visits):
+    return lambda data, *, discount: certainty(
+        data, discount=discount, shares=data.next_counts / visits(data)[..., None]
+    )
 
 
 def rewards_summed(data, *, discount):
@@ -287,37 +280,8 @@ def rewards_summed(data, *, discount):
     return certainty(data, discount=discount, gains=sums)
 
 
-def only_the_next_reward(data, *, discount):
-    return certainty(data, discount=discount, gamma=0.0, unseen_state=data.reward_range[0])
-
-
-def normalised(data, *, discount):
-    plan = certainty(data, discount=discount)
-    return SimpleNamespace(policy=plan.policy, value=(1 - discount) * plan.value)
-
-
 def relative_rewards(data, *, discount):
-    plan = certainty(data, discount=discount, gains=data.mean_rewards - data.reward_range[0], unseen_state=0.0)
-    return SimpleNamespace(policy=plan.policy, value=plan.value)
-
-
-def _with_unseen_pairs(data, discount, worth):
-    plan = certainty(data, discount=discount)
-    q = np.where(data.counts > 0, plan.q, worth)
-    return SimpleNamespace(policy=q.argmax(axis=-1), value=plan.value)
-
-
-def unseen_pairs_at_zero(data, *, discount):
-    return _with_unseen_pairs(data, discount, 0.0)
-
-
-def unseen_pairs_optimistic(data, *, discount):
-    return _with_unseen_pairs(data, discount, data.reward_range[1] / (1 - discount))
-
-
-def falls_back_to_action_0(data, *, discount):
-    plan = certainty(data, discount=discount)
-    return SimpleNamespace(policy=np.where((data.counts > 0).all(axis=-1), plan.policy, 0), value=plan.value)
+    return certainty(data, discount=discount, gains=data.mean_rewards - data.reward_range[0], unseen_state=0.0)
 
 
 def unseen_states_at_zero(data, *, discount):
@@ -339,82 +303,75 @@ def writes_into_counts(data, *, discount):
     return certainty(data, discount=discount)
 
 
-def argmax_over_axis_one(data, *, discount):
-    plan = certainty(data, discount=discount)
-    return SimpleNamespace(policy=plan.q.argmax(axis=1), value=plan.value)
-
-
-def total_over_batch(data, *, discount):
-    n = np.broadcast_to(data.counts.sum(), data.shape)
-    return certainty(data, discount=discount, gains=data.mean_rewards - widths(data, discount, n=n))
-
-
-def prefers_low_actions(data, *, discount):
-    return certainty(data, discount=discount, gains=data.mean_rewards - 0.05 * np.arange(data.n_actions))
-
-
-def prefers_high_states(data, *, discount):
-    return certainty(data, discount=discount, gains=data.mean_rewards + 0.05 * np.arange(data.n_states)[:, None])
-
-
-def unit_range(data, *, discount):
-    gains = data.mean_rewards - widths(data, discount, in_reward_units=False)
-    return certainty(data, discount=discount, gains=gains)
-
-
-def adds_the_width(data, *, discount):
-    return certainty(data, discount=discount, gains=data.mean_rewards + widths(data, discount))
-
-
-def draws_lots(data, *, discount):
-    lots = 1e-3 * np.random.default_rng().random(data.counts.shape)
-    return certainty(data, discount=discount, gains=data.mean_rewards + lots)
-
-
-def forgets_the_argmax(data, *, discount):
-    plan = certainty(data, discount=discount)
-    return SimpleNamespace(policy=np.where(data.counts > 0, plan.q, 0.0), value=plan.value)
-
-
 def raises_on_empty_data(data, *, discount):
     if not np.all(data.n):
         raise ValueError("no data")
     return certainty(data, discount=discount)
 
 
-def divides_by_zero(data, *, discount):
-    return certainty(data, discount=discount, shares=data.next_counts / data.counts[..., None])
+unseen_pairs_optimistic = worth_of_unseen_pairs(lambda data: data.reward_range[1])
+argmax_over_axis_one = planned(lambda plan, data, discount: (plan.q.argmax(axis=1), plan.value))
 
+
+def adds_the_width(data, *, discount):
+    return certainty(data, discount=discount, gains=data.mean_rewards + widths(data, discount))
+
+
+ONE_STEP = r'"shift": .*to this rule 1: it is the value of one step, or normalised by 1 - discount'
 
 WRONG_OFFLINE = {
-    discount_used_twice: r'"shift": .*to this rule 1\.33333: the discount is applied twice a step',
-    next_counts_by_total: r'"shift": .*the shares of the successors do not total one. next_counts must be divided by',
-    rewards_summed: r'"shift": .*sums of rewards stand where means belong',
-    only_the_next_reward: r'"shift": .*to this rule 1: it is the value of one step, or normalised by 1 - discount',
-    normalised: r'"shift": .*to this rule 1: it is the value of one step, or normalised by 1 - discount',
-    relative_rewards: r'"shift": .*taken relative to the lowest one, which has to be put back',
-    unseen_states_at_zero: r'"(shift|highest)": .*(it takes a fixed number such as 0| is 0, and rewards)',
-    unseen_pairs_at_zero: r'"seen": .*never logged there, though action .*0 is optimism when rewards are negative',
-    unseen_pairs_optimistic: r'"seen": .*never logged there, though action .*leave it out of the maximum',
-    falls_back_to_action_0: r'"seen": .*never logged there.*It falls back to action 0, whichever that is',
-    dense_by_assignment: r'"lists": with every list of successors .* never overwritten',
-    writes_into_counts: r'"mutation": it wrote into data\.counts: work on a copy',
-    argmax_over_axis_one: r'"batch": in a batch of shape \(2, 3\) its policy .*taken over another axis',
-    total_over_batch: r'"batch": within a batch .* a data set\'s totals are data\.n',
-    prefers_low_actions: r'"actions": with the actions in the order .*: it depends on their numbering',
-    prefers_high_states: r'"states": with the states in the order .*: it depends on their numbering',
-    unit_range: r'"scale": .*widths are in reward units',
-    adds_the_width: r'"highest": .*is a width added instead of subtracted\?',
-    draws_lots: r'"repeat": asked again about the same data.*give its generator a fixed seed',
-    forgets_the_argmax: r'"contract": a float policy holds probabilities of the actions that total 1',
-    raises_on_empty_data: r'"contract": it raised ValueError: no data',
-    divides_by_zero: r'"contract": it warned of RuntimeWarning: invalid value',
+    "discount squared": (discount_used_twice, r'"shift": .*to this rule 1\.33333: the discount is applied twice'),
+    "shares by the total": (
+        shares_by(lambda data: np.maximum(data.n, 1)[..., None, None] + 0 * data.counts),
+        '"shift": .*the shares of the successors do not total one. next_counts must be divided by',
+    ),
+    "sums of rewards": (rewards_summed, '"shift": .*sums of rewards stand where means belong'),
+    "one step": (
+        lambda data, *, discount: certainty(data, discount=discount, gamma=0.0, unseen_state=data.reward_range[0]),
+        ONE_STEP,
+    ),
+    "normalised": (planned(lambda plan, data, discount: (plan.policy, (1 - discount) * plan.value)), ONE_STEP),
+    "relative rewards": (relative_rewards, '"shift": .*taken relative to the lowest one, which has to be put back'),
+    "unseen states at 0": (unseen_states_at_zero, '"(shift|highest)": .*(a fixed number such as 0| is 0, and rewards)'),
+    "unseen pairs at 0": (worth_of_unseen_pairs(lambda data: 0.0), '"seen": .*never logged there.*0 is optimism when'),
+    "optimism": (unseen_pairs_optimistic, '"seen": .*never logged there, though action .*leave it out of the maximum'),
+    "falls back to action 0": (
+        planned(lambda plan, data, _: (np.where((data.counts > 0).all(axis=-1), plan.policy, 0), plan.value)),
+        '"seen": .*never logged there.*It falls back to action 0, whichever that is',
+    ),
+    "overwritten": (dense_by_assignment, '"lists": with every list of successors .* never overwritten'),
+    "in place": (writes_into_counts, r'"mutation": it wrote into data\.counts: work on a copy'),
+    "axis 1": (argmax_over_axis_one, r'"batch": in a batch of shape \(2, 3\) its policy .*taken over another axis'),
+    "total over the batch": (
+        lambda data, *, discount: pessimistic(
+            data, discount=discount, n=np.broadcast_to(data.counts.sum(), data.shape)
+        ),
+        '"batch": within a batch .* a data set\'s totals are data.n',
+    ),
+    "low actions": (
+        gaining(lambda data: -0.05 * np.arange(data.n_actions)),
+        '"actions": with the actions .* their numbering',
+    ),
+    "high states": (
+        gaining(lambda data: 0.05 * np.arange(data.n_states)[:, None]),
+        '"states": with the states .* their numbering',
+    ),
+    "unit range": (
+        lambda data, *, discount: pessimistic(data, discount=discount, in_reward_units=False),
+        '"scale": .*widths are in reward unit',
+    ),
+    "optimistic width": (adds_the_width, r'"highest": .*is a width added instead of subtracted\?'),
+    "random": (
+        gaining(lambda data: 1e-3 * np.random.default_rng().random(data.counts.shape)),
+        '"repeat": asked again about the same data.*give its generator a fixed seed',
+    ),
+    "no argmax": (
+        planned(lambda plan, data, discount: (np.where(data.counts > 0, plan.q, 0.0), plan.value)),
+        '"contract": a float policy holds probabilities of the actions that total 1',
+    ),
+    "no data": (raises_on_empty_data, '"contract": it raised ValueError: no data'),
+    "0/0": (shares_by(lambda data: data.counts), '"contract": it warned of RuntimeWarning: invalid value'),
 }
-
-
-def no_v_max(data, *, discount):
-    gains = data.mean_rewards - widths(data, discount, in_value_units=False)
-    return certainty(data, discount=discount, gains=gains)
 
 
 def no_root(data, *, discount):
@@ -422,16 +379,15 @@ def no_root(data, *, discount):
 
 
 def unseen_states_in_the_middle(data, *, discount):
-    middle = sum(data.reward_range) / 2 / (1 - discount)
-    gains = data.mean_rewards - widths(data, discount)
-    return certainty(data, discount=discount, gains=gains, unseen_state=middle)
+    return pessimistic(data, discount=discount, unseen_state=sum(data.reward_range) / 2 / (1 - discount))
 
 
+NOISE = '"lower bound": .* Its widths do not cover the noise of the rewards'
 WRONG_BOUNDS = {
-    certainty: r'"lower bound": .* Its widths do not cover the noise of the rewards',
-    no_root: r'"lower bound": .* Its widths do not cover the noise of the rewards',
-    no_v_max: r'"lower bound": .* cover the noise of the rewards\. Its widths .* they grow with V_max',
-    unseen_states_in_the_middle: r'"lower bound": .* A state of which nothing was logged is given a value above',
+    "certainty": (certainty, NOISE),
+    "no root": (no_root, NOISE),
+    "no V_max": (no_v_max, r'"lower bound": .* cover the noise of the rewards\. Its widths .* they grow with V_max'),
+    "unseen states in the middle": (unseen_states_in_the_middle, '"lower bound": .* A state of which nothing was log'),
 }
 
 
@@ -451,29 +407,28 @@ def episodic(data, *, horizon, worth_of_unseen=None):
         later = np.where(counts.any(axis=-1), q.max(axis=-1), fallback)
         values.append(later)
         policies.append(q.argmax(axis=-1))
-    return SimpleNamespace(policy=np.stack(policies[::-1], axis=-2), value=np.stack(values[::-1], axis=-2))
-
-
-def unseen_steps_at_zero(data, *, horizon):
-    return episodic(data, horizon=horizon, worth_of_unseen=0.0)
+    return answer(np.stack(policies[::-1], axis=-2), np.stack(values[::-1], axis=-2))
 
 
 def one_policy_for_all_steps(data, *, horizon):
     plan = episodic(data, horizon=horizon)
-    return SimpleNamespace(policy=plan.policy[..., 0, :], value=plan.value)
+    return answer(plan.policy[..., 0, :], plan.value)
 
 
 def steps_added_up(data, *, horizon):
     """Counts of all steps together, used at every step."""
     plan = episodic(data, horizon=horizon)
     common = data.counts.sum(axis=-3).argmax(axis=-1)
-    return SimpleNamespace(policy=np.broadcast_to(common[..., None, :], plan.policy.shape), value=plan.value)
+    return answer(np.broadcast_to(common[..., None, :], plan.policy.shape), plan.value)
 
 
 WRONG_EPISODIC = {
-    unseen_steps_at_zero: r'"shift": .*it takes a fixed number such as 0 for the smallest possible value',
-    one_policy_for_all_steps: r'"contract": its policy must have shape \(3, 2\), got \(2,\), no step axis',
-    steps_added_up: r'"seen": in state \d at step \d it chose action',
+    "unseen steps at 0": (
+        lambda data, *, horizon: episodic(data, horizon=horizon, worth_of_unseen=0.0),
+        '"shift": .*it takes a fixed number such as 0 for the smallest possible value',
+    ),
+    "one policy": (one_policy_for_all_steps, r'"contract": its policy must have shape \(3, 2\).* no step axis'),
+    "steps added up": (steps_added_up, r'"seen": in state \d at step \d it chose action'),
 }
 
 RIGHT_OFFLINE = {"certainty": certainty, "pessimistic": pessimistic, "no V_max": no_v_max}

@@ -1,276 +1,179 @@
-"""Rules a person would write, each with one mistake: `check_rule` must find it and say what it is."""
-
-from collections.abc import Callable
-from typing import Any
+"""Rules a person would write, each with one mistake, and what `check_rule` must say of it."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from pessimism._types import Floats
-from pessimism.bandits import BanditData
-
-Index = NDArray[np.intp]
+from pessimism.bandits import greedy
 
 
-def log_term(data: BanditData, base: float = np.e) -> Floats:
-    """(..., 1, 1) L of Hoeffding's interval with delta = 1/n."""
-    return hoeffding(data, np.maximum(data.n, 1), base)
+def log_term(data, confidence=None, base=np.e):
+    """(..., 1, 1) L of Hoeffding's interval, with delta = 1/n if no other confidence 1/delta is given."""
+    confidence = np.asarray(np.maximum(data.n, 1) if confidence is None else confidence)
+    return (0.5 * np.log(2 * data.n_contexts * data.n_arms * confidence) / np.log(base))[..., None, None]
 
 
-def hoeffding(data: BanditData, confidence: ArrayLike, base: float = np.e) -> Floats:
-    log = np.log(2 * data.n_contexts * data.n_arms * np.asarray(confidence)) / np.log(base)
-    return np.asarray(0.5 * log[..., None, None])
+def best(data, index):
+    return np.where(data.counts > 0, index, -np.inf).argmax(axis=-1)
 
 
-def best(data: BanditData, index: Floats) -> Index:
-    return np.asarray(np.where(data.counts > 0, index, -np.inf).argmax(axis=-1))
-
-
-def pulls(data: BanditData) -> NDArray[np.int64]:
+def pulls(data):
     return np.maximum(data.counts, 1)
 
 
-def width(data: BanditData) -> float:
-    low, high = data.reward_range
-    return high - low
+def width(data):
+    return data.reward_range[1] - data.reward_range[0]
 
 
-def correct(data: BanditData) -> Index:
+def bounds(data, level=None, sign=-1):
+    return data.means + sign * width(data) * np.sqrt((log_term(data) if level is None else level) / pulls(data))
+
+
+def lower(level):
+    """The rule that maximises a lower bound of this level."""
+    return lambda data: best(data, bounds(data, level(data)))
+
+
+def correct(data):
     """The rule that all others meant to be."""
-    return best(data, data.means - width(data) * np.sqrt(log_term(data) / pulls(data)))
+    return best(data, bounds(data))
 
 
-def forgot_square_root(data: BanditData) -> Index:
+def forgot_square_root(data):
     return best(data, data.means - width(data) * log_term(data) / pulls(data))
 
 
-def log10(data: BanditData) -> Index:
-    return best(data, data.means - width(data) * np.sqrt(log_term(data, base=10) / pulls(data)))
-
-
-def log2(data: BanditData) -> Index:
-    return best(data, data.means - width(data) * np.sqrt(log_term(data, base=2) / pulls(data)))
-
-
-def fixed_delta(data: BanditData) -> Index:
-    return best(data, data.means - width(data) * np.sqrt(hoeffding(data, 1 / 0.05) / pulls(data)))
-
-
-def widths_by_total(data: BanditData) -> Index:
-    n = np.maximum(data.n, 1)[..., None, None]
-    return best(data, data.means - width(data) * np.sqrt(log_term(data) / n))
-
-
-def upper_bound(data: BanditData) -> Index:
-    return best(data, data.means + width(data) * np.sqrt(log_term(data) / pulls(data)))
-
-
-def upper_bound_base_10(data: BanditData) -> Index:
-    return best(data, data.means + width(data) * np.sqrt(log_term(data, base=10) / pulls(data)))
-
-
-def wrong_constant(data: BanditData) -> Index:
-    return best(data, data.means - 2 * width(data) * np.sqrt(log_term(data) / pulls(data)))
-
-
-def cube_root(data: BanditData) -> Index:
-    return best(data, data.means - width(data) * np.cbrt(log_term(data) / pulls(data)))
-
-
-def root_of_the_count_only(data: BanditData) -> Index:
-    return best(data, data.means - width(data) * log_term(data) / np.sqrt(pulls(data)))
-
-
-def forgot_contexts(data: BanditData) -> Index:
-    level = hoeffding(data, np.maximum(data.n, 1) / data.n_contexts)
-    return best(data, data.means - width(data) * np.sqrt(level / pulls(data)))
-
-
-def forgot_arms(data: BanditData) -> Index:
-    level = hoeffding(data, np.maximum(data.n, 1) / data.n_arms)
-    return best(data, data.means - width(data) * np.sqrt(level / pulls(data)))
-
-
-def squared_rounds(data: BanditData) -> Index:
-    """delta = 1/n^2."""
-    level = hoeffding(data, np.maximum(data.n, 1).astype(np.float64) ** 2)
-    return best(data, data.means - width(data) * np.sqrt(level / pulls(data)))
-
-
-def argmin(data: BanditData) -> Index:
-    bound = data.means - width(data) * np.sqrt(log_term(data) / pulls(data))
-    return np.asarray(np.where(data.counts > 0, bound, np.inf).argmin(axis=-1))
-
-
-def squeezed(data: BanditData) -> Index:
-    return np.squeeze(correct(data))
-
-
-def first_axis(data: BanditData) -> Index:
+def first_axis(data):
     """S from the first axis, which is that of the contexts only in a single data set."""
-    level = hoeffding(data, np.maximum(data.n, 1) * len(data.counts) / data.n_contexts)
-    return best(data, data.means - width(data) * np.sqrt(level / pulls(data)))
+    return lower(lambda d: log_term(d, np.maximum(d.n, 1) * len(d.counts) / d.n_contexts))(data)
 
 
-def pulls_in_32_bits(data: BanditData) -> Index:
-    narrow = np.maximum(data.counts.astype(np.int32), 1)
-    return best(data, data.means - width(data) * np.sqrt(log_term(data) / narrow))
-
-
-def products_in_64_bits(data: BanditData) -> Index:
-    """L from the square root of n^2, which overflows where no choice but the closest shows it."""
-    n = np.sqrt(np.maximum(data.n**2, 1))
-    return best(data, data.means - width(data) * np.sqrt(hoeffding(data, n) / pulls(data)))
-
-
-def imitates(data: BanditData) -> Index:
-    return np.asarray(data.counts.argmax(axis=-1))
-
-
-def unit_range(data: BanditData) -> Index:
-    """Widths for rewards in [0, 1], whatever the range."""
-    return best(data, data.means - np.sqrt(log_term(data) / pulls(data)))
-
-
-def sums_for_means(data: BanditData) -> Index:
+def sums_for_means(data):
     return best(data, data.sums - width(data) * np.sqrt(log_term(data) / pulls(data)))
 
 
-def unpulled_at_zero(data: BanditData) -> Index:
-    widths = width(data) * np.sqrt(log_term(data) / pulls(data))
-    return np.asarray(np.where(data.counts > 0, data.means - widths, 0.0).argmax(axis=-1))
+def no_batch(data):
+    return [int(np.argmax(row)) for row in np.where(data.counts > 0, data.means, -np.inf).reshape(len(data.counts), -1)]
 
 
-def falls_back_to_zero(data: BanditData) -> Index:
-    """Gives up in a context where some arm was never pulled."""
-    complete = data.counts.all(axis=-1)
-    return np.asarray(np.where(complete, correct(data), 0))
-
-
-def positive_or_zero(data: BanditData) -> Index:
+def positive_or_zero(data):
     """Gives up, though not on a pulled arm, in a context where no lower bound is positive."""
-    bound = np.where(data.counts > 0, data.means - width(data) * np.sqrt(log_term(data) / pulls(data)), -np.inf)
-    first_pulled = (data.counts > 0).argmax(axis=-1)
-    return np.asarray(np.where(bound.max(axis=-1) > 0, bound.argmax(axis=-1), first_pulled))
+    bound = np.where(data.counts > 0, bounds(data), -np.inf)
+    return np.where(bound.max(axis=-1) > 0, bound.argmax(axis=-1), (data.counts > 0).argmax(axis=-1))
 
 
-def nan_for_unpulled(data: BanditData) -> Index:
+def nan_for_unpulled(data):
     with np.errstate(all="ignore"):
-        return np.asarray((data.sums / data.counts).argmax(axis=-1))
+        return (data.sums / data.counts).argmax(axis=-1)
 
 
-def divides_by_zero(data: BanditData) -> Index:
-    return np.asarray((data.sums / data.counts).argmax(axis=-1))
-
-
-def mutates_counts(data: BanditData) -> Index:
+def mutates_counts(data):
     unpulled = data.counts == 0
     data.counts[unpulled] = 1
-    index = data.sums / data.counts - width(data) * np.sqrt(log_term(data) / data.counts)
-    return np.asarray(np.where(unpulled, -np.inf, index).argmax(axis=-1))
+    return np.where(unpulled, -np.inf, bounds(data)).argmax(axis=-1)
 
 
-def argmax_over_contexts(data: BanditData) -> Index:
-    return np.asarray(np.where(data.counts > 0, data.means, -np.inf).argmax(axis=0))
-
-
-def argmax_over_axis_one(data: BanditData) -> Index:
-    """Right for a single data set, whose arms are axis 1."""
-    return np.asarray(np.where(data.counts > 0, data.means, -np.inf).argmax(axis=1))
-
-
-def flat_argmax(data: BanditData) -> Index:
-    return np.asarray(np.where(data.counts > 0, data.means, -np.inf).argmax())
-
-
-def max_for_argmax(data: BanditData) -> Floats:
-    return np.asarray(data.means.max(axis=-1))
-
-
-def forgot_argmax(data: BanditData) -> NDArray[np.int64]:
-    return data.counts
-
-
-def counts_arms_from_one(data: BanditData) -> Index:
-    return correct(data) + 1
-
-
-def total_over_batch(data: BanditData) -> Index:
-    """n summed over every data set of the batch."""
-    level = hoeffding(data, max(int(data.counts.sum()), 1))
-    return best(data, data.means - width(data) * np.sqrt(level / pulls(data)))
-
-
-def no_batch(data: BanditData) -> list[int]:
-    return [
-        int(np.argmax(row)) for row in np.where(data.counts > 0, data.means, -np.inf).reshape(data.counts.shape[0], -1)
-    ]
-
-
-def random_ties(data: BanditData) -> Index:
+def random_ties(data):
     index = np.where(data.counts > 0, data.means, -np.inf)
     lots = np.random.default_rng().random(index.shape)
-    return np.asarray(np.where(index == index.max(axis=-1, keepdims=True), lots, -1).argmax(axis=-1))
+    return np.where(index == index.max(axis=-1, keepdims=True), lots, -1).argmax(axis=-1)
 
 
-def randomised(data: BanditData) -> Index:
-    return best(data, data.means + 0.3 * np.random.default_rng().random(data.counts.shape))
-
-
-def prefers_low_numbers(data: BanditData) -> Index:
-    return best(data, data.means - 0.3 * np.arange(data.n_arms))
-
-
-def explores_in_odd_contexts(data: BanditData) -> Index:
-    odd = np.arange(data.n_contexts) % 2 == 1
-    return np.asarray(np.where(odd, best(data, -data.counts.astype(np.float64)), best(data, data.means)))
-
-
-def raises(data: BanditData) -> Index:
+def raises(data):
     if data.n_arms > 2:
         raise NotImplementedError("two arms only")
     return correct(data)
 
 
-WRONG: dict[Callable[[BanditData], Any], str] = {
-    forgot_square_root: r'"level": the square root is missing: its widths are L/N\(a\)',
-    log10: r'"level": the logarithm has base 10, not e',
-    log2: r'"level": the logarithm has base 2, not e',
-    fixed_delta: r'"level": its L does not grow with n.*delta is fixed at 0\.05',
-    widths_by_total: r'"level": its widths do not depend on an arm\'s own count.*N may stand where .* belongs',
-    upper_bound: r'"level": the width is added to the mean, not subtracted',
-    upper_bound_base_10: r'"level": the logarithm has base 10, not e, and the width is added instead of subtracted',
-    root_of_the_count_only: r'"level": L stands outside the square root',
-    forgot_contexts: r'"level": S is missing from the union bound',
-    forgot_arms: r'"level": A is missing from the union bound',
-    squared_rounds: r'"level": its delta is 1/n\^2, where the claim has 1/n',
-    argmin: r'"level": of two arms far apart it chooses the worse: argmin may stand',
-    products_in_64_bits: r'"level": it holds its level until an arm has billions of pulls: whole numbers may overflow',
-    imitates: r'"level": it goes by the pulls alone: no mean makes up for fewer of them',
-    wrong_constant: r'"level": a constant is off: its L is 4 times the claimed one, its widths 2 times',
-    cube_root: r'"level": no known mistake\. Its choices amount to L = ',
-    sums_for_means: r'"shift": .*does it compare sums where means belong',
-    unpulled_at_zero: r'"pulled": .*never pulled.*no mean: give it the index -inf \(0 beats every bound below 0',
-    falls_back_to_zero: r'"pulled": .*never pulled.*It falls back to index 0',
-    nan_for_unpulled: r'"pulled": .*never pulled.*NaN wins any argmax',
-    divides_by_zero: r'"contract": it warned of RuntimeWarning: invalid value encountered in divide',
-    mutates_counts: r'"mutation": it wrote into data\.counts: work on a copy',
-    argmax_over_contexts: r'"contract": .*got \(3,\), as if the best were taken over axis 0: arms are the last axis',
-    argmax_over_axis_one: r'"batch": in a batch of shape \(2, 3\) .*as if the best were taken over axis 1',
-    squeezed: r'"contract": .*got \(\), without the axis of the one context: is the answer squeezed',
-    first_axis: r'"batch": within a batch of shape \((64,|2, 3)\) .*S and A are the lengths of these \(data\.',
-    pulls_in_32_bits: r'"contract": with 2147483647 pulls in place of 2147483648 it answered .*overflow',
-    flat_argmax: r'"contract": .*got \(\), a single arm: the argmax needs axis=-1',
-    max_for_argmax: r'"contract": .*it returned dtype float64: is max used for argmax\?',
-    forgot_argmax: r'"contract": .*one number per arm: is the argmax missing\?',
-    counts_arms_from_one: r'"contract": it chose arm 1, but arms are numbered from 0 to 0',
-    total_over_batch: r'"batch": .*a data set\'s totals are sums over the last two axes',
-    no_batch: r'"batch": in a batch of shape \(2, 3\) its answer must have shape',
-    random_ties: r'"repeat": asked again .*give its generator a fixed seed',
-    randomised: r'"repeat": asked again .*give its generator a fixed seed',
-    unit_range: r'"scale": .*widths are in reward units',
-    positive_or_zero: r'"arms": with the arms in the order .*: it depends on their numbering',
-    prefers_low_numbers: r'"arms": with the arms in the order .*: it depends on their numbering',
-    explores_in_odd_contexts: r'"contexts": .*it depends on their numbering, or mixes contexts up',
-    raises: r'"contract": it raised NotImplementedError: two arms only',
+def means_or(worth, data):
+    return np.where(data.counts > 0, data.means, worth)
+
+
+WRONG = {
+    "no square root": (forgot_square_root, r'"level": the square root is missing: its widths are L/N\(a\)'),
+    "log10": (lower(lambda d: log_term(d, base=10)), '"level": the logarithm has base 10, not e'),
+    "log2": (lower(lambda d: log_term(d, base=2)), '"level": the logarithm has base 2, not e'),
+    "fixed delta": (lower(lambda d: log_term(d, 1 / 0.05)), r'"level": its L does not grow.*delta is fixed at 0\.05'),
+    "widths by the total": (
+        lambda d: best(d, d.means - width(d) * np.sqrt(log_term(d) / np.maximum(d.n, 1)[..., None, None])),
+        r'"level": its widths do not depend on an arm\'s own count.*N may stand where .* belongs',
+    ),
+    "upper bound": (lambda d: best(d, bounds(d, sign=1)), '"level": the width is added to the mean, not subtracted'),
+    "upper bound, base 10": (
+        lambda d: best(d, bounds(d, log_term(d, base=10), sign=1)),
+        '"level": the logarithm has base 10, not e, and the width is added instead of subtracted',
+    ),
+    "root of the count only": (lower(lambda d: log_term(d) ** 2), '"level": L stands outside the square root'),
+    "no S": (lower(lambda d: log_term(d, np.maximum(d.n, 1) / d.n_contexts)), '"level": S is missing from the union'),
+    "no A": (lower(lambda d: log_term(d, np.maximum(d.n, 1) / d.n_arms)), '"level": A is missing from the union bound'),
+    "delta = 1/n^2": (lower(lambda d: log_term(d, np.maximum(d.n, 1.0) ** 2)), r'"level": its delta is 1/n\^2, where'),
+    "argmin": (
+        lambda d: np.where(d.counts > 0, bounds(d), np.inf).argmin(axis=-1),
+        '"level": of two arms far .* the worse: argmin',
+    ),
+    "products in 64 bits": (  # n^2 overflows where no choice but the closest shows it
+        lower(lambda d: log_term(d, np.sqrt(np.maximum(d.n**2, 1)))),
+        '"level": it holds its level until an arm has billions of pulls: whole numbers may overflow',
+    ),
+    "imitation": (lambda d: d.counts.argmax(axis=-1), '"level": it goes by the pulls alone: no mean makes up'),
+    "constant": (lower(lambda d: 4 * log_term(d)), '"level": a constant is off: its L is 4 times .* 2 times'),
+    "cube root": (
+        lambda d: best(d, d.means - width(d) * np.cbrt(log_term(d) / pulls(d))),
+        r'"level": no known mistake',
+    ),
+    "sums for means": (sums_for_means, '"shift": .*does it compare sums where means belong'),
+    "unpulled at 0": (
+        lambda d: np.where(d.counts > 0, bounds(d), 0.0).argmax(axis=-1),
+        '"pulled": .*never pulled.*no mean: give it the index -inf .0 beats every bound below 0',
+    ),
+    "falls back to arm 0": (
+        lambda d: np.where(d.counts.all(axis=-1), correct(d), 0),
+        '"pulled": .*It falls back to index 0',
+    ),
+    "NaN": (nan_for_unpulled, '"pulled": .*never pulled.*NaN wins any argmax'),
+    "0/0": (lambda d: (d.sums / d.counts).argmax(axis=-1), '"contract": it warned of RuntimeWarning: invalid value'),
+    "in place": (mutates_counts, r'"mutation": it wrote into data\.counts: work on a copy'),
+    "argmax over contexts": (
+        lambda d: means_or(-np.inf, d).argmax(axis=0),
+        r'"contract": .*got \(3,\), as if .* over axis 0: arms are',
+    ),
+    "argmax over axis 1": (
+        lambda d: means_or(-np.inf, d).argmax(axis=1),
+        r'"batch": in a batch .*as if .* over axis 1',
+    ),
+    "squeezed": (lambda d: np.squeeze(correct(d)), r'"contract": .*got \(\), without the axis .* squeezed'),
+    "S from the first axis": (first_axis, r'"batch": within a batch of shape \((64,|2, 3)\) .*S and A are the lengths'),
+    "pulls in 32 bits": (
+        lambda d: best(d, d.means - width(d) * np.sqrt(log_term(d) / np.maximum(d.counts.astype(np.int32), 1))),
+        '"contract": with 2147483647 pulls in place of 2147483648 it answered .*overflow',
+    ),
+    "flat argmax": (
+        lambda d: np.asarray(means_or(-np.inf, d).argmax()),
+        r'"contract": .*a single arm: the argmax needs axis',
+    ),
+    "max": (lambda d: d.means.max(axis=-1), '"contract": .*it returned dtype float64: is max used for argmax'),
+    "no argmax": (lambda d: d.counts, '"contract": .*one number per arm: is the argmax missing'),
+    "counts from 1": (lambda d: correct(d) + 1, '"contract": it chose arm 1, but arms are numbered from 0 to 0'),
+    "total over the batch": (
+        lower(lambda d: log_term(d, max(int(d.counts.sum()), 1))),
+        '"batch": .*totals are sums over the last',
+    ),
+    "no batch": (no_batch, r'"batch": in a batch of shape \(2, 3\) its answer must have shape'),
+    "random ties": (random_ties, '"repeat": asked again .*fixed seed'),
+    "random": (
+        lambda d: best(d, d.means + 0.3 * np.random.default_rng().random(d.counts.shape)),
+        '"repeat": asked again .*fixed seed',
+    ),
+    "unit range": (
+        lambda d: best(d, d.means - np.sqrt(log_term(d) / pulls(d))),
+        '"scale": .*widths are in reward unit',
+    ),
+    "positive or 0": (positive_or_zero, '"arms": with the arms in the order .* numbering'),
+    "low numbers": (
+        lambda d: best(d, d.means - 0.3 * np.arange(d.n_arms)),
+        '"arms": with the arms in the order .* numbering',
+    ),
+    "odd contexts": (
+        lambda d: np.where(np.arange(d.n_contexts) % 2, best(d, -1.0 * d.counts), greedy(d)),
+        '"contexts": .*it depends on their numbering, or mixes contexts up',
+    ),
+    "raises": (raises, '"contract": it raised NotImplementedError: two arms only'),
 }

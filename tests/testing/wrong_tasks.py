@@ -1,5 +1,6 @@
 """Relevances and allocations a person would write, each with one mistake, and the message that must name it."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,10 @@ from pessimism.tasks import allocate, lasso, min_l1, min_l2
 
 PART = 0.1
 """Regularization that all Lassos here claim."""
+
+
+def table(*groups):
+    return {name: (rule, claims, message) for claims, rows in groups for name, (rule, message) in rows.items()}
 
 
 # relevances
@@ -52,10 +57,6 @@ def float32(heads, target):
     return pseudo_inverse(heads.astype(np.float32), target.astype(np.float32))
 
 
-def float32_inside(heads, target):
-    return float32(heads, target).astype(float)
-
-
 def one_equation(heads, target):
     row = heads.sum(axis=-2)
     size = np.maximum((row**2).sum(axis=-1), 1e-300)
@@ -64,10 +65,6 @@ def one_equation(heads, target):
 
 def each_task_alone(heads, target):
     return times(np.swapaxes(heads, -1, -2), target)
-
-
-def divides_by_lengths(heads, target):
-    return each_task_alone(heads, target) / (heads**2).sum(axis=-2)
 
 
 def ridge(heads, target):
@@ -97,41 +94,16 @@ def pivoted_tasks(heads, target):
     return weights
 
 
-def absolute_values(heads, target):
-    return np.abs(pseudo_inverse(heads, target))
-
-
-def squares(heads, target):
-    return pseudo_inverse(heads, target) ** 2
-
-
 def never_negative(heads, target):
     from scipy.optimize import nnls
 
     return np.reshape([nnls(heads[i], target[i])[0] for i in np.ndindex(heads.shape[:-2])], heads[..., 0, :].shape)
 
 
-def totals_one(heads, target):
-    size = np.abs(least_absolute(heads, target))
-    return size / np.maximum(size.sum(axis=-1, keepdims=True), 1e-300)
-
-
 def interior_point(heads, target):
     """Optimal to 9 digits, with the junk of a barrier off the support."""
     weights = least_absolute(heads, target)
     return weights + 1e-10 * (np.abs(weights).max(axis=-1, keepdims=True) + 1e-3)
-
-
-def stops_early(heads, target):
-    return 0.999 * least_absolute(heads, target) + 0.001 * pseudo_inverse(heads, target)
-
-
-def half_forgotten(heads, target):
-    return penalised(heads, target, 0.5)
-
-
-def twice_the_penalty(heads, target):
-    return penalised(heads, target, 2.0)
 
 
 def alpha_for_lambda(heads, target):
@@ -151,10 +123,6 @@ def intercept(heads, target):
     return lasso(heads, target, regularization=np.where(share > 0, share, 1.0)).weights
 
 
-def no_penalty(heads, target):
-    return least_absolute(heads, target)
-
-
 def averages_the_batch(heads, target):
     if heads.ndim > 2:
         heads = heads * 0 + heads.mean(axis=tuple(range(heads.ndim - 2)))
@@ -165,19 +133,6 @@ def mixes_the_batch_up(heads, target):
     return pseudo_inverse(heads, target)[::-1]
 
 
-def one_answer_for_the_batch(heads, target):
-    return pseudo_inverse(heads, target)[(0,) * (heads.ndim - 2)]
-
-
-def weights_of_rows(heads, target):
-    return 0.0 * target if heads.shape[-2] != heads.shape[-1] else pseudo_inverse(heads, target)
-
-
-def forgets_small_weights(heads, target):
-    weights = pseudo_inverse(heads, target)
-    return np.where(np.abs(weights) > 1e-3, weights, 0.0)
-
-
 def noisy(heads, target, rng=np.random.default_rng(0)):  # noqa: B008
     return pseudo_inverse(heads, target) * (1 + 1e-12 * rng.random())
 
@@ -185,20 +140,6 @@ def noisy(heads, target, rng=np.random.default_rng(0)):  # noqa: B008
 def scales_heads_in_place(heads, target):
     heads /= np.maximum(np.linalg.norm(heads, axis=-2, keepdims=True), 1e-300)
     return pseudo_inverse(heads, target)
-
-
-def favours_the_first(heads, target):
-    """Claims nothing, and goes by the number of a task."""
-    return each_task_alone(heads, target) / np.arange(1, heads.shape[-1] + 1)
-
-
-def largest_coordinate(heads, target):
-    """Claims nothing, and looks at one coordinate of the basis."""
-    return heads[..., 0, :] * target[..., :1]
-
-
-def squared_target(heads, target):
-    return each_task_alone(heads, target) * np.abs(each_task_alone(heads, target))
 
 
 def weight_for_nothing(heads, target):
@@ -216,6 +157,17 @@ def proof(change, find=min_l2):
     return rule
 
 
+def without(name):
+    """The rule min_l2, whose answers lack an attribute."""
+
+    def rule(heads, target):
+        found = min_l2(heads, target)
+        kept = {"weights", "dual", "gap", "residual"} - {name}
+        return SimpleNamespace(**{key: getattr(found, key) for key in kept})
+
+    return rule
+
+
 infeasible_proof = proof(lambda found: {"dual": 2 * found.dual})
 empty_proof = proof(lambda found: {"dual": 0 * found.dual, "gap": found.weights.any(axis=-1) + 0 * found.gap})
 false_gap = proof(lambda found: {"gap": found.gap + 0.1})
@@ -224,52 +176,79 @@ shapeless_proof = proof(lambda found: {"gap": np.zeros(3)})
 
 ONE, TWO, LASSO, NOTHING = {"norm": 1}, {"norm": 2}, {"regularization": PART}, {}
 
-WRONG_RELEVANCES = {
-    "nu^2 for nu^1": (pseudo_inverse, ONE, r'"optimal": its weights are nu\^2'),
-    "nu^2 with its proof": (min_l2, ONE, r'"optimal": its weights are nu\^2'),
-    "nu^1 for nu^2": (least_absolute, TWO, r'"optimal": its weights are nu\^1'),
-    "one equation": (one_equation, TWO, '"feasible": W nu = w is imposed as one equation'),
-    "one equation, norm 1": (one_equation, ONE, '"feasible": W nu = w is imposed as one equation'),
-    "float32": (float32, TWO, '"contract": weights are float64, its have dtype float32: 7 digits'),
-    "float32 inside": (float32_inside, TWO, '"feasible": its weights have 7 digits'),
-    "task by task": (each_task_alone, TWO, r'"feasible": its weights look at each task alone \(w_m\'w\)'),
-    "divides by 0": (divides_by_lengths, TWO, '"(contract|feasible)": it(s weights look| warned of RuntimeWarning)'),
-    "ridge": (ridge, TWO, '"feasible": it is ridge regression: a penalty of 0.001 on'),
-    "basic solution": (first_tasks, TWO, '"optimal": it is a basic solution, with k weights'),
-    "basic solution, norm 1": (pivoted_tasks, ONE, '"optimal": it is a basic solution, .* by a linear program'),
-    "absolute values": (absolute_values, TWO, '"feasible": its weights are absolute values'),
-    "squares": (squares, TWO, '"feasible": its weights are squares'),
-    "no negative weights": (never_negative, ONE, '"feasible": its weights are kept from being negative'),
-    "total 1": (totals_one, ONE, '"feasible": its weights are divided by their total'),
-    "interior point": (interior_point, ONE, r'"zeros": task . has weight \S+e-.*An interior point is not 0 anywhere'),
-    "stops early": (stops_early, ONE, r'"optimal": its \|nu\|_1 is .*, the smallest is'),
-    "1/2 forgotten": (half_forgotten, LASSO, '"optimal": its lambda is half the claimed one.* the 1/2 is missing'),
-    "twice": (twice_the_penalty, LASSO, '"optimal": its lambda is twice the claimed one'),
-    "alpha = lambda": (alpha_for_lambda, LASSO, '"optimal": its lambda is k = 3 times the claimed one'),
-    "absolute penalty": (absolute_penalty, LASSO, '"optimal": its lambda is the regularization itself'),
-    "intercept": (intercept, LASSO, '"optimal": it fits an intercept'),
-    "no penalty": (no_penalty, LASSO, r'"optimal": its weights are nu\^1'),
-    "averaged batch": (averages_the_batch, TWO, '"batch": number . in a batch .*Alone it is answered correctly'),
-    "mixed batch": (mixes_the_batch_up, NOTHING, '"contract": its weights must|"batch"'),
-    "one answer": (one_answer_for_the_batch, TWO, '"batch": on a batch .*one answer for the whole batch'),
-    "rows for columns": (weights_of_rows, TWO, '"contract": .*, one for each row of heads: tasks are the columns'),
-    "absolute threshold": (
-        forgets_small_weights,
-        TWO,
-        '"scale": with the target times 0.000976562|"feasible": W nu misses the target by',  # where weights are small
+WRONG_L1 = {
+    "nu^2 for nu^1": (pseudo_inverse, r'"optimal": its weights are nu\^2'),
+    "nu^2 with its proof": (min_l2, r'"optimal": its weights are nu\^2'),
+    "one equation, norm 1": (one_equation, '"feasible": W nu = w is imposed as one equation'),
+    "basic solution, norm 1": (pivoted_tasks, '"optimal": it is a basic solution, .* by a linear program'),
+    "no negative weights": (never_negative, '"feasible": its weights are kept from being negative'),
+    "total 1": (
+        lambda *problem: share(least_absolute(*problem)) * 1.0,
+        '"feasible": its weights are divided by their total',
     ),
-    "noise": (noisy, TWO, '"repeat": asked again about the same problem'),
-    "in place": (scales_heads_in_place, TWO, '"mutation": it wrote into heads'),
-    "by number": (favours_the_first, NOTHING, '"tasks": .* it depends on their numbering'),
-    "one coordinate": (largest_coordinate, NOTHING, r'"basis": in a rotated basis \(QW, Qw\)'),
-    "square in the target": (squared_target, NOTHING, '"scale": .*a constant of its own'),
-    "weight for nothing": (weight_for_nothing, NOTHING, '"zeros": .* its head is 0, which helps no target'),
-    "infeasible dual point": (infeasible_proof, TWO, r'"certificate": its dual point is not feasible: \|W\'y\|_2 is 2'),
-    "empty proof": (empty_proof, TWO, '"certificate": its dual point leaves a gap of 1,'),
-    "false gap": (false_gap, TWO, '"certificate": its gap is said to be 0.1 and is'),
-    "false residual": (false_residual, TWO, '"certificate": its residual is said to be 0.1 and is'),
-    "proof without shape": (shapeless_proof, TWO, '"contract": dual, gap and residual must have shapes'),
+    "interior point": (interior_point, r'"zeros": task . has weight \S+e-.*An interior point is not 0 anywhere'),
+    "stops early": (
+        lambda *problem: 0.999 * least_absolute(*problem) + 0.001 * pseudo_inverse(*problem),
+        r'"optimal": its \|nu\|_1 is .*, the smallest is',
+    ),
 }
+WRONG_L2 = {
+    "nu^1 for nu^2": (least_absolute, r'"optimal": its weights are nu\^1'),
+    "one equation": (one_equation, '"feasible": W nu = w is imposed as one equation'),
+    "float32": (float32, '"contract": weights are float64, its have dtype float32: 7 digits'),
+    "float32 inside": (lambda heads, target: float32(heads, target).astype(float), '"feasible": its weights have 7 '),
+    "task by task": (each_task_alone, r'"feasible": its weights look at each task alone \(w_m\'w\)'),
+    "divides by 0": (
+        lambda heads, target: each_task_alone(heads, target) / (heads**2).sum(axis=-2),
+        '"(contract|feasible)": it(s weights look| warned of RuntimeWarning)',
+    ),
+    "ridge": (ridge, '"feasible": it is ridge regression: a penalty of 0.001 on'),
+    "basic solution": (first_tasks, '"optimal": it is a basic solution, with k weights'),
+    "absolute values": (lambda *problem: np.abs(pseudo_inverse(*problem)), '"feasible": its weights are abs'),
+    "squares": (lambda *problem: pseudo_inverse(*problem) ** 2, '"feasible": its weights are squares'),
+    "averaged batch": (averages_the_batch, '"batch": number . in a batch .*Alone it is answered correctly'),
+    "one answer": (
+        lambda heads, target: pseudo_inverse(heads, target)[(0,) * (heads.ndim - 2)],
+        '"batch": on a batch .*one answer',
+    ),
+    "rows for columns": (
+        lambda heads, target: 0.0 * target if heads.shape[-2] != heads.shape[-1] else pseudo_inverse(heads, target),
+        '"contract": .*, one for each row of heads: tasks are the columns',
+    ),
+    "absolute threshold": (
+        lambda *problem: np.where(np.abs(pseudo_inverse(*problem)) > 1e-3, pseudo_inverse(*problem), 0.0),
+        '"scale": with the target times 0.0009|"feasible": W nu misses the target',
+    ),
+    "noise": (noisy, '"repeat": asked again about the same problem'),
+    "in place": (scales_heads_in_place, '"mutation": it wrote into heads'),
+    "infeasible dual point": (infeasible_proof, r'"certificate": its dual point is not feasible: \|W\'y\|_2 is 2'),
+    "empty proof": (empty_proof, '"certificate": its dual point leaves a gap of 1,'),
+    "false gap": (false_gap, '"certificate": its gap is said to be 0.1 and is'),
+    "false residual": (false_residual, '"certificate": its residual is said to be 0.1 and is'),
+    "proof without shape": (shapeless_proof, '"contract": dual, gap and residual must have shapes'),
+}
+WRONG_LASSO = {
+    "1/2 forgotten": (partial(penalised, factor=0.5), '"optimal": its lambda is half the .* the 1/2 is missing'),
+    "twice": (partial(penalised, factor=2.0), '"optimal": its lambda is twice the claimed one'),
+    "alpha = lambda": (alpha_for_lambda, '"optimal": its lambda is k = 3 times the claimed one'),
+    "absolute penalty": (absolute_penalty, '"optimal": its lambda is the regularization itself'),
+    "intercept": (intercept, '"optimal": it fits an intercept'),
+    "no penalty": (least_absolute, r'"optimal": its weights are nu\^1'),
+}
+WRONG_WEIGHTS = {
+    "mixed batch": (mixes_the_batch_up, '"contract": its weights must|"batch"'),
+    "by number": (
+        lambda heads, target: each_task_alone(heads, target) / np.arange(1, heads.shape[-1] + 1),
+        '"tasks": .* numbering',
+    ),
+    "one coordinate": (lambda heads, target: heads[..., 0, :] * target[..., :1], '"basis": in a rotated basis .QW, Qw'),
+    "square in the target": (
+        lambda *problem: each_task_alone(*problem) * np.abs(each_task_alone(*problem)),
+        '"scale": .*a constant of its own',
+    ),
+    "weight for nothing": (weight_for_nothing, '"zeros": .* its head is 0, which helps no target'),
+}
+WRONG_RELEVANCES = table((ONE, WRONG_L1), (TWO, WRONG_L2), (LASSO, WRONG_LASSO), (NOTHING, WRONG_WEIGHTS))
 
 
 # allocations
@@ -301,7 +280,11 @@ def within_floor(relevance, budget, floor):
     return np.maximum(low * size, floor)
 
 
-def by_bisection(relevance, budget, floor=0):
+def divided(relevance, budget):
+    return largest_remainders(share(relevance) * column(budget), budget)
+
+
+def by_bisection(relevance, budget, floor):
     """The L1 allocation that all others meant to be."""
     return largest_remainders(within_floor(relevance, budget, floor) * (1 + 1e-15), budget)
 
@@ -310,115 +293,41 @@ def column(budget):
     return np.asarray(budget)[..., None]
 
 
-def truncates(relevance, budget, floor=0):
-    return within_floor(relevance, budget, floor).astype(int)
+def top(relevance):
+    return np.abs(relevance).max(axis=-1, keepdims=True)
 
 
-def rounds_each(relevance, budget, floor=0):
-    return np.rint(within_floor(relevance, budget, floor)).astype(int)
+def scaled(rows, budget):
+    return rows * column(budget) / np.maximum(rows.sum(axis=-1, keepdims=True), 1)
 
 
-def returns_fractions(relevance, budget, floor=0):
-    return within_floor(relevance, budget, floor)
-
-
-def floors_on_top(relevance, budget, floor=0):
-    return floor + largest_remainders(share(relevance) * column(budget), budget)
-
-
-def floors_after_division(relevance, budget, floor=0):
-    return np.maximum(largest_remainders(share(relevance) * column(budget), budget), floor)
-
-
-def forgets_the_floor(relevance, budget, floor=0):
-    return largest_remainders(share(relevance) * column(budget), budget)
-
-
-def scales_down_after_floors(relevance, budget, floor=0):
-    raised = np.maximum(share(relevance) * column(budget), floor)
-    return largest_remainders(raised * column(budget) / np.maximum(raised.sum(axis=-1, keepdims=True), 1), budget)
-
-
-def floor_and_share(relevance, budget, floor=0):
+def floor_and_share(relevance, budget, floor):
     rest = np.asarray(budget) - floor * relevance.shape[-1]
-    return floor + largest_remainders(share(relevance) * column(rest), rest)
+    return floor + divided(relevance, rest)
 
 
-def squares_it(relevance, budget, floor=0):
-    return allocate(relevance, budget, power=2, floor=floor)
-
-
-def uniform(relevance, budget, floor=0):
-    return allocate(relevance, budget, power=0, floor=floor)
-
-
-def forgets_the_absolute_value(relevance, budget, floor=0):
-    return allocate(np.maximum(relevance, 0.0), budget, floor=floor)
-
-
-def softmax(relevance, budget, floor=0):
-    size = np.abs(relevance)
-    return allocate(np.exp(size - size.max(axis=-1, keepdims=True)), budget, floor=floor)
-
-
-def softmax_times_five(relevance, budget, floor=0):
-    size = np.abs(relevance) / np.maximum(np.abs(relevance).max(axis=-1, keepdims=True), 1e-300)
-    return allocate(np.exp(5 * size - 5), budget, floor=floor)
-
-
-def winner_takes_all(relevance, budget, floor=0):
-    best = np.abs(relevance) == np.abs(relevance).max(axis=-1, keepdims=True)
-    return allocate(best.astype(float), budget, floor=floor)
-
-
-def takes_from_the_largest(relevance, budget, floor=0):
-    rows = np.maximum(largest_remainders(share(relevance) * column(budget), budget), floor)
+def takes_from_the_largest(relevance, budget, floor):
+    rows = np.maximum(divided(relevance, budget), floor)
     most = np.argmax(rows, axis=-1)[..., None]
     over = rows.sum(axis=-1, keepdims=True) - column(budget)
     np.put_along_axis(rows, most, np.take_along_axis(rows, most, axis=-1) - over, axis=-1)
     return rows
 
 
-def least_relevant_first(relevance, budget, floor=0):
+def least_relevant_first(relevance, budget, floor):
     return allocate(1.0 / (1e-3 + np.abs(share(relevance))), budget, floor=floor)
 
 
-def unscaled(relevance, budget, floor=0):
+def unscaled(relevance, budget, floor):
     return allocate(np.abs(relevance) + 0.01, budget, floor=floor)
 
 
-def divides_by_zero(relevance, budget, floor=0):
-    return allocate(relevance / np.abs(relevance).sum(axis=-1, keepdims=True), budget, floor=floor)
-
-
-def one_total_for_the_batch(relevance, budget, floor=0):
-    batched = relevance.ndim > 1
-    return allocate(relevance + (relevance.mean() if batched else 0.0), budget, floor=floor)
-
-
-def only_one(relevance, budget, floor=0):
-    return allocate(relevance.reshape(-1, relevance.shape[-1])[0], np.ravel(budget)[0], floor=floor)
-
-
-def first_come(relevance, budget, floor=0):
-    return allocate(relevance / np.arange(1.0, relevance.shape[-1] + 1), budget, floor=floor)
-
-
-def draws_lots(relevance, budget, floor=0, rng=np.random.default_rng(0)):  # noqa: B008
+def draws_lots(relevance, budget, floor, rng=np.random.default_rng(0)):  # noqa: B008
     rest = np.asarray(budget) - floor * relevance.shape[-1]
     return floor + rng.multinomial(rest, share(relevance))
 
 
-def sorts_in_place(relevance, budget, floor=0):
-    relevance.sort()
-    return allocate(relevance, budget, floor=floor)
-
-
-def ignores_caps(relevance, budget, floor=0, caps=None):
-    return allocate(relevance, budget, floor=floor)
-
-
-def spills_on_the_last(relevance, budget, floor=0, caps=None):
+def spills_on_the_last(relevance, budget, floor, caps):
     rows = np.minimum(allocate(relevance, budget, floor=floor), caps)
     for m in range(relevance.shape[-1]):
         room = np.minimum(np.asarray(budget) - rows.sum(axis=-1), caps[m] - rows[..., m])
@@ -428,36 +337,72 @@ def spills_on_the_last(relevance, budget, floor=0, caps=None):
 
 PLAIN, SQUARE, CAPPED = {"power": 1}, {"power": 2}, {"power": 1, "caps": True}
 
-WRONG_ALLOCATIONS = {
-    "truncation": (truncates, PLAIN, '"total": .* every share is cut to a whole number'),
-    "rounding": (rounds_each, PLAIN, '"total": .* every share is (rounded by itself|cut)'),
-    "fractions": (returns_fractions, PLAIN, '"contract": rows are whole numbers .*dtype float64'),
-    "floors on top": (floors_on_top, PLAIN, '"total": .* floors are added on top of the budget'),
-    "floors late": (floors_after_division, PLAIN, '"total": .* must be taken from the others'),
-    "no floor": (forgets_the_floor, PLAIN, '"floor": .* gets . rows, and the floor is .*stays unknown'),
-    "scaled down": (scales_down_after_floors, PLAIN, '"floor": .*or lost when the rows are scaled'),
-    "floor and share": (floor_and_share, PLAIN, '"power": it buys the floor and then a share of the rest'),
-    "squares for sizes": (squares_it, PLAIN, r'"power": it buys in proportion to \|nu\|\^2, not \|nu\|\^1'),
-    "sizes for squares": (by_bisection, SQUARE, r'"power": it buys in proportion to \|nu\|\^1, not \|nu\|\^2'),
-    "uniform": (uniform, PLAIN, r'"power": it buys in proportion to \|nu\|\^0, not'),
-    "no absolute value": (forgets_the_absolute_value, PLAIN, '"signs": .* take the absolute value'),
-    "softmax": (softmax_times_five, PLAIN, '"power": it is a softmax'),
-    "softmax without claim": (softmax, NOTHING, '"scale": .* only its proportions matter'),
-    "winner": (winner_takes_all, PLAIN, '"power": all rows go to one task'),
-    "largest pays": (
-        takes_from_the_largest,
-        PLAIN,
-        '"floor": task . gets|"power": it divides correctly without floors and not with them',  # by what is drawn
+WRONG_SIZES = {
+    "truncation": (lambda nu, n, floor: within_floor(nu, n, floor).astype(int), '"total": .* every share is cut to'),
+    "rounding": (
+        lambda nu, n, floor: np.rint(within_floor(nu, n, floor)).astype(int),
+        '"total": .* share is (rounded|cut)',
     ),
-    "least relevant first": (least_relevant_first, NOTHING, '"monotone": task . is more relevant than task .'),
-    "no such power": (least_relevant_first, PLAIN, '"power": it does not buy in proportion'),
-    "a constant": (unscaled, NOTHING, '"scale": with the relevance times'),
-    "divides by 0": (divides_by_zero, PLAIN, '"contract": it warned of RuntimeWarning: invalid value'),
-    "batch mean": (one_total_for_the_batch, PLAIN, '"batch": number . in a batch of shape'),
-    "one answer": (only_one, PLAIN, '"batch": on a batch .*one answer for the whole batch'),
-    "first come": (first_come, NOTHING, '"tasks": .* it depends on their numbering'),
-    "lots": (draws_lots, PLAIN, '"repeat": asked again'),
-    "in place": (sorts_in_place, PLAIN, '"mutation": it wrote into relevance'),
-    "no caps": (ignores_caps, CAPPED, '"caps": task . gets .* rows, and its cap is'),
-    "spills in order": (spills_on_the_last, CAPPED, '"power": task . gets .* within floor and cap'),
+    "fractions": (within_floor, '"contract": rows are whole numbers .*dtype float64'),
+    "floors on top": (lambda nu, n, floor: floor + divided(nu, n), '"total": .* floors are added on top of the budget'),
+    "floors late": (lambda nu, n, floor: np.maximum(divided(nu, n), floor), '"total": .* must be taken from'),
+    "no floor": (lambda nu, n, floor: divided(nu, n), '"floor": .* gets . rows, and the floor is .*stays unknown'),
+    "scaled down": (
+        lambda nu, n, floor: largest_remainders(scaled(np.maximum(share(nu) * column(n), floor), n), n),
+        '"floor": .*or lost when the rows are scaled',
+    ),
+    "floor and share": (floor_and_share, '"power": it buys the floor and then a share of the rest'),
+    "squares for sizes": (partial(allocate, power=2), r'"power": it buys in proportion to \|nu\|\^2, not \|nu\|\^1'),
+    "uniform": (partial(allocate, power=0), r'"power": it buys in proportion to \|nu\|\^0, not'),
+    "no absolute value": (
+        lambda nu, n, floor: allocate(np.maximum(nu, 0.0), n, floor=floor),
+        '"signs": .* absolute value',
+    ),
+    "softmax": (
+        lambda nu, n, floor: allocate(np.exp(5 * np.abs(nu) / np.maximum(top(nu), 1e-300) - 5), n, floor=floor),
+        '"power": it is a softmax',
+    ),
+    "winner": (
+        lambda nu, n, floor: allocate((np.abs(nu) == top(nu)) * 1.0, n, floor=floor),
+        '"power": all rows go to one task',
+    ),
+    "largest pays": (takes_from_the_largest, '"floor": task . gets|"power": it divides correctly without floors'),
+    "no such power": (least_relevant_first, '"power": it does not buy in proportion'),
+    "divides by 0": (
+        lambda nu, n, floor: allocate(nu / np.abs(nu).sum(axis=-1, keepdims=True), n, floor=floor),
+        '"contract": it warned of RuntimeWarning: invalid value',
+    ),
+    "batch mean": (
+        lambda nu, n, floor: allocate(nu + (nu.mean() if nu.ndim > 1 else 0.0), n, floor=floor),
+        '"batch": number . in a batch of shape',
+    ),
+    "one answer": (
+        lambda nu, n, floor: allocate(nu.reshape(-1, nu.shape[-1])[0], np.ravel(n)[0], floor=floor),
+        '"batch": on a batch .*one answer',
+    ),
+    "lots": (draws_lots, '"repeat": asked again'),
+    "in place": (
+        lambda nu, n, floor: (nu.sort(), allocate(nu, n, floor=floor))[1],
+        '"mutation": it wrote into relevance',
+    ),
 }
+WRONG_SQUARES = {
+    "sizes for squares": (by_bisection, r'"power": it buys in proportion to \|nu\|\^1, not \|nu\|\^2'),
+}
+WRONG_CAPS = {
+    "no caps": (lambda nu, n, floor, caps: allocate(nu, n, floor=floor), '"caps": task . gets .* rows, and its cap is'),
+    "spills in order": (spills_on_the_last, '"power": task . gets .* within floor and cap'),
+}
+WRONG_ANYHOW = {
+    "softmax without claim": (
+        lambda nu, n, floor: allocate(np.exp(np.abs(nu) - top(nu)), n, floor=floor),
+        '"scale": .* only its proportions matter',
+    ),
+    "least relevant first": (least_relevant_first, '"monotone": task . is more relevant than task .'),
+    "a constant": (unscaled, '"scale": with the relevance times'),
+    "first come": (
+        lambda nu, n, floor: allocate(nu / np.arange(1.0, nu.shape[-1] + 1), n, floor=floor),
+        '"tasks": .* numbering',
+    ),
+}
+WRONG_ALLOCATIONS = table((PLAIN, WRONG_SIZES), (SQUARE, WRONG_SQUARES), (CAPPED, WRONG_CAPS), (NOTHING, WRONG_ANYHOW))

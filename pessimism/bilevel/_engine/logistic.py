@@ -130,21 +130,3 @@ def hvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints,
             e = np.exp(-abs(margins[r]))
             weights[r] *= e / ((1.0 + e) * (1.0 + e) * count)
         add(table, here, weights, out)
-
-
-@compiled
-def cvp(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
-    """e^x y v, summed if x is one number."""
-    for i in range(sizes[0]):
-        out[i] = 0.0
-    for j in range(sizes[1]):
-        i = j if sizes[0] > 1 else 0
-        out[i] += np.exp(x[i]) * y[j] * v[j]
-
-
-@compiled
-def grad_gx(reals: Floats, sizes: Ints, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
-    """e^x y^2 / 2, summed if x is one number."""
-    cvp(reals, sizes, x, y, y, rows, out)
-    for i in range(sizes[0]):
-        out[i] *= 0.5

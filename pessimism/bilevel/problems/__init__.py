@@ -1,4 +1,8 @@
-"""Bilevel problems whose lower solution, value and gradient are known to rounding: by a formula, or by Newton steps."""
+"""Bilevel problems whose lower solution, value and gradient are known to rounding: by a formula, or by Newton steps.
+
+Their constructors raise a ValueError or TypeError that names the argument, its first bad entry and what was expected.
+`random` of each draws a standard instance; arguments that it shares with the constructor have the same meaning there.
+"""
 
 from pessimism.bilevel.problems.cleaning import HyperCleaning
 from pessimism.bilevel.problems.logistic import LogisticRidge

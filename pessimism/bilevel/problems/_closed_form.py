@@ -112,19 +112,7 @@ class ClosedForm(BilevelProblem, ABC):
         return self._call("cvp", x, y, v, s, self.dim_x)
 
     def grad_gx(self, x: ArrayLike, y: ArrayLike, s: ArrayLike | None = None) -> Floats:
-        """Gradient of the lower level in x, which only first-order methods need.
-
-        Parameters
-        ----------
-        x, y : (dim_x,) and (dim_y,) array_like of float
-            Upper and lower variable.
-        s : (batch,) array_like of int, optional
-            Handle of level "g". Default: the whole sum.
-
-        Returns
-        -------
-        (dim_x,) float
-            The gradient.
+        """Gradient of g in x, (dim_x,), which only first-order methods need; s is a handle of level "g".
 
         Examples
         --------
@@ -136,19 +124,7 @@ class ClosedForm(BilevelProblem, ABC):
 
     @quiet
     def f(self, x: ArrayLike, y: ArrayLike, s: ArrayLike | None = None) -> float:
-        """Upper level.
-
-        Parameters
-        ----------
-        x, y : (dim_x,) and (dim_y,) array_like of float
-            Upper and lower variable.
-        s : (batch,) array_like of int, optional
-            Handle of level "f". Default: the whole sum.
-
-        Returns
-        -------
-        float
-            The value.
+        """Upper level at (x, y), one number; s is a handle of level "f".
 
         Examples
         --------
@@ -161,19 +137,7 @@ class ClosedForm(BilevelProblem, ABC):
 
     @quiet
     def g(self, x: ArrayLike, y: ArrayLike, s: ArrayLike | None = None) -> float:
-        """Lower level.
-
-        Parameters
-        ----------
-        x, y : (dim_x,) and (dim_y,) array_like of float
-            Upper and lower variable.
-        s : (batch,) array_like of int, optional
-            Handle of level "g". Default: the whole sum.
-
-        Returns
-        -------
-        float
-            The value.
+        """Lower level at (x, y), one number; s is a handle of level "g".
 
         Examples
         --------
@@ -186,17 +150,9 @@ class ClosedForm(BilevelProblem, ABC):
 
     @quiet
     def solve_y(self, x: ArrayLike) -> Floats:
-        """Minimiser of the lower level, exact up to rounding.
+        """Minimiser y*(x) of the lower level, (dim_y,), exact up to rounding.
 
-        Parameters
-        ----------
-        x : (dim_x,) array_like of float
-            Upper variable.
-
-        Returns
-        -------
-        (dim_y,) float
-            y*(x); NaN where x is not finite or the Hessian is singular in float64.
+        It is NaN where x is not finite or the Hessian is singular in float64.
 
         Examples
         --------
@@ -209,17 +165,7 @@ class ClosedForm(BilevelProblem, ABC):
 
     @quiet
     def value(self, x: ArrayLike) -> float:
-        """Upper level at the minimiser of the lower one: F(x).
-
-        Parameters
-        ----------
-        x : (dim_x,) array_like of float
-            Upper variable.
-
-        Returns
-        -------
-        float
-            Exact up to rounding; NaN where `solve_y` is.
+        """Upper level at the minimiser of the lower one, F(x), exact up to rounding; NaN where `solve_y` is.
 
         Examples
         --------
@@ -232,17 +178,7 @@ class ClosedForm(BilevelProblem, ABC):
 
     @quiet
     def gradient(self, x: ArrayLike) -> Floats:
-        """Gradient of F by the formula of the module, without the oracles.
-
-        Parameters
-        ----------
-        x : (dim_x,) array_like of float
-            Upper variable.
-
-        Returns
-        -------
-        (dim_x,) float
-            Exact up to rounding; NaN where `solve_y` is.
+        """Gradient of F, (dim_x,), by the formula of the module, without the oracles; NaN where `solve_y` is.
 
         Examples
         --------

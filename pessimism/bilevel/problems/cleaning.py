@@ -30,25 +30,16 @@ class HyperCleaning(Logistic):
 
     Parameters
     ----------
-    inputs : (n, p) array_like of float
-        Training rows; dim_x = n and dim_y = p.
-    labels : (n,) array_like of int
-        Their labels, -1 or 1; some may be wrong.
-    validation_inputs : (m, p) array_like of float
-        Clean validation rows.
-    validation_labels : (m,) array_like of int
-        Their labels, -1 or 1.
+    inputs, labels : (n, p) array_like of float and (n,) array_like of int
+        Training rows; dim_x = n and dim_y = p. Their labels are -1 or 1, and some may be wrong.
+    validation_inputs, validation_labels : (m, p) array_like of float and (m,) array_like of int
+        Clean validation rows, the same.
     damping : float, optional
         :math:`\mu > 0`, the ridge of the regression. Default 0.01.
     rho : float, optional
         :math:`\rho \ge 0`. Default 0.001.
     batch : int, optional
         Rows in a handle. Default 32.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the argument, its first bad entry and what was expected.
 
     Notes
     -----
@@ -127,13 +118,13 @@ class HyperCleaning(Logistic):
         Parameters
         ----------
         n, m : int, optional
-            Training and validation rows. Default 100 and 50.
+            Training and validation rows.
         dim : int, optional
             Inputs p. Default 5.
         flipped : float, optional
             Share in [0, 1] of training rows with the wrong label: the first ``round(flipped * n)``. Default 0.2.
-        damping, rho, batch : float, float and int, optional
-            As for the constructor. Default 0.01 and 0.001, and 32.
+        damping, rho, batch : optional
+            As for the constructor.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7).
 

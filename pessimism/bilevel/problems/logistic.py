@@ -26,33 +26,16 @@ __all__ = ["LogisticRidge"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
-class LogisticRidge(Logistic):
+class LogisticRidge(Logistic):  # numpydoc ignore=PR01
     r"""Choose the logarithms x of ridge penalties so that a logistic regression predicts validation rows.
+
+    The arguments are those of `Ridge`, with labels, -1 or 1, in place of outputs, and one more.
 
     Parameters
     ----------
-    inputs : (n, p) array_like of float
-        Training rows; dim_y = p.
-    labels : (n,) array_like of int
-        Their labels, -1 or 1.
-    validation_inputs : (m, p) array_like of float
-        Validation rows.
-    validation_labels : (m,) array_like of int
-        Their labels, -1 or 1.
-    rho : float, optional
-        :math:`\rho \ge 0`, which keeps x from running off. Default 0.
-    per_coordinate : bool, optional
-        One x for each coefficient, dim_x = p (default), or one for all, dim_x = 1.
-    batch : int, optional
-        Terms of the finite sums in a handle. Default 32.
     block : int, optional
         Consecutive rows in a term; it divides n and m. Default 1. Where rows are in random order, a term of
         64 rows is as good a sample as 64 terms of one row, and faster to read.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the argument, its first bad entry and what was expected.
 
     Notes
     -----
@@ -97,8 +80,9 @@ class LogisticRidge(Logistic):
     @property
     def compiled_oracles(self) -> Kernels:  # numpydoc ignore=GL08
         from pessimism.bilevel._engine import logistic as kernels
+        from pessimism.bilevel._engine.least_squares import ridge_cvp, ridge_grad_gx  # of the same penalty
 
-        return Kernels(kernels.grad_f, kernels.grad_g, kernels.grad_gx, kernels.hvp, kernels.cvp)
+        return Kernels(kernels.grad_f, kernels.grad_g, ridge_grad_gx, kernels.hvp, ridge_cvp)
 
     def _rows(self, terms: Ints | None) -> Ints | None:
         return None if terms is None else (terms[:, None] * self.block + np.arange(self.block)).ravel()
@@ -135,28 +119,11 @@ class LogisticRidge(Logistic):
         batch: int = 32,
         block: int = 1,
         rng: Rng = None,
-    ) -> Self:
+    ) -> Self:  # numpydoc ignore=PR01,RT01
         r"""Draw a standard instance: few coefficients matter, and only penalties of their own can tell.
 
-        Parameters
-        ----------
-        n, m : int, optional
-            Training and validation rows. Default 200 and 100.
-        dim : int, optional
-            Coefficients p. Default 20.
-        relevant : int, optional
-            How many of them, the first, are not 0 but 1. Default 5.
-        rho : float, optional
-            :math:`\rho \ge 0`. Default 0.01.
-        per_coordinate, batch, block : bool, int and int, optional
-            As for the constructor.
-        rng : Generator, SeedSequence or int, optional
-            Source of randomness (SPEC 7).
-
-        Returns
-        -------
-        LogisticRidge
-            Its inputs are standard normal, a label is 1 with probability :math:`\sigma(a^\top \theta)`.
+        The arguments are those of `Ridge.random`, without `noise`, and `block`. Inputs are standard normal, a label is
+        1 with probability :math:`\sigma(a^\top \theta)`.
 
         Examples
         --------

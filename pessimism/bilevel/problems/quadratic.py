@@ -17,7 +17,7 @@ the mean over all rows is the exact problem to the last bit, and every sample is
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -43,27 +43,33 @@ class _QuadraticLower(ClosedForm):
     rho: float
     table: Floats
 
-    def _build(
+    def __init__(
         self,
-        lower: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike],
-        rho: float,
-        noise: tuple[float, float],
-        rows: tuple[int, int],
-        rng: Rng,
+        hessian: ArrayLike,
+        coupling: ArrayLike,
+        offset: ArrayLike,
+        target: ArrayLike,
+        rho: float = 0.0,
+        *,
+        noise: float = 0.0,
+        curvature_noise: float = 0.0,
+        n_samples: int = 512,
+        batch: int = 32,
+        rng: Rng = None,
     ) -> None:
-        hessian = _positive_definite("hessian", lower[0])
-        dy = len(hessian)
-        coupling = _check.matrix("coupling", lower[1], "dy, dx", single=True)
-        if len(coupling) != dy:
-            raise ValueError(f"coupling must have shape ({dy}, dx), a row for each of hessian, got {coupling.shape}")
-        offset = _check.vector("offset", lower[2], dy, "an entry for each row of hessian", single=True)
-        target = _check.vector("target", lower[3], dy, "an entry for each row of hessian", single=True)
-        rho, dx = _check.nonnegative("rho", rho), coupling.shape[1]
-        n, batch = _even("n_samples", rows[0]), _check.whole("batch", rows[1], low=1)
-        table = _opposites(n, dy, dx, noise, rng)
-        fields = {"hessian": hessian, "coupling": coupling, "offset": offset, "target": target, "table": table}
+        matrix = _positive_definite("hessian", hessian)
+        dy = len(matrix)
+        mixed = _check.matrix("coupling", coupling, "dy, dx", single=True)
+        if len(mixed) != dy:
+            raise ValueError(f"coupling must have shape ({dy}, dx), a row for each of hessian, got {mixed.shape}")
+        c = _check.vector("offset", offset, dy, "an entry for each row of hessian", single=True)
+        t = _check.vector("target", target, dy, "an entry for each row of hessian", single=True)
+        rho, dx = _check.nonnegative("rho", rho), mixed.shape[1]
+        n, batch = _even("n_samples", n_samples), _check.whole("batch", batch, low=1)
+        table = _opposites(n, dy, dx, (noise, curvature_noise), rng)
+        fields = {"hessian": matrix, "coupling": mixed, "offset": c, "target": t, "table": table}
         counts = {"dim_x": dx, "dim_y": dy, "n_samples": n, "n_samples_f": n, "batch": batch}
-        pack(self, [hessian, coupling, offset, target, rho, table], [dx, dy], rho=rho, **fields, **counts)
+        pack(self, [matrix, mixed, c, t, rho, table], [dx, dy], rho=rho, **fields, **counts)
 
     def _mean_noise(self, rows: Ints | None) -> tuple[float, Floats, Floats]:
         mean = np.zeros(self.table.shape[1]) if rows is None else self.table[rows].mean(axis=0)
@@ -90,7 +96,7 @@ class _QuadraticLower(ClosedForm):
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
-class Quadratic(_QuadraticLower):
+class Quadratic(_QuadraticLower):  # numpydoc ignore=PR02
     r"""Both levels quadratic: all gradients are linear, and every method should work.
 
     Parameters
@@ -116,11 +122,6 @@ class Quadratic(_QuadraticLower):
     rng : Generator, SeedSequence or int, optional
         Source of the noise table (SPEC 7).
 
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the argument, its first bad entry and what was expected.
-
     Notes
     -----
     :math:`\nabla F = \rho x + B^\top A^{-1}(y^* - t)`; F is quadratic, and `minimiser` is one linear system. Scales:
@@ -133,22 +134,6 @@ class Quadratic(_QuadraticLower):
     >>> problem.minimiser(), problem.gradient(problem.minimiser()).round(12) + 0.0
     (array([1.2]), array([0.]))
     """
-
-    def __init__(
-        self,
-        hessian: ArrayLike,
-        coupling: ArrayLike,
-        offset: ArrayLike,
-        target: ArrayLike,
-        rho: float = 0.0,
-        *,
-        noise: float = 0.0,
-        curvature_noise: float = 0.0,
-        n_samples: int = 512,
-        batch: int = 32,
-        rng: Rng = None,
-    ) -> None:
-        self._build((hessian, coupling, offset, target), rho, (noise, curvature_noise), (n_samples, batch), rng)
 
     @property
     def compiled_oracles(self) -> Kernels:  # numpydoc ignore=GL08
@@ -207,11 +192,7 @@ class Quadratic(_QuadraticLower):
             Sizes. Default 10 and 20.
         condition : float, optional
             Eigenvalues of A run from 1 to this, evenly in their logarithm. Default 10.
-        rho : float, optional
-            :math:`\rho \ge 0`. Default 0.1.
-        noise, curvature_noise : float, optional
-            As for the constructor. Default 0.1.
-        n_samples, batch : int, optional
+        rho, noise, curvature_noise, n_samples, batch : optional
             As for the constructor.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7).
@@ -250,7 +231,8 @@ class _BoundedUpper(_QuadraticLower):
         batch: int = 32,
         rng: Rng = None,
     ) -> None:
-        self._build((hessian, coupling, offset, target), 0.0, (noise, curvature_noise), (n_samples, batch), rng)
+        sums: Any = {"noise": noise, "curvature_noise": curvature_noise, "n_samples": n_samples, "batch": batch}
+        _QuadraticLower.__init__(self, hessian, coupling, offset, target, **sums, rng=rng)
 
     def _bounded(self, x: Floats, y: Floats, rows: Ints | None) -> float:
         r = y - self.target

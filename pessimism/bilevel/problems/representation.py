@@ -30,14 +30,10 @@ class HyperRepresentation(LeastSquares):
 
     Parameters
     ----------
-    inputs : (n, p) array_like of float
-        Training rows X.
-    outputs : (n,) array_like of float
-        Their outputs b.
-    validation_inputs : (m, p) array_like of float
-        Validation rows.
-    validation_outputs : (m,) array_like of float
-        Their outputs.
+    inputs, outputs : (n, p) and (n,) array_like of float
+        Training rows X and their outputs b.
+    validation_inputs, validation_outputs : (m, p) and (m,) array_like of float
+        Validation rows and their outputs.
     width : int
         Rows k of W: dim_y = k and dim_x = k p.
     damping : float, optional
@@ -46,11 +42,6 @@ class HyperRepresentation(LeastSquares):
         :math:`\rho \ge 0`. Default 0.
     batch : int, optional
         Rows in a handle. Default 32.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the argument, its first bad entry and what was expected.
 
     Notes
     -----
@@ -143,15 +134,15 @@ class HyperRepresentation(LeastSquares):
         Parameters
         ----------
         n, m : int, optional
-            Training and validation rows. Default 200 and 100.
+            Training and validation rows.
         dim : int, optional
             Inputs p. Default 10.
         width : int, optional
             Rows k of W. Default 3.
         noise : float, optional
             Standard deviation of the outputs. Default 0.5.
-        damping, rho, batch : float, float and int, optional
-            As for the constructor. Default 0.1 and 0.01, and 32.
+        damping, rho, batch : optional
+            As for the constructor.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7).
 

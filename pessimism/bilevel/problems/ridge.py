@@ -30,25 +30,16 @@ class Ridge(LeastSquares):
 
     Parameters
     ----------
-    inputs : (n, p) array_like of float
-        Training rows X; dim_y = p.
-    outputs : (n,) array_like of float
-        Their outputs b.
-    validation_inputs : (m, p) array_like of float
-        Validation rows.
-    validation_outputs : (m,) array_like of float
-        Their outputs.
+    inputs, outputs : (n, p) and (n,) array_like of float
+        Training rows X and their outputs b; dim_y = p.
+    validation_inputs, validation_outputs : (m, p) and (m,) array_like of float
+        Validation rows and their outputs.
     rho : float, optional
         :math:`\rho \ge 0`, which keeps x from running off. Default 0.
     per_coordinate : bool, optional
         One x for each coefficient, dim_x = p (default), or one for all, dim_x = 1.
     batch : int, optional
         Rows in a handle. Default 32.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the argument, its first bad entry and what was expected.
 
     Notes
     -----
@@ -143,16 +134,14 @@ class Ridge(LeastSquares):
         Parameters
         ----------
         n, m : int, optional
-            Training and validation rows. Default 200 and 100.
+            Training and validation rows.
         dim : int, optional
             Coefficients p. Default 20.
         relevant : int, optional
             How many of them, the first, are not 0 but 1. Default 5.
         noise : float, optional
             Standard deviation of the outputs. Default 1.
-        rho : float, optional
-            :math:`\rho \ge 0`. Default 0.01.
-        per_coordinate, batch : bool and int, optional
+        rho, per_coordinate, batch : optional
             As for the constructor.
         rng : Generator, SeedSequence or int, optional
             Source of randomness (SPEC 7).

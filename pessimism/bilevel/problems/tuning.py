@@ -50,11 +50,6 @@ class PessimismTuning(ClosedForm):
     rho : float, optional
         :math:`\rho \ge 0`. Default 0.
 
-    Raises
-    ------
-    ValueError, TypeError
-        Naming the argument, its first bad entry and what was expected.
-
     Notes
     -----
     `held_out` must come from rounds that `means` has not seen and must be valid off policy (importance weights, or a

@@ -26,6 +26,12 @@ from pessimism.mdp._engine.tables import States, Tables
 HUGE = 1e200
 """A Krylov step that leads here has broken down."""
 
+WAITING = -1.0
+"""Error bound of an item that has not been begun, or that waits for Krylov steps."""
+
+MANY_STATES = 10_000
+"""From here on Krylov steps are compiled at once; smaller models compile them when one asks for them."""
+
 PATIENCE = 10
 """Rounds: Krylov steps start unless so many of sweeps will do, and end after so many that do not halve the error."""
 
@@ -49,16 +55,22 @@ def iterate(
     batch = values.shape[:-1]
     flat = np.ascontiguousarray(values.reshape(-1, values.shape[-1]))
     policies = np.array(np.broadcast_to(0 if start is None else start, values.shape), np.int64).reshape(flat.shape)
-    at_floor = np.zeros(flat.shape, bool)
+    at_floor, movable = np.zeros(flat.shape, bool), np.full(len(flat), search.shift and floor == -np.inf)
     # unsigned positions need no check for negative ones in the inner loop: a quarter faster
     lists = _read_only(tables.next_states.view(np.uint32))
     p, gains = (_read_only(items(x, batch, k)) for x, k in ((tables.probabilities, 3), (tables.rewards, 2)))
+    movable &= (gains > -np.inf).any(axis=-1).all(axis=-1)
+    iterations, bounds = np.ones(len(flat), np.int64), np.full(len(flat), WAITING)
 
-    def work(part: slice) -> Any:
+    def work(part: slice) -> None:
         own = part_of(p, part), part_of(gains, part), tables.discount, floor, fallback, tolerance, search
-        return solve(lists, *own, flat[part], policies[part], at_floor[part])
+        found = flat[part], policies[part], at_floor[part], movable[part], iterations[part], bounds[part]
+        if search.krylov_after > 1 and tables.n_states < MANY_STATES:
+            solve(lists, *own, *found, None)
+        if (bounds[part] == WAITING).any():
+            solve(lists, *own, *found, True)
 
-    iterations, bounds = (np.concatenate(x) for x in zip(*on_threads(work, len(flat)), strict=True))
+    on_threads(work, len(flat))
     status = np.full(len(flat), Status.NOT_CONVERGED, object)
     status[(iterations < search.limit) & (bounds < np.inf)] = Status.ROUNDING
     status[bounds <= tolerance] = Status.CONVERGED
@@ -245,6 +257,15 @@ def follow(
     return changed
 
 
+@compiled(INNER)
+def reaches(goal: float, spread: float, last: float) -> bool:
+    """Whether `PATIENCE` more rounds of sweeps will, at the pace of the last one."""
+    pace = spread / last
+    for _ in range(PATIENCE // 2):
+        spread *= pace * pace
+    return spread <= goal
+
+
 @compiled
 def solve(
     next_states: States,
@@ -258,68 +279,67 @@ def solve(
     values: Floats,
     policies: NDArray[np.int64],
     at_floor: NDArray[np.bool_],
-) -> tuple[NDArray[np.int64], Floats]:
-    r"""Improvements and error bounds (items,) of `values`, `policies` and `at_floor` (items, S), which are overwritten.
+    movable: NDArray[np.bool_],
+    iterations: NDArray[np.int64],
+    bounds: Floats,
+    krylov_steps: bool | None,
+) -> None:
+    r"""Solve the items whose bound is `WAITING`, from improvement `iterations` on; overwrites all from `values` on.
 
     An item is finished when residual + rounding :math:`\le` tolerance or residual :math:`\le` rounding, with the names
-    of `error_bounds`. If the search shifts values, they move to the middle of MacQueen's bounds once spread +
+    of `error_bounds`. If it is `movable`, values move to the middle of MacQueen's bounds once spread +
     min(rounding, shifted rounding) :math:`\le` tolerance or, for tolerances below rounding, spread :math:`\le` shifted
-    rounding; the next improvement is then the last. Where there is a floor or a state without actions, some values are
-    given and none are shifted.
+    rounding; the next improvement is then the last.
 
-    Between improvements the policy is evaluated by sweeps, or, from improvement `krylov_after` on where that promises
-    to be faster, by `bicgstab`. If `PATIENCE` Krylov steps do not halve the error, or one breaks down, sweeps do the
-    rest.
+    Between improvements the policy is evaluated by sweeps. Where Krylov steps promise to be faster, from improvement
+    `krylov_after` on, the item is left `WAITING`. With `krylov_steps` (True, or None: then they are not even compiled)
+    it is evaluated by `bicgstab` instead, until `PATIENCE` steps do not halve the error or one breaks down.
     """
-    items, size, width = values.shape[0], values.shape[1], probabilities.shape[3]
-    iterations, bounds = np.empty(items, np.int64), np.empty(items)
+    size, width = values.shape[1], probabilities.shape[3]
     improved, spare, gained = np.empty(size), np.empty(size), np.empty(size)
     successors, kept = np.empty((size, width), next_states.dtype), np.empty((size, width))
     followed = np.empty(size, np.int64)
-    for i in range(items):
+    for i in range(values.shape[0]):
+        if bounds[i] != WAITING:
+            continue
         p, r = probabilities[i % probabilities.shape[0]], rewards[i % rewards.shape[0]]
         x, policy, fixed = values[i], policies[i], at_floor[i]
-        movable = search.shift and floor == -np.inf
         for s in range(size):
             followed[s] = -1
-            allowed = False
-            for a in range(r.shape[1]):
-                allowed = allowed or r[s, a] > -np.inf
-            movable = movable and allowed
-        iterations[i], settled, last = search.limit, False, np.inf
-        krylov, best, patience = False, np.inf, PATIENCE
-        for iteration in range(1, search.limit + 1):
+        settled, last, krylov, best, patience = False, np.inf, False, np.inf, PATIENCE
+        for iteration in range(iterations[i], search.limit + 1):
             lowest, highest = improve(next_states, p, r, discount, floor, fallback, x, improved, policy, fixed)
-            shift, residual, rounding, spread, left = error_bounds(improved, lowest, highest, discount, width, movable)
-            bounds[i] = residual + rounding
+            shift, residual, rounding, spread, left = error_bounds(
+                improved, lowest, highest, discount, width, movable[i]
+            )
+            iterations[i], bounds[i] = iteration, residual + rounding
             if bounds[i] <= tolerance or residual <= rounding or settled or not bounds[i] < np.inf:
-                iterations[i] = iteration
                 break
             # the constant part of the error would take 1 / (1 - discount) sweeps to fall below rounding
-            settled = movable and spread <= left and left > tolerance
+            settled = movable[i] and spread <= left and left > tolerance
             if settled or spread + min(rounding, left) <= tolerance:
                 # next time the bound is this spread; before, a shift would change no policy and no spread
                 for s in range(size):
                     x[s] = improved[s] + shift
                 continue
-            if krylov and spread <= 0.5 * best:
-                best, patience = spread, PATIENCE
-            elif krylov:  # the first step may raise the error: its policy is new everywhere
-                patience -= 1
-            krylov = patience > 0 and (krylov or search.krylov_after <= 1)
             changed = follow(next_states, p, r, discount, improved, policy, fixed, followed, successors, kept, gained)
+            if krylov_steps is None:
+                # exact evaluation pays for a policy that has nearly settled
+                if iteration >= search.krylov_after and 100 * changed < size and not reaches(tolerance, spread, last):
+                    bounds[i] = WAITING
+                    break
+                last = spread
+            else:
+                if krylov and spread <= 0.5 * best:
+                    best, patience = spread, PATIENCE
+                elif krylov:  # the first step may raise the error: its policy is new everywhere
+                    patience -= 1
+                krylov = patience > 0
             for s in range(size):
                 x[s] = improved[s]
-            if not krylov and patience > 0 and iteration >= search.krylov_after and 100 * changed < size:
-                # exact evaluation pays for a policy that has nearly settled
-                pace, expected = spread / last, spread
-                for _ in range(PATIENCE // 2):
-                    expected *= pace * pace
-                krylov = expected > tolerance
-            last = spread
             for _ in range(2 if krylov else search.sweeps // 2):
                 sweep(successors, kept, gained, x, spare)
                 sweep(successors, kept, gained, spare, x)
-            if krylov and bicgstab(successors, kept, gained, x, 0.01, 200) == 0:
-                krylov, patience = False, 0
-    return iterations, bounds
+            if krylov_steps is not None:  # noqa: SIM102 - with one condition more the compiler would not leave it out
+                if krylov and bicgstab(successors, kept, gained, x, 0.01, 200) == 0:
+                    patience = 0

@@ -14,20 +14,8 @@ from pessimism.mdp._engine.tables import States
 class Statistics(NamedTuple):
     """What a batch of logs is reduced to: the fields of the data, in their order.
 
-    Attributes
-    ----------
-    counts : (..., [H,] S, A) int
-        Visits.
-    next_states : ([1 or H,] S, A, B) int32
-        Lists of successors, shared by the batch.
-    next_counts : (..., [H,] S, A, B) int
-        Visits of the successors.
-    reward_sums : (..., [H,] S, A[, B]) float
-        Summed rewards.
-    reward_range : (float, float)
-        Interval known to hold every reward.
-    reward_law : str
-        "bernoulli", "deterministic" or "other".
+    Visits (..., [H,] S, A); lists of successors ([1 or H,] S, A, B), shared by the batch, and their visits; summed
+    rewards (..., [H,] S, A[, B]); the interval that holds every reward; "bernoulli", "deterministic" or "other".
     """
 
     counts: Ints

@@ -14,12 +14,12 @@ from pessimism._compiled import compiled
 from pessimism._types import Floats
 
 
-def error_probabilities(
+def replica_errors(
     n: int, law: Floats, rest: Floats, stay: Floats, leave: Floats, discount: float, least: float
 ) -> Floats:
     """P(worse action) in each of R replicas; those that cannot be told apart are computed once.
 
-    `law`, `stay` and `leave` are (R, 2), `rest` (R,) the mass of all other states, `least` as in `error_probability`.
+    `law`, `stay` and `leave` are (R, 2), `rest` (R,) the mass of all other states, `least` as in `replica_error`.
     """
     better = (stay[:, 1] > stay[:, 0]).astype(np.int64)[:, None]
     order = np.concatenate([better, 1 - better], axis=-1)
@@ -30,7 +30,7 @@ def error_probabilities(
     for i, row in enumerate(first):
         shares, stays, leaves = np.append(table[row, :2], rest[row]), table[row, 2:4].copy(), table[row, 4:].copy()
         if discount > 0.0 and stays[0] != stays[1]:
-            errors[i] = error_probability(n, shares, stays, leaves, discount, least)
+            errors[i] = replica_error(n, shares, stays, leaves, discount, least)
     return np.asarray(errors[inverse.ravel()])
 
 
@@ -49,7 +49,7 @@ def by_counts(m0: int, m1: int, least: float) -> float:
 
 
 @compiled
-def error_probability(n: int, law: Floats, stay: Floats, leave: Floats, discount: float, least: float) -> float:
+def replica_error(n: int, law: Floats, stay: Floats, leave: Floats, discount: float, least: float) -> float:
     """P(VI-LCB plays action 1 in a replica) after n transitions with law (action 0, action 1, elsewhere).
 
     N0 ~ Bin(n, .) outside, N1 given N0 inside; the tails of action 1 are tabulated once for every N1. `least` is

@@ -91,10 +91,8 @@ def two_point_replicas(
     gap : float
         In (0, :math:`\min(p^*, 1-p^*)`]: action 1 stays with probability :math:`p^* = (2\gamma-1)/\gamma`, action 0
         with :math:`p^* +` gap (better) or :math:`p^* -` gap (worse).
-    discount : float
-        :math:`\gamma`, in (1/2, 1).
-    best : (..., R) array_like of {0, 1}, optional
-        Better action of every replica; leading axes are hypotheses.
+    discount, best : as for `ambiguous_replicas`
+        :math:`\gamma`, and the better action of every replica.
 
     Returns
     -------

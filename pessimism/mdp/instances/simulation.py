@@ -85,18 +85,14 @@ def vi_lcb_failure(
 
     Parameters
     ----------
-    cstar : float
-        :math:`C^*`, greater than 1.
-    replicas : int
-        R, at least 1.
+    cstar, replicas : as for `stay_exit`
+        :math:`C^*`, greater than 1, and R.
     n : int
         Logged transitions, at least 1.
     level : float
         Level L of the widths :math:`b = \sqrt{L/N(s,a)}/(1-\gamma)`, at least 0; 0 is plug-in planning.
-    discount : float
-        :math:`\gamma`, in (1/2, 1).
-    best : (R,) sequence of {0, 1}, optional
-        Better action of every replica. Default: alternating.
+    discount, best : as for `stay_exit`
+        :math:`\gamma`, and the better action of every replica.
 
     Returns
     -------

@@ -57,11 +57,6 @@ def empirical(data: MDPData, discount: float | None, horizon: int | None) -> Emp
     return Empirical(Tables(lists, shares, rewards, gamma, steps, data.shape), counts, data.reward_range)
 
 
-def unseen_excluded(counts: Ints, rewards: Floats) -> Floats:
-    """Rewards per pair with -inf where a pair was never seen: planners do not choose it."""
-    return np.where(counts > 0, rewards, -np.inf)
-
-
 def stationary(data: MDPData) -> MDPData:
     """The data, for a rule that is for discounted problems."""
     _check.instance("data", data, MDPData)

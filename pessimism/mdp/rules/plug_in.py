@@ -8,7 +8,7 @@ from pessimism.mdp._certificate import certified
 from pessimism.mdp._engine.search import SEARCHES
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
-from pessimism.mdp.rules._empirical import empirical, unseen_excluded
+from pessimism.mdp.rules._empirical import empirical
 
 __all__ = ["plug_in"]
 
@@ -60,7 +60,8 @@ def plug_in(
     """
     goal = _check.positive("tolerance", tolerance)
     known = empirical(data, discount, horizon)
-    tables = known.tables._replace(rewards=unseen_excluded(known.counts, known.tables.rewards))
+    # planners do not choose what earns -inf
+    tables = known.tables._replace(rewards=np.where(known.counts > 0, known.tables.rewards, -np.inf))
     if tables.horizon is not None:
         from pessimism.mdp._engine.finite_horizon import backward_induction
 

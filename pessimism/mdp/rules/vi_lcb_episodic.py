@@ -45,10 +45,8 @@ def vi_lcb_episodic(
         known rewards and uses the mean of the received ones; its widths do not account for noise in the rewards.
     horizon : int, optional
         H; that of the data.
-    delta : float, optional
-        :math:`\delta` in :math:`\ell = \log(NH/\delta)`, in (0, 1). Default 1/max(N, 2).
-    constant : float
-        Factor c, positive. The theorem asks for a sufficiently large one.
+    delta, constant : as for `vi_lcb_bernstein`
+        :math:`\delta` in :math:`\ell = \log(NH/\delta)`, and the factor c.
     log_factor : float, optional
         A number in place of :math:`\ell`, positive. 1 leaves the logarithm out, as in the authors' experiments, whose
         code also caps the widths at H - h and drops variances below 1e-6.

@@ -41,7 +41,7 @@ def l1_a_mtrl(
     Parameters
     ----------
     source, target, k, budgets, floor : as in `a_mtrl`
-        See there.
+        See there, also for what is raised.
     relevance : Relevance or (..., M) array_like of float, optional
         :math:`\nu`, if it is known (`min_l1` of the true heads): every phase is then divided by it.
     regularization : float
@@ -53,13 +53,6 @@ def l1_a_mtrl(
     -------
     ActiveRun
         With the `relevances` by which the phases after the first were divided.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `a_mtrl` raises, before anything is bought.
-    ConvergenceError
-        If a fit did not end or an answer of the Lasso could not be certified.
 
     See Also
     --------

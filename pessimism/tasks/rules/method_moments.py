@@ -27,17 +27,12 @@ def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLik
     n : int or (M,) array_like of int
         Rows of every task, positive for at least k of them.
     rng : as in `fixed`
-        See there.
+        See there, also for what is raised.
 
     Returns
     -------
     ActiveRun
         Without a fit.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range, or fewer than k tasks get rows: before anything is bought.
 
     See Also
     --------

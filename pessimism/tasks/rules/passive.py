@@ -23,19 +23,12 @@ def passive(source: Source, target: TaskData, *, k: int, budget: int, ridge: flo
     budget : int
         Rows of all tasks together.
     ridge, rng : as in `fixed`
-        See there.
+        See there, also for what is raised.
 
     Returns
     -------
     ActiveRun
         With one phase and no relevance.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range, or fewer than k tasks get rows: before anything is bought.
-    ConvergenceError
-        If the fit did not end.
 
     See Also
     --------

@@ -21,7 +21,7 @@ def random_s(
     Parameters
     ----------
     source, target, k : as in `fixed`
-        See there.
+        See there, also for what is raised.
     budget : int
         Rows of all tasks together.
     floor : int
@@ -37,13 +37,6 @@ def random_s(
     -------
     ActiveRun
         With one phase and no relevance.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range, the budget is below the floors, or fewer than k tasks get rows.
-    ConvergenceError
-        If the fit did not end.
 
     See Also
     --------

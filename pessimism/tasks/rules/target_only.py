@@ -27,11 +27,6 @@ def target_only(source: Source, target: TaskData, *, ridge: float = 0.0) -> Acti
     ActiveRun
         Without a fit and without phases.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range.
-
     See Also
     --------
     pessimism.tasks.bounds.target_only_risk : Its expected risk, exact for Gaussian rows and no ridge.

@@ -38,7 +38,7 @@ def top_s(
     Parameters
     ----------
     source, target, k, budgets, floor : as in `a_mtrl`
-        See there.
+        See there, also for what is raised.
     s : int
         Tasks to select, in {1, ..., M}.
     regularization : float
@@ -51,13 +51,6 @@ def top_s(
     ActiveRun
         With the `relevances` before the selection. In the phases after the first at most s tasks have more than the
         floor.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `a_mtrl` raises, before anything is bought.
-    ConvergenceError
-        If a fit did not end or an answer of the Lasso could not be certified.
 
     See Also
     --------

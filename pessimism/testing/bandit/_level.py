@@ -139,17 +139,17 @@ def broken_duel(ask: Ask, level: Level) -> tuple[Duel, float] | None:
 
 
 def measure(ask: Ask, duel: Duel) -> float:
-    """The lead at which the rule changes its mind in context 0, by bisection; +-inf beyond the limit."""
-    challenger = duel.challengers[0]
-    low, high = -LIMIT, LIMIT
-    if ask(duel.data(low))[0] == challenger:
+    """The lead at which the rule changes its mind in context 0; +-inf beyond the limit."""
+    from scipy.optimize import bisect
+
+    def side(lead: float) -> float:
+        return 1.0 if ask(duel.data(lead))[0] == duel.challengers[0] else -1.0
+
+    if side(-LIMIT) > 0:
         return -math.inf
-    if ask(duel.data(high))[0] != challenger:
+    if side(LIMIT) < 0:
         return math.inf
-    while high - low > RESOLUTION * ACCURACY:
-        middle = (low + high) / 2
-        low, high = (low, middle) if ask(duel.data(middle))[0] == challenger else (middle, high)
-    return (low + high) / 2
+    return float(bisect(side, -LIMIT, LIMIT, xtol=RESOLUTION * ACCURACY))
 
 
 def turning(ask: Ask) -> tuple[Duel, float] | None:

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism._types import Floats, Ints
 from pessimism.bandits import BanditData
-from pessimism.testing._driver import RuleError, Subject, assignments
+from pessimism.testing._driver import RuleError, Subject, assignments, repeat
+from pessimism.testing._whole_numbers import ORDERS, below
 from pessimism.testing.bandit import _level
 from pessimism.testing.bandit.strategies import bandit_data
 
@@ -39,9 +39,6 @@ WRAPS = (2**31, 2**32, math.isqrt(2**63) + 1)
 WRAP_LEAD, WRAP_SHARE = 0.0437, 0.2718
 """A lead far beyond any width at these pulls, and how many pulls the other arm has: no thresholds of any rule."""
 
-REPEATS = 3
-"""How often a rule is asked again: random choices between few arms may well agree once."""
-
 REPLICATED = 10**6
 """How often the longest log of that batch repeats the data set: a total over the whole batch is then far off."""
 
@@ -57,7 +54,6 @@ class Case(NamedTuple):
 
 
 UNTIED = bandit_data(max_contexts=3, max_pulls=500, ties=False)
-ORDERS = st.sampled_from(list(permutations(range(4))))
 
 
 @st.composite
@@ -67,18 +63,14 @@ def cases(draw: st.DrawFn) -> Case:
     # powers of two: scaling is then exact, and what changes is the rule's doing
     shift, scale = draw(st.sampled_from([1.0, -1.0, 4.0])), draw(st.sampled_from([4.0, 0.25, 1024.0]))
     data = draw(UNTIED)
-    return Case(data, _order(arm_order, data.n_arms), _order(context_order, data.n_contexts), shift, scale)
-
-
-def _order(order: tuple[int, ...], size: int) -> tuple[int, ...]:
-    return tuple(i for i in order if i < size)
+    return Case(data, below(data.n_arms, arm_order), below(data.n_contexts, context_order), shift, scale)
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSubject(Subject[Case, BanditData, Ints]):
     """A rule, and the level that it claims."""
 
-    check = "check_rule"
+    check, asked = "check_rule", "data"
     error_type = RuleError
     waivable = ("repeat", "batch", "pulled", "arms", "contexts", "shift", "scale")  # not claiming a level is enough
 
@@ -115,15 +107,6 @@ class RuleSubject(Subject[Case, BanditData, Ints]):
 
 
 # ---- promises, in the order in which they are reported: a broken one often breaks those after it, seldom those before
-
-
-def repeat(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
-    """The same data, the same answer."""
-    for _ in range(REPEATS):
-        again = subject.ask(case.data)
-        if not np.array_equal(policy, again):
-            return f"asked again about the same data, it answered {again.tolist()}: give its generator a fixed seed"
-    return None
 
 
 def batch(subject: RuleSubject, case: Case, policy: Ints) -> None:

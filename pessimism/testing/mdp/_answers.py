@@ -35,6 +35,9 @@ class Answer(NamedTuple):
     error_bound: Floats | None
     policy: NDArray[Any]
 
+    def __str__(self) -> str:
+        return f"{self.policy.tolist()} with values {self.value.tolist()}"
+
     def renumbered(self, states: Ints | None = None, actions: Ints | None = None) -> "Answer":
         """The answer about a problem whose state i was ``states[i]`` here, in the numbers used here."""
         law, value = self.law, self.value

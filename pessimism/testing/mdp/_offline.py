@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from pessimism._types import Ints
 from pessimism.mdp import MDPData
 from pessimism.testing._driver import RuleError, Subject, assignments
+from pessimism.testing._whole_numbers import ORDERS, below
 from pessimism.testing.mdp._answers import Answer, Sizes, lines, read
 from pessimism.testing.mdp.strategies import mdp_data
 
@@ -36,9 +36,6 @@ class Case(NamedTuple):
     scale: float
 
 
-ORDERS = st.sampled_from(list(permutations(range(4))))
-
-
 @st.composite
 def cases(draw: st.DrawFn, horizon: int | None) -> Case:
     # the data last: what comes before then stays in place while they shrink
@@ -50,15 +47,14 @@ def cases(draw: st.DrawFn, horizon: int | None) -> Case:
         for low_high in RANGES
     }
     data = draw(ranges[draw(st.sampled_from(RANGES))])
-    actions = tuple(a for a in action_order if a < data.n_actions)
-    return Case(data, actions, tuple(s for s in state_order if s < data.n_states), shift, scale)
+    return Case(data, below(data.n_actions, action_order), below(data.n_states, state_order), shift, scale)
 
 
 @dataclass(frozen=True, slots=True)
 class OfflineSubject(Subject[Case, MDPData, Answer]):
     """An offline rule, and what it is called with."""
 
-    check = "check_offline_rule"
+    check, asked = "check_offline_rule", "data"
     error_type = RuleError
     waivable = ("repeat", "batch", "seen", "lists", "states", "actions", "shift", "scale", "highest")
 
@@ -98,6 +94,9 @@ class OfflineSubject(Subject[Case, MDPData, Answer]):
         names = () if given.shape else (*TABLES, "reward_range", "reward_law")
         fields = {name: getattr(given, name) for name in names} or {"counts.shape": given.counts.shape}
         return assignments(fields | self.keywords | lines(answer))
+
+    def text(self, answer: Answer) -> str:
+        return str(answer)
 
     def comparable(self, data: MDPData) -> NDArray[np.bool_]:
         """(..., [H,] S) states in which the choice is between logged actions."""

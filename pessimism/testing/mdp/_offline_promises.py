@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pessimism._types import Floats
 from pessimism.mdp import MDPData
+from pessimism.testing._driver import repeat
 from pessimism.testing.mdp._answers import Answer
 from pessimism.testing.mdp._offline import (
     Case,
@@ -36,17 +37,6 @@ RELATIVES = (2, 3)
 
 REPLICATED = 10**4
 """How often the longest log of a batch repeats the data set: it can still be divided (10^9 transitions cannot)."""
-
-
-def repeat(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:
-    """The same data, the same answer."""
-    again = subject.ask(case.data)
-    if np.array_equal(answer.law, again.law) and np.array_equal(answer.value, again.value):
-        return None
-    return (
-        f"asked again about the same data, it answered {again.policy.tolist()} with values {again.value.tolist()}: "
-        "give its generator a fixed seed"
-    )
 
 
 def batch(subject: OfflineSubject, case: Case, answer: Answer) -> None:

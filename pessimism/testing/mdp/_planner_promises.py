@@ -7,6 +7,7 @@ are the same comparison with it on a model that was changed in a way that a corr
 import numpy as np
 
 from pessimism.mdp import MDP
+from pessimism.testing._driver import repeat
 from pessimism.testing.mdp._answers import Answer
 from pessimism.testing.mdp._planner import (
     Case,
@@ -22,14 +23,6 @@ from pessimism.testing.mdp._planner_mistakes import likely_cause, likely_policy_
 
 RELATIVES = (2, 3)
 """Batch in which a model is put beside five relatives of it."""
-
-
-def repeat(subject: PlannerSubject, case: Case, answer: Answer) -> str | None:
-    """The same model, the same answer."""
-    again = subject.ask(case.mdp)
-    if np.array_equal(answer.law, again.law) and np.array_equal(answer.value, again.value):
-        return None
-    return f"asked again about the same model, it answered {again.policy.tolist()} with values {again.value.tolist()}"
 
 
 def value(subject: PlannerSubject, case: Case, answer: Answer) -> str | None:

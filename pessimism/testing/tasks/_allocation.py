@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism._types import Floats, Ints
 from pessimism.testing._driver import PromiseError, Subject, assignments
-from pessimism.testing._whole_numbers import GRID, several
+from pessimism.testing._whole_numbers import GRID, below, several
 
 Rule = Callable[..., ArrayLike]
 
@@ -84,14 +84,14 @@ def case_of(
     nu = np.array(relevance, np.float64)
     most = None if caps is None else np.array(caps, np.int64)
     problem = Problem(nu, np.array(budget, np.int64), floor, most)
-    return Case(problem, tuple(m for m in order if m < len(nu)), signs[: len(nu)], scale)
+    return Case(problem, below(len(nu), order), signs[: len(nu)], scale)
 
 
 @dataclass(frozen=True, slots=True)
 class AllocationSubject(Subject[Case, Problem, Ints]):
     """An allocation, and what it claims."""
 
-    check = "check_allocation"
+    check, asked = "check_allocation", "problem"
     error_type = AllocationError
     waivable = ("repeat", "signs", "scale", "batch", "tasks", "monotone")
 

@@ -7,6 +7,7 @@ a task, since ties between remainders may be broken either way.
 import numpy as np
 
 from pessimism._types import Ints
+from pessimism.testing._driver import repeat
 from pessimism.testing.tasks._allocation import AllocationSubject, Case, Problem, shares
 from pessimism.testing.tasks._allocation_mistakes import likely_cause
 
@@ -15,14 +16,6 @@ RELATIVES = (2, 3)
 
 ROUNDING = 1e-9
 """Part of the budget by which shares may be off, besides a row."""
-
-
-def repeat(subject: AllocationSubject, case: Case, rows: Ints) -> str | None:
-    """The same problem, the same answer."""
-    again = subject.ask(case.problem)
-    if np.array_equal(rows, again):
-        return None
-    return f"asked again about the same problem, it answered {again.tolist()}: give its generator a fixed seed"
 
 
 def total(subject: AllocationSubject, case: Case, rows: Ints) -> str | None:

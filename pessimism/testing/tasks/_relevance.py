@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from pessimism._types import Floats
 from pessimism.tasks import ConvergenceError, Relevance, lasso, min_l1, min_l2
 from pessimism.testing._driver import PromiseError, Subject, assignments
+from pessimism.testing._whole_numbers import below
 
 Rule = Callable[[Floats, Floats], Relevance | ArrayLike]
 
@@ -55,15 +56,14 @@ def case_of(
     scale: float = -1.0,
 ) -> Case:
     columns = np.array(heads, np.float64)
-    tasks = tuple(m for m in order if m < columns.shape[1])
-    return Case(columns, np.array(target, np.float64), tasks, basis, scale)
+    return Case(columns, np.array(target, np.float64), below(columns.shape[1], order), basis, scale)
 
 
 @dataclass(frozen=True, slots=True)
 class RelevanceSubject(Subject[Case, Problem, Answer]):
     """A relevance, and what it claims."""
 
-    check = "check_relevance"
+    check, asked = "check_relevance", "problem"
     error_type = RelevanceError
     waivable = ("repeat", "certificate", "zeros", "batch", "tasks", "basis", "scale")
 
@@ -100,6 +100,9 @@ class RelevanceSubject(Subject[Case, Problem, Answer]):
         if self.regularization is not None:
             fields["regularization"] = self.regularization
         return assignments(fields | ({} if answer is None else {"weights": answer.weights}))
+
+    def text(self, answer: Answer) -> str:
+        return str(answer.weights.tolist())
 
     def _proof(self, result: Any, promise: str, where: str, answer: Answer) -> tuple[Floats, Floats, Floats] | None:
         """Dual, gap and residual; None without a dual point, or where it is not held to be a proof."""

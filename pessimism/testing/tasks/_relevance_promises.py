@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from pessimism._types import Floats
+from pessimism.testing._driver import repeat
 from pessimism.testing.tasks._relevance import Answer, Case, Problem, RelevanceSubject, case_of, objective
 from pessimism.testing.tasks._relevance_mistakes import likely_cause
 from pessimism.testing.tasks.strategies import task_problems
@@ -39,14 +40,6 @@ def cases(draw: st.DrawFn, rank_deficient: bool) -> Case:
     order, basis, scale = draw(ORDERS), draw(st.integers(0, 1)), draw(st.sampled_from([-1.0, 4.0, 2.0**-10]))
     heads, target = draw(task_problems(max_k=3, max_tasks=MAX_TASKS, rank_deficient=rank_deficient, spread=16.0))
     return case_of(heads, target, order, basis, scale)
-
-
-def repeat(subject: RelevanceSubject, case: Case, answer: Answer) -> str | None:
-    """The same problem, the same answer."""
-    again = subject.ask(answer.problem).weights
-    if np.array_equal(answer.weights, again):
-        return None
-    return f"asked again about the same problem, it answered {again.tolist()}: give its generator a fixed seed"
 
 
 def feasible(subject: RelevanceSubject, case: Case, answer: Answer) -> str | None:
