@@ -5,7 +5,7 @@ names.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pessimism.bilevel._options import REQUIRED, Option
@@ -33,21 +33,17 @@ class Method:
         are put back when a step is undone; a matrix is the loop's own care.
     needs : tuple of str
         Oracles.
-    defaults : mapping
-        Of the method itself, over those of the tuple that it shares with others.
     """
 
     tuple_of_options: type[Any]
     run: Callable[..., int]
     memory: Callable[[Any], Any] = no_memory
     needs: tuple[str, ...] = SECOND_ORDER
-    defaults: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def options(self) -> dict[str, Option]:
         """Name to option."""
-        shared: dict[str, Option] = self.tuple_of_options._field_defaults
-        return {key: replace(choice, default=self.defaults.get(key, choice.default)) for key, choice in shared.items()}
+        return dict(self.tuple_of_options._field_defaults)
 
     def settings(self, name: str, given: Mapping[str, Any]) -> dict[str, float | str]:
         """Given options over the defaults, as a method called `name` has them; names and ranges are checked."""

@@ -12,8 +12,20 @@ import numpy as np
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats, Ints
-from pessimism.bilevel._engine.calls import Oracles, cvp, grad_f, hvp, refused
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, hvp, refused
+from pessimism.bilevel._engine.kinds import HVP
 from pessimism.bilevel._engine.steps import descend, subtract
+
+
+@compiled(INNER)
+def apply_factors(oracles: Oracles, x: Floats, y: Floats, v: Floats, rate: float, factors: int) -> None:
+    """Replace v by (I - rate H)^factors v, a fresh sample for each factor."""
+    product = np.empty(len(v))
+    for _ in range(factors):
+        if refused(oracles):
+            break
+        hvp(oracles, x, y, v, fresh(oracles, HVP), product)
+        descend(v, rate, product)
 
 
 @compiled(INNER)

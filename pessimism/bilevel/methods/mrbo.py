@@ -1,27 +1,91 @@
-r"""MRBO: recursive momentum on both levels, with all terms of the Neumann sum.
+r"""MRBO: recursive momentum on the directions of y and of x, with all terms of the Neumann sum.
 
-.. math:: z = a \sum_{q=0}^{Q} \prod_{j \le q} (I - a H_j)\, \nabla_y f,
+.. math::
 
-with a fresh sample for every factor; Q and a are the options `terms` and `z_step`, the recursion is that of the module
-`_double_storm`. A bias of order :math:`(1-a\mu)^{Q+1}` remains. Source: Yang, Ji, Liang (2021), except that in
-benchmark_bilevel, which we follow otherwise, the mixed product shares the sample of :math:`\nabla_y g`; here it has its
-own.
+    d \leftarrow w_t D(s) + (1 - w_t)\,(d + D(s) - D'(s)), \qquad
+    y \leftarrow y - \alpha_t d_y, \quad x \leftarrow x - \eta_t d_x,
+
+where D(s) and D'(s) are evaluated at the iterate and at the one before, on one sample: :math:`\nabla_y g` for y and
+:math:`\nabla_x f - \nabla^2_{xy} g\, z`, :math:`z = a \sum_{q=0}^{Q} \prod_{j \le q} (I - aH_j) \nabla_y f`, for x.
+Steps fall as :math:`t^{-1/3}`, weights as :math:`t^{-2/3}`; the first step has d = D. The options are `step` and
+`lower_step` (:math:`\eta`, :math:`\alpha`), `terms` (Q), `z_step` (a) and `weight` (w). A bias of order
+:math:`(1-a\mu)^{Q+1}` remains. Source: Yang, Ji, Liang (2021), in the form that benchmark_bilevel runs: both directions
+at the old iterate. Each oracle draws its own sample; there the mixed product shares that of :math:`\nabla_y g`.
 
 See also `simulations.bilevel_budget`.
 """
 
+from typing import Any, NamedTuple
+
+import numpy as np
+
 from pessimism._compiled import compiled
-from pessimism.bilevel._engine.calls import Oracles
-from pessimism.bilevel._engine.steps import Iterate
+from pessimism._types import Floats
+from pessimism.bilevel._engine.calls import Oracles, fresh, grad_g, samples_of_g
+from pessimism.bilevel._engine.estimates import hypergradient, recur
+from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm
 from pessimism.bilevel._method import Method
-from pessimism.bilevel.methods._double_storm import Memory, Options, double_storm, memory
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, UP_TO_ONE, option, whole_from
 
 __all__ = ["METHOD"]
 
 
+class Options(NamedTuple):
+    """What a user may set, and the loop reads."""
+
+    step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
+    lower_step: float = option(CURVATURE, NONNEGATIVE, "first step on y, alpha")
+    terms: int = option(10, whole_from(0), "Hessian products Q of the Neumann series")
+    z_step: float = option(CURVATURE, NONNEGATIVE, "factor a of the Neumann series")
+    weight: float = option(1.0, UP_TO_ONE, "weight w of the new sample in the first step")
+    decay: float = option(1 / 3, NONNEGATIVE, "steps fall as (1 + t)^-decay")
+    weight_decay: float = option(2 / 3, NONNEGATIVE, "the weight falls as (1 + t)^-weight_decay")
+
+
+class Memory(NamedTuple):
+    """What is kept between outer steps."""
+
+    direction: Floats
+    lower_direction: Floats
+    x_before: Floats
+    y_before: Floats
+
+
 @compiled
 def _run(oracles: Oracles, at: Iterate, memory: Memory, options: Options, start: int, steps: int) -> int:
-    return double_storm(oracles, at, memory, options, False, start, steps)
+    x, y, z, x_old, y_old = at.x, at.y, at.z, memory.x_before, memory.y_before
+    direction, lower_direction = memory.direction, memory.lower_direction
+    new, old, slope, slope_old = np.empty(len(x)), np.empty(len(x)), np.empty(len(y)), np.empty(len(y))
+    z_old, a = np.empty(len(y)), options.z_step
+    for t in range(start, start + steps):
+        begin(at)
+        weight, falling = options.weight / (1.0 + t) ** options.weight_decay, 1.0 / (1.0 + t) ** options.decay
+        rows = fresh(oracles, GRAD_G)
+        grad_g(oracles, x, y, rows, slope)
+        if t > 0:
+            grad_g(oracles, x_old, y_old, rows, slope_old)
+        upper, lower = fresh(oracles, GRAD_F), samples_of_g(oracles, options.terms + 1)
+        hypergradient(oracles, x, y, upper, lower, a, a, True, z, new)
+        if t == 0:
+            copy(new, direction)
+            copy(slope, lower_direction)
+        else:
+            hypergradient(oracles, x_old, y_old, upper, lower, a, a, True, z_old, old)
+            recur(direction, weight, new, old)
+            recur(lower_direction, weight, slope, slope_old)
+        copy(x, x_old)
+        copy(y, y_old)
+        descend(y, options.lower_step * falling, lower_direction)
+        if not keep_or_undo(oracles, at, norm(direction) + norm(lower_direction)):
+            return t - start
+        descend_x(oracles, at, options.step * falling, direction)
+    return steps
 
 
-METHOD = Method(Options, _run, memory)
+def _memory(problem: Any) -> Memory:
+    dx, dy = problem.dim_x, problem.dim_y
+    return Memory(direction=np.zeros(dx), lower_direction=np.zeros(dy), x_before=np.zeros(dx), y_before=np.zeros(dy))
+
+
+METHOD = Method(Options, _run, _memory)

@@ -1,24 +1,64 @@
-r"""TTSA: BSA with one step on y, on two time scales.
+r"""TTSA: one step on y, one random term of the Neumann series for z, a step on x, on two time scales.
 
-z and its options are those of `bsa`. The steps on y fall as :math:`t^{-2/5}`, those on x faster, as :math:`t^{-3/5}`.
-Source: Hong, Wai, Wang, Yang (2023). There the number of terms grows along the run (from memory); here it is fixed,
-which leaves a bias of order :math:`(1-a\mu)^Q`: a simplification of ours.
+.. math::
+
+    y \leftarrow y - \alpha_t \nabla_y g, \quad
+    z = Q a \prod_{j=1}^{p} (I - a \nabla^2_{yy} g)\, \nabla_y f, \quad
+    x \leftarrow x - \eta_t(\nabla_x f - \nabla^2_{xy} g\, z),
+
+with p uniform on {0, ..., Q - 1} and a fresh sample for every factor. The steps on y fall as :math:`t^{-2/5}`, those on
+x faster, as :math:`t^{-3/5}`. Q, a, :math:`\alpha` and :math:`\eta` are the options `terms`, `z_step`, `lower_step` and
+`step`. Source: Hong, Wai, Wang, Yang (2023); a fixed number of terms is a simplification.
 
 See also `simulations.bilevel_budget`, `simulations.data_cleaning`.
 """
 
+from typing import NamedTuple
+
+import numpy as np
+
 from pessimism._compiled import compiled
-from pessimism.bilevel._engine.calls import Oracles
-from pessimism.bilevel._engine.steps import Iterate
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, uniform_below
+from pessimism.bilevel._engine.estimates import apply_factors
+from pessimism.bilevel._engine.kinds import CVP, GRAD_F
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, descend_y, keep_or_undo, norm, subtract
 from pessimism.bilevel._method import Method
-from pessimism.bilevel.methods._double_loop import ONE_TERM, Options, double_loop
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
 
 __all__ = ["METHOD"]
 
 
+class Options(NamedTuple):
+    """What a user may set, and the loop reads."""
+
+    step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
+    inner_steps: int = option(1, whole_from(0), "steps on y in an outer step")
+    lower_step: float = option(CURVATURE, NONNEGATIVE, "first step on y, alpha")
+    terms: int = option(10, whole_from(0), "number of terms Q of the Neumann series, of which one is drawn")
+    z_step: float = option(CURVATURE, NONNEGATIVE, "factor a of the Neumann series")
+    decay: float = option(0.6, NONNEGATIVE, "the step on x falls as (1 + t)^-decay")
+    decay_y: float = option(0.4, NONNEGATIVE, "the step on y falls as (1 + t)^-decay_y")
+
+
 @compiled
 def _run(oracles: Oracles, at: Iterate, memory: None, options: Options, start: int, steps: int) -> int:
-    return double_loop(oracles, at, options, ONE_TERM, start, steps)
+    x, y, z = at.x, at.y, at.z
+    both, cross, direction = np.empty(len(x) + len(y)), np.empty(len(x)), np.empty(len(x))
+    fx, fy = both[: len(x)], both[len(x) :]
+    for t in range(start, start + steps):
+        begin(at)
+        descend_y(oracles, at, options.lower_step / (1.0 + t) ** options.decay_y, options.inner_steps)
+        grad_f(oracles, x, y, fresh(oracles, GRAD_F), both)
+        copy(fy, z)
+        apply_factors(oracles, x, y, z, options.z_step, uniform_below(oracles, options.terms))
+        for j in range(len(y)):
+            z[j] *= options.terms * options.z_step
+        cvp(oracles, x, y, z, fresh(oracles, CVP), cross)
+        subtract(fx, cross, direction)
+        if not keep_or_undo(oracles, at, norm(direction)):
+            return t - start
+        descend_x(oracles, at, options.step / (1.0 + t) ** options.decay, direction)
+    return steps
 
 
-METHOD = Method(Options, _run, defaults={"inner_steps": 1, "decay": 0.6, "decay_y": 0.4})
+METHOD = Method(Options, _run)
