@@ -18,6 +18,7 @@ extensions = [
     "numpydoc",
     "myst_parser",
     "sphinx_design",
+    "_extensions.examples",
     "_extensions.links",
     "_extensions.reference",
     "_extensions.gallery",

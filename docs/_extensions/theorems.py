@@ -18,6 +18,9 @@ TITLES = {
     "bilevel": "Bilevel problems",
 }
 
+UNDRAWN: dict[str, str] = {}
+"""Statements that no figure draws, and why."""
+
 
 def checking_tests() -> dict[str, list[str]]:
     """Statement -> the tests marked with its name."""
@@ -35,6 +38,17 @@ def checks(mark: ast.expr) -> list[str]:
     if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.checks":
         return [each.value for each in mark.args if isinstance(each, ast.Constant)]
     return []
+
+
+def loose_statements() -> dict[str, str]:
+    """Statement -> how loose it is, where a test cannot tell it from one a per cent away."""
+    found = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.checks":
+                loose = [ast.literal_eval(each.value) for each in node.keywords if each.arg == "loose"]
+                found.update(dict.fromkeys(checks(node), loose[0]) if loose else {})
+    return found
 
 
 def drawing_simulations() -> dict[str, list[str]]:
