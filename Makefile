@@ -1,4 +1,4 @@
-# make figures | test | docs | portable | bench | deep.  PYTHON=python3.13 and PROFILE=full are the two knobs.
+# make figures | test | docs | docs-check | dist-check | portable | bench | deep.  PYTHON=python3.13 and PROFILE=full are the two knobs.
 PYTHON ?= python3
 PROFILE ?= quick
 BIN := .venv/bin
@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Tests start many processes, which would parse all sources again and again without bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures test docs docs-check portable lint kernels bench deep clean FORCE
+.PHONY: figures test docs docs-check dist-check portable lint kernels bench deep clean FORCE
 .DELETE_ON_ERROR:
 
 figures: .venv
@@ -40,6 +40,18 @@ lint: .venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/numpydoc lint $$(git ls-files --cached --others --exclude-standard 'pessimism/*.py' | grep -v '/_')
+
+# Wheel and sdist, each in an environment of its own that has nothing else.
+dist-check: .venv
+	rm -rf .make/dist .make/clean
+	$(BIN)/python -m build --outdir .make/dist . > .make/build.log || { cat .make/build.log; exit 1; }
+	$(PYTHON) -m venv .make/clean
+	.make/clean/bin/python -m pip install --quiet --disable-pip-version-check .make/dist/*.whl pytest
+	cd .make && clean/bin/pessimism version && clean/bin/pessimism simulations bandit-composition --store dist/store --out dist
+	cd .make && clean/bin/python -m pytest -q -p no:cacheprovider --doctest-modules --pyargs pessimism.bandits pessimism.rates
+	cd .make/dist && tar xzf *.tar.gz
+	.make/clean/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .make/dist/*.tar.gz
+	cd .make/dist/*/ && ../../clean/bin/python -m pytest -q -p no:cacheprovider tests/bandits tests/test_rates.py
 
 bench: .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import html
+import io
 import json
 import os
 import zipfile
@@ -27,7 +28,8 @@ class Speaking:
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={short(value)}' for name, value in self._shown().items())})"
+        shown = ", ".join(f"{name.replace(' ', '_')}={short(value)}" for name, value in self._shown().items())
+        return f"{type(self).__name__}({shown})"
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -73,9 +75,8 @@ class Stored(Speaking):
         Path
             The file.
         """
-        import io
-
-        arrays, others = {}, {}
+        arrays: dict[str, Any] = {}
+        others: dict[str, Any] = {}
         for name in fields(self):
             value = getattr(self, name)
             (arrays if isinstance(value, np.ndarray) else others)[name] = value
@@ -106,7 +107,7 @@ class Stored(Speaking):
             If the file is not one of this class, or is of a later format.
         """
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 head = json.loads(str(stored["__head__"]))
                 arrays = {name: stored[name] for name in stored.files if name != "__head__"}
         except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
@@ -131,6 +132,12 @@ class Report(str):
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
+def spread(values: Any) -> str:
+    """One number, or the smallest and the largest of many."""
+    low, high = np.min(values), np.max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
 def fields(thing: Any) -> list[str]:
     """Names of the public fields of a dataclass."""
     return [field.name for field in dataclasses.fields(thing) if not field.name.startswith("_")]
@@ -139,6 +146,9 @@ def fields(thing: Any) -> list[str]:
 def short(value: Any) -> str:
     """A value in a few words: small arrays whole, large ones as type and shape."""
     if isinstance(value, np.ndarray):
+        if value.dtype == object and value.size:
+            names, counts = np.unique([short(entry) for entry in value.ravel()], return_counts=True)
+            return ", ".join(f"{name} x {count}" for name, count in zip(names, counts, strict=True))
         if value.size <= FEW:
             return np.array2string(value, precision=6, separator=", ").replace("\n", "")
         return f"{value.dtype} {value.shape}"
@@ -155,5 +165,7 @@ def short(value: Any) -> str:
         return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
     if hasattr(value, "_fields"):
         return type(value).__name__
+    if isinstance(value, str):
+        return value
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._types import Floats, Rng
 
 __all__ = [
@@ -55,8 +56,8 @@ class SlopeError(ValueError):
     """
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Slope:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Slope(Speaking):
     """Slope of log y against log x.
 
     Attributes

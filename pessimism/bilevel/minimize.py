@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._status import Status
 from pessimism._types import Floats, Rng
 from pessimism.bilevel._methods import METHODS
@@ -31,8 +32,8 @@ from pessimism.bilevel.state import SolverState
 __all__ = ["METHODS", "BilevelResult", "minimize_bilevel"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BilevelResult:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class BilevelResult(Speaking):
     """Where a run ended, what it cost, and the way there.
 
     Attributes

@@ -36,6 +36,7 @@ from typing import Any
 import numpy as np
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._optional import optional
 from pessimism._types import Ints
 from pessimism.bandits import BanditData
@@ -52,8 +53,8 @@ BACKENDS = ("pandas", "polars", "pyarrow")
 # Decisions in.
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BanditLog(Decided):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class BanditLog(Decided, Speaking):
     """A log with the names that its positions stand for.
 
     Attributes

@@ -19,6 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._optional import optional
 from pessimism._types import Floats, Ints
 from pessimism.bandits import BanditData
@@ -30,8 +31,8 @@ COLUMNS = ("item_id", "position", "click", "propensity_score")
 N_POSITIONS = 3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OpenBanditLog:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class OpenBanditLog(Speaking):
     r"""A log as statistics, and as the rounds that weighting by propensities needs.
 
     Attributes

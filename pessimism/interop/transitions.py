@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from pessimism._objects import Speaking
 from pessimism._types import Ints
 from pessimism.interop._columns import labels_in, opened, positions, rewards
 from pessimism.interop._logs import Decided, Reduced
@@ -39,8 +40,8 @@ __all__ = ["TransitionLog", "transition_log"]
 Columns = str | Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TransitionLog(Decided, Reduced):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TransitionLog(Decided, Reduced, Speaking):
     """A log with the names that its positions stand for.
 
     Attributes

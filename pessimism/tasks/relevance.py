@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats, Ints
 from pessimism.tasks._arguments import heads_and_target
@@ -41,8 +42,8 @@ TRACE = 1e-11
 """Weights below this part of the largest are rounding errors: without them the residual hardly changes."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Relevance:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Relevance(Speaking):
     r"""Weights of the source tasks, with a certificate that they are optimal.
 
     Attributes
