@@ -70,7 +70,7 @@ def faults(browser: Any, root: str, width: int, scheme: str) -> list[str]:
             found.append(f"{where}: {wide} pixels wider than the window of {width}")
     where = "a link from the gallery"
     page.goto(f"{root}/gallery/index.html", wait_until="networkidle")
-    page.locator("a.sd-stretched-link").first.click()
+    page.locator(".sd-card").first.click()
     page.wait_for_url("**/gallery/bandit-adaptivity.html")
     where = "search"
     page.goto(f"{root}/search.html?q=concentrability", wait_until="networkidle")
