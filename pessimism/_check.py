@@ -108,6 +108,19 @@ def require_ndim(name: str, array: NDArray[Any], min_ndim: int) -> None:
         raise ValueError(f"{name} must have shape {axes}, got {array.shape}")
 
 
+def log_axes(name: str, shape: tuple[int, ...], batch: tuple[int, ...] | None) -> None:
+    """Axes of logs (..., n) in front of their rounds: where n = 1 they may be columns of one log, so `batch` says."""
+    front = shape[:-1]
+    if batch is None and front and shape[-1] == 1:
+        column = f"{name}[{'..., ' if len(front) > 1 else ':, '}0]"
+        raise ValueError(
+            f"{name} must have shape (..., n), got {shape}: columns must lose their last axis, as in {column}, and "
+            f"logs of one round each need batch={front}"
+        )
+    if batch is not None and front != tuple(whole_array("batch", batch).reshape(-1).tolist()):
+        raise ValueError(f"batch must be the axes {front} of {name} in front of the rounds, got {batch!r}")
+
+
 def matrix(name: str, value: ArrayLike, axes: str, *, single: bool = False) -> NDArray[np.float64]:
     """Finite float array (..., rows, columns) with at least one of each; `axes` says what they are."""
     array = real_array(name, value)

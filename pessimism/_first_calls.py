@@ -5,7 +5,6 @@ have. So the package itself is called, on the smallest inputs that reach every k
 """
 
 from collections.abc import Callable
-from typing import Any
 
 
 def bandits() -> None:
@@ -31,8 +30,9 @@ def mdps() -> None:
     from pessimism.mdp import behavior, exact, generators, instances
 
     model = generators.garnet(10, 3, 2, discount=0.9, rng=0)
-    mdp.plan(model, tolerance=1e-6)
-    logs = model.sample(behavior.uniform(model), n=1_000, size=2, rng=0)
+    for method in ("auto", "policy_iteration"):  # without Krylov steps, and with them
+        mdp.plan(model, tolerance=1e-6, method=method)
+    logs = model.sample(behavior.uniform(model), n=1_000_000, size=2, rng=0)
     for rule in (mdp.plug_in, mdp.vi_lcb, mdp.vi_lcb_bernstein, mdp.cql):
         rule(logs, discount=0.9)
     game = generators.gamblers_problem(5, horizon=4)
@@ -71,13 +71,10 @@ def bilevel_problems() -> None:
 
 
 def _run(kind: str, name: str) -> None:
-    from pessimism.bilevel import METHODS, minimize_bilevel, problems
-    from pessimism.bilevel._options import REQUIRED
+    from pessimism.bilevel import minimize_bilevel, problems
 
     problem = getattr(problems, kind).random(rng=0)
-    required = [key for key, option in METHODS[name].options.items() if option.default == REQUIRED]
-    options: dict[str, Any] = dict.fromkeys(required, 0.01)
-    minimize_bilevel(problem, [1.0] * problem.dim_x, method=name, budget=60, rng=0, **options)
+    minimize_bilevel(problem, [1.0] * problem.dim_x, method=name, budget=60, rng=0, step=0.01)
 
 
 PARTS: dict[str, Callable[[], None]] = {

@@ -16,6 +16,10 @@ class Status(Enum):
         "no update: every width is too large to certify anything above the smallest possible value, so the policy is "
         "the start policy, the most frequent action"
     )
+    IMITATION = (
+        "the computation ended as it should, but the policy departs nowhere from imitation: in every state it takes "
+        "the most frequent action"
+    )
     ROUNDING = (
         "the values are as exact as float64 allows, and yet the error bound, which counts rounding, is above the "
         "tolerance"
@@ -34,6 +38,20 @@ class Status(Enum):
     RUNNING = "the run goes on"
     STOPPED = "the callback asked to stop"
     NOT_CONVERGED = "the largest number of iterations was reached before the error bound met the tolerance"
+
+
+class ImitationWarning(UserWarning):
+    """A pessimistic rule departs nowhere from imitation in any of the data sets it was given.
+
+    Examples
+    --------
+    Where that is what one expects, at the small sizes of a sweep for instance, the warning can be left out.
+
+    >>> import warnings
+    >>> warnings.simplefilter("ignore", ImitationWarning)
+    """
+
+    __module__ = "pessimism.mdp"
 
 
 class ConvergenceError(RuntimeError):

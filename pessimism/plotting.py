@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pessimism import _check
 from pessimism._types import Rng
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def panels(
             return file.getvalue()
 
     figure = Shown(figsize=(width, height * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=sharey)
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=_check.flag("sharey", sharey))
     return figure, list(grid.ravel())
 
 
@@ -232,6 +233,7 @@ def curve(
     >>> axes.get_lines()[0].get_label()
     'LCB, slope -1.00'
     """
+    _check.instance("rule", rule, str)
     name, usual_color, usual_marker = RULES.get(rule) or (rule, *_own_look(axes, rule))
     color, marker = color or usual_color, marker or usual_marker
     position, value = np.asarray(x, float), np.asarray(y, float)
@@ -282,7 +284,9 @@ def theorem(axes: Axes, x: ArrayLike, y: ArrayLike, *, label: str | None = None,
     >>> axes.get_lines()[0].get_linestyle()
     '--'
     """
-    look: dict[str, Any] = THEOREM if color is None else {**THEOREM, "color": COLORS[color]}
+    look: dict[str, Any] = dict(THEOREM)
+    if color is not None:
+        look["color"] = COLORS[_check.choice("color", color, tuple(COLORS))]
     axes.plot(np.asarray(x, float), np.asarray(y, float), label=label, **look)
 
 

@@ -146,10 +146,9 @@ def average_blocks(rows: Iterable[Mapping[str, Any]], y: str = "loss", *, block:
 
     Raises
     ------
-    KeyError
-        If a row lacks one of the columns.
     ValueError
-        If a group holds a block twice: its standard error would shrink without new data.
+        If a row lacks one of the columns, or a group holds a block twice: its standard error would shrink without new
+        data.
 
     Examples
     --------
@@ -160,15 +159,15 @@ def average_blocks(rows: Iterable[Mapping[str, Any]], y: str = "loss", *, block:
     """
     merged = (y, f"{y}_se", f"{y}_events", "replicates")
     groups: dict[Hashable, list[Mapping[str, Any]]] = {}
-    for row in rows:
+    for row in _with_columns(rows, block=block, y=y, **{f"the column {name}": name for name in merged[1:]}):
         rest = tuple((key, _hashable(value)) for key, value in sorted(row.items()) if key not in (*merged, block))
         groups.setdefault(rest, []).append(row)
     result = []
     for blocks in groups.values():
         first = {key: value for key, value in blocks[0].items() if key not in merged}
-        if repeated := [b for b, times in Counter(_hashable(row.get(block)) for row in blocks).items() if times > 1]:
+        if repeated := [b for b, times in Counter(_hashable(row[block]) for row in blocks).items() if times > 1]:
             raise ValueError(f"rows must hold every {block} once, got {repeated[0]!r} again beside {first!r}")
-        first.pop(block, None)
+        del first[block]
         mean, se, events, count = (np.array([row[key] for row in blocks]) for key in merged)
         share = count / count.sum()
         first |= {y: float(share @ mean), f"{y}_se": float(np.linalg.norm(share * se))}
@@ -193,7 +192,7 @@ def group(rows: Iterable[Mapping[str, Any]], *keys: str) -> dict[Any, list[Mappi
 
     Raises
     ------
-    KeyError
+    ValueError
         If a row lacks one of the keys.
 
     Examples
@@ -202,7 +201,7 @@ def group(rows: Iterable[Mapping[str, Any]], *keys: str) -> dict[Any, list[Mappi
     ['greedy', 'lcb']
     """
     groups: dict[Any, list[Mapping[str, Any]]] = {}
-    for row in rows:
+    for row in _with_columns(rows, **{f"keys[{i}]": key for i, key in enumerate(keys)}):
         value = tuple(row[key] for key in keys)
         groups.setdefault(value[0] if len(keys) == 1 else value, []).append(row)
     return groups
@@ -323,7 +322,7 @@ def fit_rows(rows: Sequence[Mapping[str, Any]], x: str = "n", y: str = "loss", *
     ------
     SlopeError
         As from `fit`.
-    KeyError
+    ValueError
         If a row lacks a column.
     TypeError
         If an entry is not a number; a string that spells one is, as rows read from CSV have them.
@@ -333,7 +332,7 @@ def fit_rows(rows: Sequence[Mapping[str, Any]], x: str = "n", y: str = "loss", *
     >>> fit_rows([{"n": n, "loss": 1 / n} for n in (1000, 10, 100)]).local.round(12).tolist()
     [-1.0, -1.0]
     """
-    for i, row in enumerate(rows):
+    for i, row in enumerate(_with_columns(rows, x=x, y=y)):
         for name in (x, y):
             try:
                 float(row[name])
@@ -421,6 +420,21 @@ def worst_rows(
             found = summarize("loss", by_gap[worst][half:])
             rows.append({"n": count, "rule": name, "cstar": cstar, "gap": float(gaps[worst]), **found})
     return rows
+
+
+def _with_columns(rows: Iterable[Mapping[str, Any]], **columns: str) -> list[Mapping[str, Any]]:
+    """The rows, all of which have the columns that the arguments name."""
+    for argument, column in columns.items():
+        _check.instance(argument, column, str)
+    found = list(rows)
+    for i, row in enumerate(found):
+        if not isinstance(row, Mapping):
+            raise TypeError(f"rows[{i}] must be a mapping of columns to values, got {type(row).__name__}")
+        for argument, column in columns.items():
+            if column not in row:
+                known = ", ".join(map(repr, row))
+                raise ValueError(f"{argument} must name a column of rows[{i}], which are {known}, got {column!r}")
+    return found
 
 
 def _points(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:

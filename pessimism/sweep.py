@@ -25,6 +25,7 @@ from uuid import uuid4
 
 import numpy as np
 
+from pessimism import _check
 from pessimism._cells import Cell, Job, Row, jobs_of, stream
 from pessimism._fingerprint import fingerprint
 from pessimism._store import Segment, Store, StoreWarning
@@ -296,6 +297,7 @@ def run(
     """
     jobs = jobs_of(cells, seed=seed, name=name, version=version, shard=shard)
     _check_call(run_cell, executor)
+    _check.flag("progress", progress)
     kept, written = _store(store), fingerprint(run_cell)
     done: dict[int, list[Row]] = {}
     if kept:

@@ -1,7 +1,8 @@
 """Worst loss over the whole range of data composition C* at fixed N: where imitation and LCB cross.
 
-Losses are exact; the gap of `instances.symmetric` is chosen anew for every C* and rule. For C* > 2 greedy beats LCB on
-this two-armed family: the better arm is the less played one, and pessimism penalises it.
+Losses are exact; the gap of `instances.symmetric` is chosen anew for every C* and rule, so that they are the worst of
+this family, whose C* is exactly the one named. For C* > 2 greedy beats LCB on it, and imitation is useless: of its two
+arms the better one is the less played one, and pessimism penalises it.
 
 See also `pessimism.bandits.bounds.imitation_upper`, `pessimism.bandits.bounds.lcb_normal_prediction`,
 `pessimism.bandits.bounds.crossing`, `pessimism.bandits.instances.symmetric`.

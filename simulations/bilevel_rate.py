@@ -97,7 +97,7 @@ def first_costs(
         if state.status.name == "DIVERGED":
             break
         at, norms = np.append(at, history["nit"][1:]), np.append(norms, history["gradient_norm"][1:])
-        cost = np.append(cost, cost[-1] + history["cost"][1:])
+        cost = np.append(cost, history["cost"][1:])
         means = np.append(norms[0], np.cumsum(np.diff(at) * (norms[1:] + norms[:-1]) / 2.0) / at[1:])
         if state.status.name == "BUDGET":
             break

@@ -129,8 +129,34 @@ def test_group_keeps_order():
     rows = [{"a": 2, "b": 1}, {"a": 1, "b": 1}, {"a": 2, "b": 2}]
     assert list(rates.group(rows, "a")) == [2, 1]
     assert list(rates.group(rows, "a", "b")) == [(2, 1), (1, 1), (2, 2)]
-    with pytest.raises(KeyError):
-        rates.group(rows, "c")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda rows: rates.group(rows, "n", "typo"),
+            r"keys\[1\] must name a column of rows\[0\], which are 'n', 'block'",
+        ),
+        (lambda rows: rates.average_blocks(rows, block="typo"), r"block must name a column of rows\[0\]"),
+        (
+            lambda rows: rates.average_blocks(rows, "typo"),
+            r"y must name a column of rows\[0\], which are .* got 'typo'",
+        ),
+        (lambda rows: rates.fit_rows(rows, "typo"), r"x must name a column of rows\[0\]"),
+        (lambda rows: rates.fit_rows(rows, y="typo"), r"y must name a column of rows\[0\]"),
+        (lambda rows: rates.fit_rows(rows, y=["loss"]), "y must be a str, got list"),
+        (lambda rows: rates.fit_rows([3, 4]), r"rows\[0\] must be a mapping of columns to values, got int"),
+        (
+            lambda rows: rates.average_blocks([*rows, {"n": 2}]),
+            r"block must name a column of rows\[3\], which are 'n', got",
+        ),
+    ],
+)
+def test_columns_that_are_not_there_are_named(call, message):
+    rows = [{"n": 10**k, "block": 0, **rates.summarize("loss", [0.0, 1.0])} for k in range(3)]
+    with pytest.raises((ValueError, TypeError), match=message):
+        call(rows)
 
 
 def test_a_mean_of_one_value_has_no_standard_error():

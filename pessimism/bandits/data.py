@@ -50,7 +50,8 @@ class BanditData(Stored):
     squares : (..., S, A) array_like of float, optional
         Summed squared rewards; needed by `bernstein_lcb` and `subsample`.
     reward_range : (float, float)
-        Interval known to hold every reward, in reward units. ``(-inf, inf)`` for unbounded rewards.
+        Interval known to hold every reward, in reward units, low < high: of rewards known to be all the same there is
+        nothing to learn. ``(-inf, inf)`` for unbounded rewards.
 
     Raises
     ------
@@ -148,6 +149,7 @@ class BanditData(Stored):
         n_contexts: int | None = None,
         n_arms: int | None = None,
         reward_range: tuple[float, float] = (0.0, 1.0),
+        batch: tuple[int, ...] | None = None,
     ) -> Self:
         """Count and sum raw rounds.
 
@@ -163,6 +165,8 @@ class BanditData(Stored):
             S and A. Default: one more than the largest label, which may miss arms that were never pulled.
         reward_range : (float, float)
             Interval known to hold every reward.
+        batch : tuple of int, optional
+            The leading axes. Needed only for logs of one round each: arrays (n, 1) usually are columns of one log.
 
         Returns
         -------
@@ -180,23 +184,24 @@ class BanditData(Stored):
         """
         low, high = _check.interval("reward_range", reward_range)
         reward = _check.real_array("rewards", rewards, min_ndim=1, low=low, high=high)
+        _check.log_axes("rewards", reward.shape, batch)
         arm = _labels("arms", arms, n_arms, reward.shape)
         context = _labels(
             "contexts", np.zeros(reward.shape, int) if contexts is None else contexts, n_contexts, reward.shape
         )
         s = int(context.max(initial=0)) + 1 if n_contexts is None else int(n_contexts)
         a = int(arm.max(initial=0)) + 1 if n_arms is None else int(n_arms)
-        batch = reward.shape[:-1]
-        logs = math.prod(batch)
+        front = reward.shape[:-1]
+        logs = math.prod(front)
         if logs * s * a > LARGEST_TABLE:
             raise ValueError(
                 f"a table of {s} contexts x {a} arms is too large: labels must be positions 0, 1, 2, ...; "
                 "pessimism.interop.frames.bandit_log makes positions of any labels"
             )
-        cell = ((np.arange(logs).reshape(*batch, 1) * s + context) * a + arm).ravel()
+        cell = ((np.arange(logs).reshape(*front, 1) * s + context) * a + arm).ravel()
 
         def total(weights: Floats | None) -> NDArray[np.number]:  # numpydoc ignore=GL08
-            return np.bincount(cell, weights, minlength=logs * s * a).reshape(*batch, s, a)
+            return np.bincount(cell, weights, minlength=logs * s * a).reshape(*front, s, a)
 
         sums, squares = total(reward.ravel()).astype(np.float64), total(reward.ravel() ** 2).astype(np.float64)
         return cls.trusted(total(None).astype(np.int64), sums, squares, (low, high))
@@ -401,12 +406,7 @@ class BanditData(Stored):
         -------
         ValueInterval
             Estimate, low, high (batch axes of data and policy broadcast) and level 1 - delta. The interval is
-            intersected with the reward range, in which the value must lie.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is out of its range, or the log is empty and `contexts` missing.
+            intersected with the reward range, in which the value must lie: all of it for an empty log.
 
         Notes
         -----
@@ -424,8 +424,8 @@ class BanditData(Stored):
         """
         miss = _check.open_unit_interval("delta", delta)
         if contexts is None:
-            _check.require("data.n", self.n, self.n > 0, "at least 1 unless contexts are given")
-            rho = np.asarray(self.counts.sum(axis=-1) / self.n[..., None])
+            met = self.counts.sum(axis=-1) + (self.n == 0)[..., None]  # an empty log knows nothing under any law
+            rho = np.asarray(met / met.sum(axis=-1, keepdims=True))
         else:
             rho = check_contexts(contexts, self.n_contexts, "data")
         chosen = check_arm_law(policy, self.n_contexts, self.n_arms)

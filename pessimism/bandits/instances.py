@@ -1,7 +1,8 @@
 r"""Hard and instructive instances, each a function of its parameters that returns ``(bandit, behavior)``.
 
 There are two kinds. In a **lower-bound** instance the law of the pairs is the same under every hypothesis, so that the
-counts do not reveal the best arm. In a **simulation** instance the law depends on the best arm: it shows how a rule
+counts do not reveal the best arm; but for `missing_mass`, whose log is the expert's own: no rule knows the best arms of
+the contexts that it has not met. In a **simulation** instance the law depends on the best arm: it shows how a rule
 behaves, and says nothing about what no rule can do. Every function says which kind it is. Expected losses are computed
 by `exact.suboptimality`; `greedy_failure` and `missing_mass` also have closed forms.
 
@@ -245,6 +246,7 @@ def ambiguous_contexts(cstar: float, contexts: int, gap: float, best: Sequence[i
     -------
     Bandit, (S, 2) float
         A lower-bound instance: in the ambiguous contexts both arms have probability rho(s)/C* under every hypothesis.
+        The log shows the best arm of context 0, which the bound does not count.
 
     See Also
     --------
@@ -362,7 +364,7 @@ def missing_mass(n: int, contexts: int, arms: int = 2, gap: float = 1.0, best: S
     Returns
     -------
     Bandit, (S, A) float
-        A lower-bound instance once `best` is drawn at random.
+        A lower-bound instance once `best` is drawn at random: the log shows it, but only in contexts that it has met.
 
     See Also
     --------

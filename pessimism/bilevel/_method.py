@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pessimism.bilevel._options import REQUIRED, Option
+from pessimism.bilevel._options import Option
 
 SECOND_ORDER = ("grad_f", "grad_g", "hvp", "cvp")
 FIRST_ORDER = ("grad_f", "grad_g", "grad_gx")
@@ -52,8 +52,4 @@ class Method:
             if key not in known:
                 raise TypeError(f"{name} has no option {key!r}; it has {', '.join(known)}")
         chosen = {key: choice.default for key, choice in known.items()}
-        chosen |= {key: known[key].allowed.read(key, value) for key, value in given.items()}
-        for key, value in chosen.items():
-            if value == REQUIRED:
-                raise TypeError(f"{name} needs the option {key}: its scale is that of the problem")
-        return chosen
+        return chosen | {key: known[key].allowed.read(key, value) for key, value in given.items()}

@@ -6,8 +6,14 @@ from typing import Any, NamedTuple
 
 from pessimism import _check
 
-REQUIRED = "required"
-CURVATURE = "1 / curvature of the lower level, estimated by ten products with its Hessian"
+OPEN = "0.1, a tenth of it each time that the run diverges and begins again"
+CAREFUL = OPEN.replace("0.1", "0.01")
+FIRST_STEPS = {OPEN: 0.1, CAREFUL: 0.01}
+"""Steps on x that are tried first where none is given."""
+
+CURVATURE = (
+    "1 / curvature of the lower level, estimated by ten products with its Hessian and again where it has doubled"
+)
 
 
 class Range(NamedTuple):
@@ -34,7 +40,7 @@ def whole_from(low: int) -> Range:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: its default (or REQUIRED, or CURVATURE), the values allowed, and what it is."""
+    """One option: its default (a number, or OPEN, or CURVATURE), the values allowed, and what it is."""
 
     default: float | str
     allowed: Range

@@ -81,7 +81,7 @@ class OwnRun:
 
     def __init__(self, step: Step, problem: Any, state: SolverState, terms: Terms, options: dict[str, Any]) -> None:
         self.step, self.problem, self.state = step, CountedProblem(problem, terms), state
-        self.rng, self.options = terms.rng, options
+        self.rng, self.options, self.restarts = terms.rng, options, 0
 
     @property
     def calls(self) -> dict[str, int]:
@@ -96,8 +96,8 @@ class OwnRun:
         return self.problem.refused
 
     @property
-    def fault(self) -> str:
-        return self.problem.fault
+    def notes(self) -> str:
+        return self.problem.fault if self.diverged else ""
 
     @property
     def diverged(self) -> bool:

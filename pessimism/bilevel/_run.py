@@ -45,8 +45,12 @@ class Run(Protocol):
         """Whether a direction or a vector is not finite."""
 
     @property
-    def fault(self) -> str:
-        """Where a number that is not finite was first seen, if the oracles are a user's."""
+    def restarts(self) -> int:
+        """How often it began again with a shorter step."""
+
+    @property
+    def notes(self) -> str:
+        """What was done to the steps, and what a divergence is due to: the rest of a sentence, or nothing."""
 
     def advance(self, steps: int) -> int:
         """Make steps; how many were completed: fewer at the end of the budget and after a divergence."""

@@ -18,7 +18,7 @@ First term: :math:`z - H^{-1} \nabla_y f = H^{-1} r`. Second: strong convexity g
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,8 @@ from pessimism import _check
 from pessimism._objects import Speaking
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
-from pessimism.bilevel._users_oracles import SYMMETRY, PlainOracles, finite, point, require_oracles, returned
+from pessimism.bilevel._method import SECOND_ORDER
+from pessimism.bilevel._users_oracles import SYMMETRY, PlainOracles, finite, has, point, require_oracles, returned
 from pessimism.bilevel.problem import BilevelProblem, OracleError
 
 __all__ = ["Hypergradient", "hypergradient"]
@@ -38,8 +39,12 @@ SOLVERS = ("cg", "neumann", "direct")
 REMEMBERED = 64
 """How many products with H serve to estimate its smallest eigenvalue."""
 
-ROUNDING = 1e3 * np.finfo(float).eps
-"""A lower gradient below this, times the length of y and the Frobenius norm of products with unit vectors, is 0."""
+EXACT, ROUNDING = 16.0 * np.finfo(float).eps, 1e3 * np.finfo(float).eps
+"""A lower gradient below this, times the length of y and the Frobenius norm of products with unit vectors, is 0: at the
+user's y, and after the Newton step that judges one which is not."""
+
+NEWTON = 200
+"""Newton steps at most on a lower level for which there is no solver."""
 
 PROBES = 6
 """Random vectors for the norm of C: it then misses with probability 10 to the minus this."""
@@ -93,7 +98,7 @@ class Hypergradient(Speaking):
 def hypergradient(
     problem: BilevelProblem,
     x: ArrayLike,
-    y: ArrayLike | None = None,
+    y: ArrayLike | Callable[[Floats], ArrayLike] | None = None,
     *,
     solver: str | Solver = "cg",
     rtol: float = 1e-8,
@@ -112,8 +117,9 @@ def hypergradient(
         With the exact oracles `grad_f`, `grad_g`, `hvp` and `cvp`.
     x : (dx,) array_like of float
         Upper-level point.
-    y : (dy,) array_like of float, optional
-        Lower-level point, taken for :math:`y^*(x)` if `grad_g` is rounding there. Default: ``problem.solve_y(x)``.
+    y : (dy,) array_like of float, or callable, optional
+        Lower-level point, taken for :math:`y^*(x)` if `grad_g` is rounding there, or a solver of the lower level,
+        ``y(x)``. Default: ``problem.solve_y(x)``, or Newton steps from 0 with conjugate gradients where there is none.
     solver : {"cg", "neumann", "direct"} or callable, optional
         Conjugate gradients; the Neumann series :math:`z = a \sum_q (I - a H)^q \nabla_y f` with a the inverse of the
         largest eigenvalue found by power iterations; a dense matrix from dy products with H; or
@@ -129,7 +135,7 @@ def hypergradient(
         Largest number of iterations of "cg" and "neumann". Default: 10 dy + 100, and 10 000.
     mu : float, optional
         Lower bound on the smallest eigenvalue of H at y and, unless y is :math:`y^*`, everywhere between the two.
-        Default: unknown between them, so that the error bound is infinite unless y is :math:`y^*`. At y itself "direct"
+        Default: unknown between them, see the notes. At y itself "direct"
         computes it; otherwise it is estimated from above, by the smallest Ritz value of the products already made, and
         the error bound is an estimate too.
     cross : float, optional
@@ -137,8 +143,7 @@ def hypergradient(
         :math:`10 \sqrt{2/\pi} \max_i \|C \omega_i\|` over 6 normal vectors (of seed 0), which is a bound with
         probability :math:`1 - 10^{-6}` (Halko, Martinsson and Tropp 2011, Lemma 4.1).
     slope : float, optional
-        Lipschitz constant s of the module docstring; it needs `mu`. Default: unknown, so that the error bound is
-        infinite unless y is :math:`y^*`.
+        Lipschitz constant s of the module docstring; it needs `mu`. Default: unknown, see the notes.
 
     Returns
     -------
@@ -158,7 +163,10 @@ def hypergradient(
     Notes
     -----
     Statement: the bound of the module, met with equality for dx = dy = 1 with one of its terms; if C has rank dy, its
-    first term is at most cond(H) cond(C) times the error made by r. Cost: one `grad_f` and one `grad_g`; the solver's
+    first term is at most cond(H) cond(C) times the error made by r. Where y is not :math:`y^*` and `mu` or `slope` is
+    unknown, the bound is the distance to the hypergradient after one Newton step on y plus the bound of that one, which
+    is finite if `grad_g` is rounding there: for a y that is nearly right, and for any y of a quadratic g; otherwise it
+    is infinite. That about doubles the cost: one `grad_f` and one `grad_g`; the solver's
     products with H and two or three more (a test of symmetry, the true residual); 7 with C, or 1 with `cross`, or
     dy + 1 with "direct". Source: the implicit function theorem (textbook); the bound is derived by us.
 
@@ -170,36 +178,107 @@ def hypergradient(
     >>> bool(np.linalg.norm(found.value - problem.gradient(np.array([1.0, -1.0]))) <= found.error_bound + 1e-12)
     True
     """
-    require_oracles(problem, ("grad_f", "grad_g", "hvp", "cvp"), "hypergradient")
+    require_oracles(problem, SECOND_ORDER, "hypergradient")
     if not callable(solver):
         _check.choice("solver", solver, SOLVERS)
     at = point("x", x, problem.dim_x)
-    rtol = _check.open_unit_interval("rtol", rtol)
-    damping = _check.nonnegative("damping", damping)
-    start = np.zeros(problem.dim_y) if z is None else point("z", z, problem.dim_y)
-    limit = None if maxiter is None else _check.whole("maxiter", maxiter, low=1)
-    constants = _Constants(
+    asked = _Asked(
+        solver,
+        _check.open_unit_interval("rtol", rtol),
+        _check.nonnegative("damping", damping),
+        None if maxiter is None else _check.whole("maxiter", maxiter, low=1),
         None if mu is None else _check.positive("mu", mu),
         None if cross is None else _check.nonnegative("cross", cross),
         None if slope is None else _check.nonnegative("slope", slope),
     )
-    lower = _solved(problem, at) if y is None else point("y", y, problem.dim_y)
+    start = np.zeros(problem.dim_y) if z is None else point("z", z, problem.dim_y)
     oracles = PlainOracles(problem)
-    gradients = oracles.evaluate("grad_f", at, lower)
-    system = _System(oracles, at, lower, damping, gradients[problem.dim_x :])
-    slack = _norm(oracles.evaluate("grad_g", at, lower))
-    solution = _solve(system, solver, start / system.unit, rtol, limit) if system.b.any() else np.zeros(problem.dim_y)
-    if slack <= ROUNDING * _norm(lower) * _norm(np.array(system.images)):
-        slack = 0.0
-    result = _result(system, gradients[: problem.dim_x], solution, constants, slack, solver == "direct", rtol)
-    if result.residual > rtol:
+    result = _evaluate(oracles, at, _lower(oracles, at, y), start, asked, EXACT)
+    if result.error_bound == math.inf:
+        result = replace(result, error_bound=_bound_by_a_neighbour(oracles, at, result, asked))
+    if result.residual > asked.rtol:
         more = "more iterations (maxiter), " if solver in ("cg", "neumann") else ""
         raise ConvergenceError(
-            f"the relative residual {result.residual:.3g} is above rtol = {rtol:g} after {system.products} products "
-            f"with H: allow {more}a larger rtol, or some damping",
+            f"the relative residual {result.residual:.3g} is above rtol = {asked.rtol:g} after {result.iterations} "
+            f"products with H: allow {more}a larger rtol, or some damping",
             result,
         )
     return result
+
+
+class _Asked(NamedTuple):
+    """How a hypergradient is to be found, and what is known of the problem."""
+
+    solver: str | Solver
+    rtol: float
+    damping: float
+    limit: int | None
+    mu: float | None
+    cross: float | None
+    slope: float | None
+
+
+def _evaluate(
+    oracles: PlainOracles, x: Floats, y: Floats, start: Floats, asked: _Asked, rounding: float
+) -> Hypergradient:
+    """The hypergradient at a lower-level point, which is the solution if its gradient is rounding."""
+    gradients = oracles.evaluate("grad_f", x, y)
+    system = _System(oracles, x, y, asked.damping, gradients[len(x) :])
+    slack = _norm(oracles.evaluate("grad_g", x, y))
+    z = _solve(system, asked, start / system.unit) if system.b.any() else np.zeros(len(y))
+    if slack <= rounding * _norm(y) * _norm(np.array(system.images)):
+        slack = 0.0
+    return _result(system, gradients[: len(x)], z, asked, slack)
+
+
+def _bound_by_a_neighbour(oracles: PlainOracles, x: Floats, found: Hypergradient, asked: _Asked) -> float:
+    """Distance to the hypergradient after one Newton step on y, and the bound of that one; infinite if it has none."""
+    try:
+        neighbour = found.y - _newton_step(oracles, x, found.y)
+        other = _evaluate(oracles, x, neighbour, found.z, asked, ROUNDING)
+    except ValueError:  # of a solver or an oracle, away from where the user asked
+        return math.inf
+    return _norm(found.value - other.value) + other.error_bound
+
+
+def _newton_step(oracles: PlainOracles, x: Floats, y: Floats) -> Floats:
+    """Solution of H v = grad_g, as far as conjugate gradients come."""
+    from scipy.sparse.linalg import LinearOperator, cg
+
+    gradient, size = oracles.evaluate("grad_g", x, y), len(y)
+    unit = _norm(gradient)
+    if unit == 0.0:
+        return gradient
+    operator = LinearOperator((size, size), matvec=lambda v: oracles.evaluate("hvp", x, y, v.ravel()), dtype=np.float64)
+    with np.errstate(all="ignore"):  # a singular H
+        return np.asarray(unit * cg(operator, gradient / unit, rtol=1e-10, atol=0.0, maxiter=10 * size + 100)[0])
+
+
+def _lower(oracles: PlainOracles, x: Floats, y: Any) -> Floats:
+    """The lower-level point: given, or from the user's solver, or by Newton steps."""
+    problem = oracles.problem
+    if y is not None and not callable(y):
+        return point("y", y, problem.dim_y)
+    if callable(y) or has(problem, "solve_y"):
+        name, solve = ("y", y) if callable(y) else ("solve_y", problem.solve_y)
+        return finite(name, returned(name, solve(x.copy()), problem.dim_y))
+    return _newton(oracles, x)
+
+
+def _newton(oracles: PlainOracles, x: Floats) -> Floats:
+    """Minimiser of g from 0, by Newton steps that are halved until the gradient is shorter."""
+    y = np.zeros(oracles.dim_y)
+    slack = shorter = _norm(oracles.evaluate("grad_g", x, y))
+    for _ in range(NEWTON):
+        step = _newton_step(oracles, x, y)
+        for length in 0.5 ** np.arange(40):
+            shorter = _norm(oracles.call("grad_g", x, y - length * step, None, None))
+            if shorter < slack:
+                break
+        else:  # rounding, or no way down
+            break
+        y, slack = y - length * step, shorter
+    return y
 
 
 def _norm(vector: Floats) -> float:
@@ -208,18 +287,6 @@ def _norm(vector: Floats) -> float:
     if 1e-120 < largest < 1e120 or largest in (0.0, math.inf):
         return float(np.linalg.norm(vector))
     return largest * float(np.linalg.norm(vector / largest))
-
-
-def _solved(problem: Any, x: Floats) -> Floats:
-    if not callable(getattr(problem, "solve_y", None)):
-        raise ValueError(f"y must be given: {type(problem).__name__} has no solve_y from which to compute it")
-    return finite("solve_y", returned("solve_y", problem.solve_y(x.copy()), problem.dim_y))
-
-
-class _Constants(NamedTuple):
-    mu: float | None
-    cross: float | None
-    slope: float | None
 
 
 class _System:
@@ -293,21 +360,21 @@ def _refuse(curvature: float, damping: float) -> None:
     )
 
 
-def _solve(system: _System, solver: str | Solver, z: Floats, rtol: float, limit: int | None) -> Floats:
+def _solve(system: _System, asked: _Asked, z: Floats) -> Floats:
     from scipy.sparse.linalg import LinearOperator
 
-    dim = len(z)
+    dim, solver, limit = len(z), asked.solver, asked.limit
     operator = LinearOperator((dim, dim), matvec=system.product, rmatvec=system.product, dtype=np.float64)
     if callable(solver):
-        found = solver(operator, system.b.copy(), z.copy(), rtol)
+        found = solver(operator, system.b.copy(), z.copy(), asked.rtol)
         if isinstance(found, tuple) and any(np.ndim(part) for part in found):
             raise OracleError(f"solver must return z alone, got a tuple of {len(found)}")
         return finite("solver", returned("solver", found, dim))
     if solver == "direct":
         return _direct(system)
     if solver == "neumann":
-        return _neumann(system, z, rtol, limit or 10_000)
-    return _cg(system, operator, z, rtol, limit or 10 * dim + 100)
+        return _neumann(system, z, asked.rtol, limit or 10_000)
+    return _cg(system, operator, z, asked.rtol, limit or 10 * dim + 100)
 
 
 def _cg(system: _System, operator: Any, z: Floats, rtol: float, limit: int) -> Floats:
@@ -353,16 +420,14 @@ def _neumann(system: _System, z: Floats, rtol: float, limit: int) -> Floats:
     return z
 
 
-def _result(
-    system: _System, gx: Floats, z: Floats, constants: _Constants, slack: float, dense: bool, rtol: float
-) -> Hypergradient:
-    left, size = system.left(z), _norm(system.b)
+def _result(system: _System, gx: Floats, z: Floats, asked: _Asked, slack: float) -> Hypergradient:
+    left, size, dense = system.left(z), _norm(system.b), asked.solver == "direct"
     residual = _norm(left) / size if size else 0.0
-    bound = _error_bound(system, constants, system.unit * _norm(left - system.damping * z), slack, dense)
+    bound = _error_bound(system, asked, system.unit * _norm(left - system.damping * z), slack, dense)
     z = system.unit * z
     value = gx - system.oracles.evaluate("cvp", system.x, system.y, z)
     exact = dense or size == 0.0
-    if residual <= rtol:
+    if residual <= asked.rtol:
         status = Status.EXACT if exact else Status.CONVERGED
     else:
         status = Status.ROUNDING if exact else Status.NOT_CONVERGED
@@ -371,11 +436,11 @@ def _result(
     return Hypergradient(value, z, system.y, residual, bound, system.products, status)
 
 
-def _error_bound(system: _System, constants: _Constants, left: float, slack: float, dense: bool) -> float:
+def _error_bound(system: _System, asked: _Asked, left: float, slack: float, dense: bool) -> float:
     """The statement of the module; a term whose residual is 0 needs no constant."""
     if left == 0.0 and slack == 0.0:
         return 0.0
-    lowest, (mu, cross, slope) = system.smallest(), constants
+    lowest, mu, cross, slope = system.smallest(), asked.mu, asked.cross, asked.slope
     if mu is not None and mu > lowest + 1e-6 * abs(lowest):
         raise ValueError(f"mu must be at most the smallest eigenvalue of H, which is at most {lowest:.6g}, got {mu!r}")
     if slack > 0.0 and (mu is None or slope is None):  # H at y says nothing of H between y and y*

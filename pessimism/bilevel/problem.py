@@ -13,8 +13,8 @@ with g strongly convex in y, x in :math:`R^{d_x}`, y in :math:`R^{d_y}`. With z 
 A problem is any object with the four oracles `grad_f`, `grad_g`, `hvp` and `cvp`; the others are optional. A sample
 handle `s`, opaque to the solvers, names the sample an oracle is evaluated on; None is exact. The same handle at two
 points is the same sample, which is what variance reduction needs: `sample` is called once for a sample, and its handle
-is passed on to every call that shares it. A sampler may therefore have a state of its own, as a data loader has; a run
-is then repeated by the same `rng` only if that state is the same too.
+is passed on to every call that shares it. A sampler may therefore have a state of its own, as a data loader has; but
+then the same `rng` repeats a run only from the same state, and `check_problem` says so.
 """
 
 from typing import Any, Protocol
@@ -29,9 +29,9 @@ class BilevelProblem(Protocol):
     r"""The oracles of a problem: plain functions of arrays.
 
     Beyond these a problem may have ``f(x, y, s=None)`` and ``g(x, y, s=None)`` (values), ``grad_gx(x, y, s=None)``
-    (:math:`\nabla_x g`, for first-order methods), ``solve_y(x)`` (:math:`y^*(x)`), ``gradient(x)`` (of F, exact: a
-    run's history then holds its norm), ``project_x(x)`` (the allowed x nearest to x) and ``sample(rng, level)`` (a
-    handle, for "f" or "g"; without it every call is exact). One that is None counts as absent.
+    (:math:`\nabla_x g`, for first-order methods), ``solve_y(x)`` (:math:`y^*(x)`), ``gradient(x)`` (of F, exact; with
+    either of these a run's history holds its norm), ``project_x(x)`` (the allowed x nearest to x) and ``sample(rng,
+    level)`` (a handle, for "f" or "g"; without it every call is exact). One that is None counts as absent.
 
     Notes
     -----

@@ -1,5 +1,6 @@
 """Columns of data frames: labels become positions, numbers become arrays, and the first bad row is named."""
 
+import datetime
 import numbers
 from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple
@@ -11,23 +12,39 @@ from pessimism._optional import optional
 from pessimism._types import Floats, Ints
 
 
+def names(argument: str, value: Any) -> tuple[str, ...]:
+    """The columns that an argument names: one string, or a sequence of them."""
+    found = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
+    if not all(isinstance(name, str) for name in found) or (not found and not isinstance(value, Iterable)):
+        raise TypeError(f"{argument} must be the name of a column, or a sequence of names, got {value!r}")
+    return found
+
+
+def name(argument: str, value: Any) -> tuple[str, ...]:
+    """The column that an argument names, as the only entry of a tuple."""
+    if not isinstance(value, str):
+        raise TypeError(f"{argument} must be the name of a column, a string, got {value!r}")
+    return (value,)
+
+
 def opened(frame: Any, columns: dict[str, tuple[str, ...]]) -> Any:
     """The frame as narwhals sees it, with at least one row and the columns that each argument names, each once."""
     user: dict[str, str] = {}
-    for argument, names in columns.items():
-        for name in names:
-            if name in user:
-                raise ValueError(f"{argument} must be a column of its own, got {name!r}, which is in {user[name]} too")
-            user[name] = argument
+    for argument, own in columns.items():
+        for column in own:
+            if column in user:
+                other = user[column]
+                raise ValueError(f"{argument} must be a column of its own, got {column!r}, which is in {other} too")
+            user[column] = argument
     try:
         table = optional("narwhals", "frames").from_native(frame, eager_only=True)
     except TypeError:
         raise TypeError(
             f"frame must be a data frame in memory (collect a lazy one first), got {type(frame).__qualname__}"
         ) from None
-    for name, argument in user.items():
-        if name not in table.columns:
-            raise ValueError(f"{argument} must be a column of frame, one of {table.columns}, got {name!r}")
+    for column, argument in user.items():
+        if column not in table.columns:
+            raise ValueError(f"{argument} must be a column of frame, one of {table.columns}, got {column!r}")
     if len(table) == 0:
         raise ValueError("frame must have at least one row, got none")
     return table
@@ -40,14 +57,23 @@ class Positions(NamedTuple):
     labels: tuple[Any, ...]
 
 
-def positions(column: str | list[str], values: list[Any], argument: str, given: Iterable[Hashable] | None) -> Positions:
+def positions(
+    column: str | list[str],
+    values: list[Any],
+    argument: str,
+    given: Iterable[Hashable] | None,
+    known: list[Any] | None = None,
+) -> Positions:
+    """Positions among the labels given, else among all that the type of the column knows, else those seen, sorted."""
     try:
         seen = set(values)
-        labels = sorted(seen) if given is None else []
+        labels = (sorted(seen) if known is None else known) if given is None else []
     except TypeError as error:
         raise TypeError(f"column {column!r} must hold labels that can be hashed and sorted: {error}") from None
     if given is not None:
         labels = _given(argument, given)
+        if isinstance(values[0], (np.datetime64, np.timedelta64)):
+            labels = [type(values[0])(label, "ns") for label in labels]
     position = {label: i for i, label in enumerate(labels)}
     codes = np.array([position.get(value, -1) for value in values], dtype=np.int64)
     require_rows(column, codes >= 0, values, f"one of the {len(labels)} labels in {argument}")
@@ -55,9 +81,10 @@ def positions(column: str | list[str], values: list[Any], argument: str, given: 
 
 
 def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
-    if isinstance(given, str):
-        raise TypeError(f"{argument} must be a sequence of labels, got the string {given!r}")
-    labels: list[Any] = given.tolist() if isinstance(given, np.ndarray) else list(given)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        shown = f"the string {given!r}" if isinstance(given, str) else repr(given)
+        raise TypeError(f"{argument} must be a sequence of labels, got {shown}")
+    labels = [tuple(map(_plain, label)) if isinstance(label, tuple) else _plain(label) for label in given]
     if not labels:
         raise ValueError(f"{argument} must hold at least one label, got none")
     first: dict[Any, int] = {}
@@ -72,7 +99,8 @@ def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
 
 
 def labels_in(table: Any, column: str) -> list[Any]:
-    values: list[Any] = without_nulls(table, column, "a label").to_list()
+    """Labels of the rows, equal where the type of the column says so: instants, not what a clock shows."""
+    values = _values(without_nulls(table, column, "a label"))
     # 1, 1.0 and True are one key of a dict: in one column they would be merged in silence
     mixed = [type(value) is not type(values[0]) for value in values]
     if any(mixed):
@@ -81,6 +109,83 @@ def labels_in(table: Any, column: str) -> list[Any]:
             f"column {column!r} must hold labels of one type, got {values[0]!r} in row 0, {values[row]!r} in row {row}"
         )
     return values
+
+
+def _values(series: Any) -> list[Any]:
+    """Python's objects for a column, without loss."""
+    narwhals = optional("narwhals", "frames")
+    kind = series.dtype
+    if kind.is_integer() or kind in (narwhals.String, narwhals.Boolean, narwhals.Float64):
+        return list(series.to_list())
+    if kind == narwhals.Float32:  # 0.1 is 0.1 at the resolution of the column
+        return list(map(_plain, series.to_numpy()))
+    foreign = not hasattr(series.to_native(), "iloc")  # pandas has objects of its own for all times
+    if foreign and kind == narwhals.Datetime and kind.time_zone is not None:
+        # when summer time ends, two instants show one time of day, and Python holds them to be equal
+        series = series.dt.convert_time_zone("UTC")
+    if foreign and getattr(kind, "time_unit", None) == "ns":
+        ticks = np.asarray(series.cast(narwhals.Int64).to_numpy(), dtype=np.int64)
+        if np.any(ticks % 1000):  # Python's own types end at microseconds
+            return list(ticks.view("M8[ns]" if kind == narwhals.Datetime else "m8[ns]"))
+    return list(map(_plain, series.to_list()))
+
+
+def _plain(label: Any) -> Any:
+    """A label as Python's own object where that says the same: NumPy's numbers, and instants in UTC."""
+    if isinstance(label, (np.float32, np.float16)):
+        return float(str(label))
+    if isinstance(label, (np.bool_, np.integer)) or (isinstance(label, np.generic) and type(label.item()) is not int):
+        return label.item()  # but for nanoseconds, which Python has no type for
+    if type(label) is datetime.datetime and label.tzinfo is not None:
+        return label.astimezone(datetime.UTC)
+    return label
+
+
+def known_labels(table: Any, column: str) -> tuple[list[Any] | None, bool]:
+    """All labels that the type of a column names, in its order, and whether it has one; None if it names none."""
+    narwhals = optional("narwhals", "frames")
+    series = table.get_column(column)
+    native = series.to_native()
+    if series.dtype == narwhals.Enum and hasattr(native, "to_physical"):  # polars
+        return list(native.dtype.categories), True
+    if series.dtype not in (narwhals.Categorical, narwhals.Enum) or hasattr(native, "to_physical"):
+        return None, False
+    if hasattr(native, "unify_dictionaries"):  # pyarrow
+        chunks = native.unify_dictionaries().chunks
+        labels, ordered = chunks[0].dictionary.to_pylist(), bool(native.type.ordered)
+    else:
+        labels, ordered = native.cat.categories.tolist(), bool(native.cat.ordered)
+    labels = list(map(_plain, labels))
+    try:
+        return (labels if ordered else sorted(labels)), ordered
+    except TypeError:  # no order at all: as the type has them
+        return labels, False
+
+
+def in_order(table: Any, column: str) -> tuple[Positions, bool]:
+    """Positions of rows in the order that the type of a column says, and whether it is one of time."""
+    values, (known, ordered) = labels_in(table, column), known_labels(table, column)
+    if ordered and known is not None:
+        seen = set(values)
+        return positions(column, values, "step", None, [label for label in known if label in seen]), False
+    times = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
+    if isinstance(values[0], (numbers.Real, *times)):
+        return positions(column, values, "step", None), isinstance(values[0], times)
+    raise TypeError(
+        f"column {column!r} must hold numbers, times or ordered categories, as text has no order of steps, "
+        f"got {values[0]!r} in row 0"
+    )
+
+
+def flags(table: Any, column: str) -> NDArray[np.bool_]:
+    """Booleans, or numbers 0 and 1."""
+    series = without_nulls(table, column, "true or false")
+    found = as_floats(series)
+    values = series.to_list() if found is None else found
+    if found is None:
+        found = np.array([float(value) if isinstance(value, (bool, np.bool_)) else np.nan for value in values])
+    require_rows(column, (found == 0) | (found == 1), values, "true or false")
+    return np.asarray(found == 1)
 
 
 def rewards(table: Any, column: str, reward_range: tuple[float, float]) -> Floats:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
+from pessimism._types import Ints
 from pessimism.mdp import MDPData, Transitions
 
 
@@ -52,10 +53,14 @@ class Decided:
 
 
 class Reduced:
-    """A log of transitions that can be added up; its subclasses say of how many states and actions."""
+    """A log of transitions that can be added up; its subclasses say of how many states and actions.
+
+    Subclasses have `transitions`, and `lengths` (K,) of the episodes in them or None if nobody named any.
+    """
 
     __slots__ = ()
     transitions: Transitions
+    lengths: Ints | None
 
     def _sizes(self) -> tuple[int, int]:
         """S and A."""
@@ -67,10 +72,9 @@ class Reduced:
         Parameters
         ----------
         per_step : bool
-            Keep the step axis; the log must then have shape (K, H).
+            Keep the step axis, as long as the longest episode; the log must then be of episodes.
         reward_range : (float, float), optional
-            Interval known beforehand to hold every reward. Default: (0, 1) if it holds those of the log, else the
-            smallest and the largest of them and, if something terminated, 0.
+            Interval known beforehand to hold every reward. Default: as for `MDPData.from_transitions`.
 
         Returns
         -------
@@ -80,25 +84,27 @@ class Reduced:
         Raises
         ------
         ValueError
-            If a reward is outside its range, or the log is not of shape (K, H) and `per_step` is set.
+            If a reward is outside its range, or the log is not of episodes and `per_step` is set.
+
+        Warns
+        -----
+        UserWarning
+            As for `MDPData.from_transitions`, if states are entered and never left, and nothing says why.
 
         Examples
         --------
-        >>> from pessimism.interop.minari import MinariLog
-        >>> log = MinariLog(Transitions([[0]], [[1]], [[-5.0]], [[1]]), np.array([[True]]), np.array([1]), 2, 2)
-        >>> log.data(per_step=True).counts.shape, log.data().reward_range
-        ((1, 2, 2), (-5.0, 0.0))
+        >>> from pessimism.interop.transitions import TransitionLog
+        >>> log = Transitions([[0]], [[1]], [[-5.0]], [[1]], terminated=[[True]])
+        >>> log = TransitionLog(log, states=("out", "home"), actions=("wait", "go"))
+        >>> log.data(per_step=True).counts.shape, log.data().terminal.tolist()
+        ((1, 2, 2), [False, True])
         """
-        log, rewards, ended = self.transitions, self.transitions.rewards, getattr(self, "terminated", None)
-        if (
-            reward_range is None
-            and np.any(ended is not None and ended)
-            and not 0 <= rewards.min() <= rewards.max() <= 1
-        ):
-            reward_range = min(0.0, float(rewards.min())), max(0.0, float(rewards.max()))
+        log, sizes = self.transitions, self._sizes()
+        known: dict[str, Any] = {"n_states": sizes[0], "n_actions": sizes[1], "reward_range": reward_range}
+        if per_step and log.rewards.ndim == 1 and self.lengths is not None:
+            fields = (np.split(getattr(log, name), np.cumsum(self.lengths)[:-1]) for name in Transitions.__slots__)
+            episodes = [Transitions(*own) for own in zip(*fields, strict=True)]
+            return MDPData.from_episodes(episodes, horizon=int(self.lengths.max()), **known)
         if not per_step:
             log = Transitions(*(getattr(log, name).ravel() for name in Transitions.__slots__))
-        n_states, n_actions = self._sizes()
-        return MDPData.from_transitions(
-            log, n_states=n_states, n_actions=n_actions, per_step=per_step, reward_range=reward_range
-        )
+        return MDPData.from_transitions(log, per_step=per_step, **known)

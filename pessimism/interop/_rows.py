@@ -53,6 +53,9 @@ def column_of(rows: list[Row], name: str) -> Column:
     values = [leafwise(_plain, row.get(name)) for row in rows]
     if {leaf for value in values for leaf in _leaves(value) if isinstance(leaf, str)} <= set(SPELLING.values()):
         values = [leafwise(_unspelled, value) for value in values]
+    told = {_kind(leaf) for value in values for leaf in _leaves(value) if leaf == leaf}
+    if told in ({"a string"}, {"a boolean"}):  # beside these NaN is how pandas writes that there is nothing
+        values = [leafwise(lambda leaf: leaf if leaf == leaf else None, value) for value in values]
     leaves = [(i, leaf) for i, value in enumerate(values) for leaf in _leaves(value)]
     kinds = [_kind(leaf) for _, leaf in leaves]
     for (i, leaf), kind in zip(leaves, kinds, strict=True):
@@ -89,6 +92,8 @@ def _kind(leaf: Any) -> str | None:
 
 
 def _plain(leaf: Any) -> Any:
+    if type(leaf).__name__ in ("NAType", "NaTType"):  # what pandas has for nothing, without importing it
+        return None
     return leaf.item() if isinstance(leaf, np.generic) else leaf
 
 
@@ -101,6 +106,8 @@ def _unspelled(leaf: Any) -> Any:
 
 
 def listed(rows: Iterable[Row]) -> list[Row]:
+    if not isinstance(rows, Iterable):
+        raise TypeError(f"rows must be an iterable of dicts, got {rows!r}")
     found = list(rows)
     for i, row in enumerate(found):
         if not isinstance(row, Mapping) or not all(isinstance(key, str) for key in row):

@@ -16,10 +16,12 @@ Common mistakes, and what they lead to:
 
 - *Labels taken for positions.* A policy holds positions: arm 1 is the second label, not the label 1.
   `BanditLog.decisions` translates back.
-- *Arms that were never pulled are missing*: no table can name them. Confidence widths and :math:`C^*` count all arms
-  one could have pulled, so pass ``arms=`` (and ``contexts=``) whenever you know them.
+- *Arms that were never pulled are missing*, unless the type of the column names its categories. Widths and
+  :math:`C^*` count all arms one could have pulled, so pass ``arms=`` (and ``contexts=``) whenever you know them.
 - *Rewards on another scale.* Widths are those of rewards in `reward_range`. A click is 0 or 1; a price is not. Pass
   the range that is known beforehand, not the range that was seen.
+- *Labels* are equal where the type of the column says so, at its own resolution: times with a zone are instants, given
+  in UTC by polars and Arrow.
 - *Contexts that are too fine.* Every combination of context columns is learned on its own. With few rows a context
   the answer is the width, not the data: look at ``log.data.counts`` before anything else.
 
@@ -107,10 +109,10 @@ def bandit_log(
     reward_range : (float, float)
         Interval known beforehand to hold every reward.
     arms : iterable, optional
-        All labels of arms in the order wanted. Default: those in the column, sorted, which misses arms that were
-        never pulled.
+        All labels of arms in the order wanted. Default: the categories if the column is of such a type, in their order
+        if it has one; else those that occur, sorted, which misses arms that were never pulled.
     contexts : iterable, optional
-        The same for contexts; tuples if `context` is a sequence. Default: those that occur, sorted.
+        The same for contexts; tuples if `context` is a sequence, by default those that occur, sorted.
 
     Returns
     -------
@@ -142,18 +144,20 @@ def bandit_log(
     >>> log.decisions(lcb(log.data))
     {'f': 'b', 'm': 'b'}
     """
-    given = () if context is None else (context,) if isinstance(context, str) else tuple(context)
+    given = () if context is None else _columns.names("context", context)
     if context is not None and not given:
         raise ValueError("context must name at least one column, got none: leave it out if there is one context")
     if contexts is not None and not given:
         raise ValueError("contexts must come with context, the column that they label")
-    table = _columns.opened(frame, {"arm": (arm,), "reward": (reward,), "context": given})
-    played = _columns.positions(arm, labels_in(table, arm), "arms", arms)
+    own = {"arm": _columns.name("arm", arm), "reward": _columns.name("reward", reward)}
+    table = _columns.opened(frame, own | {"context": given})
+    played = _columns.positions(arm, labels_in(table, arm), "arms", arms, _columns.known_labels(table, arm)[0])
     columns = [labels_in(table, column) for column in given]
     if context is None:
         met = Positions(np.zeros(len(table), np.int64), (None,))
     elif isinstance(context, str):
-        met = _columns.positions(context, columns[0], "contexts", contexts)
+        everywhere = _columns.known_labels(table, context)[0]
+        met = _columns.positions(context, columns[0], "contexts", contexts, everywhere)
     else:
         met = _columns.positions(list(given), list(zip(*columns, strict=True)), "contexts", contexts)
     data = BanditData.from_log(
@@ -176,7 +180,8 @@ def rows_to_frame(rows: Iterable[Row], *, backend: str = "pandas") -> Any:
     Parameters
     ----------
     rows : iterable of dict
-        Flat: numbers, strings, booleans, None, or lists of them, by string key. Keys may be missing.
+        Flat: numbers, strings, booleans, None, or lists of them, by string key. Keys may be missing. NaN beside strings
+        or booleans is None, as in rows that pandas gives.
     backend : str
         "pandas", "polars" or "pyarrow".
 
@@ -339,7 +344,7 @@ def to_xarray(rows: Iterable[Row], *, dims: Sequence[str], values: Sequence[str]
 
 
 def _names(argument: str, names: Sequence[str]) -> list[str]:
-    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+    if isinstance(names, str) or not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
         raise TypeError(f"{argument} must be a sequence of column names, got {names!r}")
     if not names or len(set(names)) != len(names):
         raise ValueError(f"{argument} must name at least one column, and none twice, got {names!r}")

@@ -9,12 +9,12 @@ in the environment     in our structure
 tuples of P[s][a]      :math:`P(s' \mid s, a)` and the reward of each successor; tuples with the same successor and
                        reward are one, with the sum of their probabilities
 initial_state_distrib  ``start``
-terminated             an absorbing state that earns 0, see below
+terminated             a terminal state, worth 0, see below
 truncated              nothing: a time limit is a wrapper. If it is part of the problem, pass it as `horizon`
 =====================  ============================================================================================
 
 *Where an episode ends.* Call a state terminal if some transition into it is terminated. If terminal states are entered
-by termination only (transitions out of terminal states do not count), they become absorbing where they are and S is
+by termination only (transitions out of terminal states do not count), they are the model's ``terminal`` states and S is
 the environment's: FrozenLake, CliffWalking. Otherwise (Taxi: a passenger can be at the destination without having been
 driven there) terminated transitions lead to one more state, of index S, and there are S + 1. Either way the value of a
 policy is the expected sum of what ``env.step`` pays until it says terminated.
@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._optional import optional
 from pessimism.mdp import MDP
+from pessimism.mdp._input import padded
 
 __all__ = ["mdp_from_env"]
 
@@ -101,7 +102,7 @@ def mdp_from_env(
     first = _start("initial_state_distrib", own, len(law)) if start is None else _start("start", start, len(law))
     begins = set() if own is None else set(np.flatnonzero(own).tolist())
     tables = _absorbed(law, begins, first)
-    return MDP(*tables[:3], start=tables[3], discount=discount, horizon=horizon)
+    return MDP(*tables[:3], start=tables[3], discount=discount, horizon=horizon, terminal=tables[4])
 
 
 def _law(env: Any) -> Law:
@@ -159,27 +160,22 @@ def _start(name: str, law: Any, n_states: int) -> Any:
     return first
 
 
-def _absorbed(law: Law, begins: set[int], start: Any) -> tuple[Any, Any, Any, Any]:
-    """Tables of the model in which whatever terminates is absorbed, and its start."""
+def _absorbed(law: Law, begins: set[int], start: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """Tables of the model in which whatever terminates is absorbed, its start, and its terminal states."""
     n_states = len(law)
     all_outcomes = [(s, outcome) for s, actions in enumerate(law) for outcomes in actions for outcome in outcomes]
     terminal = {successor for _, (_, successor, _, terminated) in all_outcomes if terminated}
     elsewhere = any(s not in terminal and x[1] in terminal and not x[3] for s, x in all_outcomes)
     extra = elsewhere or bool(terminal & begins)
     stays = {n_states} if extra else terminal
-    merged: list[dict[tuple[int, float], float]] = []
+    merged: list[list[tuple[int, float, float]]] = []
     for s in range(n_states + extra):
         for a in range(len(law[0])):
             pair: dict[tuple[int, float], float] = {}
             for probability, successor, reward, terminated in [(1.0, s, 0.0, False)] if s in stays else law[s][a]:
                 key = (n_states if extra and terminated else successor, reward)
                 pair[key] = pair.get(key, 0.0) + probability
-            merged.append(pair)
-    shape = (n_states + extra, len(law[0]), max(map(len, merged)))
-    successors, probabilities, rewards = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape)
-    for index, pair in enumerate(merged):
-        s, a = divmod(index, shape[1])
-        for b, ((successor, reward), probability) in enumerate(sorted(pair.items())):
-            successors[s, a, b], probabilities[s, a, b], rewards[s, a, b] = successor, probability, reward
+            merged.append([(successor, p, reward) for (successor, reward), p in sorted(pair.items())])
     padding = np.zeros((*start.shape[:-1], int(extra)))
-    return successors, probabilities, rewards, np.concatenate([start, padding], axis=-1)
+    ends = np.isin(np.arange(n_states + extra), list(stays))
+    return *padded(merged, len(law[0])), np.concatenate([start, padding], axis=-1), ends

@@ -56,7 +56,8 @@ def from_jax(
         Entries of y.
     sample : callable, optional
         ``sample(rng, level)``, with level "f" or "g": a handle, such as an array of row indices, always of one shape
-        (another shape is compiled anew). Functions of three arguments get it as the third, and None for exact.
+        (another shape is compiled anew). It is called once a sample, also where several oracles share it. Functions of
+        three arguments get it as the third, and None for exact.
     solve_y : callable, optional
         ``solve_y(x)``, the minimiser of g.
     project_x : callable, optional

@@ -8,18 +8,18 @@ in the data set        in our structure
 =====================  ============================================================================================
 observations           ``states`` and ``next_states``: positions from the start of the space
 actions, rewards       ``actions``, positions from the start of the space; ``rewards``
-terminations           `terminated`: the transition leads to a state that absorbs and earns 0, see below
-truncations            nothing: the log goes no further
+terminations           ``terminated``: the transition leads to a terminal state, worth 0, see below
+truncations            ``truncated``: the log goes no further, and nothing is known of what follows
 =====================  ============================================================================================
 
 *Where an episode ends* follows the rule of `pessimism.interop.gymnasium`. A state that is entered by termination only
-is taken to be absorbing; if some state of the log is entered both ways, terminated transitions lead to one more state,
+is terminal; if some state of the log is entered both ways, terminated transitions lead to one more state,
 of index S. A log cannot show transitions that never happened, so for a log that belongs to a model pass
 ``n_states = mdp.n_states``. Taxi has 501 even if the log looks like 500.
 
-*What was never logged.* No log shows that an absorbing state earns 0, and pessimistic rules give it the smallest
-possible value, which is wrong if rewards can be negative. With `horizon`, episodes that terminate early are therefore
-continued by what is known: action 0 in the absorbing state, with reward 0, up to the horizon.
+*Episodes of unequal length* stand in one row, one after the other (`lengths`), and ``data(per_step=True)`` keeps their
+steps. With `horizon` those that terminate early are continued in their terminal state, by action 0 for a reward of 0:
+padding, which is not counted.
 """
 
 import warnings
@@ -49,17 +49,18 @@ class MinariLog(Reduced, Speaking):
     transitions : Transitions
         Of shape (n,), all episodes one after the other; or (K, H) if a horizon was asked for.
     terminated : (n,) or (K, H) bool
-        Which transitions terminated their episode. What follows in a row of (K, H) was added.
+        Which transitions terminated their episode, as in `transitions`. What follows in a row of (K, H) was added.
     lengths : (K,) int
         Steps of every episode as they are in the data set.
     n_states, n_actions : int
-        S, with the additional absorbing state if there is one, and A.
+        S, with the additional terminal state if there is one, and A.
 
     Examples
     --------
-    >>> log = Transitions([0, 1], [0, 0], [0.0, 1.0], [1, 2])
-    >>> MinariLog(log, np.array([False, True]), np.array([2]), n_states=3, n_actions=1).data().counts.tolist()
-    [[1], [1], [0]]
+    >>> log = Transitions([0, 1], [0, 0], [0.0, 1.0], [1, 2], terminated=[False, True])
+    >>> data = MinariLog(log, log.terminated, np.array([2]), n_states=3, n_actions=1).data()
+    >>> data.counts.tolist(), data.terminal.tolist()
+    ([[1], [1], [0]], [False, False, True])
     """
 
     transitions: Transitions
@@ -81,11 +82,10 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
         A data set; or the id of a local one. Nothing is downloaded.
     n_states : int, optional
         Size of the observation space: terminated transitions lead to the observation they were logged with. One more:
-        they lead to an additional absorbing state, the last. Default: by the rule in the module docstring.
+        they lead to an additional terminal state, the last. Default: by the rule in the module docstring.
     horizon : int, optional
-        H, to keep the episodes apart: an episode must have H steps or, if it terminated, at most H, and is then
-        continued in its absorbing state by action 0 and reward 0. Default: all steps in one row, episodes of any
-        length.
+        H, for episodes in rows of their own: an episode must have H steps or, if it terminated, at most H, and is then
+        padded. Default: all steps in one row, episodes of any length.
 
     Returns
     -------
@@ -97,8 +97,8 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
     TypeError
         If observations or actions are not Discrete.
     ValueError
-        If an episode does not fit in its spaces or in the horizon, `n_states` is neither of the two, or the data set
-        is empty.
+        If an episode does not fit in its spaces or in the horizon or goes on after a termination, `n_states` is neither
+        of the two, or the data set is empty.
     FileNotFoundError
         If there is no such local data set.
     ImportError
@@ -144,12 +144,10 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
         steps = _check.whole("horizon", horizon, low=1)
         rows = [_continued(k, row, steps) for k, row in enumerate(rows)]
     join = np.concatenate if horizon is None else np.stack
-    states, actions, rewards, next_states, terminated = (join(column) for column in zip(*rows, strict=True))
     lengths = np.array([len(episode.rewards) for episode in episodes])
-    for array in (terminated, lengths):
-        array.setflags(write=False)
-    log = Transitions(states, actions, rewards, next_states)
-    return MinariLog(log, terminated, lengths, int(n_states), int(spaces[1].n))
+    lengths.setflags(write=False)
+    log = Transitions(*(join(column) for column in zip(*rows, strict=True)))
+    return MinariLog(log, log.terminated, lengths, int(n_states), int(spaces[1].n))
 
 
 class _Episode(NamedTuple):
@@ -158,6 +156,7 @@ class _Episode(NamedTuple):
     rewards: Floats
     next_states: Ints
     terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
 
 
 def _discrete(what: str, space: Any) -> Any:
@@ -169,7 +168,7 @@ def _discrete(what: str, space: Any) -> Any:
 def _episode(logged: Any, spaces: tuple[Any, Any]) -> _Episode:
     name = f"episode {logged.id}"
     labels, actions = (
-        _check.whole_array(f"{name}: {what}", np.asarray(values) - int(space.start), high=int(space.n) - 1)
+        _positions(f"{name}: {what}", values, space)
         for what, values, space in zip(
             ("observations", "actions"), (logged.observations, logged.actions), spaces, strict=True
         )
@@ -180,7 +179,17 @@ def _episode(logged: Any, spaces: tuple[Any, Any]) -> _Episode:
             f"{name} must have one observation more than steps, got {labels.size} observations, "
             f"{actions.size} actions, {rewards.size} rewards and {np.size(logged.terminations)} terminations"
         )
-    return _Episode(labels[:-1], actions, rewards, labels[1:], np.asarray(logged.terminations, dtype=np.bool_))
+    ends = np.asarray(logged.terminations, dtype=np.bool_)
+    _check.require(f"{name}: terminations", ends[:-1], ~ends[:-1], "False before the last step")
+    last = np.arange(len(ends)) == len(ends) - 1
+    return _Episode(labels[:-1], actions, rewards, labels[1:], ends, last & ~ends)
+
+
+def _positions(name: str, labels: Any, space: Any) -> Ints:
+    values = np.asarray(labels)
+    if values.ndim != 1:
+        raise ValueError(f"{name} must have shape (n,), one label a step, got {values.shape}")
+    return _check.whole_array(name, values - int(space.start), high=int(space.n) - 1)
 
 
 def _entered_both_ways(episodes: Iterable[_Episode]) -> bool:
@@ -208,7 +217,8 @@ def _continued(k: int, episode: _Episode, steps: int) -> _Episode:
         return episode
     end = np.full(missing, episode.next_states[-1])
     zero = np.zeros(missing, np.int64)
-    more = _Episode(end, zero, zero.astype(np.float64), end, zero.astype(np.bool_))
+    no = zero.astype(np.bool_)
+    more = _Episode(end, zero, zero.astype(np.float64), end, no, no)
     return _Episode(*(np.concatenate(pair) for pair in zip(episode, more, strict=True)))
 
 
@@ -230,7 +240,7 @@ def to_minari(
         Name as Minari wants it, such as "lake/uniform-v0". It must not exist.
     terminated : (K, H) array_like of bool, optional
         Which transitions terminate their episode; the episode is written up to the first, and whatever follows must
-        stay there and earn 0. Default: none, all episodes are truncated after H steps.
+        stay there and earn 0. Default: as marked in the log. Other episodes are truncated after H steps.
     n_states, n_actions : int, optional
         Sizes of the spaces. Default: one more than the largest label, which misses what was never seen: pass them.
 
@@ -264,6 +274,8 @@ def to_minari(
     ...     dataset.total_episodes, dataset[0].observations.tolist(), dataset[0].rewards.tolist()
     (2, [0, 1, 2, 0, 1], [0.0, 0.0, 1.0, 0.0])
     """
+    _check.instance("log", log, Transitions)
+    _check.instance("dataset_id", dataset_id, str)
     ends, lengths = _ends(log, terminated)
     minari, buffer, spaces = (optional(x, "rl") for x in ("minari", "minari.data_collector", "gymnasium.spaces"))
     sizes = []
@@ -299,7 +311,7 @@ def _ends(log: Transitions, terminated: ArrayLike | None) -> tuple[NDArray[np.bo
     shape = log.rewards.shape
     if len(shape) != 2 or 0 in shape:
         raise ValueError(f"log must have shape (episodes, steps), at least one of each, got {shape}")
-    ends = np.zeros(shape, np.bool_) if terminated is None else np.array(terminated)
+    ends = np.array(log.terminated if terminated is None else terminated)
     if ends.dtype != np.bool_ or ends.shape != shape:
         raise ValueError(f"terminated must be bool of shape {shape} as the log, got {ends.dtype} of shape {ends.shape}")
     after = np.zeros(shape, np.bool_)

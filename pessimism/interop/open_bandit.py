@@ -30,6 +30,9 @@ __all__ = ["OpenBanditLog", "read_log"]
 COLUMNS = ("item_id", "position", "click", "propensity_score")
 N_POSITIONS = 3
 
+ARCHIVES = {b"PK": "a ZIP archive", b"\x1f\x8b": "gzip data", b"BZh": "bzip2 data", b"7z\xbc\xaf": "a 7z archive"}
+"""Kinds of compressed files, by how they begin."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class OpenBanditLog(Speaking):
@@ -146,9 +149,29 @@ def _read(source: str | os.PathLike[str] | IO[bytes]) -> Any:
     try:
         return csv.read_csv(source, read_options=one_thread, convert_options=as_text)
     except KeyError as error:
+        _refuse_archives(source)
         raise ValueError(f"an Open Bandit log must have the columns {', '.join(COLUMNS)}: {error.args[0]}") from None
     except pyarrow.ArrowInvalid as error:
+        _refuse_archives(source)
         raise ValueError(f"an Open Bandit log must be a CSV file with one header: {error}") from None
+
+
+def _refuse_archives(source: Any) -> None:
+    """Say so where what could not be read is compressed."""
+    try:
+        if hasattr(source, "read"):
+            source.seek(0)
+            head = source.read(8)
+        else:
+            with open(source, "rb") as file:
+                head = file.read(8)
+    except (OSError, ValueError):  # closed by the reader, or a stream: then nothing can be said
+        return
+    kind = next((kind for start, kind in ARCHIVES.items() if head.startswith(start)), None)
+    if kind is not None:
+        raise ValueError(
+            f"an Open Bandit log must be a CSV file, or one that ends in .gz or .bz2, got {kind}: unpack it"
+        )
 
 
 def _column(table: Any, name: str, good: Callable[[Floats], Any], expectation: str) -> Floats:

@@ -26,7 +26,17 @@ import numpy as np
 
 from pessimism import _check
 from pessimism._types import Floats
-from pessimism.interop._columns import as_floats, labels_in, opened, positions, require_rows, without_nulls
+from pessimism.interop._columns import (
+    as_floats,
+    known_labels,
+    labels_in,
+    name,
+    names,
+    opened,
+    positions,
+    require_rows,
+    without_nulls,
+)
 from pessimism.tasks import TaskData
 
 __all__ = ["task_data"]
@@ -53,7 +63,8 @@ def task_data(
     data : TaskData
         One data set, equal to `TaskData.from_arrays` on the same rows.
     labels : tuple
-        Label of every task, sorted: `labels[m]` names task m of the data, whatever the order of the rows.
+        Label of every task: `labels[m]` names task m of the data, whatever the order of the rows. Sorted, or in the
+        order of the categories if the column has one.
 
     Raises
     ------
@@ -77,14 +88,16 @@ def task_data(
     >>> labels, data.counts.tolist(), data.moments.tolist()
     (('a', 'b'), [1, 2], [[1.0, 2.0], [3.0, 4.0]])
     """
-    given = () if inputs is None else (inputs,) if isinstance(inputs, str) else tuple(inputs)
+    given = () if inputs is None else names("inputs", inputs)
     if inputs is not None and not given:
         raise ValueError("inputs must name at least one column, got none: leave it out to take all others")
-    table = opened(frame, {"task": (task,), "output": (output,), "inputs": given})
+    table = opened(frame, {"task": name("task", task), "output": name("output", output), "inputs": given})
     columns = given or tuple(name for name in table.columns if name not in (task, output))
     if not columns:
         raise ValueError(f"frame must have a column beside {task!r} and {output!r}, got none left for the inputs")
-    owners = positions(task, labels_in(table, task), "tasks", None)
+    named = labels_in(table, task)
+    known = [label for label in known_labels(table, task)[0] or sorted(set(named)) if label in set(named)]
+    owners = positions(task, named, "tasks", None, known)
     rows = np.stack([_numbers(table, column) for column in columns], axis=1)
     data = TaskData.from_arrays(rows, _numbers(table, output), owners.codes, n_tasks=len(owners.labels))
     return data, owners.labels

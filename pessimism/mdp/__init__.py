@@ -1,7 +1,8 @@
 """Offline reinforcement learning: states, actions, logged transitions, and rules that turn them into a policy."""
 
-from pessimism._status import ConvergenceError
+from pessimism._status import ConvergenceError, ImitationWarning
 from pessimism.mdp import behavior, bounds, exact, generators, instances, planning
+from pessimism.mdp.choice import moving_constant
 from pessimism.mdp.data import MDPData, Transitions
 from pessimism.mdp.model import MDP
 from pessimism.mdp.planning import Plan, error_bound, plan
@@ -17,6 +18,7 @@ from pessimism.mdp.rules.vi_lcb_episodic import vi_lcb_episodic
 __all__ = [
     "MDP",
     "ConvergenceError",
+    "ImitationWarning",
     "MDPData",
     "Plan",
     "Transitions",
@@ -31,6 +33,7 @@ __all__ = [
     "generators",
     "instances",
     "lcb_q",
+    "moving_constant",
     "pevi",
     "plan",
     "planning",

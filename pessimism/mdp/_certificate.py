@@ -9,11 +9,14 @@ from pessimism._status import ConvergenceError, Status
 Result = TypeVar("Result")
 
 
-def certified(plan: Result, tolerance: float, accepted: tuple[Status, ...]) -> Result:
-    """The plan, or a ConvergenceError that carries it unless the status of every item is one of the accepted."""
+def certified(plan: Result, tolerance: float) -> Result:
+    """The plan, or a ConvergenceError that carries it if some iterations ended before their limit was reached.
+
+    Where no further iteration can lower the error bound, rounding being what is left of it, the status says so.
+    """
     result: Any = plan
     ended = np.asarray(result.status, object).reshape(-1)
-    bad = ~np.isin(ended, np.array(accepted, object))
+    bad = ended == Status.NOT_CONVERGED
     if bad.any():
         worst = np.max(np.asarray(result.error_bound).reshape(-1)[bad])
         raise ConvergenceError(

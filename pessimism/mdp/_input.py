@@ -3,40 +3,55 @@
 With a horizon every table has a step axis, of length 1 if it is the same at all steps.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._types import Floats, Ints
+from pessimism.mdp._engine.counting import Rows
+from pessimism.mdp._engine.ending import conflict
 from pessimism.mdp._engine.splitting import Statistics
-from pessimism.mdp._engine.tables import States, per_successor
+from pessimism.mdp._engine.tables import States, per_successor, staying
 
 Policy = Ints | Floats
 
 MAX_STATES = 2**31 - 1
 
-HYPERGEOMETRIC_LIMIT = 10**9
-"""NumPy draws without replacement from fewer than this."""
 
-
-def transitions(next_states: ArrayLike, probabilities: ArrayLike, horizon: int | None) -> tuple[States, Floats]:
-    """Lists of successors and their probabilities, with a step axis if there is a horizon."""
+def transitions(
+    next_states: ArrayLike, probabilities: ArrayLike, horizon: int | None, ending: ArrayLike | None
+) -> tuple[States, Floats, NDArray[np.bool_]]:
+    """Lists of successors and their probabilities, with a step axis if there is a horizon, and the terminal states."""
     successors = lists(next_states, (3,) if horizon is None else (3, 4))
     core = successors.ndim
     p = _check.real_array("probabilities", probabilities, low=0.0)
     if p.shape[p.ndim - core :] != successors.shape:
         raise ValueError(f"probabilities must end in the shape {successors.shape} of next_states, got {p.shape}")
+    ends = terminal(ending, successors.shape[-3])
+    if ends.any():
+        stays = (p == 0) | (successors == np.arange(len(ends))[:, None, None])
+        _check.require("probabilities", p, stays | ~ends[:, None, None], "0 where a terminal state would be left")
+        p = np.where(ends[:, None, None], np.eye(1, p.shape[-1])[0], p)
+        successors = staying(successors, ends)
     _check.require_total_one("probabilities", p, axes=1)
     if horizon is not None:
         if core == 3:
             successors, p = successors[None], p[..., None, :, :, :]
         if successors.shape[0] not in (1, horizon):
             raise ValueError(f"next_states must have 1 or horizon = {horizon} steps, got {successors.shape[0]}")
-    return successors.astype(np.int32), p
+    return successors.astype(np.int32), p, ends
+
+
+def terminal(value: ArrayLike | None, n_states: int) -> NDArray[np.bool_]:
+    """(S,) bool, the states that end an episode; none by default."""
+    mask = np.zeros(n_states, np.bool_) if value is None else np.array(value)
+    if mask.dtype != np.bool_ or mask.shape != (n_states,):
+        expected = f"bool of shape ({n_states},), one a state"
+        raise ValueError(f"terminal must be {expected}, got {mask.dtype} of shape {mask.shape}")
+    return mask
 
 
 def lists(next_states: ArrayLike, axes: tuple[int, ...]) -> Ints:
@@ -48,8 +63,8 @@ def lists(next_states: ArrayLike, axes: tuple[int, ...]) -> Ints:
     return _check.whole_array("next_states", successors, high=successors.shape[-3] - 1)
 
 
-def rewards(value: ArrayLike, table: tuple[int, ...], horizon: int | None, law: str) -> Floats:
-    """Mean rewards, with a step axis if there is a horizon.
+def rewards(value: ArrayLike, table: tuple[int, ...], horizon: int | None, law: str, ends: NDArray[np.bool_]) -> Floats:
+    """Mean rewards, with a step axis if there is a horizon; terminal states earn nothing.
 
     `table` is the shape of next_states as given: it says whether the rewards have a step axis of their own.
     """
@@ -64,19 +79,22 @@ def rewards(value: ArrayLike, table: tuple[int, ...], horizon: int | None, law: 
             "give next_states and probabilities a step axis too; for a batch, rewards one more axis of length 1"
         )
     core = len(table) - (r.shape[-len(table) :] != table)
+    by_state = ends.reshape(-1, *[1] * (1 if r.shape[-len(table) :] != table else 2))
+    _check.require("rewards", r, (r == 0) | ~by_state, "0 in terminal states, which earn nothing")
     return np.expand_dims(r, -core - 1) if horizon is not None and len(table) == 3 else r
 
 
 def reward_range(
-    given: tuple[float, float] | None, r: Floats, probabilities: Floats | None, law: str
+    given: tuple[float, float] | None, r: Floats, probabilities: Floats | None, law: str, ends: NDArray[np.bool_]
 ) -> tuple[float, float]:
     """The interval given, if it holds every reward that can occur; by default (0, 1) or the smallest that does.
 
-    For rewards per successor pass their `probabilities`: what has probability 0 does not occur.
+    For rewards per successor pass their `probabilities`: what has probability 0 does not occur. Nor do terminal states
+    earn anything.
     """
     low, high = 0.0, 1.0
-    if law == "deterministic" and r.size:
-        occurs = True if probabilities is None else probabilities > 0
+    if law == "deterministic" and r.size and not ends.all():
+        occurs = ~ends[:, None] if probabilities is None else (probabilities > 0) & ~ends[:, None, None]
         low = float(np.where(occurs, r, np.inf).min())
         high = float(np.where(occurs, r, -np.inf).max())
     if given is None:
@@ -85,6 +103,22 @@ def reward_range(
     if not (a <= low and high <= b):
         raise ValueError(f"reward_range must hold the rewards, which are in [{low:g}, {high:g}], got {given!r}")
     return a, b
+
+
+def room_for_ends(rows: Rows, terminated: NDArray[np.bool_], size: int, may_grow: bool) -> tuple[int, int | None]:
+    """S, and the state of their own to which terminated transitions lead if one in which they end is also passed."""
+    found = conflict(rows, terminated, size) if terminated.any() else None
+    if found is None:
+        return size, None
+    if may_grow:
+        return size + 1, size
+    if size - 1 in (rows.states.max(), rows.next_states.max()):
+        end, other = found
+        raise ValueError(
+            f"n_states must be at least {size + 1}: transition {end} terminates in state {rows.next_states[end]}, "
+            f"which transition {other} passes, so that ends need a state of their own, the last"
+        )
+    return size, size - 1
 
 
 def batch(r: Floats, next_states: States) -> tuple[int, ...]:
@@ -130,11 +164,14 @@ def check_policy(policy: ArrayLike, n_states: int, n_actions: int, horizon: int 
     return clean
 
 
-def from_dense(matrices: ArrayLike) -> tuple[Ints, Floats]:
-    """Padded lists from matrices ([H,] S, A, S)."""
+def from_dense(matrices: ArrayLike, ends: ArrayLike | None) -> tuple[Ints, Floats]:
+    """Padded lists from matrices ([H,] S, A, S), whose rows may be 0 in terminal states."""
     full = _check.real_array("transitions", matrices, low=0.0)
     if full.ndim not in (3, 4) or full.shape[-1] != full.shape[-3] or 0 in full.shape[-3:]:
         raise ValueError(f"transitions must have shape (S, A, S) or (H, S, A, S), got {full.shape}")
+    if ends is not None:
+        empty = terminal(ends, full.shape[-1])[:, None] & ~full.any(axis=-1)
+        full = np.where(empty[..., None], np.eye(full.shape[-1])[:, None, :], full)
     _check.require_total_one("transitions", full, axes=1)
     width = int((full > 0).sum(axis=-1).max(initial=1))
     order = np.argsort(full == 0, axis=-1, kind="stable")[..., :width]
@@ -142,16 +179,23 @@ def from_dense(matrices: ArrayLike) -> tuple[Ints, Floats]:
 
 
 def from_function(
-    step: Callable[[int, int], Iterable[tuple[float, int, float]]], n_states: int, n_actions: int
+    step: Callable[[int, int], Iterable[tuple[float, int, float]]],
+    n_states: int,
+    n_actions: int,
+    ends: ArrayLike | None,
 ) -> tuple[Ints, Floats, Floats]:
-    """Padded lists, probabilities and rewards per successor from the outcomes that `step(s, a)` lists."""
+    """Padded lists, probabilities and rewards per successor from the outcomes that `step(s, a)` lists.
+
+    It is not asked about terminal states.
+    """
     if not callable(step):
         raise TypeError(f"step must be a function of state and action, got {step!r}")
     pairs: list[dict[int, tuple[float, float]]] = []
-    for s in range(n_states):
+    for s, ended in enumerate(terminal(ends, n_states)):
         for a in range(n_actions):
             merged: dict[int, tuple[float, float]] = {}
-            for probability, successor, reward in _outcomes(f"step({s}, {a})", step(s, a), n_states):
+            listed = [(1.0, s, 0.0)] if ended else _outcomes(f"step({s}, {a})", step(s, a), n_states)
+            for probability, successor, reward in listed:
                 if probability > 0:
                     p, weighted = merged.get(successor, (0.0, 0.0))
                     merged[successor] = (p + probability, weighted + probability * reward)
@@ -194,8 +238,8 @@ def _outcomes(name: str, listed: Any, n_states: int) -> list[tuple[float, int, f
     return clean
 
 
-def require_divisible(data: Statistics, *, steps: bool = False, limited: bool = True) -> None:
-    """Raise a ValueError unless transitions can be drawn from the statistics, without replacement if `limited`."""
+def require_divisible(data: Statistics, *, steps: bool = False) -> None:
+    """Raise a ValueError unless transitions can be drawn from the statistics."""
     if (data.next_states.ndim == 4) != steps:
         raise ValueError(
             "data must have a step axis: these are not logged episodes"
@@ -207,8 +251,3 @@ def require_divisible(data: Statistics, *, steps: bool = False, limited: bool = 
             "data must have rewards known to be 0 or 1, or constant for every (state, action, successor): sums of "
             "other rewards do not say which one to leave out; divide the raw log instead"
         )
-    # which rewards go along is hypergeometric for rewards of 0 and 1, whatever way the transitions are chosen
-    if (limited or data.reward_law == "bernoulli") and data.counts.size:
-        largest = data.counts.reshape(-1, math.prod(data.counts.shape[1 - data.next_states.ndim :])).sum(axis=-1).max()
-        if largest >= HYPERGEOMETRIC_LIMIT:
-            raise ValueError(f"data must have fewer than 1e9 transitions to be divided, got {largest}")

@@ -72,7 +72,8 @@ def prescribe(mdp: MDP, *, cstar: ArrayLike, mix: ArrayLike | None = None, polic
         raise TypeError("policy must be deterministic: one action a state, of an integer dtype")
     d = mdp.occupancy(chosen)
     nu = _off_support(mdp, d, np.asarray(chosen)) if mix is None else mdp.check_behavior(mix)
-    ratio = np.divide(nu, d, out=np.full(np.broadcast_shapes(nu.shape, d.shape), np.inf), where=d > 0)
+    counts = (d > 0) & ~mdp.terminal[:, None]
+    ratio = np.divide(nu, d, out=np.full(np.broadcast_shapes(nu.shape, d.shape), np.inf), where=counts)
     kappa = ratio.min(axis=(-2, -1))
     goal = target if mdp.horizon is None else target[..., None]
     _check.broadcast("cstar, mix and model", goal.shape, kappa.shape)
@@ -125,7 +126,7 @@ def expert(mdp: MDP, policy: ArrayLike | None = None) -> Floats:
 
 
 def uniform(mdp: MDP) -> Floats:
-    r"""Uniform coverage: every pair with probability 1/(SA), at every step.
+    r"""Uniform coverage: every pair with probability 1/(SA), at every step; terminal states are not counted.
 
     Parameters
     ----------
@@ -144,8 +145,9 @@ def uniform(mdp: MDP) -> Floats:
     """
     _check.instance("mdp", mdp, MDP)
     steps = () if mdp.horizon is None else (mdp.horizon,)
-    cells = mdp.n_states * mdp.n_actions
-    return np.full((*mdp.shape, *steps, mdp.n_states, mdp.n_actions), 1.0 / cells)
+    open_states = ~mdp.terminal if not mdp.terminal.all() else mdp.terminal
+    law = np.repeat((open_states / (open_states.sum() * mdp.n_actions))[:, None], mdp.n_actions, axis=1)
+    return np.array(np.broadcast_to(law, (*mdp.shape, *steps, *law.shape)))
 
 
 def mixture(mdp: MDP, policies: Sequence[ArrayLike], shares: ArrayLike) -> Floats:

@@ -114,9 +114,9 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
     Returns
     -------
     (...) float
-        :math:`\frac2{(1-\gamma)^2}\sqrt{\frac{2LSC^*}{m+1}} + \frac2{(1-\gamma)N}`, at most :math:`1/(1-\gamma)`,
-        with :math:`T = \lceil\log N/(1-\gamma)\rceil` iterations, T + 1 folds of :math:`m = \lfloor N/(T+1)\rfloor`
-        and :math:`L = \tfrac12\log(2(T+1)SAN)`.
+        :math:`\frac2{(1-\gamma)^2}\sqrt{\frac{2LSC^*(T+1)}{N+1}} + \frac2{(1-\gamma)N}`, at most
+        :math:`1/(1-\gamma)`, with :math:`T = \lceil\log N/(1-\gamma)\rceil` iterations, T + 1 folds and
+        :math:`L = \tfrac12\log(2(T+1)SAN)`.
 
     See Also
     --------
@@ -129,10 +129,12 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
     width :math:`b_t = \sqrt{L/(m_t \vee 1)}/(1-\gamma)`, because :math:`V_{t-1}` does not depend on fold t (pairs the
     fold did not meet have b of at least :math:`1/(1-\gamma)`, since L >= 1). Then :math:`V_t \le V^{\pi_t}` (the update
     is monotone) and :math:`V^* - V_t \le \gamma P^{\pi^*}(V^* - V_{t-1}) + 2b_t(\cdot,\pi^*)`; unrolled, the loss is at
-    most :math:`\gamma^T/(1-\gamma) + \frac2{1-\gamma}\sum_s d^*(s)b(s,\pi^*(s))`. Last,
-    :math:`E(X \vee 1)^{-1/2} \le \sqrt{2/((m+1)\mu)}` for :math:`X \sim \mathrm{Bin}(m,\mu)`,
-    :math:`\mu \ge d^*/C^*`, and :math:`\sum_s\sqrt{d^*(s)} \le \sqrt S`. The power 5/2 of :math:`1/(1-\gamma)` is
-    2 from the widths and 1/2 from the folds. Needs splitting. Status: derived.
+    most :math:`\gamma^T/(1-\gamma) + \frac2{1-\gamma}\sum_s d^*(s)b(s,\pi^*(s))`. Every transition goes to a fold at
+    random, so a pair is met there :math:`X \sim \mathrm{Bin}(N,\mu/(T+1))` times; then
+    :math:`E(X \vee 1)^{-1/2} \le \sqrt{2(T+1)/((N+1)\mu)}`, :math:`\mu \ge d^*/C^*`, and
+    :math:`\sum_s\sqrt{d^*(s)} \le \sqrt S`. The power 5/2 of :math:`1/(1-\gamma)` is 2 from the widths and 1/2 from
+    the folds. Needs splitting. Loose: on `instances.stay_exit` twenty to thirty times the worst loss of the rule at
+    N = 1e9 to 1e11. Status: derived.
 
     Examples
     --------
@@ -142,7 +144,7 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
     rounds, c, s, h = _bound.rounds(n), _bound.concentrability(cstar), _states(states), _effective_horizon(discount)
     folds = np.ceil(np.log(rounds) * h) + 1.0
     level = 0.5 * np.log(2.0 * folds * s * _check.whole("actions", actions, low=1) * rounds)
-    wide = 2.0 * h**2 * np.sqrt(2.0 * level * s * c / (np.floor(rounds / folds) + 1.0))
+    wide = 2.0 * h**2 * np.sqrt(2.0 * level * s * c * folds / (rounds + 1.0))
     return np.asarray(np.minimum(h, wide + 2.0 * h / rounds))
 
 
@@ -304,7 +306,7 @@ def bernstein_samples(
     log_factor: ArrayLike = 1.0,
     bernstein_constant: float = 144.0,
 ) -> Floats:
-    r"""Number of transitions with which VI-LCB with Bernstein widths is epsilon-optimal, with recalled constants.
+    r"""Number of transitions with which VI-LCB with Bernstein widths is epsilon-optimal; constants not seen.
 
     Parameters
     ----------
@@ -317,10 +319,10 @@ def bernstein_samples(
     discount : (...) array_like of float
         :math:`\gamma`, in [1/2, 1) for the theorem; NaN below.
     log_factor : (...) array_like of float
-        The value of the theorem's logarithm, at least 1. Its argument, recalled as :math:`NS/((1-\gamma)\delta)`, has
-        not been checked here, so it is yours to choose; 1 leaves the logarithm out.
+        The value of the theorem's logarithm, at least 1. Its argument :math:`NS/((1-\gamma)\delta)` holds N itself, so
+        the value is yours to give; 1 leaves the logarithm out.
     bernstein_constant : float
-        :math:`c_b`, the constant of the widths; at least 144, as recalled from the proof.
+        :math:`c_b`, the constant of the widths; at least 144, a proof constant not seen.
 
     Returns
     -------
@@ -333,11 +335,13 @@ def bernstein_samples(
 
     Notes
     -----
-    Theorem 1 of Li et al.: with :math:`c_1 S C^*\log(\cdot)/((1-\gamma)^3\varepsilon^2)` transitions and c_b, c_1
-    sufficiently large, the loss is at most epsilon with probability 1 - 2 delta. Every epsilon is allowed: there is no
-    burn-in. Samples are reused in all iterations; rewards are known. 144 and 21000 are proof constants not seen in a
-    theorem. At :math:`c_b = 144` the estimated value is 0 at any N a laptop would try: in practice 0.005 to 0.1,
-    without this theorem. Status: published (the shape), unverified (the numbers).
+    Theorem 1 of Li et al. (eq. 35 in Annals of Statistics 52(1)): with
+    :math:`c_1 S C^*\log\frac{NS}{(1-\gamma)\delta}/((1-\gamma)^3\varepsilon^2)` transitions and c_b, c_1 sufficiently
+    large, the loss is at most epsilon with probability 1 - 2 delta. Every epsilon is allowed: there is no burn-in.
+    Samples are reused in all iterations; rewards are known. "Sufficiently large" is all that the theorem says: 144 and
+    21000 are proof constants, not seen in any theorem that we have read. At :math:`c_b = 144` no value is raised before
+    `choice.moving_constant` of the log exceeds it, beyond 10^6 transitions of a garnet of 20 states; in practice 0.005
+    to 0.1, without this theorem. Status: published (the shape), unverified (the numbers).
 
     Examples
     --------
@@ -360,7 +364,7 @@ def subsampled_episodes(
     log_factor: ArrayLike = 1.0,
     bernstein_constant: float = 16.0,
 ) -> Floats:
-    r"""Number of episodes with which the two-fold subsampled VI-LCB is epsilon-optimal, with recalled constants.
+    r"""Number of episodes with which the two-fold subsampled VI-LCB is epsilon-optimal; constants not seen.
 
     Parameters
     ----------
@@ -371,9 +375,9 @@ def subsampled_episodes(
     horizon : (...) array_like of int
         H.
     log_factor : (...) array_like of float
-        The value of the theorem's logarithm, at least 1; 1 leaves it out.
+        The value of the theorem's logarithm, at least 1; its argument is :math:`KH/\delta`. 1 leaves it out.
     bernstein_constant : float
-        :math:`c_b`, the constant of the widths; at least 16, as recalled from the proof.
+        :math:`c_b`, the constant of the widths; at least 16, a proof constant not seen.
 
     Returns
     -------
@@ -386,9 +390,10 @@ def subsampled_episodes(
 
     Notes
     -----
-    Li et al., i.i.d. trajectories, probability 1 - 12 delta, for sufficiently large constants; 16 and 12800 are proof
-    constants not seen in a theorem. Half of the episodes only count how much of the other half may be used; below
-    100 log(HS/delta) visits of a state that is nothing. Status: published (the shape), unverified (the numbers).
+    Li et al. (eq. 59 in Annals of Statistics 52(1)), i.i.d. trajectories, probability 1 - 12 delta, for sufficiently
+    large constants; 16 and 12800 are proof constants, not seen in any theorem that we have read. Half of the episodes
+    only count how much of the other half may be used; below 100 log(HS/delta) visits of a state that is nothing.
+    Status: published (the shape), unverified (the numbers).
 
     Examples
     --------
@@ -403,7 +408,7 @@ def subsampled_episodes(
 
 
 def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike) -> Floats:
-    r"""Number of transitions without which no rule is epsilon-optimal on both of two models, constant recalled.
+    r"""Number of transitions without which no rule is epsilon-optimal on both of two models; constant not seen.
 
     Parameters
     ----------
@@ -419,7 +424,7 @@ def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: 
     Notes
     -----
     Lower bound of Li et al.: with fewer transitions every rule misses epsilon with probability at least 1/8 on one of
-    two models. `instances.rare_state` has their structure. 25088 is a proof constant not seen in the theorem.
+    two models. `instances.rare_state` has their structure. 25088 is a proof constant, not seen in the theorem.
     Status: published (the shape and its conditions), unverified (25088).
 
     Examples
@@ -608,8 +613,8 @@ def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
     Notes
     -----
     The worse action was logged a Poisson number of times with mean 1 and never left, so its empirical value is the
-    largest there is. More is lost where it left and is ahead all the same: a fifth more at :math:`\gamma = 0.75`,
-    next to nothing at 0.9. Status: derived.
+    largest there is. More is lost where it left and is ahead all the same: at the default q of the instance twice as
+    much at :math:`\gamma = 0.6`, 6 % more at 0.75, 1 % at 0.8, less than 0.01 % from 0.9 on. Status: derived.
 
     Examples
     --------

@@ -6,7 +6,7 @@ rewards (`reward_sums`). Logs of any length therefore cost the same, and merging
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
@@ -17,17 +17,15 @@ from pessimism import _check
 from pessimism._objects import Stored, spread
 from pessimism._shares import apportion
 from pessimism._types import Floats, Ints, Rng
-from pessimism.mdp import _input
-from pessimism.mdp._engine import counting, splitting
+from pessimism.mdp import _input, _raw
+from pessimism.mdp._engine import splitting
+from pessimism.mdp._engine.counting import Rows
 from pessimism.mdp._engine.splitting import Statistics
-from pessimism.mdp._engine.tables import States
+from pessimism.mdp._engine.tables import States, staying
 
 __all__ = ["MDPData", "Transitions"]
 
 REWARD_LAWS = ("bernoulli", "deterministic", "other")
-
-LARGEST_TABLE = 10**9
-"""Cells of a table of counts: more is a label mistaken for a position."""
 
 ROUNDING = 1e-9
 """Relative room for the rounding of summed rewards when they are checked against their range."""
@@ -45,11 +43,16 @@ class Transitions(Stored):
         What was received.
     next_states : (...) array_like of int
         Where each transition led.
+    terminated : (...) array_like of bool, optional
+        Which transitions ended their episode for good: from there on everything is worth 0. Default: none.
+    truncated : (...) array_like of bool, optional
+        After which transitions the log merely stops, as at a time limit: nothing is known of what follows. Where both
+        are set the episode has terminated. Default: none.
 
     Raises
     ------
     ValueError, TypeError
-        If a label is not a whole number at least 0, a reward is not finite or the shapes differ.
+        If a label is not a whole number at least 0, a reward is not finite, a mark is no bool or the shapes differ.
 
     Examples
     --------
@@ -61,8 +64,18 @@ class Transitions(Stored):
     actions: Ints
     rewards: Floats
     next_states: Ints
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
 
-    def __init__(self, states: ArrayLike, actions: ArrayLike, rewards: ArrayLike, next_states: ArrayLike) -> None:
+    def __init__(
+        self,
+        states: ArrayLike,
+        actions: ArrayLike,
+        rewards: ArrayLike,
+        next_states: ArrayLike,
+        terminated: ArrayLike | None = None,
+        truncated: ArrayLike | None = None,
+    ) -> None:
         received = _check.real_array("rewards", rewards, min_ndim=1)
         labels = {"states": states, "actions": actions, "next_states": next_states}
         for name, value in labels.items():
@@ -71,6 +84,8 @@ class Transitions(Stored):
                 raise ValueError(f"{name} must have the shape {received.shape} of rewards, got {clean.shape}")
             object.__setattr__(self, name, clean)
         object.__setattr__(self, "rewards", received)
+        for name, marks in (("terminated", terminated), ("truncated", truncated)):
+            object.__setattr__(self, name, _raw.marked(name, marks, received.shape))
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
@@ -92,6 +107,9 @@ class MDPData(Stored):
     reward_law : str
         "bernoulli": every reward is 0 or 1. "deterministic": the rewards of one entry of `reward_sums` are all equal.
         "other": neither is known, and the data cannot be divided (`folds`, `subsample`, ...).
+    terminal : (S,) array_like of bool, optional
+        States in which an episode ends. They are worth 0, have no visits and no width, and are not counted among the
+        pairs; visits given for them must stay and earn 0, and are dropped. Default: none.
 
     Raises
     ------
@@ -112,6 +130,7 @@ class MDPData(Stored):
     reward_sums: Floats
     reward_range: tuple[float, float]
     reward_law: str
+    terminal: NDArray[np.bool_]
     # The hook behind `model`: `MDP.from_data`, set by model.py. That file imports this one (models draw data), so this
     # one cannot import `MDP`, and cannot name it as a type either.
     _model: ClassVar["_FromData"]
@@ -124,6 +143,7 @@ class MDPData(Stored):
         reward_sums: ArrayLike,
         reward_range: tuple[float, float] = (0.0, 1.0),
         reward_law: str = "bernoulli",
+        terminal: ArrayLike | None = None,
     ) -> None:
         visits = _check.whole_array("counts", counts)
         successors = _input.lists(next_states, (3, 4)).astype(np.int32)
@@ -145,6 +165,9 @@ class MDPData(Stored):
         sums = _check.real_array("reward_sums", reward_sums)
         if sums.shape not in (visits.shape, moved.shape):
             raise ValueError(f"reward_sums must have shape {visits.shape} or {moved.shape}, got {sums.shape}")
+        ends = _input.terminal(terminal, visits.shape[-2])
+        if ends.any():
+            visits, successors, moved, sums = _ended(visits, successors, moved, sums, ends)
         per_entry = moved if sums.shape == moved.shape else visits
         slack = ROUNDING * per_entry * max(abs(low), abs(high))
         good = (sums >= per_entry * low - slack) & (sums <= per_entry * high + slack)
@@ -153,7 +176,7 @@ class MDPData(Stored):
             coins = (sums == np.floor(sums)) & (sums >= 0) & (sums <= per_entry)
             expected = "whole and at most the visits: rewards are 0 or 1 unless reward_law says otherwise"
             _check.require("reward_sums", sums, coins, expected)
-        self._set(visits, successors, moved, sums, (low, high), law)
+        self._set(visits, successors, moved, sums, (low, high), law, ends)
 
     def _set(self, *values: Any) -> None:
         for name, value in zip(self.__slots__, values, strict=True):
@@ -170,13 +193,15 @@ class MDPData(Stored):
         reward_sums: Floats,
         reward_range: tuple[float, float],
         reward_law: str,
+        terminal: NDArray[np.bool_] | None = None,
     ) -> Self:
         """Data from arrays that are right by construction: no copy, no check. For samplers.
 
         Parameters
         ----------
-        counts, next_states, next_counts, reward_sums, reward_range, reward_law : fields of the class
-            The arrays of the dtypes int64, int32, int64 and float64.
+        counts, next_states, next_counts, reward_sums, reward_range, reward_law, terminal : fields of the class
+            The arrays of the dtypes int64, int32, int64 and float64, and bool; terminal states have no visits and
+            lead to themselves.
 
         Returns
         -------
@@ -190,8 +215,10 @@ class MDPData(Stored):
         >>> int(MDPData.trusted(*fields).n)
         3
         """
-        self = object.__new__(cls)
-        self._set(counts, next_states, next_counts, reward_sums, reward_range, reward_law)
+        self, ends = object.__new__(cls), terminal
+        if ends is None:
+            ends = np.zeros(counts.shape[-2], np.bool_)
+        self._set(counts, next_states, next_counts, reward_sums, reward_range, reward_law, ends)
         return self
 
     @classmethod
@@ -203,6 +230,9 @@ class MDPData(Stored):
         n_actions: int | None = None,
         per_step: bool = False,
         reward_range: tuple[float, float] | None = None,
+        terminated: ArrayLike | None = None,
+        truncated: ArrayLike | None = None,
+        batch: tuple[int, ...] | None = None,
     ) -> Self:
         """Add up a raw log.
 
@@ -217,21 +247,39 @@ class MDPData(Stored):
             last axis is added up and the axes before it are separate logs.
         reward_range : (float, float), optional
             Interval known to hold every reward. Default: (0, 1) if it holds those of the log, else the smallest and
-            the largest of the log.
+            the largest of the log, or (r, r + 1) if all of its rewards are r: a range of one point would say that there
+            is nothing to learn about them.
+        terminated, truncated : array_like of bool, optional
+            In place of those of the log.
+        batch : tuple of int, optional
+            The axes in front of n. Needed only for logs of one transition each, unless they are kept per step: arrays
+            (n, 1) usually are columns of one log.
 
         Returns
         -------
         MDPData
             With sums per successor; its `reward_law` is what the log shows. Lists hold the successors seen anywhere in
-            the batch.
+            the batch. States in which an episode terminated are `terminal`.
 
         Raises
         ------
         ValueError, TypeError
-            If a label or a reward is out of its range.
+            If a label or a reward is out of its range, or `n_states` leaves no room for a state of its own where
+            terminated transitions need one.
+
+        Warns
+        -----
+        UserWarning
+            If states are entered and never left, in any log of the batch, by transitions that are not marked.
 
         Notes
         -----
+        *Ends.* The next state of a terminated transition is terminal: worth 0, without visits. Rows that stay there and
+        earn 0 pad an episode that has ended and are not counted. If such a state is also left, or entered without an
+        end, terminated transitions lead to a state of their own instead, the last (of label `n_states` - 1, or one
+        more than the largest). A truncated episode ends in no terminal state: a state that is never left otherwise is
+        worth the low end of the range of values, like all that was never seen.
+
         Cost O(n log n), once. A default range read off the log is known only after the fact, and bounds hold for a
         range fixed beforehand: pass it if you know it.
 
@@ -242,25 +290,92 @@ class MDPData(Stored):
         [[2], [1]]
         """
         _check.instance("log", log, Transitions)
-        steps = _check.flag("per_step", per_step)
-        if steps and log.rewards.ndim < 2:
-            raise ValueError(f"log must have shape (..., episodes, steps) to be kept per step, got {log.rewards.shape}")
-        span = _range(log.rewards, reward_range)
-        sizes = _sizes(log, n_states, n_actions)
-        tables = math.prod(np.delete(log.rewards.shape, -2 if steps else -1).tolist())  # one a log and step
-        if tables * sizes[0] * sizes[1] > LARGEST_TABLE:
-            shown = f"{sizes[0]} states x {sizes[1]} actions"
-            raise ValueError(f"a table of {shown} is too large: labels must be 0, 1, 2, ...")
-        labels = log.states, log.actions, log.next_states
-        counts, lists, next_counts, sums, law = counting.count(labels, log.rewards, sizes, steps)
-        return cls.trusted(counts, lists, next_counts, sums, span, law)
+        keep_steps = _check.flag("per_step", per_step)
+        shape = log.rewards.shape
+        if keep_steps and log.rewards.ndim < 2:
+            raise ValueError(f"log must have shape (..., episodes, steps) to be kept per step, got {shape}")
+        ended = log.terminated if terminated is None else _raw.marked("terminated", terminated, shape)
+        cut = log.truncated if truncated is None else _raw.marked("truncated", truncated, shape)
+        if not keep_steps:
+            _check.log_axes("log.rewards", shape, batch)
+        leading, sizes = shape[: -2 if keep_steps else -1], _raw.sizes_of({"": log}, n_states, n_actions)
+        place = np.arange(math.prod(leading)).reshape(*leading, *[1] * (len(shape) - len(leading)))
+        rows = _raw.in_a_row(log, np.broadcast_to(place, shape))
+        steps, marks = shape[-1] if keep_steps else None, (ended.ravel(), cut.ravel())
+        return cls.trusted(*_raw.added_up(rows, marks, (leading, shape), sizes, n_states is None, steps, reward_range))
+
+    @classmethod
+    def from_episodes(
+        cls,
+        episodes: Iterable[Transitions],
+        *,
+        n_states: int | None = None,
+        n_actions: int | None = None,
+        reward_range: tuple[float, float] | None = None,
+        horizon: int | None = None,
+    ) -> Self:
+        """Add up episodes, which may differ in length.
+
+        Parameters
+        ----------
+        episodes : iterable of Transitions
+            Each of shape (T,), its steps in order; only its last step may have terminated. One that has not was
+            truncated, if the end of any episode is marked.
+        n_states, n_actions, reward_range : optional
+            As for `from_transitions`.
+        horizon : int, optional
+            H, to keep the step axis; no episode may be longer. Default: the steps are added up.
+
+        Returns
+        -------
+        MDPData
+            A single data set. What follows an episode shorter than H is worth 0 if it terminated; otherwise nothing is
+            known of it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a step does not begin where the step before it led, an episode goes on after it terminated or is longer
+            than H, or as for `from_transitions`. The message names the episode.
+
+        Warns
+        -----
+        UserWarning
+            As for `from_transitions`.
+
+        Examples
+        --------
+        Two steps to the goal, state 2; and a walk that was cut short.
+
+        >>> there = Transitions([0, 1], [0, 0], [-1.0, -1.0], [1, 2], terminated=[False, True])
+        >>> cut = Transitions([0], [1], [-1.0], [0])
+        >>> data = MDPData.from_episodes([there, cut], horizon=5)
+        >>> data.counts.shape, data.terminal.tolist()
+        ((5, 3, 2), [False, False, True])
+        """
+        logs = list(episodes)
+        for k, log in enumerate(logs):
+            _check.instance(f"episodes[{k}]", log, Transitions)
+            _raw.require_episode(f"episodes[{k}]", log)
+        if not logs:
+            raise ValueError("episodes must hold at least one episode, got none")
+        lengths = np.array([log.rewards.size for log in logs])
+        steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
+        _check.require("lengths of episodes", lengths, lengths <= (steps or np.inf), f"at most horizon = {steps}")
+        sizes = _raw.sizes_of({f"episodes[{k}].": log for k, log in enumerate(logs)}, n_states, n_actions)
+        parts = zip(*(_raw.in_a_row(log, np.zeros(log.rewards.shape, np.int64)) for log in logs), strict=True)
+        rows = Rows._make(map(np.concatenate, parts))
+        ended, cut = (np.concatenate([getattr(log, name) for log in logs]) for name in ("terminated", "truncated"))
+        if ended.any() or cut.any():
+            cut[np.cumsum(lengths) - 1] = True
+        return cls.trusted(
+            *_raw.added_up(rows, (ended, cut), ((), ended.shape), sizes, n_states is None, steps, reward_range)
+        )
 
     @property
     def statistics(self) -> Statistics:
-        """The six arrays and labels of the data as a named tuple: what loops over data sets read."""
-        return Statistics(
-            self.counts, self.next_states, self.next_counts, self.reward_sums, self.reward_range, self.reward_law
-        )
+        """The arrays and labels of the data as a named tuple: what loops over data sets read."""
+        return Statistics(*(getattr(self, name) for name in Statistics._fields))
 
     @property
     def horizon(self) -> int | None:
@@ -313,8 +428,11 @@ class MDPData(Stored):
 
     @property
     def mean_rewards(self) -> Floats:
-        """(..., [H,] S, A) float, mean rewards; the low end of the range where a pair was never seen."""
-        return np.where(self.counts > 0, self.pair_sums / np.maximum(self.counts, 1), self.reward_range[0])
+        """(..., [H,] S, A) float, mean rewards; the low end of the range where never seen, 0 in terminal states."""
+        # 0 is the worst a state can be worth if others earn more and end
+        low = min(self.reward_range[0], 0.0) if self.terminal.any() else self.reward_range[0]
+        unseen = np.where(self.terminal, 0.0, low)[:, None]
+        return np.where(self.counts > 0, self.pair_sums / np.maximum(self.counts, 1), unseen)
 
     @property
     def transition_shares(self) -> Floats:
@@ -336,7 +454,8 @@ class MDPData(Stored):
             return array.reshape(place.size, *array.shape[len(self.shape) :])[chosen]
 
         counts, next_counts, sums = pick(self.counts), pick(self.next_counts), pick(self.reward_sums)
-        return self.trusted(counts, self.next_states, next_counts, sums, self.reward_range, self.reward_law)
+        told = self.reward_range, self.reward_law, self.terminal
+        return self.trusted(counts, self.next_states, next_counts, sums, *told)
 
     def model(self, discount: float | None = None, *, start: ArrayLike | None = None) -> Any:
         r"""Empirical model :math:`(\hat P, \hat r)`: `MDP.from_data` as a method, which type checkers see as Any.
@@ -369,12 +488,12 @@ class MDPData(Stored):
         Returns
         -------
         MDPData
-            On lists that hold the successors of all logs.
+            On lists that hold the successors of all logs. A state is terminal if it is in one of them.
 
         Raises
         ------
         ValueError
-            If sizes or reward ranges differ.
+            If sizes or reward ranges differ, or a state that is terminal in one log was left in another.
 
         Examples
         --------
@@ -439,8 +558,8 @@ class MDPData(Stored):
         Raises
         ------
         ValueError
-            If n is more than there are, the data have a step axis (see `split_episodes`), the rewards are neither
-            known to be 0 or 1 nor constant, or there are 10^9 transitions or more (NumPy's limit).
+            If n is more than there are, the data have a step axis (see `split_episodes`), or the rewards are neither
+            known to be 0 or 1 nor constant.
 
         Notes
         -----
@@ -486,7 +605,7 @@ class MDPData(Stored):
         [[9]]
         """
         count = _check.whole("k", k, low=1)
-        _input.require_divisible(self.statistics, limited=False)
+        _input.require_divisible(self.statistics)
         return self.trusted(*splitting.folds(self.statistics, count, np.random.default_rng(rng)))
 
     def split_episodes(self, rng: Rng = None) -> tuple[Self, Self]:
@@ -535,27 +654,15 @@ class _FromData(Protocol):
     def __call__(self, data: MDPData, discount: float | None, *, start: ArrayLike | None) -> Any: ...
 
 
-def _range(rewards: Floats, reward_range: tuple[float, float] | None) -> tuple[float, float]:
-    """The interval given, if it holds the rewards of a log; by default (0, 1) or the smallest that does."""
-    if reward_range is None:
-        if rewards.size == 0 or (rewards.min() >= 0 and rewards.max() <= 1):
-            return 0.0, 1.0
-        low, high = float(rewards.min()), float(rewards.max())
-        return low, (high if high > low else low + 1.0)
-    low, high = _check.interval("reward_range", reward_range)
-    _check.require("rewards", rewards, (rewards >= low) & (rewards <= high), f"in reward_range [{low:g}, {high:g}]")
-    return low, high
-
-
-def _sizes(log: Transitions, n_states: int | None, n_actions: int | None) -> tuple[int, int]:
-    """S and A, as given or from the largest labels."""
-    visited = max(int(log.states.max(initial=0)), int(log.next_states.max(initial=0)))
-    size_s = visited + 1 if n_states is None else _check.whole("n_states", n_states, low=1)
-    size_a = int(log.actions.max(initial=0)) + 1 if n_actions is None else _check.whole("n_actions", n_actions, low=1)
-    for name, size in (("states", size_s), ("actions", size_a), ("next_states", size_s)):
-        labels = getattr(log, name)
-        _check.require(name, labels, labels < size, f"a whole number in [0, {size - 1}]")
-    return size_s, size_a
+def _ended(visits: Ints, lists: Any, moved: Ints, sums: Floats, ends: NDArray[np.bool_]) -> tuple[Any, Any, Any, Any]:
+    """Tables in which terminal states have no visits and lead to themselves."""
+    core = ends[:, None, None]
+    stays = (moved == 0) | (lists == np.arange(len(ends))[:, None, None])
+    _check.require("next_counts", moved, stays | ~core, "0 where a terminal state would be left")
+    own = core if sums.shape == moved.shape else ends[:, None]
+    _check.require("reward_sums", sums, (sums == 0) | ~own, "0 in terminal states, which earn nothing")
+    visits, moved = np.where(ends[:, None], 0, visits), np.where(core, 0, moved)
+    return visits, staying(lists, ends).astype(np.int32), moved, sums
 
 
 def _logs(first: MDPData, others: tuple[MDPData, ...]) -> list[MDPData]:
@@ -573,6 +680,12 @@ def _alike(first: MDPData, others: tuple[MDPData, ...]) -> list[MDPData]:
         if log.reward_range != first.reward_range:
             raise ValueError(f"others[{i}] must have reward_range {first.reward_range}, got {log.reward_range}")
     _check.broadcast("the batches of the logs", *(log.shape for log in logs))
+    ends = np.logical_or.reduce([log.terminal for log in logs])
+    for i, log in enumerate(logs):
+        left = np.flatnonzero(ends & log.counts.any(axis=(*range(log.counts.ndim - 2), -1)))
+        if left.size:
+            name = f"others[{i - 1}]" if i else "this log"
+            raise ValueError(f"{name} must not leave state {left[0]}, which is terminal in another log")
     return logs
 
 
@@ -581,5 +694,6 @@ def _require_episodes(data: MDPData) -> None:
     leaving = data.counts.sum(axis=-1)
     for h in range(1, leaving.shape[-2]):
         lists = data.next_states[(h - 1) % len(data.next_states)]
-        if not np.array_equal(splitting.arrivals(lists, data.next_counts[..., h - 1, :, :, :]), leaving[..., h, :]):
+        arrived = splitting.arrivals(lists, data.next_counts[..., h - 1, :, :, :])
+        if not np.array_equal(np.where(data.terminal, 0, arrived), leaving[..., h, :]):
             raise ValueError(f"data must be of episodes: what arrives at step {h} is not what leaves there")

@@ -6,6 +6,8 @@ In state :math:`s` an action :math:`a` earns a reward of mean :math:`r(s, a)` (`
 :math:`J(\pi) = \sum_s \rho(s) V^\pi(s)` (`value`); it loses :math:`J(\pi^*) - J(\pi)` (`suboptimality`). All are exact:
 linear systems, or a backward recursion when there is a horizon H.
 
+Some states may be `terminal`: an episode ends there, and what follows is worth 0.
+
 The occupancy is normalised, :math:`d^\pi(s, a) = (1-\gamma) \sum_t \gamma^t P(s_t = s, a_t = a)`, and with a horizon is
 the law of each step. Data are logged under a law :math:`\mu(s, a)` (a *behavior*), which covers a policy with
 :math:`C^* = \max_{s,a} d^\pi(s,a)/\mu(s,a)` (`coverage`).
@@ -17,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check, _draw
 from pessimism._objects import Stored
@@ -56,7 +58,11 @@ class MDP(Stored):
         "deterministic": every reward equals its mean; or "bernoulli": rewards are 0 or 1 with the given means.
     reward_range : (float, float), optional
         Interval that a learner is told holds every reward; drawn data carry it, and widths scale with it. Default:
-        (0, 1) if it holds all means, else from the smallest to the largest mean of any model in the batch.
+        (0, 1) if it holds all means, else from the smallest to the largest mean of any model in the batch; (r, r + 1)
+        if all are r: a range of one point would say that there is nothing to learn about them.
+    terminal : (S,) array_like of bool, optional
+        States in which an episode ends: they are worth 0. Their rows need not say anything (probabilities may be 0);
+        rows that move or earn are refused. Default: none.
 
     Raises
     ------
@@ -67,6 +73,8 @@ class MDP(Stored):
     -----
     Leading axes are a batch of models; every method broadcasts over them. A successor that occurs twice in a list has
     the sum of both probabilities. With a horizon the step axis stands directly before the state axis, everywhere.
+    A terminal state is kept as one that leads to itself and earns 0, so that a policy's occupancy says how much of its
+    time it has ended; `coverage` leaves these pairs out, and nothing is ever logged from them.
     Without a horizon small models need no compiled code; what does need it compiles at its first call, and later
     processes load it from the cache.
 
@@ -87,6 +95,7 @@ class MDP(Stored):
     horizon: int | None
     reward_law: str
     reward_range: tuple[float, float]
+    terminal: NDArray[np.bool_]
     _optimum: tuple[Ints, Floats, Floats] | None
 
     def __init__(
@@ -100,13 +109,14 @@ class MDP(Stored):
         horizon: int | None = None,
         reward_law: str = "deterministic",
         reward_range: tuple[float, float] | None = None,
+        terminal: ArrayLike | None = None,
     ) -> None:
         steps = None if horizon is None else _check.whole("horizon", horizon, low=0, high=_input.MAX_STATES)
-        successors, p = _input.transitions(next_states, probabilities, steps)
+        successors, p, ends = _input.transitions(next_states, probabilities, steps, terminal)
+        n_states = len(ends)
         kind = _check.choice("reward_law", reward_law, ("deterministic", "bernoulli"))
         own_axes = successors.shape[successors.ndim - np.ndim(next_states) :]
-        r = _input.rewards(rewards, own_axes, steps, kind)
-        n_states = successors.shape[-3]
+        r = _input.rewards(rewards, own_axes, steps, kind, ends)
         rho = _check.law("start", np.full(n_states, 1.0 / n_states) if start is None else start, axes=1)
         if rho.shape[-1] != n_states:
             raise ValueError(f"start must have {n_states} entries, one a state, got {rho.shape[-1]}")
@@ -114,8 +124,8 @@ class MDP(Stored):
         _check.broadcast(
             "probabilities, rewards and start", p.shape[:-core], _input.batch(r, successors), rho.shape[:-1]
         )
-        span = _input.reward_range(reward_range, r, p if per_successor(r, successors) else None, kind)
-        self._set(successors, p, r, rho, _input.discount(discount, steps), steps, kind, span)
+        span = _input.reward_range(reward_range, r, p if per_successor(r, successors) else None, kind, ends)
+        self._set(successors, p, r, rho, _input.discount(discount, steps), steps, kind, span, ends)
 
     def _set(self, *fields: Any) -> None:
         for name, value in zip(self.__slots__, (*fields, None), strict=True):
@@ -134,6 +144,7 @@ class MDP(Stored):
         horizon: int | None = None,
         reward_law: str = "deterministic",
         reward_range: tuple[float, float] | None = None,
+        terminal: ArrayLike | None = None,
     ) -> Self:
         r"""Model from full transition matrices.
 
@@ -143,7 +154,7 @@ class MDP(Stored):
             :math:`P(s' \mid s, a)`; (H, S, A, S) with a horizon.
         rewards : (..., [H,] S, A) or (..., [H,] S, A, S) array_like of float
             Mean rewards, as for the class; a last axis is the next state.
-        start, discount, horizon, reward_law, reward_range : optional
+        start, discount, horizon, reward_law, reward_range, terminal : optional
             As for the class.
 
         Returns
@@ -156,11 +167,21 @@ class MDP(Stored):
         >>> MDP.dense([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [0.5]], [1, 0], discount=0.5).value([0, 0]).item()
         1.5
         """
-        successors, p = _input.from_dense(transitions)
+        successors, p = _input.from_dense(transitions, terminal)
         r = _check.real_array("rewards", rewards)
         if r.shape[-p.ndim :] == (*p.shape[:-1], p.shape[-3]):
             r = np.take_along_axis(r, np.broadcast_to(successors, r.shape[:-1] + p.shape[-1:]), axis=-1)
-        return cls(successors, p, r, start, discount, horizon=horizon, reward_law=reward_law, reward_range=reward_range)
+        return cls(
+            successors,
+            p,
+            r,
+            start,
+            discount,
+            horizon=horizon,
+            reward_law=reward_law,
+            reward_range=reward_range,
+            terminal=terminal,
+        )
 
     @classmethod
     def from_function(
@@ -172,6 +193,7 @@ class MDP(Stored):
         discount: float | None = None,
         *,
         horizon: int | None = None,
+        terminal: ArrayLike | None = None,
     ) -> Self:
         """Model from a function that lists what can happen.
 
@@ -179,10 +201,10 @@ class MDP(Stored):
         ----------
         step : callable
             ``step(s, a)`` gives triples (probability, next state, reward). A next state that occurs twice has the sum
-            of its probabilities and their mean reward.
+            of its probabilities and their mean reward. Not called for terminal states.
         n_states, n_actions : int
             S and A, at least 1.
-        start, discount, horizon : optional
+        start, discount, horizon, terminal : optional
             As for the class.
 
         Returns
@@ -201,10 +223,9 @@ class MDP(Stored):
         >>> ring.best_policy.tolist()
         [1, 1, 0]
         """
-        tables = _input.from_function(
-            step, _check.whole("n_states", n_states, low=1), _check.whole("n_actions", n_actions, low=1)
-        )
-        return cls(*tables, start, discount, horizon=horizon)
+        sizes = _check.whole("n_states", n_states, low=1), _check.whole("n_actions", n_actions, low=1)
+        tables = _input.from_function(step, *sizes, terminal)
+        return cls(*tables, start, discount, horizon=horizon, terminal=terminal)
 
     @classmethod
     def from_data(cls, data: MDPData, discount: float | None = None, *, start: ArrayLike | None = None) -> Self:
@@ -220,8 +241,9 @@ class MDP(Stored):
         Returns
         -------
         MDP
-            Of the batch of the data. A pair that was never seen earns the low end of the reward range and goes to any
-            successor on its list with equal probability.
+            Of the batch of the data, with their terminal states. A pair that was never seen earns the low end of the
+            reward range (0 if that is lower and there are terminal states) and goes to any successor on its list with
+            equal probability.
 
         Examples
         --------
@@ -235,7 +257,7 @@ class MDP(Stored):
         shares, rewards = data.transition_shares, data.mean_rewards
         if rewards.shape[-successors.ndim :] == successors.shape:  # a batch that looks like rewards per successor
             rewards = np.broadcast_to(rewards[..., None], shares.shape)
-        return cls(successors, shares, rewards, start, discount, horizon=data.horizon)
+        return cls(successors, shares, rewards, start, discount, horizon=data.horizon, terminal=data.terminal)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -428,7 +450,8 @@ class MDP(Stored):
         Returns
         -------
         (...,) float
-            The maximum over pairs and steps; at least 1 unless clipped.
+            The maximum over pairs that are not terminal, and steps; at least 1 unless clipped or part of the time is
+            spent in terminal states.
 
         Raises
         ------
@@ -451,7 +474,7 @@ class MDP(Stored):
             d = np.minimum(d, 1.0 / self.n_states)
         axes = (-2, -1) if self.horizon is None else (-3, -2, -1)
         shape = _check.broadcast("behavior, policy and model", mu.shape, d.shape)
-        d, mu = np.broadcast_to(d, shape), np.broadcast_to(mu, shape)
+        d, mu = np.broadcast_to(np.where(self.terminal[:, None], 0.0, d), shape), np.broadcast_to(mu, shape)
         ratio = np.divide(d, mu, out=np.where(d > 0, math.inf, 0.0), where=mu > 0)
         return np.asarray(ratio.max(axis=axes, initial=0.0))
 
@@ -464,7 +487,8 @@ class MDP(Stored):
         ----------
         behavior : (..., [H,] S, A) array_like of float
             Law of the logged pairs. With a horizon n transitions are drawn at every step, independently: for logged
-            episodes see `sample_episodes`.
+            episodes see `sample_episodes`. Nothing is logged from a terminal state: draws that fall there are not
+            counted.
         n : array_like of int
             Transitions of a data set (and step), in [0, 2^53].
         size : int or tuple of int, optional
@@ -498,7 +522,9 @@ class MDP(Stored):
         batch = _check.broadcast("n, behavior and model", total.shape, mu.shape[: -len(core)], self.shape)
         generator, shape = np.random.default_rng(rng), (*_draw.front_axes(size), *batch, *core)
         draws = total if self.horizon is None else total[..., None]
-        return self._outcomes(sampling.visits(mu, draws, shape, generator), generator)
+        visits = sampling.visits(mu, draws, shape, generator)
+        visits[..., self.terminal, :] = 0
+        return self._outcomes(visits, generator)
 
     def sample_at(self, counts: ArrayLike, *, size: int | tuple[int, ...] | None = None, rng: Rng = None) -> MDPData:
         r"""Draw data sets whose numbers of transitions from every pair are given: a generative model.
@@ -506,7 +532,7 @@ class MDP(Stored):
         Parameters
         ----------
         counts : (..., [H,] S, A) array_like of int
-            Transitions to draw from every pair (and step).
+            Transitions to draw from every pair (and step); 0 in terminal states.
         size, rng : as for `sample`
             The data sets to draw and the source of randomness.
 
@@ -529,13 +555,18 @@ class MDP(Stored):
         visits, core = _check.whole_array("counts", counts), self._pairs
         if visits.shape[-len(core) :] != core:
             raise ValueError(f"counts must end in shape {core}, got {visits.shape}")
+        _check.require("counts", visits, (visits == 0) | ~self.terminal[:, None], "0 in terminal states")
         batch = _check.broadcast("counts and model", visits.shape[: -len(core)], self.shape)
         shape = (*_draw.front_axes(size), *batch, *core)
         return self._outcomes(np.broadcast_to(visits, shape).copy(), np.random.default_rng(rng))
 
     def _outcomes(self, counts: Ints, rng: np.random.Generator) -> MDPData:
         next_counts, sums = sampling.outcomes(self._tables(self.rewards), self.reward_law, counts, rng)
-        return MDPData.trusted(counts, self.next_states, next_counts, sums, self.reward_range, self.reward_law)
+        return self._logged(counts, next_counts, sums)
+
+    def _logged(self, counts: Ints, next_counts: Ints, sums: Floats) -> MDPData:
+        told = self.reward_range, self.reward_law, self.terminal
+        return MDPData.trusted(counts, self.next_states, next_counts, sums, *told)
 
     def sample_episodes(
         self,
@@ -583,10 +614,10 @@ class MDP(Stored):
         law, length = self._episode_law(policy, steps)
         generator, tables = np.random.default_rng(rng), self._tables(self.rewards)
         front, count = _draw.front_axes(size), _check.whole("n", n)
-        next_counts = sampling.episodes(tables, self.start, law, count, length, front, generator)
+        next_counts = sampling.episodes(tables, self.start, law, count, length, front, self.terminal, generator)
         counts = next_counts.sum(axis=-1)
         sums = sampling.reward_sums(tables, self.reward_law, counts, next_counts, generator)
-        return MDPData.trusted(counts, self.next_states, next_counts, sums, self.reward_range, self.reward_law)
+        return self._logged(counts, next_counts, sums)
 
     def sample_log(
         self,
@@ -607,7 +638,8 @@ class MDP(Stored):
         Returns
         -------
         Transitions
-            Arrays ``size + (n, steps)``.
+            Arrays ``size + (n, steps)``. An episode that has ended stays in its terminal state and earns 0, which
+            `MDPData.from_transitions` does not count; one that has not is truncated by its last step.
 
         Notes
         -----
@@ -622,7 +654,10 @@ class MDP(Stored):
         law, length = self._episode_law(policy, steps)
         front, tables = (*_draw.front_axes(size), _check.whole("n", n)), self._tables(self.rewards)
         fields = sampling.log(tables, self.reward_law, self.start, law, front, length, np.random.default_rng(rng))
-        return Transitions(*fields)
+        led = self.terminal[fields[3]]
+        terminated, truncated = led & ~self.terminal[fields[0]], np.zeros(led.shape, np.bool_)
+        truncated[..., -1:] = ~led[..., -1:]
+        return Transitions(*fields, terminated, truncated)
 
     def _episode_law(self, policy: ArrayLike, steps: int | None) -> tuple[Floats, int]:
         """The policy of episodes as a law (1 or H, S, A), and their length."""

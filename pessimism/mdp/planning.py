@@ -10,6 +10,7 @@ more, :math:`TV + \frac{\gamma}{1-\gamma}\min(TV - V) \le V^* \le TV + \frac{\ga
 their middle takes the slow constant part out of the error, and on models that mix fast it is almost all of it.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,6 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._objects import Speaking
-from pessimism._status import Status
 from pessimism._types import Floats, Ints
 from pessimism.mdp._certificate import certified
 from pessimism.mdp._engine.bellman import residual_bounds
@@ -51,9 +51,10 @@ class Plan(Speaking):
 
     Examples
     --------
-    >>> mdp = MDP.dense([[[1.0]]], [[0.5]], discount=0.5)
-    >>> plan(mdp).status.value
+    >>> plan(MDP.dense([[[1.0]]], [[0.5]], discount=0.5)).status.value
     'the error bound is within the tolerance'
+    >>> plan(MDP.dense([[[1.0]]], [[0.5]], horizon=3))
+    Plan(policy (3, 1), EXACT, error bound 0)
     """
 
     policy: Any
@@ -66,6 +67,16 @@ class Plan(Speaking):
     def shape(self) -> tuple[int, ...]:
         """Batch of plans."""
         return np.shape(self.iterations)
+
+    def __repr__(self) -> str:
+        ends = Counter(end.name for end in np.asarray(self.status, object).flat)
+        shown = ", ".join(f"{k} {name}" if self.shape else name for name, k in ends.items())
+        shown += f", error bound {np.max(self.error_bound, initial=0.0):.3g}"
+        imitating = ends["NO_UPDATE"] + ends["IMITATION"]
+        if imitating:
+            shown += f"; {imitating} of {ends.total()} depart" if self.shape else "; departs"
+            shown += " nowhere from imitation"
+        return f"Plan(policy {np.shape(self.policy)}, {shown})"
 
 
 def plan(
@@ -100,13 +111,14 @@ def plan(
     -------
     Plan
         Of the batch of the models. The policy is greedy for the values, lowest action among equals; it loses at most
-        :math:`2 \gamma/(1-\gamma)` times the largest Bellman residual.
+        :math:`2 \gamma/(1-\gamma)` times the largest Bellman residual. The status is CONVERGED, EXACT with a horizon,
+        or ROUNDING: no further sweep lowers the error bound, which is above the tolerance by the rounding it counts.
 
     Raises
     ------
     ConvergenceError
-        With the partial result, if the error bound of a model does not reach the tolerance: iterations ran out, or the
-        rounding of its values alone is larger.
+        With the partial result, if iterations ran out, or values are not finite, before the error bound of a model
+        reached the tolerance or what rounding allows.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -114,10 +126,8 @@ def plan(
     -----
     A sweep costs O(SAB), a sweep under a fixed policy O(SB); a batch runs on all cores. The Krylov iteration is
     BiCGSTAB to a hundredth of the residual; after ten steps that do not halve the error bound, sweeps finish the work,
-    which contract whatever the model. The status is CONVERGED, or EXACT with a horizon; no other is returned.
-    Iterations that stall end in the `ConvergenceError`, whose `result` has the status ROUNDING where no further sweep
-    can lower the error bound, and NOT_CONVERGED at `max_iterations` or where values are not finite. The first call ever
-    compiles for some seconds; later processes load the compiled loops in about a second.
+    which contract whatever the model. The first call ever compiles for some seconds; later processes load the compiled
+    loops in about a second.
 
     Examples
     --------
@@ -131,7 +141,7 @@ def plan(
     limit = None if max_iterations is None else _check.whole("max_iterations", max_iterations, low=1)
     values = np.zeros((*mdp.shape, mdp.n_states))
     if initial is not None:
-        values[...] = _initial(initial, values.shape)
+        values[...] = np.where(mdp.terminal, 0.0, _initial(initial, values.shape))
     if mdp.horizon is not None:
         if method in SEARCHES and method != "auto":
             raise ValueError(f"method must be 'auto' or 'backward_induction' with a horizon, got {method!r}")
@@ -145,7 +155,7 @@ def plan(
     search = SEARCHES[method]
     if limit is not None:
         search = search._replace(limit=limit)
-    return certified(Plan(*iterate(mdp.tables, values, goal, search)), goal, (Status.CONVERGED,))
+    return certified(Plan(*iterate(mdp.tables, values, goal, search, terminal=mdp.terminal)), goal)
 
 
 def error_bound(mdp: MDP, value: ArrayLike) -> Floats:

@@ -154,6 +154,11 @@ def _purchase(
     """Weights, floors, caps (batch, M) and budgets (batch), checked against each other."""
     weights = np.abs(_arguments.weights("relevance", relevance))
     total = _check.whole_array("budget", budget)
+    if not hasattr(relevance, "weights") and weights.ndim > 1 and weights.shape[-1] == 1 and total.ndim == 0:
+        raise ValueError(
+            f"relevance must have shape (M,) for M tasks, got {weights.shape}: a column must lose its last axis, as in "
+            "relevance[:, 0], and problems of one task each need a budget each"
+        )
     least = _check.whole_array("floor", floor)
     most = _check.whole_array("caps", _check.MAX_TOTAL if caps is None else caps)
     for name, bound in (("floor", least), ("caps", most)):

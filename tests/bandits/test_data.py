@@ -62,6 +62,7 @@ def test_logs_with_leading_axes_are_separate():
         single = BanditData.from_log(contexts[i], arms[i], rewards[i], n_contexts=2, n_arms=2)
         assert np.array_equal(data[i].counts, single.counts)
         assert np.array_equal(data[i].sums, single.sums)
+    assert BanditData.from_log(None, [[0], [1], [1]], [[1], [0], [1]], batch=(3,)).shape == (3,)
     assert data[0].shape == (3,)
     assert data[:, 1:].shape == (2, 2)
     assert np.array_equal(data[..., 0].counts, data.counts[:, 0])
@@ -140,6 +141,10 @@ def test_what_was_never_logged_adds_its_whole_range():
     assert interval.high == 1.0
     unknown = data.value([1, 0], contexts=[1.0, 0.0])
     assert (unknown.low, unknown.high) == (0.0, 1.0)
+    with_empty = BanditData([data.counts, data.counts * 0], [data.sums, data.sums * 0]).value([0, 0])
+    assert with_empty.estimate[0] == data.value([0, 0]).estimate
+    assert math.isnan(with_empty.estimate[1])
+    assert (with_empty.low[1], with_empty.high[1]) == (0.0, 1.0)
 
 
 def test_describe_names_what_the_log_cannot_tell():
@@ -185,6 +190,11 @@ BAD = [
     (lambda: BanditData.from_log(None, [0, -1], [0, 1]), ValueError, r"arms\[1\] must be a whole number"),
     (lambda: BanditData.from_log(None, [0, 1], [0, 1.5]), ValueError, r"rewards\[1\] must be in \[0, 1\], got 1.5"),
     (lambda: BanditData.from_log(None, [0, 1, 1], [0, 1]), ValueError, "arms must have the shape"),
+    (lambda: BanditData.from_log(None, [[0], [1]], [[1], [0]]), ValueError, r"^rewards must .*, got \(2, 1\): columns"),
+    (lambda: BanditData.from_log([[0]], [[1]], [[1]], n_arms=9), ValueError, r"as in rewards\[:, 0\], .*batch=\(1,\)"),
+    (lambda: BanditData.from_log(None, [[[0]]], [[[1]]]), ValueError, r"rewards\[\.\.\., 0\], .*batch=\(1, 1\)"),
+    (lambda: BanditData.from_log(None, [[0, 1]], [[0, 1]], batch=(2,)), ValueError, r"batch must be the axes \(1,\)"),
+    (lambda: BanditData.from_log(None, [0], [0], batch="a"), TypeError, "batch must hold numbers"),
     (lambda: BanditData.from_log(None, [0], [0], n_arms=0), ValueError, r"n_arms must be a whole number in \[1"),
     (lambda: BanditData.from_log(None, [0], [0], n_arms=[2]), ValueError, "n_arms must be one number"),
     (lambda: BanditData.from_log(None, [0, 10**15], [0, 0]), ValueError, "labels must be positions 0, 1, 2"),
@@ -221,7 +231,6 @@ BAD = [
     (lambda: LOGS.value([[0]] * 3), ValueError, "data, contexts and policy must have shapes that broadcast"),
     (lambda: LOGS.value([0], contexts=[[1.0]] * 3), ValueError, "data, contexts and policy must have shapes"),
     (lambda: LOG.value([0], contexts=[0.5, 0.5]), ValueError, "contexts must have 1 entries"),
-    (lambda: BanditData([[0, 0]], [[0, 0]]).value([0]), ValueError, "data.n must be at least 1 unless contexts"),
     (lambda: BanditData([[2, 3]], [[1, 3]], reward_range=(0, math.inf)).value([0]), ValueError, "sigma must be given"),
     (
         lambda: BanditData([[0, 0]], [[0, 0]]).describe([7]),

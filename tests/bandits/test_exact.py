@@ -211,6 +211,16 @@ def test_worst_case_says_when_it_lies_at_an_end():
     assert lcb.status is Status.INTERIOR_MAXIMUM
 
 
+def test_the_worst_of_one_family_is_not_the_worst_of_all():
+    """As the simulations say: means around 0.95 cost LCB more than means around 1/2."""
+    level, law = float(hoeffding_level(200, 1, 2)), [[0.25, 0.75]]
+    centred = exact.worst_case(partial(instances.symmetric, 4.0), 200, level=level)
+    high = exact.worst_case(
+        lambda gap: (Bandit([[0.95 + gap / 2, 0.95 - gap / 2]]), law), 200, level=level, gaps=(1e-6, 0.099)
+    )
+    assert (centred.loss, high.loss) == pytest.approx((0.0548, 0.0665), abs=5e-5)
+
+
 def test_more_than_two_arms_name_the_monte_carlo_route():
     with pytest.raises(ValueError, match=r"two arms, got 3.*bandit.sample"):
         exact.suboptimality(Bandit([[0.1, 0.2, 0.3]]), [[0.2, 0.3, 0.5]], 10, level=0.0)

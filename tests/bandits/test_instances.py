@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pessimism.bandits import behavior, bounds, exact, hoeffding_level, instances
+from pessimism.bandits import bounds, exact, hoeffding_level, instances
 from tests.bandits import FEW
 
 
@@ -80,14 +80,6 @@ def test_ambiguous_contexts_claims(cstar, contexts, gap):
     assert np.array_equal(law[1:], same[1:])  # the law of the ambiguous contexts does not know the answer
 
 
-def test_imitation_is_stuck_on_ambiguous_contexts():
-    n, cstar, gap = 2001, 1.5, 0.4
-    bandit, law = instances.ambiguous_contexts(cstar, 3, gap)
-    missed = (2 - cstar) * gap / 2 * (1 - law[0].sum()) ** n
-    loss = exact.suboptimality(bandit, law, n, level=math.inf)
-    assert loss == pytest.approx(bounds.imitation_floor(cstar, gap) + missed, rel=1e-10)
-
-
 def test_covered_contexts_know_the_answer():
     bandit, law = instances.covered_contexts(4.0, 3, 0.3)
     assert bandit.coverage(law) == pytest.approx(4.0, rel=1e-12)
@@ -102,19 +94,6 @@ def test_contextual_two_point_has_one_law():
         assert law.tolist() == instances.contextual_two_point(5.0, 3, 0.1)[1].tolist()
         assert bandit.coverage(law) <= 5.0 * (1 + 1e-12)
     assert instances.contextual_two_point(5.0, 3, 0.1)[0].coverage(law) == pytest.approx(5.0, rel=1e-12)
-
-
-@pytest.mark.parametrize("n", [1, 10, 100])
-def test_missing_mass_is_lost_by_every_rule(n):
-    """Averaged over the unknown best arms; the ties of unmet contexts are split evenly, which is that average."""
-    for contexts in (2, min(6, n + 2)):
-        bandit, law = instances.missing_mass(n, contexts, gap=0.8)
-        assert np.array_equal(law, behavior.expert(bandit))
-        assert bandit.coverage(law) == pytest.approx(1.0, rel=1e-12)
-        unmet = 0.8 / 2 * bandit.contexts[0] * (1 - bandit.contexts[0]) ** n
-        claimed = bounds.missing_mass_loss(n, contexts, gap=0.8) + unmet
-        for level in (0.0, 1.0, math.inf):
-            assert exact.suboptimality(bandit, law, n, level=level) == pytest.approx(claimed, rel=1e-10)
 
 
 @pytest.mark.parametrize(

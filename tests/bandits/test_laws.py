@@ -34,7 +34,8 @@ def test_counts_and_sums_have_the_joint_law_of_raw_logs(n):
     bandit = Bandit(MEANS)
     data = bandit.sample(LAW, n=n, size=size, rng=101)
     n = int(np.max(n))
-    raw = BanditData.from_log(*bandit.sample_log(LAW, n=n, size=size, rng=202), n_contexts=2, n_arms=2)
+    log = bandit.sample_log(LAW, n=n, size=size, rng=202)
+    raw = BanditData.from_log(*log, n_contexts=2, n_arms=2, batch=(size,))
     flat = [np.concatenate([d.counts.reshape(size, 4), d.sums.reshape(size, 4)], axis=1) for d in (data, raw)]
     assert homogeneous(*flat) > FALSE_ALARM
 

@@ -105,18 +105,6 @@ def test_width_bounds_hold_for_the_worst_means_and_laws(data, delta):
             assert rho @ np.maximum(loss, 0.0) <= bound(data, comparator, rho, delta) + 1e-12
 
 
-def test_two_widths_are_attained():
-    """Equal indices: the loss against the arm not chosen is exactly twice its width."""
-    counts, delta = np.array([[400, 100]]), 0.1
-    level = float(hoeffding_level(500, 1, 2, delta))
-    means = np.array([[0.5, 0.5 + math.sqrt(level / 100) - math.sqrt(level / 400)]])
-    data = BanditData(counts, counts * means)
-    width = np.sqrt(level / counts)
-    chosen = int(lcb(data, delta=delta)[0])
-    worst = (means + width)[0, 1 - chosen] - (means - width)[0, chosen]
-    assert worst == pytest.approx(2 * width[0, 1 - chosen], rel=1e-12)
-
-
 def test_intervals_miss_no_more_often_than_delta():
     """False alarm 1e-6 on correct code; detects a miss rate of 0.26 instead of 0.2 with probability 0.95."""
     bandit, runs, delta = Bandit([[0.5, 0.1, 0.9]]), 2000, 0.2
@@ -198,6 +186,9 @@ def test_the_papers_conventions_are_the_argument_unseen():
     assert greedy(data, unseen=0.0).tolist() == [0]
     assert greedy(data).tolist() == [1]
     assert lcb(BanditData([[0, 4000]], [[0, 4000.0]]), paper_constants=True).tolist() == [0]
+    for rounds, chosen in ((20_800, 2), (20_900, 0)):  # as its docstring says
+        half = BanditData([[rounds // 2] * 2 + [0]], [[rounds / 4] * 2 + [0.0]])
+        assert lcb(half, paper_constants=True).tolist() == [chosen]
     assert index_rule(data, INF, unseen=100.0).tolist() == [1]
     assert index_rule(data, -INF, unseen=100.0).tolist() == [1]
 

@@ -1,5 +1,7 @@
 """Hypergradients: closed forms, finite differences of F, the error bound and where it is met, and bad oracles."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -176,16 +178,31 @@ def test_the_first_term_is_within_the_condition_numbers(seed, extra, dim_y):
     assert found.error_bound <= factor * np.linalg.norm(found.value - problem.gradient(x)) * (1 + 1e-6)
 
 
-def test_what_is_not_known_is_infinite():
+def test_a_bound_without_constants_is_that_of_a_newton_step():
+    """For a quadratic g that step is exact; a matrix with a kernel has none, whatever the damping."""
     problem, x = Dense(), np.ones(2)
-    y = problem.solve_y(x)
+    y, known = problem.solve_y(x), {"slope": problem.slope(), "mu": problem.mu()}
     assert hypergradient(problem, x).error_bound < 1e-5
-    assert hypergradient(problem, x, y + 1.0).error_bound == np.inf
-    assert hypergradient(problem, x, y + 1.0, slope=problem.slope()).error_bound == np.inf
-    assert hypergradient(problem, x, y + 1.0, slope=problem.slope(), mu=problem.mu()).error_bound < np.inf
+    for shift in (1e-12, 1e-6, 1.0):
+        found, told = (hypergradient(problem, x, y + shift, rtol=1e-12, **given) for given in ({}, known))
+        error = np.linalg.norm(found.value - problem.gradient(x))
+        assert error <= found.error_bound + 1e-14 <= error + 1e-9 + 1e-14
+        assert told.error_bound >= error - 1e-14
     semi = Dense()
     semi.a = np.diag([0.0, 1.0, 2.0])
     assert hypergradient(semi, x, np.zeros(3), damping=0.1, slope=1.0, solver="direct").error_bound == np.inf
+
+
+@pytest.mark.parametrize("solver", SOLVERS[:3])
+@pytest.mark.parametrize("off", [1e-12, 1e-9, 1e-6])
+def test_the_bound_of_a_nearly_exact_y_is_finite_where_the_hessian_moves(solver, off):
+    problem = LogisticRidge.random(40, 40, dim=4, rng=0)
+    x = np.random.default_rng(0).normal(size=4)
+    y = problem.solve_y(x) + off * np.random.default_rng(1).normal(size=4)
+    found = hypergradient(problem, x, y, solver=solver, rtol=1e-13)
+    error = np.linalg.norm(found.value - problem.gradient(x))
+    assert error <= found.error_bound + 1e-14
+    assert found.error_bound <= 1.01 * error + 1e-11  # the triangle inequality loses what rtol leaves
 
 
 class Steep:
@@ -217,16 +234,47 @@ def test_the_curvature_at_y_bounds_no_distance_to_the_solution():
 @pytest.mark.parametrize("solver", ["cg", "neumann", "direct"])
 def test_solve_y_is_believed_only_where_grad_g_is_rounding(solver):
     problem, x = Dense(), np.ones(2)
-    exact, off = problem.solve_y, 1e-3
-    problem.solve_y = lambda x: exact(x) + off
-    assert hypergradient(problem, x, solver=solver).error_bound == np.inf
-    found = hypergradient(problem, x, solver=solver, mu=problem.mu(), slope=problem.slope())
-    problem.solve_y = exact
-    true = hypergradient(problem, x, solver="direct")
-    assert 1e-4 < np.linalg.norm(found.value - true.value) <= found.error_bound < np.inf
+    true, exact = hypergradient(problem, x, solver="direct"), problem.solve_y
+    problem.solve_y = lambda x: exact(x) + 1e-3
+    for known in ({}, {"mu": problem.mu(), "slope": problem.slope()}):
+        found = hypergradient(problem, x, solver=solver, **known)
+        assert 1e-4 < np.linalg.norm(found.value - true.value) <= found.error_bound < 1.0
     problem.solve_y = lambda x: exact(x) * (1 + 1e-15)
     assert hypergradient(problem, x, solver="direct").error_bound < 1e-12
     assert hypergradient(problem, x, exact(x), solver="direct").error_bound < 1e-12
+
+
+class Bare(Dense):
+    """Nobody has solved its lower level."""
+
+    solve_y = None
+
+
+def test_the_lower_level_is_solved_by_newton_steps_or_by_a_given_solver():
+    """Also where they must be halved: cosh(4 y) and a start ten times too far."""
+    x = np.ones(2)
+    expected = Dense().gradient(x)
+    asked = []
+
+    def solve(at):
+        asked.append(at)
+        return Dense().solve_y(at)
+
+    for y in (None, solve):
+        found = hypergradient(Bare(), x, y, rtol=1e-12)
+        np.testing.assert_allclose(found.value, expected, rtol=1e-9)
+        assert found.error_bound < 1e-8
+    assert np.array_equal(asked, [x])
+    logistic = LogisticRidge.random(40, 40, dim=4, rng=0)
+    oracles = {name: getattr(logistic, name) for name in ("dim_x", "dim_y", "grad_f", "grad_g", "hvp", "cvp")}
+    for scale in (-3.0, 0.0, 2.0):
+        found = hypergradient(SimpleNamespace(**oracles), np.full(4, scale), rtol=1e-12)
+        assert np.linalg.norm(found.value - logistic.gradient(np.full(4, scale))) <= found.error_bound + 1e-13 < 1e-8
+    far = hypergradient(Steep(), [30.0])  # y* = 30, and a full step from 0 goes no further than 1
+    assert far.y[0] == pytest.approx(30.0)
+    assert far.value[0] == pytest.approx(1 + 30 / 10)
+    with pytest.raises(OracleError, match="y must return 3 numbers"):
+        hypergradient(Bare(), x, lambda at: at)
 
 
 @pytest.mark.parametrize("solver", ["cg", "neumann", "direct"])
@@ -267,8 +315,10 @@ def test_the_calls_are_those_documented():
         assert extra_h[0] <= problem.calls["h"] - found.iterations <= extra_h[1]
         assert problem.calls["c"] == cvps
     problem = Dense()
-    hypergradient(problem, np.ones(2), np.zeros(3), cross=10.0, slope=1.0)
-    assert (problem.calls["g"], problem.calls["c"]) == (1, 1)
+    hypergradient(problem, np.ones(2), np.zeros(3), cross=10.0, slope=1.0, mu=0.1)
+    assert (problem.calls["f"], problem.calls["g"], problem.calls["c"]) == (1, 1, 1)
+    hypergradient(problem, np.ones(2), np.zeros(3), cross=10.0)  # and a Newton step, after which all is done again
+    assert (problem.calls["f"], problem.calls["g"], problem.calls["c"]) == (3, 4, 3)
 
 
 def test_too_few_iterations():
@@ -366,12 +416,7 @@ def test_bad_input(arguments, options, expected):
 
 
 def test_missing_oracles():
-    class Bare:
-        dim_x, dim_y = 2, 3
-        grad_f, grad_g, hvp, cvp = Dense.grad_f, Dense.grad_g, Dense.hvp, Dense.cvp
-
-    with pytest.raises(ValueError, match="y must be given: Bare has no solve_y"):
-        hypergradient(Bare(), [1.0, 1.0])
-    Bare.cvp = None
+    bare = Bare()
+    bare.cvp = None
     with pytest.raises(TypeError, match="must have the oracle cvp, which hypergradient needs"):
-        hypergradient(Bare(), [1.0, 1.0], np.zeros(3))
+        hypergradient(bare, [1.0, 1.0], np.zeros(3))

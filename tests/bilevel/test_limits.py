@@ -294,7 +294,8 @@ def test_a_diverging_run_ends_with_its_history(method):
     options = {name: value for name, value in options.items() if name in METHODS[method].options}
     result = minimize_bilevel(problem, start(problem), method=method, budget=10**5, rng=0, record=3, **options)
     assert result.status is Status.DIVERGED
-    assert result.message == Status.DIVERGED.value
+    assert result.message.startswith(Status.DIVERGED.value)
+    assert ("; too long: lower_step = 50; the curvature of g in y reached " in result.message) == (method != "f2sa")
     assert result.cost < 10**5
     assert result.cost == sum(result.ncalls.values())
     assert len(result.history["nit"]) == len(result.history["x"]) > 1

@@ -23,7 +23,7 @@ TWINS |= {
 HELPERS = {
     f"{_ENGINE}/calls.py": {
         *_ORACLES, "refused", "refuse_if_unaffordable", "call", "draw", "fresh", "samples_of_g", "stay",
-        "uniform_below",
+        "uniform_below", "norm",
     },
     f"{_ENGINE}/cleaning.py": {"sigmoid", "product"},
     f"{_ENGINE}/estimates.py": {"apply_factors", "hypergradient", "recur"},
@@ -31,7 +31,7 @@ HELPERS = {
     f"{_ENGINE}/logistic.py": {"spread", "touch"},
     f"{_ENGINE}/quadratic.py": {"noise", "bounded_grad_f"},
     f"{_ENGINE}/steps.py": {
-        "copy", "begin", "keep_or_undo", "norm", "subtract", "descend", "descend_and_project", "descend_x", "descend_y",
+        "copy", "begin", "keep_or_undo", "subtract", "descend", "descend_and_project", "descend_x", "descend_y",
     },
     f"{_METHODS}/accbo.py": {"_accelerate"},
     f"{_METHODS}/aid_cg.py": {"_dot", "_conjugate_gradients"},

@@ -1,9 +1,12 @@
 """Tables in and out: equal to the raw rounds, equal after the round trip, one error for bad input."""
 
+import datetime as dt
 import decimal
 import math
 import re
+import zoneinfo
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -88,7 +91,75 @@ CATEGORIES = {
 @pytest.mark.parametrize(("make", "column"), CATEGORIES.values(), ids=CATEGORIES)
 def test_categories_are_labels_by_their_value(make, column):
     log = bandit_log(make({"a": column, "r": [1, 0, 1]}), arm="a", reward="r")
-    assert (log.arms, log.data.counts.tolist()) == (("x", "y"), [[2, 1]])
+    assert dict(zip(log.arms, log.data.counts[0].tolist(), strict=True)) in ({"x": 2, "y": 1}, {"x": 2, "y": 1, "z": 0})
+
+
+NAMED = ["low", "mid", "high"]
+NEVER_MID = {
+    "pandas-category": (pd.DataFrame, pd.Series(pd.Categorical(["high", "low"], NAMED)), sorted(NAMED)),
+    "pandas-ordered": (pd.DataFrame, pd.Series(pd.Categorical(["high", "low"], NAMED, ordered=True)), NAMED),
+    "polars-enum": (pl.DataFrame, pl.Series(["high", "low"], dtype=pl.Enum(NAMED)), NAMED),
+    "arrow": (pa.table, pa.DictionaryArray.from_arrays([2, 0], NAMED), sorted(NAMED)),
+    "arrow-ordered": (pa.table, pa.DictionaryArray.from_arrays([2, 0], NAMED, ordered=True), NAMED),
+}
+
+
+@pytest.mark.parametrize(("make", "column", "expected"), NEVER_MID.values(), ids=NEVER_MID)
+def test_an_arm_that_the_type_names_counts_though_nobody_pulled_it(make, column, expected):
+    log = bandit_log(make({"a": column, "s": column, "r": [1, 0]}), arm="a", reward="r", context="s")
+    assert log.arms == log.contexts == tuple(expected)
+    pulled = [expected.index("high"), expected.index("low")]
+    assert log.data.counts[pulled, pulled].tolist() == [1, 1]
+    assert int(log.data.n) == 2
+
+
+def instants(library):
+    """Half past two in Berlin, twice, an hour apart; and a label of another day."""
+    zone = zoneinfo.ZoneInfo("Europe/Berlin")
+    twice = [dt.datetime(2024, 10, 27, hour, 30, tzinfo=dt.UTC) for hour in (0, 1)]
+    labels = [*twice, twice[0] + dt.timedelta(days=1), twice[1]]
+    if library == "object":
+        return pd.DataFrame({"s": pd.Series([t.astimezone(zone) for t in labels], dtype=object)}), twice
+    if library == "pandas":
+        return pd.DataFrame({"s": pd.to_datetime(labels).tz_convert("Europe/Berlin")}), twice
+    if library == "polars":
+        return pl.DataFrame({"s": pl.Series(labels).dt.convert_time_zone("Europe/Berlin")}), twice
+    return pa.table({"s": pa.array(labels, pa.timestamp("us", "Europe/Berlin"))}), twice
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "arrow", "object"])
+def test_two_instants_are_two_labels_though_clocks_show_one(library):
+    frame, twice = instants(library)
+    frame = nw.from_native(frame, eager_only=True)
+    frame = frame.with_columns(a=nw.lit(0), r=nw.lit(1.0)).to_native()
+    log = bandit_log(frame, arm="a", reward="r", context="s")
+    assert log.data.counts.tolist() == [[1], [2], [1]]
+    assert len(log.decisions([0, 0, 0])) == 3
+    assert list(log.contexts[:2]) == [pd.Timestamp(t) for t in twice]
+    zone = zoneinfo.ZoneInfo("Europe/Berlin")
+    known = [t.astimezone(zone) for t in (*twice[::-1], twice[0] + dt.timedelta(days=1))]
+    if library == "pandas":  # whose labels are its own
+        known = [pd.Timestamp(t) for t in known]
+    assert bandit_log(frame, arm="a", reward="r", context="s", contexts=known).data.counts.tolist() == [
+        [2],
+        [1],
+        [1],
+    ]
+
+
+@pytest.mark.parametrize("make", [pl.DataFrame, pa.table])
+def test_labels_are_told_apart_at_the_resolution_of_their_column(make):
+    ticks = np.array([0, 1, 1000], "M8[ns]")
+    log = bandit_log(make({"a": ticks, "r": [0, 1, 0]}), arm="a", reward="r")
+    assert (log.arms, log.data.counts.tolist()) == (tuple(ticks), [[1, 1, 1]])
+    half = make({"a": np.array([0.1, 0.2], np.float32), "r": [0, 1]})
+    assert bandit_log(half, arm="a", reward="r", arms=[0.2, 0.1]).data.sums.tolist() == [[1, 0]]
+
+
+def test_numbers_of_numpy_are_numbers():
+    frame = pd.DataFrame({"a": pd.Series([1, np.int64(1), 2], dtype=object), "r": [0, 1, 1]})
+    assert bandit_log(frame, arm="a", reward="r").data.counts.tolist() == [[2, 1]]
+    assert bandit_log(frame, arm="a", reward="r", arms=np.array([2, 1])).data.counts.tolist() == [[1, 2]]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +194,15 @@ GOOD = {"a": ["x", "y", "x"], "s": ["u", "u", "v"], "r": [0.0, 1.0, 0.5]}
         ({}, {"context": ["s"], "contexts": [["u"]]}, TypeError, "contexts[0] must be hashable (a tuple, not a list)"),
         ({"a": [[1], [2], [1]]}, {"arms": [1]}, TypeError, "column 'a' must hold labels that can be hashed and sorted"),
         ({}, {"arms": []}, ValueError, "arms must hold at least one label"),
+        ({}, {"arms": 3}, TypeError, "arms must be a sequence of labels, got 3"),
+        ({}, {"arm": 0}, TypeError, "arm must be the name of a column, a string, got 0"),
+        ({}, {"context": 2}, TypeError, "context must be the name of a column, or a sequence of names, got 2"),
+        (
+            {},
+            {"context": ["s", 2]},
+            TypeError,
+            "context must be the name of a column, or a sequence of names, got ['s', 2]",
+        ),
         ({"a": [[1], [2], [1]]}, {}, TypeError, "column 'a' must hold labels that can be hashed and sorted"),
         ({"r": [0.0, math.inf, 1.0]}, {}, ValueError, "column 'r' must hold a finite number in reward_range = [0, 1]"),
         ({"r": [0.0, 1.0, 3.0]}, {}, ValueError, "in reward_range = [0, 1] in every row, got 3.0 in row 2"),
@@ -255,6 +335,16 @@ def test_bad_rows_are_named(rows, error, message, tmp_path):
             call()
 
 
+def test_rows_that_went_through_pandas_are_the_rows():
+    """NaN, NA and NaT beside strings and booleans say that there is nothing; beside numbers NaN stays a number."""
+    rows = [{"rule": "lcb", "ok": True, "names": ["a", None]}, {"rule": None, "ok": None, "names": None}]
+    nothing = {"rule": math.nan, "ok": pd.NA, "names": pd.NaT}
+    for missing in (pd.DataFrame(rows).to_dict("records")[1], nothing):
+        assert rows_to_frame([rows[0], missing], backend="pyarrow").to_pylist() == rows
+    assert math.isnan(rows_to_frame([{"x": 1}, {"x": math.nan}], backend="polars")["x"][1])
+    assert rows_to_frame([{"x": math.nan}, {"x": "inf"}], backend="polars")["x"][1] == math.inf
+
+
 def test_an_unknown_backend_is_named():
     with pytest.raises(ValueError, match="backend must be one of 'pandas', 'polars', 'pyarrow', got 'dask'"):
         rows_to_frame([], backend="dask")
@@ -313,6 +403,8 @@ def test_values_that_a_row_does_not_have_are_nan():
         ([{"n": math.nan}], {"dims": ["n"]}, ValueError, "for 'n', which is in dims, got nan"),
         ([{"n": [1]}], {"dims": ["n"]}, ValueError, "for 'n', which is in dims, got [1]"),
         ([{"n": 1}], {"dims": "n"}, TypeError, "dims must be a sequence of column names, got 'n'"),
+        ([{"n": 1}], {"dims": 3}, TypeError, "dims must be a sequence of column names, got 3"),
+        (3, {"dims": ["n"]}, TypeError, "rows must be an iterable of dicts, got 3"),
         ([{"n": 1}], {"dims": []}, ValueError, "dims must name at least one column"),
         ([{"n": 1}], {"dims": ["n", "n"]}, ValueError, "none twice"),
         ([{"n": 1, "x": "a"}], {"dims": ["n"], "values": ["x"]}, TypeError, "values must name columns of numbers"),

@@ -68,6 +68,10 @@ def test_terminal_states_stay_where_they_are_unless_entered_otherwise(env):
     mdp = mdp_from_env(env, discount=0.9)
     assert mdp.n_states == n_states + taxi
     ends = [n_states] if taxi else [n_states - 1]  # the goal of lakes and cliffs is the last state
+    assert set(ends) <= set(np.flatnonzero(mdp.terminal))
+    assert mdp.terminal.sum() == (
+        1 if taxi else len({t for x in env.unwrapped.P.values() for y in x.values() for _, t, _, done in y if done})
+    )
     for s in ends:
         assert np.all((mdp.next_states[s] == s) | (mdp.probabilities[s] == 0))
         assert np.all(mdp.rewards[s] == 0)

@@ -13,7 +13,7 @@ from minari.data_collector import EpisodeBuffer
 
 from pessimism.interop.gymnasium import mdp_from_env
 from pessimism.interop.minari import from_minari, to_minari
-from pessimism.mdp import MDP, MDPData, Transitions
+from pessimism.mdp import MDP, MDPData, Transitions, plug_in, vi_lcb
 from tests.interop.tables import same
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(is set to None|env_spec is None):UserWarning:minari")
@@ -102,7 +102,9 @@ def test_a_real_log_of_a_lake_agrees_with_its_model():
     dataset = stored(*episodes, observations=env.observation_space, actions=env.action_space, env=env)
     log = from_minari(dataset)
     s, a, r, t, ended = map(np.array, zip(*rows, strict=True))
-    same(log.transitions, Transitions(s, a, r, t))
+    cut = np.zeros(len(ended), bool)
+    cut[np.cumsum(log.lengths) - 1] = True
+    same(log.transitions, Transitions(s, a, r, t, ended, cut & ~ended))
     np.testing.assert_array_equal(log.terminated, ended)
     mdp = mdp_from_env(dataset.recover_environment(), horizon=8)
     assert (log.n_states, log.n_actions) == (mdp.n_states, mdp.n_actions) == (16, 4)
@@ -114,8 +116,8 @@ def test_a_real_log_of_a_lake_agrees_with_its_model():
     x = padded.transitions
     for i in np.ndindex(60, 8):
         assert dense[x.states[i], x.actions[i], x.next_states[i]] > 0
-    assert padded.data(per_step=True).counts.sum(axis=(1, 2)).tolist() == [60] * 8
-    assert padded.data(per_step=True).horizon == 8
+    assert padded.data(per_step=True).counts.sum(axis=(1, 2)).tolist() == [sum(log.lengths > h) for h in range(8)]
+    same(padded.data(per_step=True), log.data(per_step=True))
     assert x.rewards.sum() == r.sum()
 
 
@@ -149,15 +151,36 @@ def test_what_follows_an_end_is_known_to_earn_nothing():
     assert log.transitions.next_states.tolist() == [[1, 4, 4, 4, 4]] * 2
     assert log.terminated.tolist() == [[False, True, False, False, False]] * 2
     data = log.data()
-    assert data.counts[4].tolist() == [6, 0]
-    assert data.pair_sums[4].tolist() == [0, 0]
+    assert data.counts.sum(axis=1).tolist() == [2, 2, 0, 0, 0]
+    assert data.terminal.tolist() == [False] * 4 + [True]
     assert data.reward_range == (-2, 0)
     assert log.data(reward_range=(-3, 1)).reward_range == (-3, 1)
-    assert from_minari(stored(([0, 1], [0], [-1.0], True))).data().reward_range == (-1, 0)
-    assert from_minari(stored(([0, 1], [0], [1.0], True))).data().reward_range == (0, 1)
+    same(from_minari(dataset, n_states=5).data(), data)
     assert from_minari(stored(([0, 1, 0], [0, 0], [-1.0, -2.0], False))).data().reward_range == (-2, -1)
-    with pytest.raises(ValueError, match="to be kept per step"):
-        from_minari(dataset).data(per_step=True)
+
+
+def test_episodes_of_unequal_length_keep_their_steps():
+    log = from_minari(stored(ENDS_IN_3, ([2, 2], [0], [0.0], False)))
+    assert log.transitions.truncated.tolist() == [False, False, True]
+    data = log.data(per_step=True)
+    assert data.counts.sum(axis=-1).tolist() == [[1, 0, 1, 0], [0, 1, 0, 0]]
+    assert data.terminal.tolist() == [False, False, False, True]
+
+
+def test_the_cliff_is_left_behind():
+    """Random walks at a cost of 1 a step: without an end, never to arrive would be the best there is."""
+    env = gymnasium.make("CliffWalking-v1", max_episode_steps=400)
+    episodes, _ = walk(env, 60, seed=1)
+    assert 0 < sum(ended for *_, ended in episodes) < 60
+    log = from_minari(stored(*episodes, observations=env.observation_space, actions=env.action_space))
+    mdp = mdp_from_env(env, discount=0.9)
+    data = log.data()
+    assert np.array_equal(data.terminal, mdp.terminal)
+    first = mdp.start > 0
+    for found in (plug_in(data, discount=0.9), vi_lcb(data, discount=0.9, constant=1e-8)):
+        assert mdp.suboptimality(found.policy) == pytest.approx(0.0, abs=1e-9)
+    assert plug_in(data, discount=0.9).value[first] == pytest.approx(-(1 - 0.9**13) / 0.1, abs=1e-5)
+    env.close()
 
 
 def test_spaces_may_start_anywhere():
@@ -178,9 +201,10 @@ def test_other_spaces_are_refused():
         from_minari(dataset)
 
 
-def fake(observations, actions=(0,), rewards=(0.0,)):
+def fake(observations, actions=(0,), rewards=(0.0,), terminations=(False,)):
     """What Minari itself would not have written."""
-    episode = SimpleNamespace(id=3, observations=observations, actions=actions, rewards=rewards, terminations=[False])
+    fields = {"observations": observations, "actions": actions, "rewards": rewards, "terminations": terminations}
+    episode = SimpleNamespace(id=3, **fields)
     return SimpleNamespace(observation_space=FOUR, action_space=TWO, iterate_episodes=lambda: [episode])
 
 
@@ -192,6 +216,12 @@ def fake(observations, actions=(0,), rewards=(0.0,)):
         (lambda: stored(ENDS_IN_3, STOPS_IN_2), {"horizon": 3}, "episode 1 has 2 steps, not 3"),
         (lambda: stored(ENDS_IN_3), {"horizon": 0}, "horizon must be a whole number in [1, 2**53], got 0"),
         (lambda: stored(ENDS_IN_3).filter_episodes(lambda _: False), {}, "dataset must hold at least one episode"),
+        (lambda: fake([[0], [1]]), {}, "episode 3: observations must have shape (n,), one label a step, got (2, 1)"),
+        (
+            lambda: fake([0, 1, 2], [0, 0], [0.0, 0.0], [True, False]),
+            {},
+            "terminations[0] must be False before the last",
+        ),
         (lambda: fake([0, 4]), {}, "episode 3: observations[1] must be a whole number in [0, 3], got 4"),
         (lambda: fake([0, 1], actions=[2]), {}, "episode 3: actions[0] must be a whole number in [0, 1], got 2"),
         (lambda: fake([0, 1], rewards=[np.nan]), {}, "episode 3: rewards[0] must be finite, got nan"),
@@ -228,7 +258,19 @@ def test_a_log_that_is_no_list_of_episodes_is_refused_before_anything_is_written
     assert minari.list_local_datasets() == {}
 
 
+def test_episodes_of_a_model_that_ends_survive():
+    """Marks come from the log itself; what pads its rows is not written."""
+    step = MDP.from_function(lambda s, a: [(0.5, s, -1.0), (0.5, s + 1, -1.0)], 3, 1, [1, 0, 0], horizon=4,
+                             terminal=[False, False, True])  # fmt: skip
+    log = step.sample_log([0, 0, 0], n=20, rng=0)
+    same(from_minari(to_minari(log, "ends/case-v0", n_states=3), horizon=4).transitions, log)
+
+
 def test_a_number_is_no_data_set():
+    with pytest.raises(TypeError, match="dataset_id must be a str, got int"):
+        to_minari(LOG, 3)
+    with pytest.raises(TypeError, match="log must be a Transitions, got list"):
+        to_minari([], "no/case-v0")
     with pytest.raises(TypeError, match="dataset must be a MinariDataset or the id of one, got int"):
         from_minari(3)
 

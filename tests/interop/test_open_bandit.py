@@ -5,6 +5,7 @@ import gzip
 import importlib.metadata
 import io
 import re
+import zipfile
 from collections import Counter
 
 import numpy as np
@@ -50,6 +51,9 @@ def test_paths_and_compressed_files(tmp_path):
         assert read_log(source).data.counts.tolist() == [[0, 0], [1, 1], [0, 0]]
     with open(tmp_path / "all.csv", "rb") as file:
         assert int(read_log(file).data.n) == 2
+    (tmp_path / "all.zip").write_bytes(zipped())
+    with pytest.raises(ValueError, match="got a ZIP archive"):
+        read_log(tmp_path / "all.zip")
     with pytest.raises(FileNotFoundError):
         read_log(tmp_path / "none.csv")
     with open(tmp_path / "all.csv") as file, pytest.raises(TypeError, match="binary file expected, got text file"):
@@ -72,6 +76,12 @@ def test_harmonic_means_recover_a_law_that_moves_and_arithmetic_means_do_not():
 
 
 ROUND = "0,1,0,0.5"
+
+
+def zipped():
+    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
+        archive.writestr("all.csv", log_file(ROUND).getvalue())
+    return file.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -99,6 +109,8 @@ ROUND = "0,1,0,0.5"
         (log_file(ROUND, "0,1,0"), "a CSV file with one header: CSV parse error: Row #3: Expected 4 columns, got 3"),
         (log_file("0,1,0", header=HEADER[:21]), "the columns item_id, position, click, propensity_score"),
         (log_file(ROUND, header=HEADER.replace("click", "reward")), "Column 'click'"),
+        (io.BytesIO(zipped()), "must be a CSV file, or one that ends in .gz or .bz2, got a ZIP archive: unpack it"),
+        (io.BytesIO(gzip.compress(b"a,b")), "got gzip data: unpack it"),
         (log_file(), "must hold at least one round, got none"),
         (io.BytesIO(b""), "must be a CSV file with one header: Empty CSV file"),
         (io.BytesIO(b"\xff\xfe\x00\x01"), "an Open Bandit log must"),

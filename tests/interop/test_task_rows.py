@@ -67,6 +67,8 @@ GOOD = {"t": ["u", "v", "u"], "x": [1.0, 2.0, 3.0], "z": [0.5, 0.5, 0.5], "y": [
 @pytest.mark.parametrize(
     ("change", "arguments", "error", "message"),
     [
+        ({}, {"output": ["y"]}, TypeError, "output must be the name of a column, a string, got ['y']"),
+        ({}, {"inputs": 3}, TypeError, "inputs must be the name of a column, or a sequence of names, got 3"),
         ({}, {"inputs": ["x", "q"]}, ValueError, "inputs must be a column of frame"),
         ({}, {"inputs": []}, ValueError, "inputs must name at least one column, got none: leave it out"),
         ({}, {"inputs": ["x", "y"]}, ValueError, "inputs must be a column of its own, got 'y', which is in output too"),

@@ -1,16 +1,18 @@
 """Tables of transitions: equal to the raw steps, in any order and any library, one error for bad input."""
 
+import datetime as dt
 import re
 
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pessimism.interop.transitions import transition_log
-from pessimism.mdp import MDP, MDPData, Transitions
+from pessimism.mdp import MDP, MDPData, Transitions, plug_in
 from tests.interop.tables import LABELS, MAKERS, backends, same
 
 NAMES = {"state": "s", "action": "a", "reward": "r", "next_state": "t"}
@@ -70,13 +72,13 @@ def test_episodes_are_found_in_any_order_of_their_rows(make, with_step, episodes
         "a": episodes.actions,
         "r": episodes.rewards,
         "t": episodes.next_states,
+        "cut": episodes.truncated,
         "episode": np.array(list("abcdef"))[k],
         "step": h * 10 - 3,
     }
     frame = make({name: x.ravel()[order].tolist() for name, x in columns.items()})
-    log = transition_log(
-        frame, **NAMES, episode="episode", step="step" if with_step else None, states=range(4), actions=range(3)
-    )
+    known = {"states": range(4), "actions": range(3), "truncated": "cut"}
+    log = transition_log(frame, **NAMES, **known, episode="episode", step="step" if with_step else None)
     same(log.transitions, episodes)
     sizes = {"n_states": 4, "n_actions": 3}
     same(log.data(per_step=True), MDPData.from_transitions(episodes, **sizes, per_step=True))
@@ -114,9 +116,26 @@ STEPS = {"episode": "e", "step": "h"}
         ({"t": ["y", "x", "w", "x"]}, {"states": ["x", "y"]}, ValueError, "one of the 2 labels in states in every row"),
         ({}, {"actions": [1]}, ValueError, "column 'a' must hold one of the 1 labels in actions in every row, got 0"),
         ({}, {"states": "xy"}, TypeError, "states must be a sequence of labels, got the string 'xy'"),
-        ({"e": list("mmmn")}, {"episode": "e"}, ValueError, "episodes of equal length, got 3 rows of 'm', 1 of 'n'"),
-        ({"h": [0, 1, 0, 2]}, STEPS, ValueError, "every episode, got 0 rows with step 2 in episode 'm'"),
+        ({"h": [0, 1, 0, 2]}, STEPS, ValueError, "every episode, got 0 rows with step 1 in episode 'n'"),
         ({"h": [0, 1, 1, 1]}, STEPS, ValueError, "every episode, got 0 rows with step 0 in episode 'n'"),
+        ({"h": [0, 1, 0, 0]}, STEPS, ValueError, "every episode, got 0 rows with step 1 in episode 'n'"),
+        ({"h": list("0123")}, STEPS, TypeError, "'h' must hold numbers, times or ordered categories, as text has no"),
+        ({"t": list("yxxx")}, STEPS, ValueError, "led, got 'y' in row 3 after 'x' in row 2: without episode"),
+        (
+            {"f": [1, 0, 0, 1]},
+            STEPS | {"terminated": "f"},
+            ValueError,
+            "'f' must hold False before the last step of an",
+        ),
+        ({"f": [1, 0, 0, 2]}, {"terminated": "f"}, ValueError, "'f' must hold true or false in every row, got 2"),
+        (
+            {"f": list("abcd")},
+            {"truncated": "f"},
+            ValueError,
+            "'f' must hold true or false in every row, got 'a' in row 0",
+        ),
+        ({}, {"action": 3}, TypeError, "action must be the name of a column, a string, got 3"),
+        ({}, {"state": 3}, TypeError, "state must be the name of a column, or a sequence of names, got 3"),
     ],
 )
 def test_a_bad_table_is_one_error_that_names_the_column_and_the_row(change, arguments, error, message):
@@ -135,3 +154,94 @@ def test_only_whole_policies():
         log.data(per_step=True)
     with pytest.raises(ValueError, match="in reward_range"):
         log.data(reward_range=(0, 0.5))
+
+
+# Where an episode ends, and in which order it came there.
+
+WALK = {
+    "s": [0, 1, 2, 1],
+    "a": [1, 1, 1, 1],
+    "r": [-1.0] * 4,
+    "t": [1, 2, 3, 2],
+    "e": [0, 0, 0, 1],
+    "done": [0, 0, 1, 0],
+}
+ENDS = NAMES | {"terminated": "done"}
+
+
+@backends
+@pytest.mark.parametrize("named", [True, False])
+def test_the_goal_is_worth_nothing_and_what_was_cut_the_worst(make, named):
+    """A corridor at a cost of 1 a step; the second walk breaks off in state 2, from which another went on."""
+    log = transition_log(make(WALK), **ENDS, episode="e" if named else None)
+    assert log.transitions.rewards.shape == (4,)
+    data = log.data()
+    assert (data.terminal.tolist(), data.counts.ravel().tolist()) == ([False] * 3 + [True], [1, 2, 1, 0])
+    assert plug_in(data, discount=0.9).value == pytest.approx([-2.71, -1.9, -1.0, 0.0], abs=1e-6)
+    if named:
+        assert log.lengths.tolist() == [3, 1]
+        per_step = log.data(per_step=True)
+        assert per_step.counts[..., 0].tolist() == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]]
+        assert plug_in(per_step).value[0, 0] == -3
+        assert log.transitions.truncated.tolist() == [False, False, False, True]
+
+
+def test_ends_that_are_also_passed_get_a_state_of_their_own():
+    """A passenger may be at the goal without having been driven there."""
+    table = pl.DataFrame(
+        {"s": [0, 1, 2], "a": 0, "r": [-1.0, 20.0, -1.0], "t": [2, 2, 0], "done": [False, True, False]}
+    )
+    log = transition_log(table, **ENDS)
+    assert log.states == (0, 1, 2, None)
+    assert log.data().terminal.tolist() == [False, False, False, True]
+    assert log.data().model(0.5).evaluate([0] * 4).tolist() == [-2.0, 20.0, -2.0, 0.0]
+    assert log.decisions([0, 0, 0, 0])[None] == 0
+
+
+def test_what_is_never_left_and_not_marked_is_said_once_where_it_was_asked():
+    open_end = pl.DataFrame(WALK).drop("done")
+    with pytest.warns(
+        UserWarning, match="state 3 is entered, never left and not marked: taken for never seen"
+    ) as caught:
+        data = transition_log(open_end, **NAMES).data()
+    assert [warning.filename for warning in caught] == [__file__]
+    assert data.reward_range[0] == -1
+    for marks in ({"truncated": "done"}, {"terminated": "done"}):
+        transition_log(pl.DataFrame(WALK), **NAMES, **marks).data()  # warnings are errors here
+
+
+WEEKS = [f"week {i}" for i in range(1, 12)]
+ORDERS = {
+    "pandas-ordered": lambda: pd.Categorical(WEEKS[::-1], WEEKS, ordered=True),
+    "polars-enum": lambda: pl.Series(WEEKS[::-1], dtype=pl.Enum(WEEKS)),
+    "arrow-ordered": lambda: pa.DictionaryArray.from_arrays(list(range(10, -1, -1)), WEEKS, ordered=True),
+    "numbers": lambda: list(range(11, 0, -1)),
+    "dates": lambda: [dt.date(2024, 1, day) for day in range(31, 9, -2)],
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_steps_come_in_the_order_of_their_type(order):
+    """Eleven steps along a line, the last row first; as text the tenth would come second."""
+    make = {"pandas": pd.DataFrame, "arrow": pa.table}.get(order.split("-")[0], pl.DataFrame)
+    back = list(range(10, -1, -1))
+    columns = {"s": back, "a": [0] * 11, "r": [0.0] * 11, "t": [s + 1 for s in back], "e": [0] * 11}
+    log = transition_log(make(columns | {"h": ORDERS[order]()}), **NAMES, episode="e", step="h")
+    assert log.transitions.states.tolist() == [list(range(11))]
+
+
+def test_times_order_each_episode_on_its_own():
+    times = [dt.datetime(2024, 1, day, tzinfo=dt.UTC) for day in (3, 1, 2, 7)]
+    table = pl.DataFrame({"s": [1, 0, 0, 1], "a": 0, "r": 0.0, "t": [2, 1, 1, 2], "e": [0, 0, 1, 1], "h": times})
+    log = transition_log(table, **NAMES, episode="e", step="h")
+    assert log.transitions.states.tolist() == [[0, 1], [0, 1]]
+    twice = table.with_columns(h=pl.Series([times[0], times[0], *times[2:]]))
+    with pytest.raises(ValueError, match="must hold every step once in every episode, got 2 rows with step"):
+        transition_log(twice, **NAMES, episode="e", step="h")
+
+
+def test_text_in_unordered_categories_is_no_order():
+    weeks = pd.Categorical(["1", "2"], ["2", "1"])
+    table = pd.DataFrame({"s": [0, 1], "a": 0, "r": 0.0, "t": [1, 2], "e": 0, "h": weeks})
+    with pytest.raises(TypeError, match="ordered categories, as text has no order of steps, got '1' in row 0"):
+        transition_log(table, **NAMES, episode="e", step="h")

@@ -151,7 +151,7 @@ def test_vi_lcb_upper_holds_for_the_rule_and_its_value_is_a_lower_bound(instance
 def test_vi_lcb_upper_by_hand_and_capped():
     folds = math.ceil(math.log(10**8) * 5) + 1
     level = 0.5 * math.log(2 * folds * 4 * 3 * 10**8)
-    wide = 2 * 25 * math.sqrt(2 * level * 4 * 2.0 / (10**8 // folds + 1)) + 2 * 5 / 10**8
+    wide = 2 * 25 * math.sqrt(2 * level * 4 * 2.0 * folds / (10**8 + 1)) + 2 * 5 / 10**8
     assert bounds.vi_lcb_upper(10**8, 2.0, 4, 3, 0.8) == pytest.approx(wide, rel=1e-9)
     assert bounds.vi_lcb_upper([1, 10, 1000], 2.0, 4, 3, 0.8) == pytest.approx([5.0] * 3)
     # (1 - discount)^(-5/2), but for logarithms
@@ -160,7 +160,7 @@ def test_vi_lcb_upper_by_hand_and_capped():
 
 
 def test_steps_of_the_upper_bound():
-    """E (X v 1)^(-1/2) <= sqrt(2/((m + 1) q)) for binomial X."""
+    """E (X v 1)^(-1/2) <= sqrt(2/((m + 1) q)) for binomial X: with m = N and q = mu/(T + 1), visits of a fold."""
     from scipy.stats import binom
 
     for m in (1, 5, 40):
@@ -266,6 +266,7 @@ def test_no_update_at_the_threshold():
     assert bounds.no_update([[0, 0]], 0.0, 0.9)
 
 
+@pytest.mark.filterwarnings("ignore::pessimism.mdp.ImitationWarning")
 def test_no_update_agrees_with_the_rule():
     from pessimism._status import Status
 

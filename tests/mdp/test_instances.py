@@ -158,9 +158,10 @@ def test_vi_lcb_failure_where_counts_decide_has_the_largest_gap():
     assert mdp.probabilities[:2, :, 0].min() == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize("discount", [0.75, 0.9])
+@pytest.mark.parametrize(("discount", "more"), [(0.6, 2.01), (0.75, 1.065), (0.8, 1.0105), (0.9, 1.0005)])
 @pytest.mark.parametrize("best", [0, 1])
-def test_plug_in_failure_loses_a_constant_while_imitation_does_not(discount, best):
+def test_plug_in_failure_loses_a_constant_while_imitation_does_not(discount, more, best):
+    """`more` is what the bound leaves out, as its notes say."""
     n = 1000
     mdp, law = instances.plug_in_failure(n, discount=discount, best=best)
     assert mdp.coverage(law) == pytest.approx(1 / (1 - 1 / n), rel=1e-12)
@@ -170,7 +171,7 @@ def test_plug_in_failure_loses_a_constant_while_imitation_does_not(discount, bes
     loss = exact.stay_exit_loss(mdp, law, n, level=0.0)
     assert loss >= (good - bad) * hit * (1 - 1e-9)
     limit = bounds.plug_in_failure_loss(discount, q)
-    assert limit * (1 - 2 / n) <= loss <= limit * (1.25 if discount < 0.9 else 1.02)
+    assert limit * (more - 0.01) <= loss <= limit * more
     assert exact.stay_exit_loss(mdp, law, n, level=math.inf) < 1e-9
     others = np.linspace(0, half(discount) - 1e-9, 300)
     assert bounds.plug_in_failure_loss(discount, q) >= bounds.plug_in_failure_loss(discount, others).max() * (1 - 1e-6)

@@ -51,7 +51,8 @@ def test_counts_and_sums_have_the_joint_law_of_raw_transitions(n, per_successor)
     data = mdp.sample(START[:, None] * POLICY, n=n, size=size, rng=101)
     log = mdp.sample_log(POLICY, n=n, steps=1, size=size, rng=202)
     raw = Transitions(*(getattr(log, name)[..., 0] for name in log.__slots__))
-    both = [statistics(d, per_successor) for d in (data, MDPData.from_transitions(raw, n_states=2, n_actions=2))]
+    logged = MDPData.from_transitions(raw, n_states=2, n_actions=2, batch=(size,))
+    both = [statistics(d, per_successor) for d in (data, logged)]
     assert homogeneous(*both) > FALSE_ALARM
 
 
@@ -133,9 +134,8 @@ COINS = np.array([[1, 1], [0, 1], [1, 0]])  # successor and reward of three tran
 def coins(runs):
     """`runs` copies of the data set of these transitions."""
     zeros, ones = np.zeros((runs, 3), int), np.ones((runs, 1), int)
-    return MDPData.from_transitions(
-        Transitions(zeros, zeros, ones * COINS[:, 1], ones * COINS[:, 0]), n_states=2, n_actions=1
-    )
+    log = Transitions(zeros, zeros, ones * COINS[:, 1], ones * COINS[:, 0])
+    return MDPData.from_transitions(log, n_states=2, n_actions=1, truncated=zeros == 0)
 
 
 def exactly(samples, outcomes):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pessimism._status import Status
-from pessimism.mdp import MDP, ConvergenceError, Plan, error_bound, plan
+from pessimism.mdp import MDP, ConvergenceError, Plan, error_bound, plan, plug_in
 from pessimism.mdp.planning import PLANNING_METHODS
 from tests.mdp import reference as plain
 
@@ -192,10 +192,7 @@ def test_the_error_bound_counts_rounding():
         discount = 1 - 10.0 ** -int(rng.integers(3, 7))
         p, r = rng.integers(1, 8, (2, 2)) / 8.0, rng.random(2)
         mdp = MDP.dense([[[p[s, 0], 1 - p[s, 0]]] for s in (0, 1)], r[:, None], discount=discount)
-        try:
-            result = plan(mdp, tolerance=1e-3)
-        except ConvergenceError as error:
-            result = error.result
+        result = plan(mdp, tolerance=1e-3)
         g, a, b = Fraction(discount), Fraction(p[0, 0]), Fraction(p[1, 0])
         m = [[1 - g * a, -g * (1 - a)], [-g * b, 1 - g * (1 - b)]]
         determinant = m[0][0] * m[1][1] - m[0][1] * m[1][0]
@@ -208,19 +205,32 @@ def test_the_error_bound_counts_rounding():
 
 
 @pytest.mark.parametrize("method", DISCOUNTED)
-def test_a_tolerance_below_rounding_is_refused_with_the_best_values_there_are(method):
+def test_where_rounding_is_the_limit_the_best_values_there_are_say_so(method):
     """One state: all of the error is constant, MacQueen's bounds meet at once, and no span is left to divide by."""
-    with pytest.raises(ConvergenceError, match="as exact as float64 allows") as caught:
-        plan(MDP.dense([[[1.0]]], [[1e9]], discount=0.9), method=method)
-    assert abs(caught.value.result.value[0] - 1e10) <= caught.value.result.error_bound < 1e-3
+    found = plan(MDP.dense([[[1.0]]], [[1e9]], discount=0.9), method=method)
+    assert found.status is Status.ROUNDING
+    assert abs(found.value[0] - 1e10) <= found.error_bound < 1e-3
     mdp = random_garnet(np.random.default_rng(5), 5, 0.99)
     for tolerance in (1e-300, 1e-12):
-        with pytest.raises(ConvergenceError, match="as exact as float64 allows") as caught:
-            plan(mdp, tolerance=tolerance, method=method)
-        error = np.abs(caught.value.result.value - mdp.optimal_values).max()
-        assert error <= caught.value.result.error_bound + 1e-12 < 3e-11
+        found = plan(mdp, tolerance=tolerance, method=method)
+        assert found.status is Status.ROUNDING
+        assert np.abs(found.value - mdp.optimal_values).max() <= found.error_bound + 1e-12 < 3e-11
         # the span falls as the chain mixes, not as the discount does
-        assert method == "value_iteration_sup" or caught.value.result.iterations < 400
+        assert method == "value_iteration_sup" or found.iterations < 400
+
+
+@pytest.mark.parametrize(("discount", "scale"), [(0.9, 1.0), (0.9, 1e9), (1 - 1e-6, 1.0)])
+def test_plan_and_plug_in_answer_alike(discount, scale):
+    """In the model that the data make: also where rounding is the limit."""
+    mdp = MDP(*plain.garnet(np.random.default_rng(7), 6, 2, 3), discount=discount)
+    data = MDP(mdp.next_states, mdp.probabilities, scale * mdp.rewards, discount=discount).sample_at(
+        np.full((6, 2), 50), rng=1
+    )
+    ours, theirs = plan(data.model(discount)), plug_in(data, discount=discount)
+    assert ours.status is theirs.status
+    assert (ours.status is Status.CONVERGED) == (scale == 1.0 and discount == 0.9)
+    assert np.array_equal(ours.policy, theirs.policy)
+    assert ours.value == pytest.approx(theirs.value, rel=1e-9)
 
 
 @pytest.mark.parametrize("method", ["auto", "value_iteration", "modified_policy_iteration"])

@@ -33,6 +33,7 @@ from tests.mdp.reference import empirical, raised
 from tests.mdp.sizes import examples
 
 SEEDS = st.integers(0, 2**32)
+pytestmark = pytest.mark.filterwarnings("ignore::pessimism.mdp.ImitationWarning")  # of that see test_imitation
 
 
 def world(seed, n_states=3, n_actions=2, horizon=None, discount=0.8, reward_law="bernoulli"):
@@ -112,10 +113,20 @@ def test_split_values_are_lower_bounds():
     mdp = world(3, discount=0.4)
     data = mdp.sample(np.full((3, 2), 1 / 6), n=200_000, size=runs, rng=1)
     plan = vi_lcb(data, discount=0.4, delta=delta, split=True, rng=2)
-    assert np.mean([status is Status.COMPLETED for status in plan.status]) > 0.9  # values did rise
+    assert np.mean([status is not Status.NO_UPDATE for status in plan.status]) > 0.9  # values did rise
     true = mdp.evaluate(plan.policy)
     failures = np.any(plan.value > true + 1e-12, axis=-1).sum()
     assert failures <= binom.isf(1e-6, runs, delta)
+
+
+def test_logs_of_any_length_are_split():
+    """NumPy draws without replacement from fewer than 1e9: folds and halves do not stop there."""
+    mdp, game = world(3, discount=0.4), world(4, horizon=3)
+    data = mdp.sample(np.full((3, 2), 1 / 6), n=10**11, rng=1)
+    episodes = game.sample_episodes(np.full((3, 2), 0.5), n=10**11, rng=1)
+    found, plan = vi_lcb(data, discount=0.4, split=True, rng=2), vi_lcb_episodic(episodes, subsample=True, rng=2)
+    assert np.all((found.value > 0) & (found.value <= mdp.evaluate(found.policy)))
+    assert np.array_equal(plan.policy, game.best_policy)
 
 
 def test_literal_constants_imitate():
@@ -218,9 +229,9 @@ def test_the_bernstein_operator_is_a_monotone_contraction(seed, discount, level,
         out, policy = np.empty(3), np.empty(3, np.int64)
         shares, means = data.transition_shares, data.mean_rewards
         n = max(float(data.n), 1.0)
-        bernstein_sweep(
-            data.next_states, shares, data.counts, means, discount, level, n, x, out, policy, np.zeros(3, np.int64)
-        )
+        nothing, unknown = np.zeros(3, np.int64), np.full(3, -1.0)
+        tables = data.next_states, shares, data.counts, means
+        bernstein_sweep(*tables, discount, level, n, x, out, policy, nothing, unknown)
         return out
 
     assert np.abs(apply(v) - apply(w)).max() <= discount * np.abs(v - w).max() + 1e-12
@@ -517,7 +528,7 @@ def test_widths_of_any_size_are_planned_for_without_the_monotone_update(discount
     last = math.inf
     for constant in (1e-300, 1e-6, 0.5, 1e6, 1e12, 1e150):
         plan = vi_lcb(data, discount=discount, constant=constant, monotone=False)
-        assert plan.status in (Status.CONVERGED, Status.ROUNDING)
+        assert plan.status in (Status.CONVERGED, Status.IMITATION, Status.ROUNDING)
         assert np.all(np.isfinite(plan.value))
         assert plan.iterations < 20
         assert plan.error_bound <= 1e-6 + 1e-10 * np.abs(plan.value).max()
@@ -575,9 +586,33 @@ def test_noise_in_rewards_is_not_in_the_widths_of_the_bernstein_rule():
     assert 0.2 < np.mean(plan.value > 1.0) < 0.5
 
 
+@pytest.mark.parametrize("n_states", [1, 5])
+@pytest.mark.parametrize("discount", [0.99999, 1 - 1e-7])
+def test_discounts_next_to_one_end_at_what_rounding_allows(n_states, discount):
+    """Against exact values of the policies found; those of VI-LCB are reached from below."""
+    _, data = log(30, n=10**14, n_states=n_states, discount=discount)
+    model, scale = data.model(discount), 1 / (1 - discount)
+    rounding = 1e-13 * scale**2
+    pessimistic = vi_lcb(data, discount=discount, constant=1e-6)
+    width = scale * np.sqrt(1e-6 * math.log(2 * data.counts.size * data.n) / np.maximum(data.counts, 1))
+    lowered = MDP(model.next_states, model.probabilities, model.rewards - width, discount=discount)
+    exactly = lowered.evaluate(pessimistic.policy)
+    assert exactly.min() > 0.1 * scale  # well above the smallest possible value
+    assert np.all(pessimistic.value <= exactly + 10 * rounding)
+    assert pessimistic.value == pytest.approx(exactly, rel=1e-6)
+    conservative = cql(data, discount=discount, alpha=0.1)
+    own = cql_values(data, conservative.policy, discount=discount, alpha=0.1)
+    value = (conservative.policy * np.where(data.counts > 0, own, 0.0)).sum(axis=-1)
+    assert conservative.value == pytest.approx(value, rel=1e-6)
+    for plan in (pessimistic, conservative, plug_in(data, discount=discount)):
+        assert plan.status is Status.ROUNDING
+        assert plan.iterations < 3000
+        assert plan.error_bound < rounding
+
+
 def test_convergence_errors_carry_what_was_reached(monkeypatch):
     _, data = log(2, n=10**6, discount=0.99)
-    monkeypatch.setattr(bernstein, "MAX_SWEEPS", 5)
+    monkeypatch.setattr(bernstein, "SWEEPS", 0.05)  # five sweeps
     with pytest.raises(ConvergenceError) as caught:
         vi_lcb_bernstein(data, discount=0.99, constant=1e-3)
     assert caught.value.result.status is Status.NOT_CONVERGED

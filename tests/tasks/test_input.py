@@ -158,6 +158,7 @@ REFUSED = [
     (tasks.allocate, {"floor": 4, "caps": [9, 3, 9, 9, 9]}, "floor[1] must be at most the cap"),
     (tasks.allocate, {"caps": 4}, "budget must be at most 20, the total of the caps, got 100"),
     (tasks.allocate, {"relevance": np.ones((3, 5)), "budget": [90, 90]}, "relevance, budget, floor and caps must have"),
+    (tasks.allocate, {"relevance": [[0.5], [0.2]]}, "relevance must have shape (M,) for M tasks, got (2, 1): a column"),
     (tasks.keep_largest, {"s": 0}, "s must be a whole number in [1, 5], got 0"),
     (tasks.phase_budgets, {"phases": 0}, "phases must be a whole number in [1, 1000], got 0"),
     (tasks.phase_budgets, {"growth": 0.0}, "growth must be positive"),

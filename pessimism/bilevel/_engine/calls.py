@@ -13,6 +13,7 @@ writes the gradient in x and behind it the one in y; `grad_g` and `hvp` write di
 `project` dim_x. Only `hvp`, `cvp` and `project` read v. Nothing is checked: arrays are C-contiguous and writable.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -26,14 +27,21 @@ from pessimism.bilevel._engine.kinds import CVP, GRAD_F, GRAD_G, GRAD_GX, HVP, K
 
 Oracle = Callable[[Floats, Ints, Floats, Floats, Floats, Ints, Floats], None]
 
-BUDGET, SPENT, REFUSED, DIVERGED, COSTS, CALLS = 0, 1, 2, 3, 4, 4 + len(KINDS)
-"""Places of the meter. Behind COSTS and CALLS stands a number for every kind of call."""
+BUDGET, SPENT, REFUSED, DIVERGED, STEEPEST, LIMIT, COSTS, CALLS = 0, 1, 2, 3, 4, 5, 6, 6 + len(KINDS)
+"""Places of the meter. Behind COSTS and CALLS stands a number for every kind of call.
+
+STEEPEST is the largest |Hv| / |v| of a product with the Hessian of g, which its largest eigenvalue is at least; beyond
+LIMIT the steps on y and z are too long. The power method finds that eigenvalue, and so does an iterate that begins to
+diverge: long before it overflows, the products with it say so.
+"""
+
+SMALLEST = 1e-290
 
 
 def new_meter(budget: float, costs: Floats) -> Floats:
     """Nothing spent, nothing refused; `costs` has an entry for each kind of call."""
     meter = np.zeros(CALLS + len(KINDS))
-    meter[BUDGET], meter[COSTS:CALLS] = budget, costs
+    meter[BUDGET], meter[LIMIT], meter[COSTS:CALLS] = budget, np.inf, costs
     return meter
 
 
@@ -166,9 +174,33 @@ def grad_gx(oracles: Oracles, x: Floats, y: Floats, rows: Ints, out: Floats) -> 
 
 
 @compiled(INNER)
+def norm(vector: Floats) -> float:
+    """Euclidean length, summed from the first entry on; 0 below 1e-290, so that a step divided by it is finite."""
+    total = 0.0
+    for i in range(len(vector)):
+        total += vector[i] * vector[i]
+    if not (total < SMALLEST or total == math.inf):
+        return math.sqrt(total)
+    largest = 0.0  # the squares are too large or too small for float64, the length need not be
+    for i in range(len(vector)):
+        largest = max(largest, abs(vector[i]))
+    if largest < SMALLEST or largest == math.inf:
+        return 0.0 if largest < SMALLEST else largest
+    total = 0.0
+    for i in range(len(vector)):
+        total += (vector[i] / largest) * (vector[i] / largest)
+    return largest * math.sqrt(total)
+
+
+@compiled(INNER)
 def hvp(oracles: Oracles, x: Floats, y: Floats, v: Floats, rows: Ints, out: Floats) -> None:
-    """Product of the Hessian of g in y with v."""
+    """Product of the Hessian of g in y with v; how steep g is along v is remembered."""
+    size = norm(v)
     call(oracles.hvp, oracles.meter, HVP, oracles.reals, oracles.sizes, x, y, v, rows, out)
+    if size > 0.0 and not refused(oracles):
+        steep = norm(out) / size
+        if steep > oracles.meter[STEEPEST]:
+            oracles.meter[STEEPEST] = steep
 
 
 @compiled(INNER)

@@ -2,8 +2,8 @@ r"""What every outer step is made of: how it begins, how it ends or is undone, a
 
 A loop is ``run(oracles, at, memory, options, start, steps)`` and makes the outer steps start, ..., start + steps - 1 in
 place. Each begins with ``begin(at)`` and, before x moves, calls ``keep_or_undo(oracles, at, size)``: after a refused
-call, or with a direction that is not finite, everything is put back to where the step began, and the loop returns how
-many steps it completed.
+call, with a direction that is not finite, or where g is so steep that its steps are too long, everything is put back to
+where the step began, and the loop returns how many steps it completed.
 """
 
 import math
@@ -13,10 +13,8 @@ import numpy as np
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats, Ints
-from pessimism.bilevel._engine.calls import DIVERGED, REFUSED, Oracle, Oracles, fresh, grad_g, refused
+from pessimism.bilevel._engine.calls import DIVERGED, LIMIT, REFUSED, STEEPEST, Oracle, Oracles, fresh, grad_g, refused
 from pessimism.bilevel._engine.kinds import GRAD_G
-
-SMALLEST = 1e-290
 
 
 class Iterate(NamedTuple):
@@ -48,36 +46,17 @@ def begin(at: Iterate) -> None:
 
 @compiled(INNER)
 def keep_or_undo(oracles: Oracles, at: Iterate, size: float) -> bool:
-    """Keep a step if no call was refused and its direction has a finite size, else undo it; whether it is kept.
+    """Keep a step if no call was refused, its direction has a finite size and g was not too steep; else undo it.
 
-    A step undone because of its size sets DIVERGED, which ends the run.
+    Returns whether it is kept. A step undone for another reason than a refusal sets DIVERGED.
     """
     meter = oracles.meter
-    if meter[REFUSED] == 0.0 and size < math.inf:
+    if meter[REFUSED] == 0.0 and size < math.inf and meter[STEEPEST] <= meter[LIMIT]:
         return True
     if meter[REFUSED] == 0.0:
         meter[DIVERGED] = 1.0
     copy(at.before, at.vectors)
     return False
-
-
-@compiled(INNER)
-def norm(vector: Floats) -> float:
-    """Euclidean length, summed from the first entry on; 0 below 1e-290, so that a step divided by it is finite."""
-    total = 0.0
-    for i in range(len(vector)):
-        total += vector[i] * vector[i]
-    if not (total < SMALLEST or total == math.inf):
-        return math.sqrt(total)
-    largest = 0.0  # the squares are too large or too small for float64, the length need not be
-    for i in range(len(vector)):
-        largest = max(largest, abs(vector[i]))
-    if largest < SMALLEST or largest == math.inf:
-        return 0.0 if largest < SMALLEST else largest
-    total = 0.0
-    for i in range(len(vector)):
-        total += (vector[i] / largest) * (vector[i] / largest)
-    return largest * math.sqrt(total)
 
 
 @compiled(INNER)

@@ -28,12 +28,12 @@ import numpy as np
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, fresh, grad_g, refused, samples_of_g
+from pessimism.bilevel._engine.calls import Oracles, fresh, grad_g, norm, refused, samples_of_g
 from pessimism.bilevel._engine.estimates import hypergradient, recur
 from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, descend_y, keep_or_undo, norm
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, descend_y, keep_or_undo
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, REQUIRED, UP_TO_ONE, option, whole_from
+from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, OPEN, UP_TO_ONE, option, whole_from
 
 __all__ = ["METHOD"]
 
@@ -41,7 +41,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "length of the first step on x, eta")
+    step: float = option(OPEN, NONNEGATIVE, "length of the first step on x, eta")
     momentum: float = option(0.9, BELOW_ONE, "weight beta of the old momentum")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "step on y, alpha")
     nesterov: float = option(0.5, BELOW_ONE, "momentum of the steps on y, gamma")

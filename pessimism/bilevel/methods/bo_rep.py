@@ -15,8 +15,9 @@ divided by :math:`\sqrt 2`. Later, y is updated every `period` outer steps by on
 ball of `radius`.
 
 Source: Hao, Gong, Liu (2024), arXiv:2401.09587, for the structure. The schedule of the epochs is that of later code by
-the same group; averaging in the periodic update and the order of m and z are unverified. The decay d = 1/2 is ours;
-``decay=0`` is the constant step of the paper.
+the same group; averaging in the periodic update and the order of m and z are unverified. The noise is assumed to be
+bounded almost surely (so a later paper of the group), not in variance alone. The decay d = 1/2 is ours; ``decay=0`` is
+the constant step of the paper.
 
 See also `simulations.bilevel_budget`, `simulations.bilevel_bias`, `simulations.bilevel_rate`,
 `simulations.bilevel_robustness`, `simulations.data_cleaning`, `pessimism.bilevel.problems.Cosh`.
@@ -29,11 +30,11 @@ import numpy as np
 
 from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp, refused
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp, norm, refused
 from pessimism.bilevel._engine.kinds import CVP, GRAD_F, GRAD_G, HVP
-from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, keep_or_undo, norm, subtract
+from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, keep_or_undo, subtract
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, REQUIRED, UNBOUNDED, option, whole_from
+from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, OPEN, UNBOUNDED, option, whole_from
 
 __all__ = ["METHOD"]
 
@@ -41,7 +42,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "length of the first step on x, eta")
+    step: float = option(OPEN, NONNEGATIVE, "length of the first step on x, eta")
     momentum: float = option(0.9, BELOW_ONE, "weight beta of the old momentum")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "step on y in the periodic updates")
     z_step: float = option(CURVATURE, NONNEGATIVE, "step on z, nu")

@@ -8,8 +8,9 @@ r"""BSA: several steps on y, one random term of the Neumann series for z, a step
 
 with p uniform on {0, ..., Q - 1} and a fresh sample for every factor: z has the mean of a series of Q terms, and a
 large variance. :math:`\alpha_t` and :math:`\eta_t` fall as :math:`t^{-1/2}`. Q, a, :math:`\alpha` and :math:`\eta` are
-the options `terms`, `z_step`, `lower_step` and `step`. Source: Ghadimi and Wang (2018); fixed numbers of steps and of
-terms are a simplification.
+the options `terms`, `z_step`, `lower_step` and `step`. Source: Ghadimi and Wang (2018), where the numbers of steps on y
+and of terms grow along the run (from memory). Here both are fixed, which is a simplification of ours and leaves a bias
+of order :math:`(1-a\mu)^Q`.
 
 See also `simulations.bilevel_budget`.
 """
@@ -19,12 +20,12 @@ from typing import NamedTuple
 import numpy as np
 
 from pessimism._compiled import compiled
-from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, uniform_below
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, norm, uniform_below
 from pessimism.bilevel._engine.estimates import apply_factors
 from pessimism.bilevel._engine.kinds import CVP, GRAD_F
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, descend_y, keep_or_undo, norm, subtract
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, descend_y, keep_or_undo, subtract
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, OPEN, option, whole_from
 
 __all__ = ["METHOD"]
 
@@ -32,7 +33,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
+    step: float = option(OPEN, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(10, whole_from(0), "steps on y in an outer step")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "first step on y, alpha")
     terms: int = option(10, whole_from(0), "number of terms Q of the Neumann series, of which one is drawn")

@@ -7,10 +7,11 @@ r"""F2SA: first-order oracles only, by a penalty.
     \lambda \leftarrow \lambda + \delta.
 
 It needs `grad_gx`, but no products with second derivatives, and its bias falls as :math:`\lambda` grows. The steps on y
-follow :math:`g + f/\lambda`, so that `lower_step` keeps its scale for any :math:`\lambda`. :math:`\eta`,
-:math:`\lambda` at first and :math:`\delta` are the options `step`, `penalty` and `penalty_growth`. Source: Kwon, Kwon,
-Wright, Nowak (2023). Constant steps on y and w, and a penalty that grows by the same amount in every step, are our
-simplification: the method is analysed with schedules for all of them.
+follow :math:`g + f/\lambda`, so that `lower_step` keeps its scale for any :math:`\lambda`; where the steps on y and w
+are left open they are one over the curvature of that sum at first, from five differences of its gradient (20 calls).
+:math:`\eta`, :math:`\lambda` at first and :math:`\delta` are the options `step`, `penalty` and `penalty_growth`.
+Source: Kwon, Kwon, Wright, Nowak (2023). Constant steps on y and w, and a penalty that grows by the same amount in
+every step, are our simplification: the method is analysed with schedules for all of them.
 
 See also `simulations.bilevel_budget`.
 """
@@ -21,11 +22,11 @@ import numpy as np
 
 from pessimism._compiled import compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, fresh, grad_f, grad_g, grad_gx, refused
+from pessimism.bilevel._engine.calls import Oracles, fresh, grad_f, grad_g, grad_gx, norm, refused
 from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G, GRAD_GX
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo
 from pessimism.bilevel._method import FIRST_ORDER, Method
-from pessimism.bilevel._options import NONNEGATIVE, POSITIVE, REQUIRED, option, whole_from
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, OPEN, POSITIVE, option, whole_from
 
 __all__ = ["METHOD"]
 
@@ -33,10 +34,10 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
+    step: float = option(OPEN, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(5, whole_from(0), "steps on y and on w in an outer step")
-    lower_step: float = option(REQUIRED, NONNEGATIVE, "step on y, along g + f / lambda")
-    w_step: float = option(REQUIRED, NONNEGATIVE, "step on w, along g")
+    lower_step: float = option(CURVATURE, NONNEGATIVE, "step on y, along g + f / lambda")
+    w_step: float = option(CURVATURE, NONNEGATIVE, "step on w, along g")
     penalty: float = option(1.0, POSITIVE, "first lambda")
     penalty_growth: float = option(0.01, NONNEGATIVE, "what lambda grows by in an outer step, delta")
     decay: float = option(0.0, NONNEGATIVE, "the step on x falls as (1 + t)^-decay")

@@ -21,10 +21,10 @@ from typing import NamedTuple
 import numpy as np
 
 from pessimism._compiled import compiled
-from pessimism.bilevel._engine.calls import Oracles, cvp, grad_f, grad_g, hvp, refused
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm
+from pessimism.bilevel._engine.calls import Oracles, cvp, grad_f, grad_g, hvp, norm, refused
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, OPEN, option, whole_from
 
 __all__ = ["METHOD"]
 
@@ -32,7 +32,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
+    step: float = option(OPEN, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(10, whole_from(0), "steps on y in an outer step, D")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "step on y, alpha")
     decay: float = option(0.0, NONNEGATIVE, "the step on x falls as (1 + t)^-decay")

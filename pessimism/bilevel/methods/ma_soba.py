@@ -6,9 +6,11 @@ r"""MA-SOBA: SOBA along a moving average of its directions, whose length may be 
     x \leftarrow x - \gamma_t h \min(1, \text{clip}/\|h\|),
 
 with y and z as in SOBA: steps :math:`\rho_t = \rho (1+t)^{-d}` on both, all derivatives at the old iterate, one sample
-of f and one of g in a step. x moves along the new h. :math:`\theta`, :math:`\gamma`, :math:`\rho` and d are the options
-`weight`, `step`, `lower_step` and `decay` (0: constant steps). Source: Chen, Xiao, Balasubramanian (2023). Clipping,
-which makes it a rival of the normalised methods, is ours.
+of f and one of g in a step. x moves along the new h; whether it does in the paper is unverified, and it matters: from
+the far starts of `simulations.bilevel_robustness` runs end below BO-REP with the new h, and above it with the old one.
+:math:`\theta`, :math:`\gamma`, :math:`\rho` and d are the options `weight`, `step`, `lower_step` and `decay` (0:
+constant steps). Source: Chen, Xiao, Balasubramanian (2023). Clipping, which makes it a rival of the normalised methods,
+is ours.
 
 See also `simulations.bilevel_budget`, `simulations.bilevel_bias`, `simulations.bilevel_rate`,
 `simulations.bilevel_robustness`, `simulations.data_cleaning`.
@@ -21,11 +23,11 @@ import numpy as np
 
 from pessimism._compiled import compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp, norm
 from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
-from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, keep_or_undo, norm
+from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, keep_or_undo
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, UNBOUNDED, UP_TO_ONE, option
+from pessimism.bilevel._options import CAREFUL, CURVATURE, NONNEGATIVE, UNBOUNDED, UP_TO_ONE, option
 
 __all__ = ["METHOD"]
 
@@ -33,7 +35,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "step on x, gamma")
+    step: float = option(CAREFUL, NONNEGATIVE, "step on x, gamma")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "step on y and on z, rho")
     weight: float = option(0.1, UP_TO_ONE, "weight theta of the new direction in the average")
     clip: float = option(math.inf, UNBOUNDED, "the average is shortened to this length")

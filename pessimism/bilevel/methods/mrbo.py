@@ -21,12 +21,12 @@ import numpy as np
 
 from pessimism._compiled import compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, fresh, grad_g, samples_of_g
+from pessimism.bilevel._engine.calls import Oracles, fresh, grad_g, norm, samples_of_g
 from pessimism.bilevel._engine.estimates import hypergradient, recur
 from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, UP_TO_ONE, option, whole_from
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, OPEN, UP_TO_ONE, option, whole_from
 
 __all__ = ["METHOD"]
 
@@ -34,7 +34,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
+    step: float = option(OPEN, NONNEGATIVE, "first step on x, eta")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "first step on y, alpha")
     terms: int = option(10, whole_from(0), "Hessian products Q of the Neumann series")
     z_step: float = option(CURVATURE, NONNEGATIVE, "factor a of the Neumann series")

@@ -28,14 +28,15 @@ from pessimism.bilevel._engine.calls import (
     grad_f,
     grad_g,
     hvp,
+    norm,
     refuse_if_unaffordable,
     refused,
     uniform_below,
 )
 from pessimism.bilevel._engine.kinds import GRAD_F
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, keep_or_undo, norm, subtract
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, keep_or_undo, subtract
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, OPEN, option
 
 __all__ = ["METHOD"]
 
@@ -43,7 +44,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "step on x, gamma")
+    step: float = option(OPEN, NONNEGATIVE, "step on x, gamma")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "step on y and on z, rho")
 
 

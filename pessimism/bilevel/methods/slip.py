@@ -7,8 +7,9 @@ r"""SLIP: a single loop of one step on y, one on z and a normalised momentum ste
 
 all evaluated at the old iterate, after `warm_steps` gradient steps on y. :math:`\beta`, :math:`\alpha` and :math:`\nu`
 are the options `momentum`, `lower_step` and `z_step`, and :math:`\eta_t = \eta (1+t)^{-d}` with `step` and `decay`.
-Source: Gong, Hao, Liu (2024, ICML). The decay d = 1/2 is ours (``decay=0`` is the constant step of the paper), and so
-is the default number of warm steps.
+Source: Gong, Hao, Liu (2024, ICML); the noise is assumed to be bounded almost surely (so a later paper of the group),
+not in variance alone. The decay d = 1/2 is ours (``decay=0`` is the constant step of the paper), and so is the default
+number of warm steps.
 
 See also `simulations.bilevel_budget`, `simulations.bilevel_rate`, `simulations.data_cleaning`,
 `pessimism.bilevel.problems.Cosh`.
@@ -20,11 +21,11 @@ import numpy as np
 
 from pessimism._compiled import compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp, norm
 from pessimism.bilevel._engine.kinds import CVP, GRAD_F, GRAD_G, HVP
-from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, descend_y, keep_or_undo, norm
+from pessimism.bilevel._engine.steps import Iterate, begin, descend, descend_x, descend_y, keep_or_undo
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
+from pessimism.bilevel._options import BELOW_ONE, CURVATURE, NONNEGATIVE, OPEN, option, whole_from
 
 __all__ = ["METHOD"]
 
@@ -32,7 +33,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "length of the first step on x, eta")
+    step: float = option(OPEN, NONNEGATIVE, "length of the first step on x, eta")
     momentum: float = option(0.9, BELOW_ONE, "weight beta of the old momentum")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "step on y, alpha")
     z_step: float = option(CURVATURE, NONNEGATIVE, "step on z, nu")

@@ -6,8 +6,9 @@ r"""SOBA: one stochastic step on y, z and x, all evaluated at the old iterate.
     x \leftarrow x - \gamma_t (\nabla_x f - \nabla^2_{xy} g\, z),
 
 with :math:`\gamma_t = \gamma (1+t)^{-d}` and :math:`\rho_t = \rho (1+t)^{-d}`; :math:`\gamma`, :math:`\rho` and d are
-the options `step`, `lower_step` and `decay`. Source: Dagreou, Ablin, Vaiter, Moreau (2022), in the form of
-benchmark_bilevel: a step draws one sample of f and one of g, which all three quantities of g share.
+the options `step`, `lower_step` and `decay`. Source: Dagreou, Ablin, Vaiter, Moreau (2022), whose algorithm draws one
+sample of f and one of g in a step, which all three quantities of g share. The decay d = 1/2 of all steps is that of
+benchmark_bilevel; in the version that we have read they fall as :math:`t^{-2/5}` and :math:`t^{-3/5}`.
 
 See also `simulations.bilevel_budget`, `simulations.bilevel_robustness`, `simulations.data_cleaning`.
 """
@@ -17,11 +18,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pessimism._compiled import compiled
-from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, grad_g, hvp, norm
 from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
-from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, keep_or_undo, norm, subtract
+from pessimism.bilevel._engine.steps import Iterate, begin, descend_x, keep_or_undo, subtract
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, OPEN, option
 
 __all__ = ["METHOD"]
 
@@ -29,7 +30,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "first step on x, gamma")
+    step: float = option(OPEN, NONNEGATIVE, "first step on x, gamma")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "first step on y and on z, rho")
     decay: float = option(0.5, NONNEGATIVE, "both fall as (1 + t)^-decay")
 

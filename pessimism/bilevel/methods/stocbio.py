@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pessimism._compiled import compiled
-from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, hvp, refused
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, hvp, norm, refused
 from pessimism.bilevel._engine.kinds import CVP, GRAD_F, HVP
 from pessimism.bilevel._engine.steps import (
     Iterate,
@@ -29,11 +29,10 @@ from pessimism.bilevel._engine.steps import (
     descend_x,
     descend_y,
     keep_or_undo,
-    norm,
     subtract,
 )
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, OPEN, option, whole_from
 
 __all__ = ["METHOD"]
 
@@ -41,7 +40,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
+    step: float = option(OPEN, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(10, whole_from(0), "steps on y in an outer step")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "first step on y, alpha")
     terms: int = option(10, whole_from(0), "Hessian products Q of the Neumann series")

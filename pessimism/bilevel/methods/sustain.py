@@ -5,11 +5,12 @@ r"""SUSTAIN: recursive momentum on the directions of y and of x, with one random
     d \leftarrow w_t D(s) + (1 - w_t)\,(d + D(s) - D'(s)), \qquad
     y \leftarrow y - \alpha_t d_y, \quad x \leftarrow x - \eta_t d_x,
 
-where D(s) and D'(s) are evaluated at the iterate and at the one before, on one sample: :math:`\nabla_y g` for y and
-:math:`\nabla_x f - \nabla^2_{xy} g\, z`, :math:`z = Q a (I - aH)^p \nabla_y f`, for x, with the same p, uniform on
-{0, ..., Q-1}, at both points. Steps fall as :math:`t^{-1/3}`, weights as :math:`t^{-2/3}`; the first step has d = D.
-The options are `step` and `lower_step` (:math:`\eta`, :math:`\alpha`), `terms` (Q), `z_step` (a) and `weight` (w). In
-the mean over p a bias of order :math:`(1-a\mu)^Q` remains. Source: Khanduri, Zeng, Hong, Wai, Wang, Yang (2021), in the
+where D(s) and D'(s) are evaluated at the iterate and at the one before, on the same samples: :math:`\nabla_y g` for y
+and :math:`\nabla_x f - \nabla^2_{xy} g\, z`, :math:`z = Q a \prod_{j=1}^{p} (I - a H_j) \nabla_y f`, for x, with p
+uniform on {0, ..., Q-1}. Every oracle has a sample of its own, each factor :math:`I - a H_j` too, and p and all samples
+are the same at both points. Steps fall as :math:`t^{-1/3}`, weights as :math:`t^{-2/3}`; the first step has d = D. The
+options are `step` and `lower_step` (:math:`\eta`, :math:`\alpha`), `terms` (Q), `z_step` (a) and `weight` (w). In the
+mean over p a bias of order :math:`(1-a\mu)^Q` remains. Source: Khanduri, Zeng, Hong, Wai, Wang, Yang (2021), in the
 form that benchmark_bilevel runs: both directions at the old iterate.
 
 See also `simulations.bilevel_budget`.
@@ -21,12 +22,20 @@ import numpy as np
 
 from pessimism._compiled import compiled
 from pessimism._types import Floats
-from pessimism.bilevel._engine.calls import Oracles, fresh, grad_g, refuse_if_unaffordable, samples_of_g, uniform_below
+from pessimism.bilevel._engine.calls import (
+    Oracles,
+    fresh,
+    grad_g,
+    norm,
+    refuse_if_unaffordable,
+    samples_of_g,
+    uniform_below,
+)
 from pessimism.bilevel._engine.estimates import hypergradient, recur
 from pessimism.bilevel._engine.kinds import GRAD_F, GRAD_G
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo, norm
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend, descend_x, keep_or_undo
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, UP_TO_ONE, option, whole_from
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, OPEN, UP_TO_ONE, option, whole_from
 
 __all__ = ["METHOD"]
 
@@ -34,7 +43,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
+    step: float = option(OPEN, NONNEGATIVE, "first step on x, eta")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "first step on y, alpha")
     terms: int = option(10, whole_from(0), "number of terms Q of the Neumann series, of which one is drawn")
     z_step: float = option(CURVATURE, NONNEGATIVE, "factor a of the Neumann series")

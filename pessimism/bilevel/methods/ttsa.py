@@ -8,7 +8,8 @@ r"""TTSA: one step on y, one random term of the Neumann series for z, a step on 
 
 with p uniform on {0, ..., Q - 1} and a fresh sample for every factor. The steps on y fall as :math:`t^{-2/5}`, those on
 x faster, as :math:`t^{-3/5}`. Q, a, :math:`\alpha` and :math:`\eta` are the options `terms`, `z_step`, `lower_step` and
-`step`. Source: Hong, Wai, Wang, Yang (2023); a fixed number of terms is a simplification.
+`step`. Source: Hong, Wai, Wang, Yang (2023), where the number of terms grows along the run (from memory). Here it is
+fixed, which is a simplification of ours and leaves a bias of order :math:`(1-a\mu)^Q`.
 
 See also `simulations.bilevel_budget`, `simulations.data_cleaning`.
 """
@@ -18,12 +19,12 @@ from typing import NamedTuple
 import numpy as np
 
 from pessimism._compiled import compiled
-from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, uniform_below
+from pessimism.bilevel._engine.calls import Oracles, cvp, fresh, grad_f, norm, uniform_below
 from pessimism.bilevel._engine.estimates import apply_factors
 from pessimism.bilevel._engine.kinds import CVP, GRAD_F
-from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, descend_y, keep_or_undo, norm, subtract
+from pessimism.bilevel._engine.steps import Iterate, begin, copy, descend_x, descend_y, keep_or_undo, subtract
 from pessimism.bilevel._method import Method
-from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, REQUIRED, option, whole_from
+from pessimism.bilevel._options import CURVATURE, NONNEGATIVE, OPEN, option, whole_from
 
 __all__ = ["METHOD"]
 
@@ -31,7 +32,7 @@ __all__ = ["METHOD"]
 class Options(NamedTuple):
     """What a user may set, and the loop reads."""
 
-    step: float = option(REQUIRED, NONNEGATIVE, "first step on x, eta")
+    step: float = option(OPEN, NONNEGATIVE, "first step on x, eta")
     inner_steps: int = option(1, whole_from(0), "steps on y in an outer step")
     lower_step: float = option(CURVATURE, NONNEGATIVE, "first step on y, alpha")
     terms: int = option(10, whole_from(0), "number of terms Q of the Neumann series, of which one is drawn")

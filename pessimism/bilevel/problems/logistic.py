@@ -70,7 +70,7 @@ class LogisticRidge(Logistic):  # numpydoc ignore=PR01
     ) -> None:
         data = clean_labelled((inputs, labels, validation_inputs, validation_labels))
         (n, p), m = data[0].shape, len(data[2])
-        dim_x, width = p if per_coordinate else 1, _check.whole("block", block, low=1)
+        dim_x, width = p if _check.flag("per_coordinate", per_coordinate) else 1, _check.whole("block", block, low=1)
         if n % width or m % width:
             raise ValueError(f"block must divide the numbers of rows, {n} and {m}, got {width}")
         self._build(data, dim_x, [_check.nonnegative("rho", rho)], [dim_x, p, n, m, width], batch)

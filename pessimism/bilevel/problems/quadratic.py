@@ -283,8 +283,9 @@ class Cosh(_BoundedUpper):  # numpydoc ignore=PR01
     What Hao, Gong and Liu (2024) assume of f and g holds globally, as we recall it: :math:`|f_{xx}| = \cosh x \le 1 +
     |\sinh x|`, which is relaxed smoothness with constants (1, 1) in the form of a Hessian; in the form of gradients,
     within one over the second constant (a radius that we have not verified), (1.5, 1.5) works and (1, 1) does not; f_y
-    is 1-Lipschitz in y and at most :math:`\sqrt{dy}` long. What is assumed of noise, a bounded variance, holds for
-    `curvature_noise` = 0 only: otherwise that of the lower gradient grows with the gradient. Derived by us.
+    is 1-Lipschitz in y and at most :math:`\sqrt{dy}` long. What is assumed of noise, that it is bounded almost surely
+    (so a later paper of the same group), holds for `curvature_noise` = 0 only: otherwise that of the lower gradient
+    grows with the gradient. Derived by us.
 
     Scales: steps below 2/eig_max(A) on y. No constant step :math:`\gamma` on x is safe: without coupling (B = 0) and
     with exact gradients, gradient descent on one coordinate diverges from exactly those starts with

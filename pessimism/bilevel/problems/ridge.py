@@ -75,7 +75,7 @@ class Ridge(LeastSquares):
     ) -> None:
         data = clean_rows((inputs, outputs, validation_inputs, validation_outputs), "outputs")
         p = data[0].shape[1]
-        self._build(data, rho, 0.0, batch, p if per_coordinate else 1, p)
+        self._build(data, rho, 0.0, batch, p if _check.flag("per_coordinate", per_coordinate) else 1, p)
 
     @property
     def compiled_oracles(self) -> Kernels:  # numpydoc ignore=GL08

@@ -16,12 +16,13 @@ from pessimism.mdp._engine.tables import States, Tables
 
 
 def discounted(
-    tables: Tables, counts: Ints, level: Floats, total: Floats, tolerance: float, limit: int
+    tables: Tables, counts: Ints, level: Floats, total: Floats, tolerance: float, limit: int, given: Floats
 ) -> tuple[Floats, Ints, Ints, Floats]:
     """Values and policies (..., S), sweeps and error bounds (...) of the fixed points, reached from below.
 
     `tables` are the empirical models of data with visits `counts` (..., S, A); `level` (...) is c times the log factor,
-    `total` (...) the number of transitions. Where nothing is certified the policy is the most frequent action.
+    `total` (...) the number of transitions. Where nothing is certified the policy is the most frequent action. `given`
+    (S,) are values that are known, -1 where none is.
     """
     shape, count = tables.shape, math.prod(tables.shape)
     arrays = (tables.probabilities, 3), (counts, 2), (tables.rewards, 2), (counts.argmax(axis=-1), 1)
@@ -30,22 +31,25 @@ def discounted(
 
     def work(part: slice) -> Any:
         own = shares[part], visits[part], rewards[part], tables.discount, levels[part], totals[part]
-        return bernstein_fixed_points(tables.next_states, *own, tolerance, limit, starts[part])
+        return bernstein_fixed_points(tables.next_states, *own, tolerance, limit, starts[part], given)
 
     values, policies, sweeps, bounds = (np.concatenate(x) for x in zip(*on_threads(work, count), strict=True))
     full = (*shape, tables.n_states)
     return values.reshape(full), policies.reshape(full), sweeps.reshape(shape), bounds.reshape(shape)
 
 
-def episodic(tables: Tables, counts: Ints, level: Floats) -> tuple[Floats, Ints]:
-    """Values and policies (..., H, S) of the backward pass over data with visits `counts` (..., H, S, A)."""
+def episodic(tables: Tables, counts: Ints, level: Floats, given: Floats) -> tuple[Floats, Ints]:
+    """Values and policies (..., H, S) of the backward pass over data with visits `counts` (..., H, S, A).
+
+    `given` (H, S) are values that are known, -1 where none is.
+    """
     shape, count = tables.shape, math.prod(tables.shape)
     arrays = (tables.probabilities, 4), (counts, 3), (tables.rewards, 3)
     shares, visits, rewards = (items(x, shape, core, full=True) for x, core in arrays)
     levels = np.broadcast_to(level, shape).reshape(count).astype(np.float64)
 
     def work(part: slice) -> Any:
-        return bernstein_backward(tables.next_states, shares[part], visits[part], rewards[part], levels[part])
+        return bernstein_backward(tables.next_states, shares[part], visits[part], rewards[part], levels[part], given)
 
     values, policies = (np.concatenate(x) for x in zip(*on_threads(work, count), strict=True))
     full = (*shape, *counts.shape[-3:-1])
@@ -65,14 +69,18 @@ def bernstein_sweep(
     improved: Floats,
     policy: Ints,
     start: Ints,
+    given: Floats,
 ) -> float:
-    """One application of the discounted Bernstein operator; the largest change. `level` is c times the log factor."""
+    """One application of the discounted Bernstein operator; the largest change. `level` is c times the log factor.
+
+    `given` (S,) are values that are known, -1 where none is.
+    """
     largest, v_max = 0.0, 1.0 / (1.0 - discount)
     for s in range(values.size):
-        best, choice = 0.0, start[s]
+        best, choice = max(given[s], 0.0), start[s]
         for a in range(counts.shape[1]):
             n = counts[s, a]
-            if n == 0:
+            if n == 0 or given[s] >= 0.0:
                 continue  # its width is above V_max: the value is 0
             mean = 0.0
             for b in range(shares.shape[2]):
@@ -102,15 +110,18 @@ def bernstein_fixed_points(
     tolerance: float,
     max_sweeps: int,
     starts: Ints,
+    given: Floats,
 ) -> tuple[Floats, Ints, Ints, Floats]:
     """Values from below, policies, sweeps and error bounds; `starts` (items, S) where nothing is certified."""
     items, n_states = starts.shape
-    values, policies = np.zeros((items, n_states)), np.empty((items, n_states), np.int64)
+    values, policies = np.empty((items, n_states)), np.empty((items, n_states), np.int64)
     sweeps, bounds, improved = np.empty(items, np.int64), np.empty(items), np.empty(n_states)
     for i in range(items):
+        for s in range(n_states):
+            values[i, s] = max(given[s], 0.0)
         for sweep in range(1, max_sweeps + 1):
             own = shares[i], counts[i], rewards[i], discount, levels[i], totals[i], values[i]
-            change = bernstein_sweep(next_states, *own, improved, policies[i], starts[i])
+            change = bernstein_sweep(next_states, *own, improved, policies[i], starts[i], given)
             top = 0.0
             for s in range(n_states):
                 top = max(top, improved[s])
@@ -127,7 +138,7 @@ def bernstein_fixed_points(
 
 @compiled
 def bernstein_backward(
-    next_states: States, shares: Floats, counts: Ints, rewards: Floats, levels: Floats
+    next_states: States, shares: Floats, counts: Ints, rewards: Floats, levels: Floats, given: Floats
 ) -> tuple[Floats, Ints]:
     """Values and policies (items, H, S) of the episodic rule; the most frequent action where nothing is certified."""
     items, horizon, n_states, n_actions = counts.shape
@@ -137,13 +148,13 @@ def bernstein_backward(
         for h in range(horizon - 1, -1, -1):
             lists = next_states[h % next_states.shape[0]]
             for s in range(n_states):
-                best, choice, most = 0.0, 0, -1
+                best, choice, most = max(given[h, s], 0.0), 0, -1
                 for a in range(n_actions):
                     if counts[i, h, s, a] > most:
                         choice, most = a, counts[i, h, s, a]
                 for a in range(n_actions):
                     n = counts[i, h, s, a]
-                    if n == 0:
+                    if n == 0 or given[h, s] >= 0.0:
                         continue  # its width is H: the value is 0
                     mean = 0.0
                     for b in range(shares.shape[4]):

@@ -1,35 +1,47 @@
 """Raw logs to tables of counts and sums."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pessimism._types import Floats, Ints
 from pessimism.mdp._engine.tables import States
 
 
+class Rows(NamedTuple):
+    """Transitions in any order: labels and rewards (n,), which log each belongs to, and its step."""
+
+    states: Ints
+    actions: Ints
+    rewards: Floats
+    next_states: Ints
+    log: Ints
+    step: Ints
+
+    def where(self, good: NDArray[np.bool_]) -> "Rows":
+        """Some of the transitions."""
+        return Rows._make(x[good] for x in self)
+
+
 def count(
-    labels: tuple[Ints, Ints, Ints], rewards: Floats, sizes: tuple[int, int], per_step: bool
+    rows: Rows, batch: tuple[int, ...], sizes: tuple[int, int], steps: int | None
 ) -> tuple[Ints, States, Ints, Floats, str]:
     """Counts, lists of successors, next counts, reward sums per successor, and the law that the rewards show.
 
-    `labels` are states, actions and next states (..., n), or (..., K, H) `per_step`, below `sizes` = (S, A).
+    Labels are below `sizes` = (S, A); without `steps` there is no step axis.
     """
-    states, actions, next_states = labels
     size_s, size_a = sizes
-    steps = rewards.shape[-1] if per_step else 1
-    batch = rewards.shape[: -2 if per_step else -1]
-    logs, pairs = math.prod(batch), steps * size_s * size_a
-    step = np.broadcast_to(np.arange(steps), rewards.shape) if per_step else np.zeros(rewards.shape, np.int64)
-    pair = (step * size_s + states) * size_a + actions
-    successors, slot = _lists(pair.ravel(), next_states.ravel(), pairs, size_s, size_a)
+    logs, pairs = math.prod(batch), (1 if steps is None else steps) * size_s * size_a
+    pair = ((0 if steps is None else rows.step * size_s) + rows.states) * size_a + rows.actions
+    successors, slot = _lists(pair, rows.next_states, pairs, size_s, size_a)
     width = successors.shape[-1]
-    place = np.broadcast_to(np.arange(logs).reshape(*batch, *[1] * (rewards.ndim - len(batch))), rewards.shape)
-    cell, cells = (place.ravel() * pairs + pair.ravel()) * width + slot, logs * pairs * width
-    core = (steps, size_s, size_a, width) if per_step else (size_s, size_a, width)
+    cell, cells = (rows.log * pairs + pair) * width + slot, logs * pairs * width
+    core = (*(() if steps is None else (steps,)), size_s, size_a, width)
     next_counts = np.bincount(cell, minlength=cells).reshape(*batch, *core)
-    sums = np.bincount(cell, rewards.ravel(), minlength=cells).reshape(*batch, *core).astype(np.float64)
-    law = _reward_law(rewards.ravel(), cell, cells)
+    sums = np.bincount(cell, rows.rewards, minlength=cells).reshape(*batch, *core).astype(np.float64)
+    law = _reward_law(rows.rewards, cell, cells)
     return next_counts.sum(axis=-1), successors.reshape(core), next_counts, sums, law
 
 

@@ -45,16 +45,21 @@ def iterate(
     floor: float = -np.inf,
     fallback: float = 0.0,
     start: Ints | None = None,
+    terminal: NDArray[np.bool_] | None = None,
 ) -> Solution:
     """Fixed point of V = max(floor, max_a Q), from `values` (..., S), whose leading axes are the batch.
 
     A reward of -inf forbids an action; a state without actions is worth `fallback`. With a floor `values` must be the
-    floor, so that they rise; `start` is the policy where they do not rise above it. The status says how each item
-    ended; nothing is raised.
+    floor, so that they rise; `start` is the policy where they do not rise above it. States that are `terminal` (S,)
+    stay for a reward of 0, and `values` must be 0 there. The status says how each item ended; nothing is raised.
     """
+    ends = np.zeros(values.shape[-1], np.bool_) if terminal is None else terminal
+    if ends.any():  # a shift would move what is known
+        search = search._replace(shift=False)
     batch = values.shape[:-1]
     flat = np.ascontiguousarray(values.reshape(-1, values.shape[-1]))
-    policies = np.array(np.broadcast_to(0 if start is None else start, values.shape), np.int64).reshape(flat.shape)
+    begun = np.broadcast_to(0 if start is None else start, values.shape).reshape(flat.shape)
+    policies = np.array(begun, np.int64)
     at_floor, movable = np.zeros(flat.shape, bool), np.full(len(flat), search.shift and floor == -np.inf)
     # unsigned positions need no check for negative ones in the inner loop: a quarter faster
     lists = _read_only(tables.next_states.view(np.uint32))
@@ -75,8 +80,9 @@ def iterate(
     status[(iterations < search.limit) & (bounds < np.inf)] = Status.ROUNDING
     status[bounds <= tolerance] = Status.CONVERGED
     if floor > -np.inf:
-        status[at_floor.all(axis=-1) & (bounds < np.inf)] = Status.NO_UPDATE
-    policy, value = policies.reshape(values.shape), flat.reshape(values.shape)
+        status[at_floor[:, ~ends].all(axis=-1) & (bounds < np.inf)] = Status.NO_UPDATE
+    flat[:, ends] = 0.0  # also where a Krylov step was taken back
+    policy, value = np.where(at_floor, begun, policies).reshape(values.shape), flat.reshape(values.shape)
     if (status == Status.NOT_CONVERGED).any():  # the last step changed the values that the bound was computed for
         bounds = residual_bounds(tables, value, floor, fallback)
     return Solution(policy, value, as_status(status, batch), iterations.reshape(batch), bounds.reshape(batch))
@@ -313,6 +319,12 @@ def solve(
                 improved, lowest, highest, discount, width, movable[i]
             )
             iterations[i], bounds[i] = iteration, residual + rounding
+            if krylov_steps is not None:  # noqa: SIM102 - with one condition more the compiler would not leave it out
+                if floor > -np.inf and lowest < (discount - 1.0) * rounding:
+                    # a Krylov step went above the fixed point: down to values that the operator raises
+                    for s in range(size):
+                        x[s] = max(floor, x[s] + lowest / (1.0 - discount))
+                    continue
             if bounds[i] <= tolerance or residual <= rounding or settled or not bounds[i] < np.inf:
                 break
             # the constant part of the error would take 1 / (1 - discount) sweeps to fall below rounding
@@ -340,6 +352,6 @@ def solve(
             for _ in range(2 if krylov else search.sweeps // 2):
                 sweep(successors, kept, gained, x, spare)
                 sweep(successors, kept, gained, spare, x)
-            if krylov_steps is not None:  # noqa: SIM102 - with one condition more the compiler would not leave it out
+            if krylov_steps is not None:  # noqa: SIM102
                 if krylov and bicgstab(successors, kept, gained, x, 0.01, 200) == 0:
                     patience = 0

@@ -10,22 +10,35 @@ from pessimism._types import Floats, Ints
 
 @compiled
 def q_learning(
-    states: Ints, actions: Ints, rewards: Floats, next_states: Ints, n_states: int, n_actions: int, bonus: float
+    states: Ints,
+    actions: Ints,
+    rewards: Floats,
+    next_states: Ints,
+    n_states: int,
+    n_actions: int,
+    bonus: float,
+    given: Floats,
 ) -> tuple[Floats, Ints, Ints]:
     """Pessimistic Q-learning over logs (items, K, H): values and policies (items, H, S), and updates made.
 
-    `bonus` is the width of a pair seen once; after n visits it is bonus / sqrt(n).
+    `bonus` is the width of a pair seen once; after n visits it is bonus / sqrt(n). `given` (H, S) are values that are
+    known, -1 where none is; from such states nothing is learned.
     """
     items, episodes, horizon = states.shape
     values = np.zeros((items, horizon + 1, n_states))
     policies = np.full((items, horizon, n_states), -1, np.int64)
     updates = np.zeros(items, np.int64)
     for i in range(items):
+        for h in range(horizon):
+            for s in range(n_states):
+                values[i, h, s] = max(given[h, s], 0.0)
         q = np.zeros((horizon, n_states, n_actions))
         visits = np.zeros((horizon, n_states, n_actions), np.int64)
         for k in range(episodes):
             for h in range(horizon):
                 s, a = states[i, k, h], actions[i, k, h]
+                if given[h, s] >= 0.0:
+                    continue
                 visits[h, s, a] += 1
                 n = visits[h, s, a]
                 rate = (horizon + 1.0) / (horizon + n)

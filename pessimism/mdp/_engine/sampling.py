@@ -4,6 +4,7 @@ Laws of pairs, policies and tables are clean arrays. Without a horizon `tables` 
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pessimism import _draw
 from pessimism._types import Floats, Ints
@@ -32,11 +33,18 @@ def reward_sums(tables: Tables, reward_law: str, counts: Ints, next_counts: Ints
 
 
 def episodes(
-    tables: Tables, start: Floats, law: Floats, n: int, horizon: int, front: tuple[int, ...], rng: np.random.Generator
+    tables: Tables,
+    start: Floats,
+    law: Floats,
+    n: int,
+    horizon: int,
+    front: tuple[int, ...],
+    terminal: NDArray[np.bool_],
+    rng: np.random.Generator,
 ) -> Ints:
     """Next counts (front, [H,] S, A, B) of n episodes that follow a policy (1 or H, S, A), drawn step by step in law.
 
-    Without a horizon in `tables` the steps are added up.
+    Without a horizon in `tables` the steps are added up. What reaches a `terminal` state (S,) ends.
     """
     probabilities, lists = _by_step(tables)
     keep_steps = tables.horizon is not None
@@ -44,6 +52,7 @@ def episodes(
     next_counts = np.zeros((*front, horizon, *pairs) if keep_steps else (*front, *pairs), np.int64)
     states = _draw.multinomial(rng, np.asarray(n), start, front)
     for h in range(horizon):
+        states[..., terminal] = 0
         counts = _draw.multinomial(rng, states, law[h % len(law)], states.shape)
         moved = _draw.multinomial(rng, counts, probabilities[h % len(probabilities)], counts.shape)
         if keep_steps:

@@ -27,5 +27,5 @@ SEARCHES = {
     "policy_iteration": Search(True, 20, 1, 100_000),
 }
 
-FROM_BELOW = Search(False, 10, NEVER, 100_000)
-"""Never leaves the set of values that an operator with a floor raises."""
+FROM_BELOW = Search(False, 10, 500, 100_000)
+"""Stays in the set of values that an operator with a floor raises; Krylov steps only next to discount 1."""

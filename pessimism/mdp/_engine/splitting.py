@@ -5,17 +5,19 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pessimism import _draw
 from pessimism._types import Floats, Ints
-from pessimism.mdp._engine.tables import States
+from pessimism.mdp._engine.tables import States, staying
 
 
 class Statistics(NamedTuple):
     """What a batch of logs is reduced to: the fields of the data, in their order.
 
     Visits (..., [H,] S, A); lists of successors ([1 or H,] S, A, B), shared by the batch, and their visits; summed
-    rewards (..., [H,] S, A[, B]); the interval that holds every reward; "bernoulli", "deterministic" or "other".
+    rewards (..., [H,] S, A[, B]); the interval that holds every reward; "bernoulli", "deterministic" or "other"; the
+    states (S,) that end an episode.
     """
 
     counts: Ints
@@ -24,6 +26,7 @@ class Statistics(NamedTuple):
     reward_sums: Floats
     reward_range: tuple[float, float]
     reward_law: str
+    terminal: NDArray[np.bool_]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -58,7 +61,9 @@ def merged(logs: list[Statistics]) -> Statistics:
     alike = len({log.per_successor for log in logs}) == 1
     if law == "deterministic" and not (alike and all(map(_constant, logs, expected))):
         law = "other"
-    return Statistics(counts, successors, next_counts, sums, first.reward_range, law)
+    ends = functools.reduce(np.logical_or, (log.terminal for log in logs))
+    lists_of_all = staying(successors, ends).astype(np.int32) if ends.any() else successors
+    return Statistics(counts, lists_of_all, next_counts, sums, first.reward_range, law, ends)
 
 
 def subsample(data: Statistics, n: int, rng: np.random.Generator) -> Statistics:
@@ -94,6 +99,7 @@ def episodes(data: Statistics, rng: np.random.Generator) -> tuple[Statistics, St
             arrived = _draw.without_replacement(rng, leaving[..., 0, :], leaving[..., 0, :].sum(axis=-1) // 2)
         kept[..., h, :, :, :] = keep(data.next_counts[..., h, :, :, :], arrived, rng)
         arrived = arrivals(data.next_states[h % len(data.next_states)], kept[..., h, :, :, :])
+        arrived[..., data.terminal] = 0
     main = part(data, kept, rng)
     return main, _rest(data, main)
 
@@ -123,7 +129,7 @@ def part(data: Statistics, next_counts: Ints, rng: np.random.Generator) -> Stati
         sums = np.where(kept == whole, data.reward_sums, data.reward_sums / np.maximum(whole, 1) * kept)
     else:
         ones = data.reward_sums.astype(np.int64)
-        sums = rng.hypergeometric(ones, whole - ones, kept).astype(np.float64)
+        sums = _draw.hypergeometric(rng, ones, whole - ones, kept).astype(np.float64)
     return data._replace(counts=counts, next_counts=next_counts, reward_sums=sums)
 
 

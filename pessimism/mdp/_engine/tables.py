@@ -3,7 +3,7 @@
 With a horizon every table has a step axis directly before its states, of length 1 if it is the same at all steps.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,11 @@ class Tables(NamedTuple):
 def per_successor(rewards: Floats, next_states: States) -> bool:
     """Whether rewards (..., S, A[, B]) have an entry for every successor."""
     return rewards.shape[-next_states.ndim :] == next_states.shape
+
+
+def staying(next_states: Any, terminal: NDArray[np.bool_]) -> Any:
+    """Lists (..., S, A, B) in which terminal states have no successor but themselves."""
+    return np.where(terminal[:, None, None], np.arange(len(terminal))[:, None, None], next_states)
 
 
 def as_law(policy: Ints | Floats, n_actions: int) -> Floats:

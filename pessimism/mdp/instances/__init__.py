@@ -1,8 +1,8 @@
 """Models with the laws of their logs, each a function of its parameters that returns ``(mdp, behavior)``.
 
 Two kinds, kept apart. In a `simulation` instance the law follows the optimal action: it shows how a rule behaves, never
-what no rule can do. In a family of `lower_bounds` the models share one law of the logged pairs, so no rule can read the
-answer off the counts: what any rule must lose on them is in `pessimism.mdp.bounds`.
+what no rule can do. In a family of `lower_bounds` (but for `missing_mass`) all models share one law of their pairs,
+so no rule can read the answer off the counts: what any rule must lose on them is in `pessimism.mdp.bounds`.
 """
 
 from pessimism.mdp.instances._stay_exit import Instance

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pessimism import _check
 from pessimism._types import Floats, Ints
@@ -15,12 +16,41 @@ from pessimism.mdp.data import MDPData
 class Empirical:
     """Empirical models of a batch of data sets; with a horizon all tables have a step axis.
 
-    `tables` holds the shares of the successors and the mean rewards, `counts` the visits of all pairs.
+    `tables` holds the shares of the successors and the mean rewards, `counts` the visits of all pairs. Where there are
+    `terminal` states, worth 0, `reward_range` contains 0: the smallest and largest values come from its ends.
     """
 
     tables: Tables
     counts: Ints
     reward_range: tuple[float, float]
+    terminal: NDArray[np.bool_]
+
+    @property
+    def n_pairs(self) -> int:
+        """Number of (state, action) that can be logged, at least 1."""
+        return max(int((~self.terminal).sum()) * self.tables.n_actions, 1)
+
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Pairs that were seen or are known."""
+        return np.asarray((self.counts > 0) | self.terminal[:, None])
+
+    @property
+    def scaled(self) -> Tables:
+        """The tables with rewards scaled to [0, 1]."""
+        low, high = self.reward_range
+        return self.tables._replace(rewards=(self.tables.rewards - low) / (high - low))
+
+    @property
+    def known_values(self) -> Floats:
+        """([H,] S) float, scaled values of terminal states as for `scaled`; -1 elsewhere."""
+        low, high = self.reward_range
+        worth = -(self.low_value if self.tables.horizon is None else self.low_to_go[:, None]) / (high - low)
+        return np.where(self.terminal, worth, -1.0)
+
+    def ending(self, values: Floats) -> Floats:
+        """Values (..., S) with 0 in terminal states."""
+        return np.where(self.terminal, 0.0, values)
 
     @property
     def low_value(self) -> float:
@@ -54,7 +84,9 @@ def empirical(data: MDPData, discount: float | None, horizon: int | None) -> Emp
     if steps is not None and data.horizon is None:
         lists, counts = lists[None], counts[..., None, :, :]
         shares, rewards = shares[..., None, :, :, :], rewards[..., None, :, :]
-    return Empirical(Tables(lists, shares, rewards, gamma, steps, data.shape), counts, data.reward_range)
+    low, high = data.reward_range
+    span = (min(low, 0.0), max(high, 0.0)) if data.terminal.any() else (low, high)
+    return Empirical(Tables(lists, shares, rewards, gamma, steps, data.shape), counts, span, data.terminal)
 
 
 def stationary(data: MDPData) -> MDPData:

@@ -51,6 +51,6 @@ def behavior_cloning(data: MDPData, *, discount: float | None = None, horizon: i
     known = empirical(data, discount, horizon)
     policy = known.counts.argmax(axis=-1)
     if known.tables.horizon is None:
-        return Plan(*finished(policy, np.full(policy.shape, known.low_value), data.shape, 0))
+        return Plan(*finished(policy, known.ending(np.full(policy.shape, known.low_value)), data.shape, 0))
     policy = np.broadcast_to(policy, (*data.shape, known.tables.horizon, data.n_states))
-    return Plan(*finished(policy, np.broadcast_to(known.low_to_go[:, None], policy.shape), data.shape, 0))
+    return Plan(*finished(policy, known.ending(np.broadcast_to(known.low_to_go[:, None], policy.shape)), data.shape, 0))

@@ -11,14 +11,19 @@ from Q = V = 0; the policy changes only where V rises.
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pessimism import _check
 from pessimism._batch import on_threads
 from pessimism._status import Status
 from pessimism._types import Ints
+from pessimism.mdp import _input
+from pessimism.mdp._engine import ending
+from pessimism.mdp._engine.counting import Rows
 from pessimism.mdp._engine.solution import finished
 from pessimism.mdp.data import Transitions
 from pessimism.mdp.planning import Plan
+from pessimism.mdp.rules._imitation import marked, told
 
 __all__ = ["lcb_q"]
 
@@ -37,7 +42,8 @@ def lcb_q(
     Parameters
     ----------
     log : Transitions
-        Episodes (..., K, H); leading axes are separate logs.
+        Episodes (..., K, H); leading axes are separate logs. What follows a terminated transition must stay in its
+        state and earn 0; it is not learned from, and the state is worth 0.
     n_states, n_actions : int, optional
         S and A. Default: one more than the largest label. Pass them: a label that was never seen is missed.
     delta : float, optional
@@ -52,7 +58,8 @@ def lcb_q(
     Plan
         Its value is meant as a lower bound, and no fixed point (status COMPLETED, error bound inf); `iterations` counts
         how often a value rose. Where it never did, the policy is the most frequent action; if that is so everywhere,
-        the status is NO_UPDATE.
+        the status is NO_UPDATE, and IMITATION if it is the most frequent one everywhere all the same. A warning says
+        where that is so in all logs.
 
     Raises
     ------
@@ -81,29 +88,56 @@ def lcb_q(
     low, high = _check.interval("reward_range", reward_range)
     if not math.isfinite(high - low):
         raise ValueError(f"reward_range must be finite, got {reward_range!r}")
-    inside = (log.rewards >= low) & (log.rewards <= high)
-    _check.require("rewards", log.rewards, inside, f"in reward_range [{low:g}, {high:g}]")
     episodes, horizon = log.rewards.shape[-2:]
     sizes = _size("n_states", n_states, log.states, log.next_states), _size("n_actions", n_actions, log.actions)
+    ended, sizes = _ended(log, sizes, n_states is None)
+    counted = ended.counted.reshape(log.rewards.shape)
+    inside = (log.rewards >= low) & (log.rewards <= high)
+    _check.require("rewards", log.rewards, inside | ~counted, f"in reward_range [{low:g}, {high:g}]")
+    if ended.terminal.any():  # what has ended is worth 0
+        low, high = min(low, 0.0), max(high, 0.0)
     d = 1.0 / max(episodes, 2) if delta is None else _check.open_unit_interval("delta", delta)
-    iota = math.log(sizes[0] * sizes[1] * max(episodes * horizon, 1) / d)
+    pairs = max(int((~ended.terminal).sum()) * sizes[1], 1)
+    iota = math.log(pairs * max(episodes * horizon, 1) / d)
     bonus = _check.positive("constant", constant) * math.sqrt(horizon**3) * iota
 
     from pessimism.mdp._engine.q_learning import q_learning
 
     batch = log.rewards.shape[:-2]
     flat = (math.prod(batch), episodes, horizon)
-    states, actions, later = (x.reshape(flat) for x in (log.states, log.actions, log.next_states))
+    states, actions, later = (x.reshape(flat) for x in (log.states, log.actions, ended.next_states))
+    left = np.arange(horizon, 0, -1.0)[:, None]
+    given = np.where(ended.terminal, -low / (high - low) * left, -1.0)
     rewards = ((log.rewards - low) / (high - low)).reshape(flat)
     results = on_threads(
-        lambda part: q_learning(states[part], actions[part], rewards[part], later[part], *sizes, bonus), len(states)
+        lambda part: q_learning(states[part], actions[part], rewards[part], later[part], *sizes, bonus, given),
+        len(states),
     )
     values, policies, updates = (np.concatenate(x) for x in zip(*results, strict=True))
     shape, rises = (*batch, horizon, sizes[0]), updates.reshape(batch)
-    value = low * np.arange(horizon, 0, -1.0)[:, None] + (high - low) * values.reshape(shape)
-    return Plan(
-        *finished(policies.reshape(shape), value, batch, rises, status=Status.COMPLETED, updated=np.asarray(rises > 0))
+    value = np.where(ended.terminal, 0.0, low * left + (high - low) * values.reshape(shape))
+    done = finished(
+        policies.reshape(shape), value, batch, rises, status=Status.COMPLETED, updated=np.asarray(rises > 0)
     )
+    visits = _visits(states, actions, counted.reshape(flat), sizes).reshape(*shape, sizes[1])
+    return told(marked(Plan(*done), visits.argmax(axis=-1)), "lcb_q", visits)
+
+
+def _visits(states: Ints, actions: Ints, counted: NDArray[np.bool_], sizes: tuple[int, int]) -> Ints:
+    """How often the pairs of every step (items, H, S, A) were met in logs (items, K, H)."""
+    items, _, horizon = states.shape
+    step = np.arange(items)[:, None, None] * horizon + np.arange(horizon)
+    cells = (step * sizes[0] + states) * sizes[1] + actions
+    table = (items, horizon, *sizes)
+    return np.bincount(cells[counted], minlength=math.prod(table)).reshape(table)
+
+
+def _ended(log: Transitions, sizes: tuple[int, int], may_grow: bool) -> tuple[ending.Ending, tuple[int, int]]:
+    fields = (x.ravel() for x in (log.states, log.actions, log.rewards, log.next_states))
+    nowhere = np.zeros(log.rewards.size, np.int64)
+    rows, terminated = Rows._make((*fields, nowhere, nowhere)), log.terminated.ravel()
+    size, extra = _input.room_for_ends(rows, terminated, sizes[0], may_grow)
+    return ending.resolve(rows, terminated, size, extra), (size, sizes[1])
 
 
 def _size(name: str, given: int | None, *labels: Ints) -> int:

@@ -20,6 +20,7 @@ from pessimism.mdp._engine.solution import finished
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
 from pessimism.mdp.rules._empirical import empirical, episodic
+from pessimism.mdp.rules._imitation import marked, told
 
 __all__ = ["pevi"]
 
@@ -59,7 +60,7 @@ def pevi(
     -------
     Plan
         Its value is a lower bound of the policy's on the event that every estimate lies within its width. Where nothing
-        is certified (value 0) the most frequent action is chosen.
+        is certified (value 0) the most frequent action is chosen; status and warning as for `vi_lcb_episodic`.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def pevi(
     multiplier = _beta(data, phi.shape[-1], beta, constant, delta)[..., None, None]
     low, high = known.reward_range
     sums = (data.pair_sums - low * data.counts) / (high - low)
-    value = np.zeros((*data.shape, steps + 1, data.n_states))
+    value, given = np.zeros((*data.shape, steps + 1, data.n_states)), known.known_values
     policy = data.counts.argmax(axis=-1)
     for h in range(steps - 1, -1, -1):
         own = phi if phi.ndim == 3 else phi[h]
@@ -102,12 +103,13 @@ def pevi(
             raise ValueError(f"ridge must be larger for these features, which are collinear, got {lam:g}") from None
         q = np.einsum("sai,...i->...sa", own, weights) - multiplier * np.sqrt(np.maximum(spread, 0.0))
         best = q.max(axis=-1)
-        value[..., h, :] = np.clip(best, 0.0, steps - h)
-        policy[..., h, :] = np.where(best > 0, q.argmax(axis=-1), policy[..., h, :])
+        value[..., h, :] = np.where(known.terminal, given[h], np.clip(best, 0.0, steps - h))
+        policy[..., h, :] = np.where((best > 0) & ~known.terminal, q.argmax(axis=-1), policy[..., h, :])
     value = value[..., :-1, :]
-    updated = np.asarray((value > 0).any(axis=(-2, -1)))
-    total = known.low_to_go[:, None] + (high - low) * value
-    return Plan(*finished(policy, total, data.shape, steps, updated=updated))
+    updated = np.asarray((value > np.maximum(given, 0.0)).any(axis=(-2, -1)))
+    total = known.ending(known.low_to_go[:, None] + (high - low) * value)
+    plan = marked(Plan(*finished(policy, total, data.shape, steps, updated=updated)), data.counts.argmax(axis=-1))
+    return told(plan, "pevi", data.counts)
 
 
 def _features(features: ArrayLike, pairs: tuple[int, int], steps: int) -> Floats:

@@ -3,7 +3,6 @@ r"""Plug-in planning: the empirical model :math:`(\hat r, \hat P)` in place of t
 import numpy as np
 
 from pessimism import _check
-from pessimism._status import Status
 from pessimism.mdp._certificate import certified
 from pessimism.mdp._engine.search import SEARCHES
 from pessimism.mdp.data import MDPData
@@ -38,7 +37,7 @@ def plug_in(
     Raises
     ------
     ConvergenceError
-        If the error bound does not reach `tolerance` and more than rounding is missing.
+        As for `plan`.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -61,7 +60,7 @@ def plug_in(
     goal = _check.positive("tolerance", tolerance)
     known = empirical(data, discount, horizon)
     # planners do not choose what earns -inf
-    tables = known.tables._replace(rewards=np.where(known.counts > 0, known.tables.rewards, -np.inf))
+    tables = known.tables._replace(rewards=np.where(known.seen, known.tables.rewards, -np.inf))
     if tables.horizon is not None:
         from pessimism.mdp._engine.finite_horizon import backward_induction
 
@@ -69,5 +68,5 @@ def plug_in(
     from pessimism.mdp._engine.fixed_point import iterate
 
     values = np.zeros((*data.shape, data.n_states))
-    plan = Plan(*iterate(tables, values, goal, SEARCHES["auto"], fallback=known.low_value))
-    return certified(plan, goal, (Status.CONVERGED, Status.ROUNDING))
+    search, low = SEARCHES["auto"], known.low_value
+    return certified(Plan(*iterate(tables, values, goal, search, fallback=low, terminal=known.terminal)), goal)

@@ -18,7 +18,9 @@ from pessimism.mdp._engine import splitting
 from pessimism.mdp._engine.solution import finished
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
+from pessimism.mdp.rules import _imitation
 from pessimism.mdp.rules._empirical import empirical, episodic, inverse_delta, logarithm, width_constant
+from pessimism.mdp.rules._imitation import marked, told
 
 __all__ = ["vi_lcb_episodic"]
 
@@ -61,12 +63,18 @@ def vi_lcb_episodic(
     Returns
     -------
     Plan
-        Of one backward pass. Where nothing is certified (value 0) the most frequent action is chosen.
+        Of one backward pass. Where nothing is certified (value 0) the most frequent action is chosen; the status is
+        NO_UPDATE or IMITATION as for `vi_lcb_bernstein`.
 
     Raises
     ------
     ValueError, TypeError
         If an argument is out of its range, or the data are not of episodes although `subsample` needs them to be.
+
+    Warns
+    -----
+    ImitationWarning
+        As for `vi_lcb_bernstein`.
 
     See Also
     --------
@@ -94,15 +102,16 @@ def vi_lcb_episodic(
     used = _subsampled(data, certainty, np.random.default_rng(rng)) if trim else data
     known = empirical(used, None, horizon)
     n = np.maximum(used.n, 1)
-    level = c * logarithm(n * max(steps, 1) * certainty, log_factor)
+    log = logarithm(n * max(steps, 1) * certainty, log_factor)
     low, high = known.reward_range
-    tables = known.tables._replace(rewards=(known.tables.rewards - low) / (high - low))
 
     from pessimism.mdp._engine import bernstein
 
-    values, policy = bernstein.episodic(tables, used.counts, level)
-    updated = np.asarray((values > 0).any(axis=(-2, -1)))
-    return Plan(*finished(policy, known.low_to_go[:, None] + (high - low) * values, data.shape, steps, updated=updated))
+    values, policy = bernstein.episodic(known.scaled, used.counts, c * log, known.known_values)
+    updated = np.asarray((values > np.maximum(known.known_values, 0.0)).any(axis=(-2, -1)))
+    value = known.ending(known.low_to_go[:, None] + (high - low) * values)
+    plan = marked(Plan(*finished(policy, value, data.shape, steps, updated=updated)), used.counts.argmax(axis=-1))
+    return told(plan, "vi_lcb_episodic", used.counts, c, _imitation.episodic(known, log))
 
 
 def _subsampled(data: MDPData, certainty: Floats, rng: np.random.Generator) -> MDPData:

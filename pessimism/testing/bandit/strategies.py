@@ -106,6 +106,7 @@ def behaviors(
     ...     assert 1 <= bandit.coverage(behavior) < float("inf")
     >>> is_covered()
     """
+    _check.flag("zeros", zeros)
     if bandit is None:
         return _behaviors(length("max_contexts", max_contexts), length("max_arms", max_arms), zeros)
     if not isinstance(bandit, Bandit):

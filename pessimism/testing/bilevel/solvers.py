@@ -99,7 +99,9 @@ def check_solver(
     __tracebackhide__ = True  # pytest then points at the line of the test
     number = checked_arguments("method", method, "problem, x0 and y0", waive, SolverSubject.waivable, examples)
     lengths = step if step is None or callable(step) else _constant(_check.positive("step", step))
-    subject = SolverSubject(method, frozenset(waive), bool(normalised), lengths, bool(resumable))
+    subject = SolverSubject(
+        method, frozenset(waive), _check.flag("normalised", normalised), lengths, _check.flag("resumable", resumable)
+    )
     trial = _SolverTrial(subject, PROMISES, cases(), number)
     # first: what is kept between runs breaks other promises too, and in one dimension it hides
     error = trial.judge(probe_case(), ["repeat"]).get("repeat") or trial.run(_fixed())

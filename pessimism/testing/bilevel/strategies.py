@@ -59,4 +59,4 @@ def bilevel_problems(
     for kind in kinds:
         _check.choice("kinds", kind, KINDS)
     largest = length("max_dim_x", max_dim_x), length("max_dim_y", max_dim_y)
-    return recipes(tuple(kinds), *largest, bool(noisy)).map(lambda recipe: recipe.problem)
+    return recipes(tuple(kinds), *largest, _check.flag("noisy", noisy)).map(lambda recipe: recipe.problem)

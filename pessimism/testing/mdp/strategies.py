@@ -107,6 +107,7 @@ def mdp_behaviors(
     ...     assert 1 <= mdp.coverage(behavior) < float("inf")
     >>> is_covered()
     """
+    _check.flag("zeros", zeros)
     if mdp is not None:
         if not isinstance(mdp, MDP):
             raise TypeError(f"mdp must be an MDP, got {type(mdp).__name__}: to draw it too, use mdps().flatmap")

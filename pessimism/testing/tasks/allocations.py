@@ -84,7 +84,7 @@ def check_allocation(
     __tracebackhide__ = True  # pytest then points at the line of the test
     number = checked_arguments("rule", rule, "relevance and budget", waive, AllocationSubject.waivable, examples)
     q = None if power is None else _check.nonnegative("power", power)
-    subject = AllocationSubject(rule, frozenset(waive), q, bool(caps))
+    subject = AllocationSubject(rule, frozenset(waive), q, _check.flag("caps", caps))
     error = Trial(subject, PROMISES, cases(subject.caps), number).run(_fixed(subject.caps))
     if error is not None:
         raise error

@@ -97,7 +97,8 @@ def check_relevance(
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
     number = checked_arguments("rule", rule, "heads and target", waive, RelevanceSubject.waivable, examples)
-    if norm not in (None, 1, 2):
+    _check.flag("rank_deficient", rank_deficient)
+    if isinstance(norm, bool) or norm not in (None, 1, 2):
         raise ValueError(f"norm must be 1, 2 or None, got {norm!r}")
     part = None
     if regularization is not None:

@@ -77,7 +77,11 @@ def task_problems(
     """
     factor = _check.between("spread", spread, 1.0, 1e6)
     return _task_problems(
-        length("max_k", max_k), length("max_tasks", max_tasks), bool(rank_deficient), factor, batch_axes(size)
+        length("max_k", max_k),
+        length("max_tasks", max_tasks),
+        _check.flag("rank_deficient", rank_deficient),
+        factor,
+        batch_axes(size),
     )
 
 

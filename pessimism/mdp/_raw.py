@@ -1,0 +1,128 @@
+"""Raw logs to what learners need of them: where episodes end, which labels there are, what the rewards show."""
+
+import math
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pessimism import _check
+from pessimism._types import Floats, Ints
+from pessimism._warn import warn
+from pessimism.mdp import _input
+from pessimism.mdp._engine import counting, ending
+from pessimism.mdp._engine.counting import Rows
+from pessimism.mdp._engine.splitting import Statistics
+
+LARGEST_TABLE = 10**9
+"""Cells of a table of counts: more is a label mistaken for a position."""
+
+
+class Log(Protocol):
+    """A raw log, as `Transitions` is."""
+
+    @property
+    def states(self) -> Ints: ...
+
+    @property
+    def actions(self) -> Ints: ...
+
+    @property
+    def rewards(self) -> Floats: ...
+
+    @property
+    def next_states(self) -> Ints: ...
+
+    @property
+    def terminated(self) -> NDArray[np.bool_]: ...
+
+
+def marked(name: str, value: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which transitions are marked; none by default."""
+    marks = np.zeros(shape, np.bool_) if value is None else np.array(value)
+    if marks.dtype != np.bool_ or marks.shape != shape:
+        raise ValueError(f"{name} must be bool of shape {shape} as the log, got {marks.dtype} of shape {marks.shape}")
+    marks.setflags(write=False)
+    return marks
+
+
+def in_a_row(log: Log, place: Ints) -> Rows:
+    """The transitions in a row; `place` says which log each belongs to, and the last axis is the step."""
+    step = np.broadcast_to(np.arange(log.rewards.shape[-1]), log.rewards.shape)
+    labels = log.states.ravel(), log.actions.ravel()
+    return Rows(*labels, log.rewards.ravel(), log.next_states.ravel(), place.ravel(), step.ravel())
+
+
+def require_episode(name: str, log: Log) -> None:
+    """Raise a ValueError unless the log is one episode."""
+    if log.rewards.ndim != 1 or log.rewards.size == 0:
+        raise ValueError(f"{name} must have shape (T,) with T >= 1, got {log.rewards.shape}")
+    _check.require(f"{name}.terminated", log.terminated[:-1], ~log.terminated[:-1], "False before the last step")
+    joined = log.states[1:] == log.next_states[:-1]
+    _check.require(f"{name}.states[1:]", log.states[1:], joined, "where the step before it led")
+
+
+def added_up(
+    rows: Rows,
+    marks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    shapes: tuple[tuple[int, ...], tuple[int, ...]],
+    sizes: tuple[int, int],
+    may_grow: bool,
+    steps: int | None,
+    reward_range: tuple[float, float] | None,
+) -> Statistics:
+    """Rows with marks of what terminated and was truncated, reduced; `shapes` are those of the batch and the log."""
+    (terminated, truncated), (batch, shape) = marks, shapes
+    if math.prod(batch) * (1 if steps is None else steps) * sizes[0] * sizes[1] > LARGEST_TABLE:
+        shown = f"{sizes[0]} states x {sizes[1]} actions"
+        raise ValueError(f"a table of {shown} is too large: labels must be 0, 1, 2, ...")
+    size_s, extra = _input.room_for_ends(rows, terminated, sizes[0], may_grow)
+    led, terminal, counted = ending.resolve(rows, terminated, size_s, extra)
+    span = _range(rows.rewards.reshape(shape), reward_range, counted.reshape(shape))
+    kept = rows._replace(next_states=led).where(counted)
+    low = min(span[0], 0.0) if terminal.any() else span[0]
+    _warn_of_ends(ending.never_left(kept, (terminated | truncated)[counted], size_s, steps), low)
+    counts, lists, next_counts, sums, law = counting.count(kept, batch, (size_s, sizes[1]), steps)
+    return Statistics(counts, lists, next_counts, sums, span, law, terminal)
+
+
+def _warn_of_ends(states: Ints, low: float) -> None:
+    if states.size:
+        shown = ", ".join(map(str, states[:5].tolist())) + (", ..." if states.size > 5 else "")
+        which = f"state {shown} is" if states.size == 1 else f"{states.size} states ({shown}) are"
+        warn(
+            f"{which} entered, never left and not marked: taken for never seen, worth the low end of the range of "
+            f"values ({low:g} a step, for ever). If episodes end there, say so with terminated=, and they are worth 0; "
+            "if the log merely stops there, with truncated="
+        )
+
+
+def _range(
+    rewards: Floats, reward_range: tuple[float, float] | None, counted: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """The interval given, if it holds the rewards of a log; by default (0, 1) or the smallest that does."""
+    if reward_range is None:
+        received = rewards[counted]
+        if received.size == 0 or (received.min() >= 0 and received.max() <= 1):
+            return 0.0, 1.0
+        low, high = float(received.min()), float(received.max())
+        return low, (high if high > low else low + 1.0)
+    low, high = _check.interval("reward_range", reward_range)
+    inside = (rewards >= low) & (rewards <= high)
+    _check.require("rewards", rewards, inside | ~counted, f"in reward_range [{low:g}, {high:g}]")
+    return low, high
+
+
+def sizes_of(logs: dict[str, Log], n_states: int | None, n_actions: int | None) -> tuple[int, int]:
+    """S and A, as given or from the largest labels; the keys are prefixes of the names in messages."""
+    largest = [
+        max((int(getattr(log, name).max(initial=0)) for log in logs.values() for name in names), default=0)
+        for names in (("states", "next_states"), ("actions",))
+    ]
+    size_s = largest[0] + 1 if n_states is None else _check.whole("n_states", n_states, low=1)
+    size_a = largest[1] + 1 if n_actions is None else _check.whole("n_actions", n_actions, low=1)
+    for prefix, log in logs.items():
+        for name, size in (("states", size_s), ("actions", size_a), ("next_states", size_s)):
+            labels = getattr(log, name)
+            _check.require(prefix + name, labels, labels < size, f"a whole number in [0, {size - 1}]")
+    return size_s, size_a
