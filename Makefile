@@ -62,7 +62,6 @@ deep: .venv
 	$(BIN)/python -m pytest -n 2 --hypothesis-profile=deep
 	PESSIMISM_KILLS=200 PESSIMISM_RACERS=60 $(BIN)/python -m pytest tests/faults tests/floor
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2
-	$(BIN)/python -m tests.moved_bounds
 	NUMBA_DISABLE_JIT=1 $(BIN)/mutmut run
 	$(BIN)/mutmut results
 

@@ -57,11 +57,6 @@ def watch_kernels() -> None:
 
 watch_kernels()
 
-if setting := os.environ.get("PESSIMISM_MOVED"):
-    from tests.moved_bounds import move
-
-    move(setting)
-
 
 def with_entry(kernel: Any) -> Any:
     """A kernel that only kernels call, compiled again with an entry from Python, for its test."""
