@@ -1,4 +1,5 @@
-# make figures | test | docs | docs-check | dist-check | portable | bench | deep.  PYTHON=python3.13 and PROFILE=full are the two knobs.
+# make figures | test | test-torch | docs | docs-check | dist-check | portable | bench | deep.
+# PYTHON=python3.13 and PROFILE=full are the two knobs.
 PYTHON ?= python3
 PROFILE ?= quick
 BIN := .venv/bin
@@ -6,7 +7,7 @@ BIN := .venv/bin
 # Tests start many processes, which would parse all sources again and again without bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures test docs docs-check dist-check portable lint kernels bench deep clean FORCE
+.PHONY: figures test test-torch docs docs-check dist-check portable lint kernels bench deep clean FORCE
 .DELETE_ON_ERROR:
 
 figures: .venv
@@ -17,6 +18,19 @@ test: .venv
 	$(MAKE) -j 2 lint kernels
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m kernels
+
+# The adapter for PyTorch, which is too large for everybody's environment, with a CPU build in one of its own.
+test-torch: .make/torch/ready
+	.make/torch/bin/python -m pytest tests/interop/test_torch_problem.py
+
+# A CPU build from where pip looks anyway, or else from PyTorch's own index.
+.make/torch/ready: pyproject.toml .make/python
+	$(PYTHON) -m venv --clear .make/torch
+	.make/torch/bin/python -m pip install --quiet --disable-pip-version-check --retries 0 'torch==2.13.0+cpu' || \
+		.make/torch/bin/python -m pip install --quiet --disable-pip-version-check --retries 0 \
+		--index-url https://download.pytorch.org/whl/cpu torch
+	.make/torch/bin/python -m pip install --quiet --disable-pip-version-check --editable . pytest pytest-xdist
+	@touch $@
 
 # The book, in docs/_build; every warning is an error. To read it: python -m http.server --directory docs/_build
 docs: .venv

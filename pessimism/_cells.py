@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pessimism._shown import shown
+
 Cell = dict[str, Any]
 Row = dict[str, Any]
 
@@ -23,6 +25,9 @@ encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False
 
 LARGEST_INTEGER = 2**53
 """Larger integral floats stay floats for `run_cell`: NumPy knows no larger integers."""
+
+LARGEST_SEED = 10**4000
+"""Python spells integers of up to 4,300 digits."""
 
 UNCHANGED = frozenset((int, str, bool, type(None)))
 
@@ -39,23 +44,25 @@ def jobs_of(
     cells: Iterable[Cell], *, seed: int, name: str, version: int, shard: tuple[int, int] | None = None
 ) -> list[Job]:
     """All cells, checked and different from each other; of these every n-th from the i-th on, with ``shard=(i, n)``."""
-    if not isinstance(name, str):
-        raise TypeError(f"name must be a string, got {name!r}")
-    rest = encode({"name": name, "seed": _whole("seed", seed), "version": _whole("version", version)})[1:]
+    rest = _identity(seed, name, version)
     start, step = _shard(shard)
     try:
         listed = list(cells)
-    except TypeError:
+    except Exception:
         raise TypeError(f"cells must be dicts in a list or another iterable, got {type(cells).__name__}") from None
-    jobs = [_job(cell, i, rest) for i, cell in enumerate(listed)]
+    jobs = [_job(cell, f"cells[{i}]", rest) for i, cell in enumerate(listed)]
     first: dict[str, int] = {}
     for i, job in enumerate(jobs):
         if first.setdefault(job.key, i) != i:
             raise ValueError(
-                f"cells[{first[job.key]}] and cells[{i}] are identical and would give the same numbers: {job.cell!r}; "
-                "add a block key to replicate a cell"
+                f"cells[{first[job.key]}] and cells[{i}] are identical and would give the same numbers: "
+                f"{shown(job.cell)}; add a block key to replicate a cell"
             )
     return jobs[start::step]
+
+
+def stream_of(cell: Cell, *, seed: int, name: str, version: int) -> np.random.Generator:
+    return stream(_job(cell, "cell", _identity(seed, name, version)).key)
 
 
 def stream(key: str) -> np.random.Generator:
@@ -71,7 +78,7 @@ def rows_text(cell: Cell, returned: Any) -> str:
     """What `run_cell` returned as the JSON text of a list of rows, each the cell and its columns."""
     tables = returned if isinstance(returned, list) else [returned]
     if not tables or not all(isinstance(columns, dict) for columns in tables):
-        raise TypeError(f"run_cell must return a dict of columns or a list of them, got {returned!r:.80}")
+        raise TypeError(f"run_cell must return a dict of columns or a list of them, got {shown(returned):.80}")
     given, rows = spelled(cell), []
     for columns in tables:
         values = plain(columns, "columns", integers_to=-1)
@@ -81,18 +88,28 @@ def rows_text(cell: Cell, returned: Any) -> str:
     return encode(rows)
 
 
-def _job(cell: Cell, i: int, rest: str) -> Job:
+def _identity(seed: int, name: str, version: int) -> str:
+    """JSON text of what all cells of a sweep have in common, without its opening brace."""
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string, got {shown(name)}")
+    return encode({"name": name, "seed": _whole("seed", seed), "version": _whole("version", version)})[1:]
+
+
+def _job(cell: Cell, where: str, rest: str) -> Job:
     if type(cell) is dict and all(map(_is_canonical, cell.values())) and all(type(key) is str for key in cell):
         given = canonical = dict(cell)
     elif isinstance(cell, dict):
         try:
-            canonical = spelled(plain(cell, f"cells[{i}]", integers_to=math.inf))
-            given = plain(cell, f"cells[{i}]", integers_to=LARGEST_INTEGER)
+            canonical = spelled(plain(cell, where, integers_to=math.inf))
+            given = plain(cell, where, integers_to=LARGEST_INTEGER)
         except RecursionError:
-            raise ValueError(f"cells[{i}] must not be nested so deeply") from None
+            raise ValueError(f"{where} must not be nested so deeply") from None
     else:
-        raise TypeError(f"cells[{i}] must be a dict, got {type(cell).__name__}")
-    identity = f'{{"cell":{encode(canonical)},{rest}'
+        raise TypeError(f"{where} must be a dict, got {type(cell).__name__}")
+    try:
+        identity = f'{{"cell":{encode(canonical)},{rest}'
+    except ValueError as error:  # an integer with more digits than Python prints
+        raise ValueError(f"{where} must be what JSON can hold: {error}") from None
     return Job(given, identity, hashlib.sha256(identity.encode()).hexdigest())
 
 
@@ -105,18 +122,20 @@ def _is_canonical(value: Any) -> bool:
 def _shard(shard: tuple[int, int] | None) -> tuple[int, int]:
     try:
         i, n = (0, 1) if shard is None else shard
-    except (TypeError, ValueError):
-        raise TypeError(f"shard must be a pair (i, n), got {shard!r}") from None
+    except Exception:
+        raise TypeError(f"shard must be a pair (i, n), got {shown(shard)}") from None
     if not 0 <= (i := _whole("shard[0]", i)) < (n := _whole("shard[1]", n)):
-        raise ValueError(f"shard must be (i, n) with 0 <= i < n, got {shard!r}")
+        raise ValueError(f"shard must be (i, n) with 0 <= i < n, got {shown(shard)}")
     return i, n
 
 
 def _whole(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be a non-negative integer, got {value!r}")
+    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be a non-negative integer, got {shown(value)}")
     if value < 0:
-        raise ValueError(f"{name} must be a non-negative integer, got {value!r}")
+        raise ValueError(f"{name} must be a non-negative integer, got {shown(value)}")
+    if value >= LARGEST_SEED:
+        raise ValueError(f"{name} must have at most 4,000 digits, got {shown(value)}")
     return int(value)
 
 
@@ -140,7 +159,7 @@ def plain(value: Any, where: str, *, integers_to: float) -> Any:
     if isinstance(value, dict):
         for key in value:
             if not isinstance(key, str):
-                raise TypeError(f"{where} must have strings as keys, got {key!r}")
+                raise TypeError(f"{where} must have strings as keys, got {shown(key)}")
         return {str.__str__(k): plain(entry, f"{where}[{k!r}]", integers_to=integers_to) for k, entry in value.items()}
     raise TypeError(
         f"{where} must be a number, string, bool, None, or lists, arrays and dicts of them; "

@@ -11,11 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pessimism._shown import shown as shown
+from pessimism._types import Rng
+
 SUM_TOLERANCE = 1e-12
 """How far a law may miss a total of one: what rounding leaves, and what NumPy's multinomial accepts."""
 
 MAX_TOTAL = 2**53
 """Largest number of rounds: beyond it, float64 cannot hold a reward sum exactly."""
+
+MAX_AXES = 24
+"""NumPy broadcasts 32, and a few are added to those of an argument."""
 
 MAX_SIZE = 1e150
 """Largest number accepted as input: its square does not overflow."""
@@ -29,6 +35,8 @@ def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
         array = np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{name} must be a rectangular array of numbers: {error}") from None
+    except Exception as error:  # of a class with an __array__ of its own
+        raise TypeError(f"{name} must hold numbers, got {shown(value)}: {error}") from None
     if array.dtype.kind == "O" and _beyond_64_bits(array):
         try:
             return array.astype(np.float64)
@@ -36,6 +44,8 @@ def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
             raise ValueError(f"{name} must hold numbers that float64 can hold") from None
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold numbers, got dtype {array.dtype}")
+    if array.ndim > MAX_AXES:
+        raise ValueError(f"{name} must have at most {MAX_AXES} axes, got {array.ndim}")
     return array
 
 
@@ -52,7 +62,7 @@ def instance(name: str, value: object, kind: type) -> None:
 def flag(name: str, value: object) -> bool:
     """True or False; other values are refused, although Python would take each for one of the two."""
     if not isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be True or False, got {value!r}")
+        raise TypeError(f"{name} must be True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -69,7 +79,8 @@ def require(name: str, array: NDArray[Any], good: NDArray[np.bool_], expectation
 
 def _own(array: NDArray[Any], dtype: type) -> NDArray[Any]:
     # a copy even if no conversion is needed: the caller may write into their array later
-    owned: NDArray[Any] = np.array(array, dtype=dtype, order="C")
+    with np.errstate(over="ignore"):  # what only a long double holds becomes infinite
+        owned: NDArray[Any] = np.array(array, dtype=dtype, order="C")
     owned.setflags(write=False)
     return owned
 
@@ -96,6 +107,8 @@ def whole_array(
     expectation = f"a whole number in [{low}, {'2**53' if high == MAX_TOTAL else high}]"
     if array.dtype.kind in "iu" and (array.size == 0 or (array.min() >= low and array.max() <= high)):
         return _own(array, np.int64)  # the usual case: two passes over the array
+    if array.dtype.kind == "f":  # half precision would turn `high` into infinity
+        array = _own(array, np.float64)
     with np.errstate(invalid="ignore"):  # comparisons with NaN are False, as they should be
         good = (array >= low) & (array <= high) & (array == np.floor(array))
     require(name, array, np.asarray(good), expectation)
@@ -118,7 +131,7 @@ def log_axes(name: str, shape: tuple[int, ...], batch: tuple[int, ...] | None) -
             f"logs of one round each need batch={front}"
         )
     if batch is not None and front != tuple(whole_array("batch", batch).reshape(-1).tolist()):
-        raise ValueError(f"batch must be the axes {front} of {name} in front of the rounds, got {batch!r}")
+        raise ValueError(f"batch must be the axes {front} of {name} in front of the rounds, got {shown(batch)}")
 
 
 def matrix(name: str, value: ArrayLike, axes: str, *, single: bool = False) -> NDArray[np.float64]:
@@ -204,8 +217,9 @@ def positive(name: str, value: float, high: float = math.inf) -> float:
     return scalar(name, value, lambda x: 0.0 < x < math.inf and x <= high, expectation)
 
 
-def nonnegative(name: str, value: float) -> float:
-    return scalar(name, value, lambda x: 0.0 <= x < math.inf, "at least 0 and finite")
+def nonnegative(name: str, value: float, high: float = math.inf) -> float:
+    expectation = "at least 0 and finite" if high == math.inf else f"at least 0 and at most {high:g}"
+    return scalar(name, value, lambda x: 0.0 <= x < math.inf and x <= high, expectation)
 
 
 def not_nan(name: str, value: float) -> float:
@@ -214,20 +228,46 @@ def not_nan(name: str, value: float) -> float:
 
 def interval(name: str, value: tuple[float, float]) -> tuple[float, float]:
     """A pair low < high; both ends may be infinite."""
-    try:
-        low, high = value
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a pair (low, high), got {value!r}") from None
-    low, high = not_nan(f"{name}[0]", low), not_nan(f"{name}[1]", high)
+    pair = isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    if not (pair and len(value) == 2):
+        raise ValueError(f"{name} must be a pair (low, high), got {shown(value)}")
+    low, high = not_nan(f"{name}[0]", value[0]), not_nan(f"{name}[1]", value[1])
     if not (low < high and all(abs(end) <= MAX_SIZE or math.isinf(end) for end in (low, high))):
-        raise ValueError(f"{name} must be a pair low < high, got {value!r}")
+        raise ValueError(f"{name} must be a pair low < high, got {shown(value)}")
     return low, high
 
 
 def choice(name: str, value: str, known: tuple[str, ...]) -> str:
-    if value not in known:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {value!r}")
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, known))}, got {shown(value)}")
     return value
+
+
+def function(name: str, value: Any, of: str) -> Any:
+    """A callable; `of` says what it takes and returns."""
+    if not callable(value):
+        raise TypeError(f"{name} must be a function {of}, got {shown(value)}")
+    return value
+
+
+def listed(name: str, value: Any, of: str) -> list[Any]:
+    """The entries of an iterable; a string is none, and `of` says what they are."""
+    if isinstance(value, (str, bytes)):
+        raise TypeError(f"{name} must be a sequence of {of}, got the string {shown(value)}")
+    try:
+        return list(value)
+    except Exception:
+        raise TypeError(f"{name} must be a sequence of {of}, got {shown(value)}") from None
+
+
+def generator(rng: Rng, name: str = "rng") -> np.random.Generator:
+    """NumPy's Generator for what a user gave as `rng`; None is a fresh one."""
+    try:
+        return np.random.default_rng(rng)
+    except Exception as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        expected = "a Generator, a SeedSequence, a whole number of at least 0 or None"
+        raise kind(f"{name} must be {expected}, got {shown(rng)}") from None
 
 
 def broadcast(names: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:

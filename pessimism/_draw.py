@@ -10,7 +10,10 @@ def front_axes(size: int | tuple[int, ...] | None) -> tuple[int, ...]:
     """The argument `size` as a tuple of axes."""
     if size is None:
         return ()
-    return tuple(_check.whole_array("size", size).ravel().tolist())
+    axes = _check.whole_array("size", size)
+    if axes.ndim > 1:
+        raise ValueError(f"size must be a whole number or a tuple of them, got shape {axes.shape}")
+    return tuple(axes.ravel().tolist())
 
 
 def cdf(law: Floats) -> Floats:

@@ -32,6 +32,8 @@ def mdps() -> None:
     model = generators.garnet(10, 3, 2, discount=0.9, rng=0)
     for method in ("auto", "policy_iteration"):  # without Krylov steps, and with them
         mdp.plan(model, tolerance=1e-6, method=method)
+    lists = [[[0, 1]], [[0, 1]]]  # of a model so slow that Krylov steps are tried, which other models do not compile
+    mdp.plan(mdp.MDP(lists, [[[0.999, 0.001]], [[0.001, 0.999]]], [[0.0], [1.0]], None, 0.999))
     logs = model.sample(behavior.uniform(model), n=1_000_000, size=2, rng=0)
     for rule in (mdp.plug_in, mdp.vi_lcb, mdp.vi_lcb_bernstein, mdp.cql):
         rule(logs, discount=0.9)

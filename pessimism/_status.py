@@ -1,7 +1,14 @@
 """Every way in which a computation can end, each with a sentence for the user."""
 
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pessimism._warn import warn
+
+Result = TypeVar("Result")
 
 
 class Status(Enum):
@@ -29,6 +36,12 @@ class Status(Enum):
         "too many basic solutions to try: the one of smallest L1 norm stands in, and the lower bound says how far it "
         "may be from the optimum"
     )
+    DEPENDENT = (
+        "exact if what differs by hardly more than rounding is linearly dependent, as it was taken to be: float64 "
+        "cannot tell"
+    )
+    UNREACHABLE = "the target lies outside the span of the heads: no weights reach it"
+    UNDETERMINED = "the rows do not determine the answer"
     STATIONARY = (
         "a further step lowers the loss by less than the tolerance and the gradient is small: a stationary point, not "
         "certified to be the global minimum"
@@ -82,3 +95,22 @@ class ConvergenceError(RuntimeError):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle both arguments, so that a worker process can send the error back."""
         return type(self), (str(self), self.result)
+
+
+class ConvergenceWarning(UserWarning):
+    """Some items of a batch ended as a `ConvergenceError` says of one: their statuses name them.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> warnings.simplefilter("error", ConvergenceWarning)  # for those who want no batch with a gap
+    """
+
+
+def conclude(result: Result, good: NDArray[np.bool_], message: str, marked: str = "status") -> Result:
+    """The result. One that is not good is a ConvergenceError; some that are not good in a batch are one warning."""
+    if not good.ndim and not good:
+        raise ConvergenceError(f"{message}; the partial result is the attribute result", result)
+    if not good.all():
+        warn(f"{message}; {marked} says which", ConvergenceWarning)
+    return result

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,13 +43,20 @@ class WorstCase:
     evaluations: int
 
 
+def model_and_law(member: Any) -> tuple[Any, Any]:
+    """What `family` returned for a gap, if it is a pair."""
+    if not (isinstance(member, tuple) and len(member) == 2):
+        raise TypeError(f"family must return a pair of a model and a law, got {_check.shown(member)}")
+    return member
+
+
 def largest_loss(loss: Callable[[float], float], gaps: tuple[float, float]) -> WorstCase:
     """Maximise ``loss(gap)``: a logarithmic grid, then a bounded search around every high local maximum."""
     from scipy.optimize import minimize_scalar
 
     low, high = _check.interval("gaps", gaps)
     if not (low > 0.0 and high < math.inf):
-        raise ValueError(f"gaps must be a pair 0 < low < high < inf, got {gaps!r}")
+        raise ValueError(f"gaps must be a pair 0 < low < high < inf, got {_check.shown(gaps)}")
     known: dict[float, float] = {}
 
     def negative(log_gap: float) -> float:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._types import Rng
+from pessimism._types import Floats, Rng
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +91,7 @@ OWN = (("black", "v"), ("purple", "D"), ("orange", "P"), ("wine", "<"), ("sky", 
 """Colours and markers of rules that are not in `RULES`, in the order in which a figure meets them."""
 
 MOST_TICKS = 12
-
+MAX_INCHES, MAX_PANELS = 100.0, 100
 THEOREM: dict[str, Any] = {"color": "0.35", "linestyle": (0, (5, 2.5)), "linewidth": 1.1, "zorder": 3}
 
 STYLE: Any = {  # Any: matplotlib types the keys of its settings one by one
@@ -181,8 +181,10 @@ def panels(
             self.savefig(file, format="png")
             return file.getvalue()
 
-    figure = Shown(figsize=(width, height * rows), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False, sharey=_check.flag("sharey", sharey))
+    count = _check.whole("rows", rows, low=1, high=MAX_PANELS), _check.whole("columns", columns, low=1, high=MAX_PANELS)
+    size = _check.positive("width", width, MAX_INCHES), _check.positive("height", height, MAX_INCHES) * count[0]
+    figure = Shown(figsize=size, layout="constrained")
+    grid = figure.subplots(*count, squeeze=False, sharey=_check.flag("sharey", sharey))
     return figure, list(grid.ravel())
 
 
@@ -233,13 +235,15 @@ def curve(
     >>> axes.get_lines()[0].get_label()
     'LCB, slope -1.00'
     """
-    _check.instance("rule", rule, str)
+    _of_matplotlib(axes=axes)
+    _texts(rule=rule, note=note, **({} if label is None else {"label": label}))
     name, usual_color, usual_marker = RULES.get(rule) or (rule, *_own_look(axes, rule))
     color, marker = color or usual_color, marker or usual_marker
-    position, value = np.asarray(x, float), np.asarray(y, float)
-    for part, array in (("y", y), ("se", se)):
-        if array is not None and np.shape(array) != position.shape:
-            raise ValueError(f"{part} must have the shape {position.shape} of x, got {np.shape(array)}")
+    position, value = _numbers("x", x), _numbers("y", y)
+    errors = np.zeros(position.shape) if se is None else _numbers("se", se)
+    for part, array in (("y", value), ("se", errors)):
+        _same_shape(part, array, position)
+    _check.require("se", errors, ~(errors < 0.0), "at least 0")
     drawn = np.isfinite(value) & ((value > 0) | (axes.get_yscale() == "linear"))
     kind: dict[str, Any] = {"color": COLORS.get(color, color), "marker": marker, "label": (label or name) + note}
     if marker == "s":  # hollow and larger, to be seen around another rule's point
@@ -247,7 +251,7 @@ def curve(
     if se is None:
         axes.plot(position[drawn], value[drawn], **kind)
         return
-    middle, error = value[drawn], 2.0 * np.asarray(se, float)[drawn]
+    middle, error = value[drawn], 2.0 * errors[drawn]
     low = error
     if axes.get_yscale() == "log" and len(middle):
         low = np.minimum(error, np.where(error < middle, error, middle - middle.min() / 10.0))
@@ -284,10 +288,12 @@ def theorem(axes: Axes, x: ArrayLike, y: ArrayLike, *, label: str | None = None,
     >>> axes.get_lines()[0].get_linestyle()
     '--'
     """
-    look: dict[str, Any] = dict(THEOREM)
-    if color is not None:
-        look["color"] = COLORS[_check.choice("color", color, tuple(COLORS))]
-    axes.plot(np.asarray(x, float), np.asarray(y, float), label=label, **look)
+    _of_matplotlib(axes=axes)
+    _texts(**({} if label is None else {"label": label}))
+    position, value = _numbers("x", x), _numbers("y", y)
+    _same_shape("y", value, position)
+    look = THEOREM if color is None else {**THEOREM, "color": COLORS[_check.choice("color", color, tuple(COLORS))]}
+    axes.plot(position, value, label=label, **look)
 
 
 def loglog(axes: Axes, *, x: str, y: str, title: str = "") -> None:
@@ -309,6 +315,8 @@ def loglog(axes: Axes, *, x: str, y: str, title: str = "") -> None:
     >>> axes.get_xscale()
     'log'
     """
+    _of_matplotlib(axes=axes)
+    _texts(x=x, y=y, title=title)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel(x)
@@ -341,14 +349,18 @@ def heatmap(axes: Axes, x: Sequence[float], y: Sequence[float], values: ArrayLik
     >>> heatmap(axes, [1, 10], [0.1, 0.2], [[1.0, 2.0], [3.0, 4.0]]).get_array().shape
     (2, 2)
     """
-    table = np.asarray(values, float)
-    finite = table[np.isfinite(table)]
+    _of_matplotlib(axes=axes)
+    cells, columns, rows = _numbers("values", values), _check.real_array("x", x), _check.real_array("y", y)
+    if columns.ndim != 1 or rows.ndim != 1 or cells.shape != (*rows.shape, *columns.shape) or not cells.size:
+        expected = "values must have shape (rows, columns) with an entry for each of y and of x"
+        raise ValueError(f"{expected}, got {cells.shape} with {rows.shape} and {columns.shape}")
+    finite = cells[np.isfinite(cells)]
     if finite.size:
         look = {"vmin": finite.min(), "vmax": finite.max()} | look
-    image = axes.imshow(table, origin="lower", aspect="auto", interpolation="nearest", **look)
-    for place, set_ticks in ((x, axes.set_xticks), (y, axes.set_yticks)):
+    image = axes.imshow(cells, origin="lower", aspect="auto", interpolation="nearest", **look)
+    for place, set_ticks in ((columns, axes.set_xticks), (rows, axes.set_yticks)):
         ticks = range(0, len(place), math.ceil(len(place) / MOST_TICKS))
-        set_ticks(ticks, [power_label(place[tick]) for tick in ticks])
+        set_ticks(ticks, [power_label(place[tick].item()) for tick in ticks])
     axes.grid(visible=False)
     return image
 
@@ -371,7 +383,8 @@ def power_label(value: float) -> str:
     >>> power_label(1000.0), power_label(0.5)
     ('$10^{3}$', '0.5')
     """
-    if value > 0 and abs(math.log10(value) - round(math.log10(value))) < 1e-9 and not 0.1 <= value <= 10:
+    value = _check.scalar("value", value)
+    if 0 < value < math.inf and abs(math.log10(value) - round(math.log10(value))) < 1e-9 and not 0.1 <= value <= 10:
         return f"$10^{{{round(math.log10(value))}}}$"
     return f"{value:.3g}"
 
@@ -391,6 +404,8 @@ def caption(figure: Figure, *lines: str) -> None:
     >>> figure, axes = panels(1, 1)
     >>> caption(figure, "Exact.")
     """
+    _of_matplotlib(figure=figure)
+    _texts(**{f"lines[{i}]": line for i, line in enumerate(lines)})
     letters = int(figure.get_figwidth() * 72.0 / (7.5 * 0.47))  # a letter is about half as wide as it is high
     wrapped = [textwrap.fill(line, letters) for line in lines]
     figure.supxlabel("\n".join(wrapped), fontsize=7.5, color="0.3", x=0.01, ha="left")
@@ -420,6 +435,9 @@ def save(figure: Figure, path: str | Path) -> list[Path]:
     """
     import matplotlib
 
+    _of_matplotlib(figure=figure)
+    if not isinstance(path, (str, Path)) or not str(path):
+        raise TypeError(f"path must be a str or a Path, got {_check.shown(path)}")
     undated = {".png": "Software", ".pdf": "CreationDate", ".svg": "Date"}
     one = Path(path).suffix in undated
     files = [Path(path)] if one else [Path(f"{path}{suffix}") for suffix in (".png", ".pdf")]
@@ -524,3 +542,29 @@ def rate_plot(
         axes.legend()
         caption(figure, "Two arms, means 1/2 +- gap/2, the gap worst for each rule and N. Bars: two standard errors.")
     return figure, rows
+
+
+def _numbers(name: str, value: ArrayLike) -> Floats:
+    """As they are: NaN are left out of a figure."""
+    return np.asarray(_check.numeric(name, value), np.float64)
+
+
+def _same_shape(name: str, array: Floats, position: Floats) -> None:
+    if position.ndim != 1:
+        raise ValueError(f"x must have one axis, got shape {position.shape}")
+    if array.shape != position.shape:
+        raise ValueError(f"{name} must have the shape {position.shape} of x, got {array.shape}")
+
+
+def _texts(**texts: str) -> None:
+    for name, text in texts.items():
+        _check.instance(name, text, str)
+
+
+def _of_matplotlib(**things: object) -> None:
+    """Axes and figures, by their name as an argument."""
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+    for name, thing in things.items():
+        _check.instance(name, thing, {"axes": Axes, "figure": FigureBase}[name])

@@ -114,6 +114,7 @@ def summarize(name: str, values: ArrayLike) -> Row:
     >>> summarize("loss", [0.0, 1.0, 1.0, 0.0])["loss_events"]
     2
     """
+    _check.instance("name", name, str)
     sample = _check.real_array("values", values, min_ndim=1)
     if sample.ndim != 1 or sample.size < 2:
         raise ValueError(f"values must be one axis of at least two replicates, got shape {sample.shape}")
@@ -157,6 +158,7 @@ def average_blocks(rows: Iterable[Mapping[str, Any]], y: str = "loss", *, block:
     >>> [round(x, 3) for x in (average_blocks(rows)[0]["loss"], average_blocks(rows)[0]["loss_se"])]
     [0.3, 0.212]
     """
+    _check.instance("y", y, str)
     merged = (y, f"{y}_se", f"{y}_events", "replicates")
     groups: dict[Hashable, list[Mapping[str, Any]]] = {}
     for row in _with_columns(rows, block=block, y=y, **{f"the column {name}": name for name in merged[1:]}):
@@ -168,7 +170,7 @@ def average_blocks(rows: Iterable[Mapping[str, Any]], y: str = "loss", *, block:
         if repeated := [b for b, times in Counter(_hashable(row[block]) for row in blocks).items() if times > 1]:
             raise ValueError(f"rows must hold every {block} once, got {repeated[0]!r} again beside {first!r}")
         del first[block]
-        mean, se, events, count = (np.array([row[key] for row in blocks]) for key in merged)
+        mean, se, events, count = (_check.numeric(f"column {key}", [row[key] for row in blocks]) for key in merged)
         share = count / count.sum()
         first |= {y: float(share @ mean), f"{y}_se": float(np.linalg.norm(share * se))}
         result.append(first | {f"{y}_events": int(events.sum()), "replicates": int(count.sum())})
@@ -426,7 +428,7 @@ def _with_columns(rows: Iterable[Mapping[str, Any]], **columns: str) -> list[Map
     """The rows, all of which have the columns that the arguments name."""
     for argument, column in columns.items():
         _check.instance(argument, column, str)
-    found = list(rows)
+    found = _check.listed("rows", rows, "dicts")
     for i, row in enumerate(found):
         if not isinstance(row, Mapping):
             raise TypeError(f"rows[{i}] must be a mapping of columns to values, got {type(row).__name__}")

@@ -26,8 +26,9 @@ from uuid import uuid4
 import numpy as np
 
 from pessimism import _check
-from pessimism._cells import Cell, Job, Row, jobs_of, stream
+from pessimism._cells import Cell, Job, Row, jobs_of, stream_of
 from pessimism._fingerprint import fingerprint
+from pessimism._shown import shown
 from pessimism._store import Segment, Store, StoreWarning
 from pessimism._workers import attempt, hold_one_blas_thread, importable_by_workers, release_one_blas_thread, work
 
@@ -197,7 +198,7 @@ class _Sweep:
         return f"{share} were done; with a store, running again would resume there."
 
     def _summary(self) -> str:
-        failed = [f"\n  {self.jobs[i].cell!r:.200}: {self.errors[i]!r:.300}" for i in sorted(self.errors)]
+        failed = [f"\n  {shown(self.jobs[i].cell)}: {self.errors[i]!r:.300}" for i in sorted(self.errors)]
         more = f"\n  and {len(failed) - 3} more in .failures" if len(failed) > 3 else ""
         kept = self._standing() if self.store else f"The rows of the {len(self.done)} finished cells are in .rows."
         return f"{len(failed)} of {len(self.jobs)} cells failed:{''.join(failed[:3])}{more}\n{kept}"
@@ -207,15 +208,15 @@ def _store(store: str | os.PathLike[str] | None) -> Store | None:
     if store is None:
         return None
     if not isinstance(store, (str, os.PathLike)):
-        raise TypeError(f"store must be a path, got {store!r}")
+        raise TypeError(f"store must be a path, got {shown(store)}")
     return Store(Path(store))
 
 
 def _check_call(run_cell: Any, executor: Any) -> None:
     if not callable(run_cell):
-        raise TypeError(f"run_cell must be a function of a cell and a Generator, got {run_cell!r}")
+        raise TypeError(f"run_cell must be a function of a cell and a Generator, got {shown(run_cell)}")
     if executor is not None and (isinstance(executor, type) or not callable(getattr(executor, "submit", None))):
-        raise TypeError(f"{_WANTED}; got {executor!r:.80}")
+        raise TypeError(f"{_WANTED}; got {shown(executor):.80}")
     if isinstance(executor, ProcessPoolExecutor) and not importable_by_workers(run_cell):
         raise ValueError(
             "run_cell must be importable by the processes of the executor, and one that was defined in an interactive "
@@ -337,7 +338,7 @@ def rng_for(cell: Cell, *, seed: int, name: str = "", version: int = 1) -> np.ra
     >>> rows[1]["x"] == rng_for({"n": 20}, seed=0).random()
     True
     """
-    return stream(jobs_of([cell], seed=seed, name=name, version=version)[0].key)
+    return stream_of(cell, seed=seed, name=name, version=version)
 
 
 def pending(

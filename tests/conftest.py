@@ -14,6 +14,7 @@ from hypothesis import settings
 
 import pessimism
 import pessimism._compiled
+from tests.statements import pytest_pyfunc_call as pytest_pyfunc_call
 
 COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 ALLOWED_SKIPS = Path(__file__).parent / "skips.txt"

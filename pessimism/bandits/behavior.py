@@ -68,7 +68,7 @@ def prescribe(bandit: Bandit, *, cstar: ArrayLike, mix: ArrayLike | None = None)
         nu = _off_support(bandit)
         kappa = np.full(nu.shape[:-2], 1.0 if bandit.n_arms == 1 else 0.0)
     else:
-        nu = bandit.check_behavior(mix)
+        nu = bandit._joint_law("mix", mix)
         ratio = np.full(np.broadcast_shapes(nu.shape, expert_law.shape), np.inf)
         with np.errstate(over="ignore"):  # more than float64 can hold is inf
             np.divide(nu, expert_law, out=ratio, where=expert_law > 0)

@@ -321,7 +321,7 @@ class BanditData(Stored):
             n = int(np.floor((available[share > 0] / share[share > 0]).min() + ROUNDING))
         total = _check.whole("n", n)
         rounds = apportion(share, total).tolist()
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         for i, (log, k) in enumerate(zip(logs, rounds, strict=True)):
             if k > log.n.min():
                 raise ValueError(
@@ -377,7 +377,7 @@ class BanditData(Stored):
         if self.n.size and keep > self.n.min():
             raise ValueError(f"n must be at most the {self.n.min()} rounds of the log, got {keep}")
         ones = self.sums.astype(np.int64)
-        counts, kept = sampling.subsample(self.counts, ones, keep, np.random.default_rng(rng))
+        counts, kept = sampling.subsample(self.counts, ones, keep, _check.generator(rng))
         sums = kept.astype(np.float64)
         return self.trusted(counts, sums, sums, self.reward_range)
 
@@ -484,7 +484,9 @@ class BanditData(Stored):
 def _labels(name: str, value: ArrayLike, kinds: int | None, shape: tuple[int, ...]) -> Ints:
     if kinds is not None:
         kinds = _check.whole(f"n_{name}", kinds, low=1)
-    labels = _check.whole_array(name, value, min_ndim=1, high=_check.MAX_TOTAL if kinds is None else kinds - 1)
+    labels = _check.whole_array(name, value, min_ndim=1)
+    if kinds is not None:
+        _check.require(name, labels, labels < kinds, f"below n_{name} = {kinds}")
     if labels.shape != shape:
         raise ValueError(f"{name} must have the shape {shape} of rewards, got {labels.shape}")
     return labels

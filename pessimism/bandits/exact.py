@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats
-from pessimism._worst_case import WorstCase, largest_loss
+from pessimism._worst_case import WorstCase, largest_loss, model_and_law
 from pessimism.bandits._engine.rewards import Rewards
 from pessimism.bandits._input import reward_width
 from pessimism.bandits.model import Bandit
@@ -100,7 +100,7 @@ def suboptimality(
     rounds = _check.whole_array("n", n)
     lvl = _check.extended_array("level", level)
     fill = _check.not_nan("unseen", unseen)
-    widths_matter = np.any(np.isfinite(lvl) & (lvl != 0))
+    widths_matter = sigma is not None or np.any(np.isfinite(lvl) & (lvl != 0))
     width = reward_width(bandit.reward_range, sigma) if widths_matter else 1.0
     batch = _check.broadcast("bandit, behavior, n and level", bandit.shape, mu.shape[:-2], rounds.shape, lvl.shape)
     largest = LARGEST_N if bandit.n_contexts > 1 else LARGEST_N_ALONE
@@ -208,13 +208,12 @@ def worst_case(
     >>> round(worst.loss, 4), round(worst.gap, 2), worst.status.name
     (0.0198, 0.09, 'INTERIOR_MAXIMUM')
     """
-    if not callable(family):
-        raise TypeError(f"family must be a function gap -> (bandit, behavior), got {family!r}")
+    _check.function("family", family, "gap -> (bandit, behavior)")
     rounds = _check.whole("n", n)
     lvl = _check.not_nan("level", level(rounds) if callable(level) else level)
 
     def loss(gap: float) -> float:  # numpydoc ignore=GL08
-        expected = suboptimality(*family(gap), rounds, level=lvl, unseen=unseen, sigma=sigma)
+        expected = suboptimality(*model_and_law(family(gap)), rounds, level=lvl, unseen=unseen, sigma=sigma)
         if expected.ndim:
             raise ValueError(f"family must return one model and one law, got a batch of shape {expected.shape}")
         return float(expected)

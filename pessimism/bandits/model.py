@@ -260,7 +260,7 @@ class Bandit(Stored):
         mu, rounds, front = self.check_behavior(behavior), _check.whole_array("n", n), _draw.front_axes(size)
         batch = _check.broadcast("n, behavior and model", rounds.shape, mu.shape[:-2], self.shape)
         law = np.broadcast_to(mu, batch + mu.shape[-2:])
-        drawn = sampling.draw_data(self._rewards(), law, rounds, front, np.random.default_rng(rng))
+        drawn = sampling.draw_data(self._rewards(), law, rounds, front, _check.generator(rng))
         return BanditData.trusted(*drawn, self.reward_range)
 
     def sample_log(
@@ -303,7 +303,7 @@ class Bandit(Stored):
         """
         mu, rounds, front = self.check_behavior(behavior), _check.whole("n", n), _draw.front_axes(size)
         law = np.broadcast_to(mu, _check.broadcast("behavior and model", mu.shape[:-2], self.shape) + mu.shape[-2:])
-        cells, rewards = sampling.draw_log(self._rewards(law.shape), law, rounds, front, np.random.default_rng(rng))
+        cells, rewards = sampling.draw_log(self._rewards(law.shape), law, rounds, front, _check.generator(rng))
         return cells // self.n_arms, cells % self.n_arms, rewards
 
     def check_behavior(self, behavior: ArrayLike) -> Floats:
@@ -326,10 +326,13 @@ class Bandit(Stored):
         ...
         ValueError: behavior must sum to 1 within 1e-12, got 1.1: if that is what you mean, divide by it in float64
         """
-        mu = _check.law("behavior", behavior, axes=2)
+        return self._joint_law("behavior", behavior)
+
+    def _joint_law(self, name: str, value: ArrayLike) -> Floats:
+        mu = _check.law(name, value, axes=2)
         if mu.shape[-2:] != self.means.shape[-2:]:
-            raise ValueError(f"behavior must end in shape {self.means.shape[-2:]} like means, got {mu.shape}")
-        _check.broadcast("behavior and model", mu.shape[:-2], self.shape)
+            raise ValueError(f"{name} must end in shape {self.means.shape[-2:]} like means, got {mu.shape}")
+        _check.broadcast(f"{name} and model", mu.shape[:-2], self.shape)
         return mu
 
     def _rewards(self, shape: tuple[int, ...] | None = None) -> Rewards:
@@ -341,9 +344,12 @@ class Bandit(Stored):
 
 
 def _kinds(rewards: str | ArrayLike, n_contexts: int, n_arms: int) -> NDArray[np.str_]:
-    kinds = np.asarray(rewards)
+    try:
+        kinds = np.asarray(rewards)
+    except ValueError:  # a list that is no array
+        kinds = np.asarray(None)
     if kinds.dtype.kind != "U":
-        raise TypeError(f"rewards must be one of {KINDS} or an array of them, got {rewards!r}")
+        raise TypeError(f"rewards must be one of {KINDS} or an array of them, got {_check.shown(rewards)}")
     known = np.isin(kinds, KINDS)
     _check.require("rewards", kinds, known, f"one of {', '.join(map(repr, KINDS))}")
     if _check.broadcast("means and rewards", kinds.shape, (n_contexts, n_arms)) != (n_contexts, n_arms):

@@ -1,6 +1,6 @@
-"""Points and directions at which the oracles of a problem are tried, and the error that names one that fails there."""
+"""Points and directions at which the oracles of a problem are tried, the error that names one, and what was found."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -88,6 +88,46 @@ class Probe:
             if number.size != 1 or number.dtype.kind not in "biuf" or not np.isfinite(number).all():
                 raise OracleError(f"{name} must return one finite number, got {number!r}")
         return number.reshape(1).astype(np.float64)
+
+
+class Tests:
+    """What the tests found; those that need an oracle the problem lacks, or one found wrong, are left out."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.probe, self.wrong = probe, set[str]()
+        self.faults: list[ProblemError] = []
+        names = (
+            "grad_f_x",
+            "grad_f_y",
+            "grad_g",
+            "grad_gx",
+            "hvp",
+            "cvp",
+            "symmetry",
+            "solve_y",
+            "gradient",
+            "samples",
+        )
+        self.errors: dict[str, Any] = dict.fromkeys((*names, "curvature"))
+
+    def run(self, blamed: str, test: Callable[[Probe], Any], needs: tuple[str, ...], into: str = "") -> None:
+        if self.wrong & {*needs, *(("g",) if "grad_g" in needs else ())} or not all(map(self.probe.has, needs)):
+            return
+        try:
+            found = test(self.probe)
+        except ProblemError as fault:
+            self.faults.append(fault)
+            # without g, what differs from grad_g may be right
+            self.wrong |= {blamed} if self.probe.has("g") or blamed not in ("hvp", "cvp") else {blamed, "grad_g"}
+        else:
+            self.errors |= found if isinstance(found, dict) else {into: found} if into else {}
+
+    def report(self) -> dict[str, Any]:
+        """The errors measured; or all that is wrong, in one error."""
+        if self.faults:
+            first, *others = self.faults
+            raise ProblemError("\n".join([str(first), *(f"And {fault}" for fault in others)])) from first.__cause__
+        return self.errors
 
 
 @contextmanager

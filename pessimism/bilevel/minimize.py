@@ -59,7 +59,8 @@ class BilevelResult(Speaking):
         The same as a sentence, with what was done to open steps and which step a divergence is due to.
     history : dict of arrays
         ``nit``, ``cost``, ``x`` at the records, and ``gradient_norm``, the norm of the exact gradient of F there, if
-        the problem has `gradient`, or `solve_y` from which `hypergradient` finds it; evaluated outside the count.
+        the problem has `gradient`, or `solve_y` from which `hypergradient` finds it; evaluated outside the count, and
+        NaN where x is too large for it.
     method : str
         Name of the method.
     options : dict
@@ -186,10 +187,10 @@ def minimize_bilevel(
     >>> minimize_bilevel(problem, [1.0, 1.0], method=ignorant, step=0.1, budget=60, rng=1).ncalls["grad_g"]
     50
     """
-    if callback is not None and not callable(callback):
-        raise TypeError(f"callback must be a function of a result, got {callback!r}")
+    if callback is not None:
+        _check.function("callback", callback, "of a result")
     dimensions(problem)
-    generator, limit = np.random.default_rng(rng), _check.nonnegative("budget", budget)
+    generator, limit = _check.generator(rng), _check.nonnegative("budget", budget, _check.MAX_TOTAL)
     terms = Terms(limit, _costs(costs), generator, _check.flag("exact", exact))
     every = None if record is None else _check.whole("record", record, low=1)
     gradient, small = _exact_gradient(problem), -1.0 if tol is None else _check.nonnegative("tol", tol)

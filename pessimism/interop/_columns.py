@@ -1,6 +1,7 @@
 """Columns of data frames: labels become positions, numbers become arrays, and the first bad row is named."""
 
 import datetime
+import decimal
 import numbers
 from collections.abc import Hashable, Iterable
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pessimism._optional import optional
+from pessimism._shown import shown
 from pessimism._types import Floats, Ints
 
 
@@ -16,14 +18,14 @@ def names(argument: str, value: Any) -> tuple[str, ...]:
     """The columns that an argument names: one string, or a sequence of them."""
     found = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
     if not all(isinstance(name, str) for name in found) or (not found and not isinstance(value, Iterable)):
-        raise TypeError(f"{argument} must be the name of a column, or a sequence of names, got {value!r}")
+        raise TypeError(f"{argument} must be the name of a column, or a sequence of names, got {shown(value)}")
     return found
 
 
 def name(argument: str, value: Any) -> tuple[str, ...]:
     """The column that an argument names, as the only entry of a tuple."""
     if not isinstance(value, str):
-        raise TypeError(f"{argument} must be the name of a column, a string, got {value!r}")
+        raise TypeError(f"{argument} must be the name of a column, a string, got {shown(value)}")
     return (value,)
 
 
@@ -82,8 +84,8 @@ def positions(
 
 def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
     if isinstance(given, str) or not isinstance(given, Iterable):
-        shown = f"the string {given!r}" if isinstance(given, str) else repr(given)
-        raise TypeError(f"{argument} must be a sequence of labels, got {shown}")
+        string = "the string " if isinstance(given, str) else ""
+        raise TypeError(f"{argument} must be a sequence of labels, got {string}{shown(given)}")
     labels = [tuple(map(_plain, label)) if isinstance(label, tuple) else _plain(label) for label in given]
     if not labels:
         raise ValueError(f"{argument} must hold at least one label, got none")
@@ -92,21 +94,32 @@ def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
         try:
             earlier = first.setdefault(label, i)
         except TypeError:
-            raise TypeError(f"{argument}[{i}] must be hashable (a tuple, not a list), got {label!r}") from None
+            raise TypeError(f"{argument}[{i}] must be hashable (a tuple, not a list), got {shown(label)}") from None
         if earlier != i:
-            raise ValueError(f"{argument}[{i}] must differ from {argument}[{earlier}], got {label!r} twice")
+            raise ValueError(f"{argument}[{i}] must differ from {argument}[{earlier}], got {shown(label)} twice")
     return labels
 
 
-def labels_in(table: Any, column: str) -> list[Any]:
-    """Labels of the rows, equal where the type of the column says so: instants, not what a clock shows."""
-    values = _values(without_nulls(table, column, "a label"))
+def labels_in(table: Any, column: str, absent: NDArray[np.bool_] | None = None, instead: Any = ()) -> list[Any]:
+    """Labels of the rows, equal where the type of the column says so: instants, not what a clock shows.
+
+    Rows that are `absent` have the label `instead`, whatever they hold.
+    """
+    if absent is None or not absent.any():
+        values = _values(without_nulls(table, column, "a label"))
+    else:
+        series = table.get_column(column)
+        require_rows(column, ~nulls(series) | absent, series.to_list(), "a label")
+        values = list(instead)
+        for place, label in zip(np.flatnonzero(~absent), _values(series.filter((~absent).tolist())), strict=True):
+            values[place] = label
     # 1, 1.0 and True are one key of a dict: in one column they would be merged in silence
     mixed = [type(value) is not type(values[0]) for value in values]
     if any(mixed):
         row = mixed.index(True)
         raise TypeError(
-            f"column {column!r} must hold labels of one type, got {values[0]!r} in row 0, {values[row]!r} in row {row}"
+            f"column {column!r} must hold labels of one type, got {shown(values[0])} in row 0, "
+            f"{shown(values[row])} in row {row}"
         )
     return values
 
@@ -169,11 +182,11 @@ def in_order(table: Any, column: str) -> tuple[Positions, bool]:
         seen = set(values)
         return positions(column, values, "step", None, [label for label in known if label in seen]), False
     times = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
-    if isinstance(values[0], (numbers.Real, *times)):
+    if isinstance(values[0], (numbers.Real, decimal.Decimal, *times)):
         return positions(column, values, "step", None), isinstance(values[0], times)
     raise TypeError(
         f"column {column!r} must hold numbers, times or ordered categories, as text has no order of steps, "
-        f"got {values[0]!r} in row 0"
+        f"got {shown(values[0])} in row 0"
     )
 
 
@@ -213,12 +226,18 @@ def as_floats(series: Any) -> Floats | None:
 
 def without_nulls(table: Any, column: str, expectation: str) -> Any:
     series = table.get_column(column)
-    bad = series.is_null().to_numpy().astype(bool)
-    if not bad.any() and series.dtype.is_float():
-        bad = series.is_nan().to_numpy().astype(bool)
+    bad = nulls(series)
     if bad.any():  # only then is the list worth its making
         require_rows(column, ~bad, series.to_list(), expectation)
     return series
+
+
+def nulls(series: Any) -> NDArray[np.bool_]:
+    """Rows without a value, or with NaN."""
+    bad = series.is_null().to_numpy().astype(bool)
+    if not bad.any() and series.dtype.is_float():
+        bad = series.is_nan().to_numpy().astype(bool)
+    return np.asarray(bad)
 
 
 def require_rows(
@@ -233,5 +252,5 @@ def require_rows(
         row = int(good.argmin())
         value = values[row].item() if isinstance(values, np.ndarray) else values[row]
         raise error(
-            f"column {column!r} must hold {expectation} in every row, got {value!r} in row {row} (counted from 0)"
+            f"column {column!r} must hold {expectation} in every row, got {shown(value)} in row {row} (counted from 0)"
         )

@@ -10,6 +10,13 @@ from pessimism._types import Ints
 from pessimism.mdp import MDPData, Transitions
 
 
+def labelled_by(name: str, labels: Any, size: int | None = None) -> None:
+    """Raise a TypeError unless the labels are a tuple, a ValueError unless there are `size` of them."""
+    _check.instance(name, labels, tuple)
+    if size is not None and len(labels) != size:
+        raise ValueError(f"{name} must hold {size} labels, one for each position, got {len(labels)}")
+
+
 class Decided:
     """A log that can translate policies; its subclasses say what a policy chooses, and where."""
 

@@ -1,12 +1,14 @@
 """Rows of sweeps as typed columns: one kind of value a column, infinities as numbers."""
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pessimism._optional import optional
+from pessimism._shown import shown
 
 SPELLING = {math.inf: "inf", -math.inf: "-inf"}
 """How rows write what JSON has no number for."""
@@ -60,7 +62,7 @@ def column_of(rows: list[Row], name: str) -> Column:
     kinds = [_kind(leaf) for _, leaf in leaves]
     for (i, leaf), kind in zip(leaves, kinds, strict=True):
         if kind is None:
-            raise TypeError(f"column {name!r} must hold JSON scalars or lists of them, got {leaf!r} in row {i}")
+            raise TypeError(f"column {name!r} must hold JSON scalars or lists of them, got {shown(leaf)} in row {i}")
         if kind != kinds[0]:
             others = f"{kinds[0]} in row {leaves[0][0]}, {kind} in row {i}"
             raise TypeError(f"column {name!r} must hold one kind of value, got {others}")
@@ -107,13 +109,20 @@ def _unspelled(leaf: Any) -> Any:
 
 def listed(rows: Iterable[Row]) -> list[Row]:
     if not isinstance(rows, Iterable):
-        raise TypeError(f"rows must be an iterable of dicts, got {rows!r}")
+        raise TypeError(f"rows must be an iterable of dicts, got {shown(rows)}")
     found = list(rows)
     for i, row in enumerate(found):
         if not isinstance(row, Mapping) or not all(isinstance(key, str) for key in row):
-            raise TypeError(f"rows[{i}] must be a dict with strings as keys, got {row!r}")
+            raise TypeError(f"rows[{i}] must be a dict with strings as keys, got {shown(row)}")
     return found
 
 
 def keys_of(rows: list[Row]) -> list[str]:
     return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def path_of(name: str, path: Any) -> str:
+    """A path as a string."""
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise TypeError(f"{name} must be a path, got {shown(path)}")
+    return str(os.fspath(path))

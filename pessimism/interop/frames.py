@@ -40,12 +40,13 @@ import numpy as np
 from pessimism import _check
 from pessimism._objects import Speaking
 from pessimism._optional import optional
+from pessimism._shown import shown
 from pessimism._types import Ints
 from pessimism.bandits import BanditData
 from pessimism.interop import _columns
 from pessimism.interop._columns import Positions, labels_in
-from pessimism.interop._logs import Decided
-from pessimism.interop._rows import ABSENT, Row, arrow_table, column_of, keys_of, leafwise, listed, spelled
+from pessimism.interop._logs import Decided, labelled_by
+from pessimism.interop._rows import ABSENT, Row, arrow_table, column_of, keys_of, leafwise, listed, path_of, spelled
 
 __all__ = ["BanditLog", "bandit_log", "read_parquet", "rows_to_frame", "to_xarray", "write_parquet"]
 
@@ -79,6 +80,11 @@ class BanditLog(Decided, Speaking):
     data: BanditData
     arms: tuple[Any, ...]
     contexts: tuple[Any, ...]
+
+    def __post_init__(self) -> None:
+        _check.instance("data", self.data, BanditData)
+        labelled_by("arms", self.arms, self.data.counts.shape[-1])
+        labelled_by("contexts", self.contexts, self.data.counts.shape[-2])
 
     def _names(self) -> tuple[tuple[Any, ...], tuple[Any, ...], str, str]:
         return self.contexts, self.arms, "arm", "contexts"
@@ -229,6 +235,8 @@ def write_parquet(rows: Iterable[Row], path: str | os.PathLike[str]) -> None:
     ------
     TypeError, ValueError, ImportError
         As for `rows_to_frame`.
+    OSError
+        If the file cannot be written.
 
     Notes
     -----
@@ -246,7 +254,7 @@ def write_parquet(rows: Iterable[Row], path: str | os.PathLike[str]) -> None:
     ...     read_parquet(pathlib.Path(folder) / "rows.parquet") == rows
     True
     """
-    optional("pyarrow.parquet", "frames").write_table(arrow_table(rows), os.fspath(path))
+    optional("pyarrow.parquet", "frames").write_table(arrow_table(rows), path_of("path", path))
 
 
 def read_parquet(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -278,7 +286,7 @@ def read_parquet(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     [{'n': 1, 'loss': 'inf'}]
     """
     # not read_table: in a folder called "n=3" that adds a column n of its own
-    with optional("pyarrow.parquet", "frames").ParquetFile(os.fspath(path)) as file:
+    with optional("pyarrow.parquet", "frames").ParquetFile(path_of("path", path)) as file:
         table = file.read()
     absent = {field.name for field in table.schema if (field.metadata or {}).items() >= ABSENT.items()}
     return [
@@ -335,7 +343,7 @@ def to_xarray(rows: Iterable[Row], *, dims: Sequence[str], values: Sequence[str]
     for name in _number_columns(rows, dims) if values is None else _names("values", values):
         column = column_of(rows, name)
         if name in dims or not column.is_numeric:
-            raise TypeError(f"values must name columns of numbers that are not in dims, got {name!r}")
+            raise TypeError(f"values must name columns of numbers that are not in dims, got {shown(name)}")
         grid = np.full(math.prod(shape), np.nan)
         grid[cell] = [math.nan if value is None else float(value) for value in column.values]
         columns[name] = (dims, grid.reshape(shape))
@@ -345,9 +353,9 @@ def to_xarray(rows: Iterable[Row], *, dims: Sequence[str], values: Sequence[str]
 
 def _names(argument: str, names: Sequence[str]) -> list[str]:
     if isinstance(names, str) or not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
-        raise TypeError(f"{argument} must be a sequence of column names, got {names!r}")
+        raise TypeError(f"{argument} must be a sequence of column names, got {shown(names)}")
     if not names or len(set(names)) != len(names):
-        raise ValueError(f"{argument} must name at least one column, and none twice, got {names!r}")
+        raise ValueError(f"{argument} must name at least one column, and none twice, got {shown(names)}")
     return list(names)
 
 

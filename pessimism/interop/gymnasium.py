@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._optional import optional
+from pessimism._shown import shown
 from pessimism.mdp import MDP
 from pessimism.mdp._input import padded
 
@@ -110,7 +111,7 @@ def _law(env: Any) -> Law:
     inner: Any = getattr(env, "unwrapped", None)
     if not hasattr(inner, "P"):
         raise TypeError(
-            f"env must list its transitions in env.unwrapped.P, as toy-text environments do, got {env!r}: "
+            f"env must list its transitions in env.unwrapped.P, as toy-text environments do, got {shown(env)}: "
             "write a model with MDP.from_function, or log data"
         )
     if getattr(inner, "fickle_passenger", False):
@@ -144,12 +145,12 @@ def _outcomes(name: str, listed: Any, n_states: int) -> list[Outcome]:
             good = False
         if not good:
             expected = f"(probability, next state in [0, {n_states - 1}], reward, terminated)"
-            raise ValueError(f"{name}[{i}] must be {expected}, got {outcome!r}")
+            raise ValueError(f"{name}[{i}] must be {expected}, got {shown(outcome)}")
         if probability > 0:
             clean.append((float(probability), int(successor), float(reward), bool(terminated)))
     total = sum(outcome[0] for outcome in clean)
     if not abs(total - 1.0) <= _check.SUM_TOLERANCE:
-        raise ValueError(f"{name} must list probabilities that sum to 1, got {total!r}")
+        raise ValueError(f"{name} must list probabilities that sum to 1, got {shown(total)}")
     return clean
 
 

@@ -125,7 +125,10 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
     [[1, 1], [0, 0]]
     """
     if isinstance(dataset, str):
-        dataset = optional("minari", "rl").load_dataset(dataset)
+        try:
+            dataset = optional("minari", "rl").load_dataset(dataset)
+        except ValueError as error:
+            raise ValueError(f"dataset must be the id of a data set that Minari has: {error}") from None
     if not hasattr(dataset, "iterate_episodes"):
         raise TypeError(f"dataset must be a MinariDataset or the id of one, got {type(dataset).__name__}")
     spaces = _discrete("observations", dataset.observation_space), _discrete("actions", dataset.action_space)
@@ -133,10 +136,9 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
     if not episodes:
         raise ValueError("dataset must hold at least one episode, got none")
     observed, both = int(spaces[0].n), _entered_both_ways(episodes)
-    if n_states is None:
-        n_states = observed + both
+    n_states = observed + both if n_states is None else _check.whole("n_states", n_states)
     if n_states not in (observed, observed + 1):
-        raise ValueError(f"n_states must be {observed}, as the observations have, or {observed + 1}, got {n_states!r}")
+        raise ValueError(f"n_states must be {observed}, as the observations have, or {observed + 1}, got {n_states}")
     if both and n_states == observed:
         raise ValueError(f"n_states must be {observed + 1}, got {n_states}: a state that terminates is also passed")
     rows = [_sent(episode, observed) if n_states > observed else episode for episode in episodes]
@@ -298,12 +300,15 @@ def to_minari(
     with warnings.catch_warnings():
         for missing in ("is set to None", "env_spec is None"):
             warnings.filterwarnings("ignore", f".*{missing}", UserWarning, r"minari\.")
-        return minari.create_dataset_from_buffers(
-            dataset_id,
-            episodes,
-            observation_space=spaces.Discrete(sizes[0]),
-            action_space=spaces.Discrete(sizes[1]),
-        )
+        try:
+            return minari.create_dataset_from_buffers(
+                dataset_id,
+                episodes,
+                observation_space=spaces.Discrete(sizes[0]),
+                action_space=spaces.Discrete(sizes[1]),
+            )
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"dataset_id must be a new id, such as walk/two-v0: {error}") from None
 
 
 def _ends(log: Transitions, terminated: ArrayLike | None) -> tuple[NDArray[np.bool_], Ints]:
@@ -311,7 +316,7 @@ def _ends(log: Transitions, terminated: ArrayLike | None) -> tuple[NDArray[np.bo
     shape = log.rewards.shape
     if len(shape) != 2 or 0 in shape:
         raise ValueError(f"log must have shape (episodes, steps), at least one of each, got {shape}")
-    ends = np.array(log.terminated if terminated is None else terminated)
+    ends = _check.numeric("terminated", log.terminated if terminated is None else terminated)
     if ends.dtype != np.bool_ or ends.shape != shape:
         raise ValueError(f"terminated must be bool of shape {shape} as the log, got {ends.dtype} of shape {ends.shape}")
     after = np.zeros(shape, np.bool_)

@@ -24,6 +24,7 @@ from pessimism._optional import optional
 from pessimism._types import Floats, Ints
 from pessimism.bandits import BanditData
 from pessimism.interop._columns import require_rows
+from pessimism.interop._rows import path_of
 
 __all__ = ["OpenBanditLog", "read_log"]
 
@@ -124,13 +125,19 @@ def read_log(source: str | os.PathLike[str] | IO[bytes], *, n_items: int | None 
     >>> log.stated[0].tolist()
     [0.5, 0.5, nan]
     """
+    if not isinstance(source, (str, os.PathLike)) and not hasattr(source, "read"):
+        raise TypeError(f"source must be a path or a binary file, got {source!r}")
     if n_items is not None:
         n_items = _check.whole("n_items", n_items, low=1)
+    if n_items is not None:
+        n_items = _check.whole("n_items", n_items, low=1)
+    if not hasattr(source, "read"):
+        path_of("source", source)
     table = _read(source)
     if table.num_rows == 0:
         raise ValueError("an Open Bandit log must hold at least one round, got none")
     limit = np.inf if n_items is None else n_items
-    expected = "whole numbers from 0" + ("" if n_items is None else f" to {n_items - 1}")
+    expected = "whole numbers from 0" + ("" if n_items is None else f" below n_items = {n_items}")
     items = _column(table, "item_id", lambda x: (x >= 0) & (x < limit) & (x == np.floor(x)), expected).astype(np.int64)
     positions = _column(table, "position", lambda x: np.isin(x, (1, 2, 3)), "1, 2 or 3").astype(np.int64) - 1
     clicks = _column(table, "click", lambda x: np.isin(x, (0, 1)), "0 or 1")
@@ -150,10 +157,12 @@ def _read(source: str | os.PathLike[str] | IO[bytes]) -> Any:
         return csv.read_csv(source, read_options=one_thread, convert_options=as_text)
     except KeyError as error:
         _refuse_archives(source)
-        raise ValueError(f"an Open Bandit log must have the columns {', '.join(COLUMNS)}: {error.args[0]}") from None
+        raise ValueError(
+            f"source: an Open Bandit log must have the columns {', '.join(COLUMNS)}: {error.args[0]}"
+        ) from None
     except pyarrow.ArrowInvalid as error:
         _refuse_archives(source)
-        raise ValueError(f"an Open Bandit log must be a CSV file with one header: {error}") from None
+        raise ValueError(f"source: an Open Bandit log must be a CSV file with one header: {error}") from None
 
 
 def _refuse_archives(source: Any) -> None:

@@ -23,9 +23,9 @@ Common mistakes, and what they lead to:
   :math:`C^*` count all of them, so pass ``actions=`` and ``states=`` whenever you know them.
 - *Ends without a mark.* No row leaves the state in which an episode ends, so nothing says what it is worth: it is taken
   for never seen, the worst there is, and a warning says so. Name the column that marks it, ``terminated=`` or
-  ``truncated=``. A null next state is refused: give it a label of its own ("done").
-- *Ends that are passed.* If a state in which an episode terminated is also left, or entered without an end, terminated
-  steps lead to a state of their own: the last, with label None.
+  ``truncated=``. A null next state is refused unless its step has terminated.
+- *Ends that are passed.* If a state in which an episode terminated is also left, or entered without an end, or has no
+  name, terminated steps lead to a state of their own: the last, with label None.
 - *States that do not say enough.* If the next state depends on more than state and action, no MDP fits. Add columns.
 """
 
@@ -34,7 +34,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pessimism import _check
 from pessimism._objects import Speaking
 from pessimism._types import Floats, Ints
 from pessimism.interop._columns import (
@@ -45,12 +47,13 @@ from pessimism.interop._columns import (
     labels_in,
     name,
     names,
+    nulls,
     opened,
     positions,
     require_rows,
     rewards,
 )
-from pessimism.interop._logs import Decided, Reduced
+from pessimism.interop._logs import Decided, Reduced, labelled_by
 from pessimism.mdp import Transitions
 
 __all__ = ["TransitionLog", "transition_log"]
@@ -84,6 +87,11 @@ class TransitionLog(Decided, Reduced, Speaking):
     states: tuple[Any, ...]
     actions: tuple[Any, ...]
     lengths: Ints | None = None
+
+    def __post_init__(self) -> None:
+        _check.instance("transitions", self.transitions, Transitions)
+        labelled_by("states", self.states)
+        labelled_by("actions", self.actions)
 
     def _names(self) -> tuple[tuple[Any, ...], tuple[Any, ...], str, str]:
         return self.states, self.actions, "action", "states"
@@ -182,15 +190,16 @@ def transition_log(
     single |= {"terminated": terminated, "truncated": truncated}
     named = {x: name(x, column) for x, column in single.items() if column is not None or x in ("action", "reward")}
     table = opened(frame, {"state": here, **named, "next_state": there})
-    where, then_at = _states(table, (here, there), states, plain=isinstance(state, str))
+    ended, cut = (
+        np.zeros(len(table), np.bool_) if column is None else flags(table, column) for column in (terminated, truncated)
+    )
+    absent = ended & np.logical_or.reduce([nulls(table.get_column(column)) for column in there])
+    where, then_at = _states(table, (here, there), states, absent, plain=isinstance(state, str))
     done = positions(action, labels_in(table, action), "actions", actions, known_labels(table, action)[0])
     earned, lengths = rewards(table, reward, (-np.inf, np.inf)), None
     order = np.arange(len(table))
     if episode is not None:
         order, lengths = _episodes(table, episode, step)
-    ended, cut = (
-        np.zeros(len(table), np.bool_) if column is None else flags(table, column) for column in (terminated, truncated)
-    )
     if lengths is not None:
         last = np.zeros(len(table), np.bool_)
         last[order[np.cumsum(lengths) - 1]] = True
@@ -198,7 +207,7 @@ def transition_log(
         if terminated is not None or truncated is not None:
             require_rows(str(terminated), ~ended | last, ended, "False before the last step of an episode")
             cut = cut | (last & ~ended)
-    labels, led = _own_end(where, then_at, ended, earned)
+    labels, led = _own_end(where, then_at, ended, earned, named=not absent.any())
     alike = lengths is not None and np.all(lengths == lengths[0])
     shape = (len(lengths), -1) if lengths is not None and alike else (-1,)
     fields = where.codes, done.codes, earned, led, ended, cut
@@ -213,10 +222,19 @@ def _several(argument: str, columns: Columns) -> tuple[str, ...]:
 
 
 def _states(
-    table: Any, columns: tuple[tuple[str, ...], tuple[str, ...]], states: Iterable[Hashable] | None, *, plain: bool
+    table: Any,
+    columns: tuple[tuple[str, ...], tuple[str, ...]],
+    states: Iterable[Hashable] | None,
+    absent: NDArray[np.bool_],
+    *,
+    plain: bool,
 ) -> tuple[Positions, Positions]:
-    """Positions of states and next states among the same labels; `plain` if they are no tuples."""
-    began, led = ([labels_in(table, column) for column in own] for own in columns)
+    """Positions of states and next states among the same labels; `plain` if they are no tuples.
+
+    Where the next state is `absent` its position is that of the state.
+    """
+    began = [labels_in(table, column) for column in columns[0]]
+    led = [labels_in(table, column, absent, own) for column, own in zip(columns[1], began, strict=True)]
     for column, then, one, other in zip(*columns, began, led, strict=True):
         _require_one_type(column, then, one[0], other[0])
     first, last = (x[0] if plain else list(zip(*x, strict=True)) for x in (began, led))
@@ -277,12 +295,17 @@ def _require_joined(
         )
 
 
-def _own_end(where: Positions, then_at: Positions, ended: Any, earned: Floats) -> tuple[tuple[Any, ...], Ints]:
-    """Labels and next states; whatever terminates leads to a state None if a state in which it does is also passed."""
+def _own_end(
+    where: Positions, then_at: Positions, ended: Any, earned: Floats, *, named: bool
+) -> tuple[tuple[Any, ...], Ints]:
+    """Labels and next states; whatever terminates leads to a state None if a state in which it does is also passed.
+
+    Or if not all of these are `named`.
+    """
     is_end = np.zeros(len(where.labels), np.bool_)
     is_end[then_at.codes[ended]] = True
     stays = (where.codes == then_at.codes) & (earned == 0)
     passed = (is_end[where.codes] & ~stays) | (is_end[then_at.codes] & ~ended & ~is_end[where.codes])
-    if not passed.any():
+    if named and not passed.any():
         return where.labels, then_at.codes
     return (*where.labels, None), np.where(ended, len(where.labels), then_at.codes)

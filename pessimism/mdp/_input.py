@@ -143,15 +143,15 @@ def total_discount(gamma: float, horizon: int | None) -> float:
     return float(horizon) if gamma == 1.0 else (1.0 - gamma**horizon) / (1.0 - gamma)
 
 
-def check_policy(policy: ArrayLike, n_states: int, n_actions: int, horizon: int | None) -> Policy:
+def check_policy(policy: ArrayLike, n_states: int, n_actions: int, horizon: int | None, name: str = "policy") -> Policy:
     """Actions (int64) or laws over actions (float64), with a step axis if there is a horizon."""
-    kind = {"i": "int", "u": "int", "b": "bool", "f": "float"}[_check.numeric("policy", policy).dtype.kind]
+    kind = {"i": "int", "u": "int", "b": "bool", "f": "float"}[_check.numeric(name, policy).dtype.kind]
     whole = kind == "int"
     if whole:
-        clean: Policy = _check.whole_array("policy", policy, high=n_actions - 1)
+        clean: Policy = _check.whole_array(name, policy, high=n_actions - 1)
         core: tuple[int, ...] = (n_states,)
     else:
-        clean = _check.law("policy", policy, axes=1)
+        clean = _check.law(name, policy, axes=1)
         core = (n_states, n_actions)
     if horizon is not None and clean.shape == core:
         clean = clean[None]  # the same at every step
@@ -160,7 +160,7 @@ def check_policy(policy: ArrayLike, n_states: int, n_actions: int, horizon: int 
         shown = ("H, " if horizon is not None else "") + "S"
         sizes = f"S = {n_states}, A = {n_actions}" + (f", H = {horizon}" if horizon is not None else "")
         expected = f"(..., {shown}) of int or (..., {shown}, A) of float with {sizes}"
-        raise ValueError(f"policy must have shape {expected}, got {kind} of shape {clean.shape}")
+        raise ValueError(f"{name} must have shape {expected}, got {kind} of shape {clean.shape}")
     return clean
 
 
@@ -188,8 +188,7 @@ def from_function(
 
     It is not asked about terminal states.
     """
-    if not callable(step):
-        raise TypeError(f"step must be a function of state and action, got {step!r}")
+    _check.function("step", step, "of state and action")
     pairs: list[dict[int, tuple[float, float]]] = []
     for s, ended in enumerate(terminal(ends, n_states)):
         for a in range(n_actions):
@@ -221,7 +220,7 @@ def padded(pairs: list[list[tuple[int, float, float]]], n_actions: int) -> tuple
 
 def _outcomes(name: str, listed: Any, n_states: int) -> list[tuple[float, int, float]]:
     if not isinstance(listed, Iterable):
-        raise TypeError(f"{name} must list outcomes (probability, next state, reward), got {listed!r}")
+        raise TypeError(f"{name} must list outcomes (probability, next state, reward), got {_check.shown(listed)}")
     clean = []
     for i, outcome in enumerate(listed):
         try:
@@ -232,8 +231,8 @@ def _outcomes(name: str, listed: Any, n_states: int) -> list[tuple[float, int, f
         except (TypeError, ValueError):
             good = False
         if not good:
-            expected = f"(probability >= 0, next state in [0, {n_states - 1}], finite reward)"
-            raise ValueError(f"{name}[{i}] must be {expected}, got {outcome!r}")
+            expected = f"(probability >= 0, next state below n_states = {n_states}, finite reward)"
+            raise ValueError(f"{name}[{i}] must be {expected}, got {_check.shown(outcome)}")
         clean.append((float(probability), int(successor), float(reward)))
     return clean
 

@@ -122,7 +122,7 @@ def sizes_of(logs: dict[str, Log], n_states: int | None, n_actions: int | None) 
     size_s = largest[0] + 1 if n_states is None else _check.whole("n_states", n_states, low=1)
     size_a = largest[1] + 1 if n_actions is None else _check.whole("n_actions", n_actions, low=1)
     for prefix, log in logs.items():
-        for name, size in (("states", size_s), ("actions", size_a), ("next_states", size_s)):
-            labels = getattr(log, name)
-            _check.require(prefix + name, labels, labels < size, f"a whole number in [0, {size - 1}]")
+        for name, kind in (("states", "n_states"), ("actions", "n_actions"), ("next_states", "n_states")):
+            labels, size = getattr(log, name), size_s if kind == "n_states" else size_a
+            _check.require(prefix + name, labels, labels < size, f"below {kind} = {size}")
     return size_s, size_a

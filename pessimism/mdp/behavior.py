@@ -71,7 +71,7 @@ def prescribe(mdp: MDP, *, cstar: ArrayLike, mix: ArrayLike | None = None, polic
     if chosen.dtype.kind != "i":
         raise TypeError("policy must be deterministic: one action a state, of an integer dtype")
     d = mdp.occupancy(chosen)
-    nu = _off_support(mdp, d, np.asarray(chosen)) if mix is None else mdp.check_behavior(mix)
+    nu = _off_support(mdp, d, np.asarray(chosen)) if mix is None else mdp._joint_law("mix", mix)
     counts = (d > 0) & ~mdp.terminal[:, None]
     ratio = np.divide(nu, d, out=np.full(np.broadcast_shapes(nu.shape, d.shape), np.inf), where=counts)
     kappa = ratio.min(axis=(-2, -1))
@@ -179,12 +179,12 @@ def mixture(mdp: MDP, policies: Sequence[ArrayLike], shares: ArrayLike) -> Float
     [[0.25, 0.75]]
     """
     _check.instance("mdp", mdp, MDP)
-    if not isinstance(policies, (Sequence, np.ndarray)):
-        raise TypeError(f"policies must be a sequence of policies, got {policies!r}")
+    policies = _check.listed("policies", policies, "policies")
     weights = _check.law("shares", shares, axes=1)
     if weights.shape != (len(policies),):
         raise ValueError(f"shares must hold one number for each of {len(policies)} policies, got {weights.shape}")
-    return np.asarray(sum(w * mdp.occupancy(p) for w, p in zip(weights, policies, strict=True)))
+    clean = [mdp._policy(f"policies[{i}]", policy) for i, policy in enumerate(policies)]
+    return np.asarray(sum(w * mdp.occupancy(policy) for w, policy in zip(weights, clean, strict=True)))
 
 
 def from_data(data: MDPData) -> Floats:

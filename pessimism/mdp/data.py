@@ -156,11 +156,12 @@ class MDPData(Stored):
             raise ValueError("counts must total at most 2**53 transitions a data set: beyond it sums are not exact")
         moved = _check.whole_array("next_counts", next_counts)
         if moved.shape != (*visits.shape, successors.shape[-1]):
-            raise ValueError(f"next_counts must have shape {(*visits.shape, successors.shape[-1])}, got {moved.shape}")
+            shape = (*visits.shape, successors.shape[-1])
+            raise ValueError(f"next_counts must have shape {shape} to go with counts, got {moved.shape}")
         _check.require("next_counts.sum(axis=-1)", moved.sum(axis=-1), moved.sum(axis=-1) == visits, "equal to counts")
         low, high = _check.interval("reward_range", reward_range)
         if not (math.isfinite(low) and math.isfinite(high)):
-            raise ValueError(f"reward_range must be finite, got {reward_range!r}")
+            raise ValueError(f"reward_range must be finite, got {_check.shown(reward_range)}")
         law = _check.choice("reward_law", reward_law, REWARD_LAWS)
         sums = _check.real_array("reward_sums", reward_sums)
         if sums.shape not in (visits.shape, moved.shape):
@@ -293,7 +294,7 @@ class MDPData(Stored):
         keep_steps = _check.flag("per_step", per_step)
         shape = log.rewards.shape
         if keep_steps and log.rewards.ndim < 2:
-            raise ValueError(f"log must have shape (..., episodes, steps) to be kept per step, got {shape}")
+            raise ValueError(f"log must have shape (..., episodes, steps) with per_step, got {shape}")
         ended = log.terminated if terminated is None else _raw.marked("terminated", terminated, shape)
         cut = log.truncated if truncated is None else _raw.marked("truncated", truncated, shape)
         if not keep_steps:
@@ -353,7 +354,7 @@ class MDPData(Stored):
         >>> data.counts.shape, data.terminal.tolist()
         ((5, 3, 2), [False, False, True])
         """
-        logs = list(episodes)
+        logs = _check.listed("episodes", episodes, "Transitions")
         for k, log in enumerate(logs):
             _check.instance(f"episodes[{k}]", log, Transitions)
             _raw.require_episode(f"episodes[{k}]", log)
@@ -536,7 +537,7 @@ class MDPData(Stored):
         share = _check.law("shares", shares, axes=1)
         if share.shape != (1 + len(others),):
             raise ValueError(f"shares must hold one number for each of {1 + len(others)} logs, got shape {share.shape}")
-        parts, generator = apportion(share, _check.whole("n", n)), np.random.default_rng(rng)
+        parts, generator = apportion(share, _check.whole("n", n)), _check.generator(rng)
         drawn = [log.subsample(int(k), generator) for log, k in zip(_logs(self, others), parts, strict=True)]
         return self.trusted(*splitting.merged([log.statistics for log in _alike(drawn[0], tuple(drawn[1:]))]))
 
@@ -575,7 +576,7 @@ class MDPData(Stored):
         _input.require_divisible(self.statistics)
         if self.counts.size and kept > self.n.min():
             raise ValueError(f"n must be at most the {self.n.min()} transitions of the log, got {kept}")
-        return self.trusted(*splitting.subsample(self.statistics, kept, np.random.default_rng(rng)))
+        return self.trusted(*splitting.subsample(self.statistics, kept, _check.generator(rng)))
 
     def folds(self, k: int, rng: Rng = None) -> Self:
         """Divide the data at random into k folds.
@@ -606,7 +607,7 @@ class MDPData(Stored):
         """
         count = _check.whole("k", k, low=1)
         _input.require_divisible(self.statistics)
-        return self.trusted(*splitting.folds(self.statistics, count, np.random.default_rng(rng)))
+        return self.trusted(*splitting.folds(self.statistics, count, _check.generator(rng)))
 
     def split_episodes(self, rng: Rng = None) -> tuple[Self, Self]:
         """Divide logged episodes at random into two halves.
@@ -644,7 +645,7 @@ class MDPData(Stored):
         [[3, 0], [0, 3], [3, 0]]
         """
         _require_episodes(self)
-        main, auxiliary = splitting.episodes(self.statistics, np.random.default_rng(rng))
+        main, auxiliary = splitting.episodes(self.statistics, _check.generator(rng))
         return self.trusted(*main), self.trusted(*auxiliary)
 
 

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._types import Floats
-from pessimism._worst_case import WorstCase, largest_loss
+from pessimism._worst_case import WorstCase, largest_loss, model_and_law
 from pessimism.mdp.model import MDP
 
 __all__ = ["WorstCase", "stay_exit_loss", "worst_case"]
@@ -82,6 +82,7 @@ def stay_exit_loss(mdp: MDP, behavior: ArrayLike, n: ArrayLike, *, level: ArrayL
     >>> stay_exit_loss(mdp, mu, 2, level=[0.0, np.inf]).round(4).tolist()
     [0.1536, 0.1641]
     """
+    _check.instance("mdp", mdp, MDP)
     mu, rounds = mdp.check_behavior(behavior), _check.whole_array("n", n)
     lvl = _check.extended_array("level", level)
     _check.require("level", lvl, lvl >= 0.0, "at least 0")
@@ -149,8 +150,14 @@ def worst_case(family: Family, n: int, *, level: Level, gaps: tuple[float, float
     >>> round(worst.loss, 3), round(worst.gap, 2), worst.status.name
     (0.167, 0.18, 'INTERIOR_MAXIMUM')
     """
-    lvl = level(n) if callable(level) else level
-    return largest_loss(lambda gap: float(np.max(stay_exit_loss(*family(gap), n, level=lvl))), gaps)
+    _check.function("family", family, "gap -> (mdp, behavior)")
+    rounds = _check.whole("n", n, low=1)
+    lvl = _check.between("level", level(rounds) if callable(level) else level, 0.0, math.inf)
+
+    def loss(gap: float) -> float:  # numpydoc ignore=GL08
+        return float(np.max(stay_exit_loss(*model_and_law(family(gap)), rounds, level=lvl)))
+
+    return largest_loss(loss, gaps)
 
 
 _MONTE_CARLO = (

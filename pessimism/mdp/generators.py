@@ -49,8 +49,10 @@ def garnet(n_states: int, n_actions: int, n_successors: int, *, discount: float,
     (20, 3, 4)
     """
     states, actions = _check.whole("n_states", n_states, low=1), _check.whole("n_actions", n_actions, low=1)
-    width = _check.whole("n_successors", n_successors, low=1, high=states)
-    generator = np.random.default_rng(rng)
+    width = _check.whole("n_successors", n_successors, low=1)
+    if width > states:
+        raise ValueError(f"n_successors must be at most n_states = {states}, got {width}")
+    generator = _check.generator(rng)
     successors = _distinct(generator, states, (states, actions, width))
     probabilities = generator.dirichlet(np.ones(width), size=(states, actions))
     return MDP(successors, probabilities, generator.random((states, actions)), discount=discount)

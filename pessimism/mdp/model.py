@@ -168,6 +168,8 @@ class MDP(Stored):
         1.5
         """
         successors, p = _input.from_dense(transitions, terminal)
+        if p.ndim == 4 and horizon is None:
+            raise ValueError(f"transitions must have shape (S, A, S) without a horizon, got {np.shape(transitions)}")
         r = _check.real_array("rewards", rewards)
         if r.shape[-p.ndim :] == (*p.shape[:-1], p.shape[-3]):
             r = np.take_along_axis(r, np.broadcast_to(successors, r.shape[:-1] + p.shape[-1:]), axis=-1)
@@ -520,7 +522,7 @@ class MDP(Stored):
         mu, total = self.check_behavior(behavior), _check.whole_array("n", n)
         core = mu.shape[-len(self._pairs) :]
         batch = _check.broadcast("n, behavior and model", total.shape, mu.shape[: -len(core)], self.shape)
-        generator, shape = np.random.default_rng(rng), (*_draw.front_axes(size), *batch, *core)
+        generator, shape = _check.generator(rng), (*_draw.front_axes(size), *batch, *core)
         draws = total if self.horizon is None else total[..., None]
         visits = sampling.visits(mu, draws, shape, generator)
         visits[..., self.terminal, :] = 0
@@ -558,7 +560,7 @@ class MDP(Stored):
         _check.require("counts", visits, (visits == 0) | ~self.terminal[:, None], "0 in terminal states")
         batch = _check.broadcast("counts and model", visits.shape[: -len(core)], self.shape)
         shape = (*_draw.front_axes(size), *batch, *core)
-        return self._outcomes(np.broadcast_to(visits, shape).copy(), np.random.default_rng(rng))
+        return self._outcomes(np.broadcast_to(visits, shape).copy(), _check.generator(rng))
 
     def _outcomes(self, counts: Ints, rng: np.random.Generator) -> MDPData:
         next_counts, sums = sampling.outcomes(self._tables(self.rewards), self.reward_law, counts, rng)
@@ -612,7 +614,7 @@ class MDP(Stored):
         [[7, 0], [0, 7], [7, 0]]
         """
         law, length = self._episode_law(policy, steps)
-        generator, tables = np.random.default_rng(rng), self._tables(self.rewards)
+        generator, tables = _check.generator(rng), self._tables(self.rewards)
         front, count = _draw.front_axes(size), _check.whole("n", n)
         next_counts = sampling.episodes(tables, self.start, law, count, length, front, self.terminal, generator)
         counts = next_counts.sum(axis=-1)
@@ -653,7 +655,7 @@ class MDP(Stored):
         """
         law, length = self._episode_law(policy, steps)
         front, tables = (*_draw.front_axes(size), _check.whole("n", n)), self._tables(self.rewards)
-        fields = sampling.log(tables, self.reward_law, self.start, law, front, length, np.random.default_rng(rng))
+        fields = sampling.log(tables, self.reward_law, self.start, law, front, length, _check.generator(rng))
         led = self.terminal[fields[3]]
         terminated, truncated = led & ~self.terminal[fields[0]], np.zeros(led.shape, np.bool_)
         truncated[..., -1:] = ~led[..., -1:]
@@ -698,9 +700,12 @@ class MDP(Stored):
         ...
         ValueError: policy[0] must be a whole number in [0, 0], got 1
         """
-        clean = _input.check_policy(policy, self.n_states, self.n_actions, self.horizon)
+        return self._policy("policy", policy)
+
+    def _policy(self, name: str, value: ArrayLike) -> Policy:
+        clean = _input.check_policy(value, self.n_states, self.n_actions, self.horizon, name)
         core = (1 if self.horizon is None else 2) + (clean.dtype.kind == "f")
-        _check.broadcast("policy and model", clean.shape[: clean.ndim - core], self.shape)
+        _check.broadcast(f"{name} and model", clean.shape[: clean.ndim - core], self.shape)
         return clean
 
     def check_behavior(self, behavior: ArrayLike) -> Floats:
@@ -728,12 +733,14 @@ class MDP(Stored):
         ...
         ValueError: behavior must sum to 1 within 1e-12, got 0.5: if that is what you mean, divide by it in float64
         """
-        mu = _check.real_array("behavior", behavior, low=0.0)
-        core = self._pairs
+        return self._joint_law("behavior", behavior)
+
+    def _joint_law(self, name: str, value: ArrayLike) -> Floats:
+        mu, core = _check.real_array(name, value, low=0.0), self._pairs
         if mu.shape[-len(core) :] != core:
-            raise ValueError(f"behavior must end in shape {core}, got {mu.shape}")
-        _check.require_total_one("behavior", mu, axes=2)
-        _check.broadcast("behavior and model", mu.shape[: -len(core)], self.shape)
+            raise ValueError(f"{name} must end in shape {core}, got {mu.shape}")
+        _check.require_total_one(name, mu, axes=2)
+        _check.broadcast(f"{name} and model", mu.shape[: -len(core)], self.shape)
         return mu
 
 

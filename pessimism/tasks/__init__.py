@@ -5,9 +5,12 @@ From the rows bought (`data`, `pool`) a learner fits B (`representation`) and es
 the source tasks, :math:`W\nu = w` (`relevance`), by which it divides the next budget (`allocation`); `rules` do all of
 this. Where the heads are known, `designs` and `costs` give the best purchases. `bounds` has the theorems, `instances`
 the worlds that show them.
+
+What cannot be certified is never returned unseen. For a single problem or run it is a `ConvergenceError`, which carries
+what was reached; in a batch it is a status of that item, or NaN where there is no status, and one `ConvergenceWarning`.
 """
 
-from pessimism._status import ConvergenceError
+from pessimism._status import ConvergenceError, ConvergenceWarning
 from pessimism.tasks import bounds, costs, designs, instances
 from pessimism.tasks.allocation import allocate, keep_largest, phase_budgets
 from pessimism.tasks.data import TaskData
@@ -34,6 +37,7 @@ from pessimism.tasks.runs import ActiveRun, Source
 __all__ = [
     "ActiveRun",
     "ConvergenceError",
+    "ConvergenceWarning",
     "LinearTasks",
     "Relevance",
     "Representation",

@@ -6,10 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
+from pessimism._status import conclude
 from pessimism._types import Floats, Ints
+from pessimism.tasks._engine.linear_algebra import LeastNorm
 
-DEPENDENT = 1e-12
-"""A column closer than this, relative to its length, to the span of the columns before it depends on them."""
+DEPENDENT = 1e-10
+"""A column closer than this, in parts of its length, to the span of those before it leaves their span few digits."""
 
 
 def heads_and_target(heads: ArrayLike, target: ArrayLike, *, single: bool = False) -> tuple[Floats, Floats]:
@@ -29,6 +31,18 @@ def orthonormal(name: str, columns: Floats) -> Floats:
     if not np.all(apart > DEPENDENT * np.linalg.norm(columns, axis=-2)):
         raise ValueError(f"{name} must have linearly independent columns")
     return np.asarray(q)
+
+
+def six_digits(found: LeastNorm) -> Floats:
+    """Least variances; NaN those of a batch of which float64 leaves fewer than six digits."""
+    good = found.clear
+    return conclude(
+        found.value if not good.ndim else np.where(good, found.value, np.nan),
+        good,
+        f"fewer than six digits of the variance of {np.count_nonzero(~good)} of {good.size} targets are certain: "
+        "sampled heads are nearly dependent, drop the direction in which they differ from heads and target",
+        "NaN",
+    )
 
 
 def weights(name: str, value: Any) -> Floats:

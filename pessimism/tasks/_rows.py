@@ -11,7 +11,7 @@ from pessimism._types import Floats
 
 def row_pairs(inputs: Any, outputs: Any) -> list[tuple[Floats, Floats]]:
     """Checked inputs (n_m, d) and outputs (n_m,), a pair for each task, from a sequence of each."""
-    if not (hasattr(inputs, "__len__") and hasattr(outputs, "__len__")):
+    if any(not hasattr(value, "__len__") or getattr(value, "shape", None) == () for value in (inputs, outputs)):
         raise TypeError(f"inputs and outputs must be sequences of arrays, got {type(inputs)} and {type(outputs)}")
     if len(inputs) == 0 or len(inputs) != len(outputs):
         raise ValueError(
@@ -58,5 +58,7 @@ def _rows(name: str, x: ArrayLike, output_name: str, y: ArrayLike) -> tuple[Floa
             "row it is"
         )
     if column.shape != table.shape[:1]:
-        raise ValueError(f"{output_name} must have shape {table.shape[:1]}, an entry for every row, got {column.shape}")
+        raise ValueError(
+            f"{output_name} must have shape {table.shape[:1]}, an entry for every row of {name}, got {column.shape}"
+        )
     return table, column

@@ -113,7 +113,9 @@ def keep_largest(relevance: Relevance | ArrayLike, s: int) -> Floats:
     [0.5, -0.75, 0.0]
     """
     weights = _arguments.weights("relevance", relevance)
-    kept = _check.whole("s", s, low=1, high=weights.shape[-1])
+    kept = _check.whole("s", s, low=1)
+    if kept > weights.shape[-1]:
+        raise ValueError(f"s must be at most the number of tasks in relevance, {weights.shape[-1]}, got {kept}")
     order = np.argsort(-np.abs(weights), axis=-1, kind="stable")
     result = weights.copy()
     np.put_along_axis(result, order[..., kept:], 0.0, axis=-1)
@@ -168,7 +170,7 @@ def _purchase(
     batch = _check.broadcast(names, weights.shape, (*total.shape, 1), least.shape, most.shape)
     weights, least, most = (np.broadcast_to(x, batch) for x in (weights, least, most))
     total = np.broadcast_to(total, batch[:-1])
-    _check.require("floor", least, least <= most, "at most the cap of its task")
+    _check.require("floor", least, least <= most, "at most the cap of its task in caps")
     needed, room = least.sum(axis=-1, dtype=np.float64), most.sum(axis=-1, dtype=np.float64)
     if not np.all(needed <= total):
         worst = int(needed.ravel()[np.argmax((needed > total).ravel())])

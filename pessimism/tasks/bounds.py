@@ -11,6 +11,7 @@ The source term is the leading order as all :math:`n_m/d` grow: `LinearTasks.pre
 functions here for the allocations of the rules. The target term is exact. The rates of the papers are here with all
 constants and logarithms set to 1: only their slopes mean something, not their heights. A ValueError or TypeError names
 the argument that is out of its range, or the arguments whose shapes do not fit; what else is raised is said of each.
+Worlds of a batch whose heads are nearly dependent have the value NaN, with a warning.
 
 The notes of every function end with a status: *published* (checked against a published text or an independent
 restatement of it), *derived* (by us; the proof is short and the test suite checks it), *prediction* (an approximation,
@@ -27,8 +28,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._status import Status
 from pessimism._types import Floats
 from pessimism.tasks import _arguments
+from pessimism.tasks._arguments import six_digits
 from pessimism.tasks._engine.linear_algebra import least_norm
 from pessimism.tasks.relevance import Relevance, min_l1, min_l2
 
@@ -135,7 +138,7 @@ def l1_risk(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int
     >>> l1_risk(100, [[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], [0.6, 0.8], dimension=12).round(12).item()
     0.1
     """
-    weights = min_l1(heads, target).weights
+    weights = _certain(min_l1(heads, target))
     return _risk(n, np.abs(weights).sum(axis=-1) ** 2, heads, dimension, noise)
 
 
@@ -168,7 +171,7 @@ def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: in
     >>> l2_bound(100, [[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], [0.6, 0.8], dimension=12).round(12).item()
     0.15
     """
-    weights = np.abs(min_l2(heads, target).weights)
+    weights = np.abs(_certain(min_l2(heads, target)))
     used = (weights > 1e-12 * weights.max(axis=-1, keepdims=True)).sum(axis=-1)
     return _risk(n, used * (weights**2).sum(axis=-1), heads, dimension, noise)
 
@@ -203,7 +206,7 @@ def uniform_risk(
     >>> uniform_risk(100, [[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], [0.6, 0.8], dimension=12).round(12).item()
     0.15
     """
-    weights = min_l2(heads, target).weights
+    weights = _certain(min_l2(heads, target))
     return _risk(n, weights.shape[-1] * (weights**2).sum(axis=-1), heads, dimension, noise)
 
 
@@ -257,9 +260,10 @@ def weighted_risk(
     factor = _check.vector("weights", _positive("weights", weights), tasks, "an entry for each task")
     parts = (matrices.shape[:-2], goal.shape[:-1], rows.shape[:-1], factor.shape[:-1])
     _check.broadcast("counts, weights, heads and target", *parts)
-    value, nu = least_norm(matrices, goal, rows * factor)
+    found = least_norm(matrices, goal, rows * factor)
+    value, nu = six_digits(found), found.weights
     terms = np.divide(nu**2, rows, out=np.zeros(np.broadcast_shapes(nu.shape, rows.shape)), where=rows > 0)
-    return _risk(1.0, np.where(np.isinf(value), np.inf, terms.sum(axis=-1)), heads, dimension, noise)
+    return _risk(1.0, np.where(np.isfinite(value), terms.sum(axis=-1), value), heads, dimension, noise)
 
 
 def target_term(n: ArrayLike, k: int, *, noise: ArrayLike = 1.0, source_term: ArrayLike = 0.0) -> Floats:
@@ -499,14 +503,21 @@ def _positive(name: str, value: ArrayLike) -> Floats:
     return array
 
 
+def _certain(found: Relevance) -> Floats:
+    """Weights; NaN those of a batch that are not certified."""
+    good = np.isin(np.asarray(found.status, object), np.array([Status.EXACT, Status.DEPENDENT], object))
+    return np.where(good[..., None], found.weights, np.nan)
+
+
 def _risk(n: ArrayLike, value: Floats, heads: ArrayLike, dimension: int, noise: ArrayLike) -> Floats:
     """sigma^2 (d - k) value / n, for checked heads."""
     k = np.shape(heads)[-2]
     budget, deviation = _positive("n", n), _check.real_array("noise", noise, low=0.0)
     _check.broadcast("n, noise and the worlds", budget.shape, deviation.shape, value.shape)
     excess = _check.whole("dimension", dimension, low=k) - k
-    reached = np.isfinite(value)
-    risk = deviation**2 * excess * np.where(reached, value, 0.0) / budget
+    reached = ~np.isinf(value)
+    with np.errstate(over="ignore"):  # more than float64 can hold is infinite
+        risk = deviation**2 * excess * np.where(reached, value, 0.0) / budget
     return np.asarray(np.where(reached | (excess == 0), risk, np.inf))  # if d = k, every basis spans all inputs
 
 
@@ -518,4 +529,5 @@ def _scale(dimension: int, k: int, noise: ArrayLike) -> Any:
 def _order(n: ArrayLike, value: Floats, dimension: int, k: int, noise: ArrayLike) -> Floats:
     budget, scale = _positive("n", n), _scale(dimension, k, noise)
     _check.broadcast("n, noise and relevance", budget.shape, np.shape(noise), value.shape)
-    return np.asarray(scale * value / budget)
+    with np.errstate(over="ignore"):  # more than float64 can hold is infinite
+        return np.asarray(scale * value / budget)

@@ -36,10 +36,10 @@ from pessimism._batch import CHUNK_BYTES
 from pessimism._objects import Speaking
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
-from pessimism.tasks._arguments import heads_and_target
+from pessimism.tasks._arguments import heads_and_target, six_digits
 from pessimism.tasks._engine import interior_point
-from pessimism.tasks._engine.linear_algebra import OUTSIDE, RANK, least_norm, near_one, whitened
-from pessimism.tasks.relevance import min_l1
+from pessimism.tasks._engine.linear_algebra import OUTSIDE, least_norm, near_one, span, whitened
+from pessimism.tasks.relevance import _reached, min_l1
 
 __all__ = ["Purchase", "jump_cost", "linear_cost", "power_cost"]
 
@@ -49,7 +49,10 @@ ENUMERATED = 200_000
 NEGLIGIBLE = 1e-10
 """A task that contributes less than this part of the target's length to a basic solution is left out."""
 
-_TOO_FAR = "heads, target and variance must be such that float64 can hold samples and cost, got a cost of {}"
+_TOO_FAR = (
+    "exponent, jump or prices, heads, target and variance must be such that float64 can hold samples and cost, got a "
+    "cost of {}"
+)
 
 Problem = tuple[Floats, Floats, float, Any]
 """Heads and target near 1, the variance that goes with them, and the power of two that the weights lost."""
@@ -70,7 +73,8 @@ class Purchase(Speaking):
     weights : (M,) float
         :math:`\nu`, with :math:`W\nu = w` and :math:`\sum_m \nu_m^2 / n_m` the variance asked for.
     status : Status
-        EXACT or CONVERGED for the optimum, SURROGATE for the basic solution of smallest L1 norm in its place.
+        EXACT or CONVERGED for the optimum, SURROGATE for the basic solution of smallest L1 norm in its place; DEPENDENT
+        where heads that are dependent but for rounding were taken to be.
 
     Notes
     -----
@@ -135,15 +139,18 @@ def linear_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, prices:
     price = _check.real_array("prices", prices, low=0.0)
     if price.shape not in ((), columns.shape[1:]):
         raise ValueError(f"prices must be one number or have shape {columns.shape[1:]}, got {price.shape}")
-    _check.require("prices", price, price > 0, "positive")
+    _check.require("prices", price, price > 0, "positive: of what costs nothing no number of samples is the cheapest")
     roots = np.sqrt(np.broadcast_to(price, columns.shape[1:]))
-    found = min_l1(columns / roots, goal)
+    try:
+        found = min_l1(columns / roots, goal)
+    except ConvergenceError as failure:
+        raise ConvergenceError(f"for heads divided by the roots of prices {failure}", failure.result) from None
     if not goal.any():
         return _nothing(columns)
     samples = np.abs(found.weights) / roots**2
     slope = np.abs((columns / roots).T @ found.dual).max()
     lower = _power(float(goal @ found.dual / slope), error, 1.0)
-    return _purchase(problem, samples, lambda n: (roots**2 * n).sum(), lower, Status.EXACT)
+    return _purchase(problem, samples, lambda n: (roots**2 * n).sum(), lower, _reached(found, Status.EXACT))
 
 
 def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent: float) -> Purchase:
@@ -189,12 +196,16 @@ def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent
     price = partial(_powers, exponent=alpha)
     if alpha > 1.0:
         samples, norm = _least_power(columns, goal, alpha)
-        return _convex(_purchase(problem, samples, price, _power(norm, error, alpha), Status.CONVERGED))
+        return _convex(
+            _purchase(problem, samples, price, _power(norm, error, alpha), _reached(found, Status.CONVERGED))
+        )
     p = 2.0 * alpha / (alpha + 1.0)
     best = _best_basis(columns, goal, lambda sizes: (sizes**p).sum(axis=-1))
     lower = None if best is not None else _power(float(goal @ found.dual), error, alpha)
     samples = np.abs(found.weights if best is None else best) ** (p / alpha)
-    return _purchase(problem, samples, price, lower, Status.EXACT if best is not None else Status.SURROGATE)
+    return _purchase(
+        problem, samples, price, lower, _reached(found, Status.EXACT) if best is not None else Status.SURROGATE
+    )
 
 
 def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: float) -> Purchase:
@@ -241,7 +252,7 @@ def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: flo
     weights = found.weights if best is None else best
     fewest = 1 if _parallel(columns, goal) else 2
     lower = None if best is not None else _power(float(goal @ found.dual), error, 1.0) + fixed * fewest
-    status = Status.EXACT if best is not None else Status.SURROGATE
+    status = _reached(found, Status.EXACT) if best is not None else Status.SURROGATE
     return _purchase(problem, np.abs(weights), lambda n: n.sum() + fixed * (n > 0).sum(), lower, status)
 
 
@@ -270,12 +281,13 @@ def _purchase(
     """The purchase of these samples, scaled to meet the variance; without a lower bound it is the cost itself."""
     columns, goal, error, shift = problem
     with np.errstate(over="ignore", invalid="ignore"):
-        samples = samples * (least_norm(columns, goal, samples)[0] / error)
+        samples = samples * (least_norm(columns, goal, samples).value / error)
         cost = float(price(samples))
     if not 0.0 < cost < np.inf:
         raise ValueError(_TOO_FAR.format(cost))
-    weights = least_norm(columns, goal, samples)[1]
-    return Purchase(samples, cost, cost if lower is None else float(lower), np.ldexp(weights, shift), status)
+    spent = least_norm(columns, goal, samples)
+    six_digits(spent)
+    return Purchase(samples, cost, cost if lower is None else float(lower), np.ldexp(spent.weights, shift), status)
 
 
 def _powers(samples: Floats, exponent: float) -> Any:
@@ -335,8 +347,8 @@ def _log_norm(vector: Floats, order: float) -> float:
 def _best_basis(columns: Floats, goal: Floats, cost: Callable[[Floats], Floats]) -> Floats | None:
     """The cheapest basic solution of W nu = w; None if there are too many. `cost` maps |nu| (..., n) to (...)."""
     used = np.flatnonzero(columns.any(axis=0))
-    basis, sizes, _ = np.linalg.svd(columns, full_matrices=False)
-    basis = basis[:, sizes > RANK * sizes[0]]
+    spanned = span(columns)
+    basis = spanned.basis[:, spanned.sizes > 0]
     rank = basis.shape[1]
     if comb(len(used), rank) > ENUMERATED:
         return None

@@ -36,10 +36,10 @@ from pessimism import _check
 from pessimism._objects import Speaking
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
-from pessimism.tasks._arguments import heads_and_target
+from pessimism.tasks._arguments import heads_and_target, six_digits
 from pessimism.tasks._engine import interior_point
-from pessimism.tasks._engine.linear_algebra import least_norm, near_one, whitened
-from pessimism.tasks.relevance import min_l1
+from pessimism.tasks._engine.linear_algebra import VAGUE, least_norm, near_one, whitened
+from pessimism.tasks.relevance import _reached, min_l1
 
 __all__ = ["Design", "a_optimal", "c_optimal", "d_optimal", "e_optimal", "variance"]
 
@@ -63,7 +63,7 @@ class Design(Speaking):
     dual : (k,) or (k, k) float
         The point of the bound: y for c-optimality, Y, N or Z for the others, in the basis of the heads.
     status : Status
-        How it ended.
+        How it ended; DEPENDENT where heads that are dependent but for rounding were taken to be.
 
     Notes
     -----
@@ -130,13 +130,13 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
         return Design(_feasible(np.ones(len(floors)), floors), 0.0, 0.0, np.zeros(len(goal)), Status.EXACT)
     if not floors.any():
         shares = _feasible(np.abs(found.weights), floors)
-        return _c_design(columns, goal, floors, shares, found.dual, sizes, Status.EXACT)
+        return _c_design(columns, goal, floors, shares, found.dual, sizes, _reached(found, Status.EXACT))
     rows, change = whitened(columns)
     wanted = change @ goal[:, None]
     wanted = wanted / np.linalg.norm(wanted)
     shares = _minimise_trace(rows, wanted, floors)
     point = change.T @ np.linalg.lstsq((rows * shares) @ rows.T, wanted)[0][:, 0]  # singular without a free share
-    return _c_design(columns, goal, floors, shares, point, sizes, Status.CONVERGED)
+    return _c_design(columns, goal, floors, shares, point, sizes, _reached(found, Status.CONVERGED))
 
 
 def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
@@ -259,7 +259,13 @@ def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
     Returns
     -------
     (...) float
-        :math:`w^\top (W \mathrm{diag}(n) W^\top)^{-1} w`; inf where w is outside the span of the sampled tasks.
+        :math:`w^\top (W \mathrm{diag}(n) W^\top)^{-1} w`; inf where w is outside the span of the sampled tasks; NaN,
+        with a `ConvergenceWarning`, where sampled heads of a batch are nearly dependent.
+
+    Raises
+    ------
+    ConvergenceError
+        If the sampled heads are nearly dependent, and it is no batch.
 
     See Also
     --------
@@ -268,8 +274,9 @@ def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
     Notes
     -----
     Statement: :math:`\min_\nu \{\sum_m \nu_m^2 / n_m : W\nu = w\}`, tasks without samples left out. A sampled task adds
-    a direction if its head, scaled to length 1, is further than 1e-12 from the span of those before it in the order
-    of pivoting; a target counts as reached within 1e-8 of its length. Neither depends on the counts, and counts of
+    a direction if its head, scaled to length 1, is further from the span of those before it, in the order of pivoting,
+    than the rounding of its entries, 2e-16 max(k, M); within 1e-9 the value has fewer than six digits, and is NaN or
+    an error. A target counts as reached within 1e-8 of its length. Neither depends on the counts, and counts of
     very different sizes cost no accuracy. Cost :math:`O(k^2 M)` an item. Source: derived by us, as the leading
     order of the risk of least squares over representations.
 
@@ -281,9 +288,9 @@ def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
     inf
     """
     columns, goal = heads_and_target(heads, target)
-    counts = _check.vector("samples", samples, columns.shape[-1], "an entry for each task", low=0.0)
+    counts = _check.vector("samples", samples, columns.shape[-1], "an entry for each column of heads", low=0.0)
     _check.broadcast("heads, target and samples", columns.shape[:-2], goal.shape[:-1], counts.shape[:-1])
-    return least_norm(columns, goal, counts)[0]
+    return six_digits(least_norm(columns, goal, counts))
 
 
 def _floors(floor: ArrayLike, n_tasks: int) -> Floats:
@@ -302,13 +309,16 @@ def _problem(heads: ArrayLike, floor: ArrayLike) -> tuple[Floats, Floats, Floats
     columns = _check.matrix("heads", heads, "k, tasks", single=True)
     columns, _, (exponent, _) = near_one(columns, np.zeros(len(columns)))
     floors = _floors(floor, columns.shape[1])
-    rows, change = whitened(columns)
-    if len(rows) < len(columns):
+    sizes = np.linalg.svd(columns, compute_uv=False)
+    rank = np.count_nonzero(sizes > VAGUE * sizes[0])
+    if rank < len(columns):
         raise ValueError(
-            f"heads must have rank k = {len(columns)}, got rank {len(rows)} from {columns.shape[1]} tasks: add source "
-            "tasks in the missing directions, or express the heads in a basis of their span"
+            f"heads must have rank k = {len(columns)}, got rank {rank} from {columns.shape[1]} tasks: add source "
+            "tasks in the missing directions, or express the heads in a basis of their span (a singular value below "
+            f"{VAGUE:g} of the largest leaves a design fewer than six digits, and counts as 0)"
         )
-    if floors.sum() >= 1.0 and np.isinf(variance(rows, np.eye(len(rows)), floors)).any():
+    rows, change = whitened(columns)
+    if floors.sum() >= 1.0 and np.isinf(least_norm(rows, np.eye(len(rows)), floors).value).any():
         raise ValueError(_NO_SHARE.format("rank k needs"))
     return rows, change, floors, exponent
 
@@ -379,7 +389,7 @@ def _semidefinite(rows: Floats, cost: Floats, floors: Floats) -> tuple[Floats, F
 def _c_design(
     heads: Floats, target: Floats, floors: Floats, shares: Floats, point: Floats, sizes: tuple[Any, Any], status: Status
 ) -> Design:
-    value = float(variance(heads, target, shares))
+    value = float(least_norm(heads, target, shares).value)
     if value == np.inf:
         raise ValueError(_NO_SHARE.format("the target needs"))
     bound = float(target @ point) ** 2 / _largest((heads.T @ point) ** 2, floors)

@@ -186,7 +186,7 @@ def identity_ratio(k: ArrayLike, others: ArrayLike, *, power: ArrayLike = 2.0) -
     >>> identity_ratio(8, [1.0, 0.1, 1e-6]).round(3).tolist()
     [1.0, 2.962, 8.0]
     """
-    return _identity_ratio(_check.whole_array("k", k, low=1), others, _power(power))
+    return _identity_ratio("k", k, others, _power(power))
 
 
 def block_spikes(blocks: int, block_size: int, *, others: float, dimension: int, noise: float = 1.0) -> LinearTasks:
@@ -262,8 +262,8 @@ def block_spikes_ratio(
     """
     size = _check.whole_array("block_size", block_size, low=1).astype(np.float64)
     q = _power(power)
-    across = _identity_ratio(_check.whole_array("blocks", blocks, low=1), others, q)
-    _check.broadcast("the arguments", across.shape, size.shape)
+    across = _identity_ratio("blocks", blocks, others, q)
+    _check.broadcast("blocks, others, block_size and power", across.shape, size.shape, q.shape)
     return np.asarray(across * _spike_ratio(size, _worst_coherence(size), q))
 
 
@@ -303,7 +303,7 @@ def random_gaussian(k: int, tasks: int, *, dimension: int, noise: float = 1.0, r
     """
     rank = _check.whole("k", k, low=1)
     count, d = _check.whole("tasks", tasks, low=rank), _check.whole("dimension", dimension, low=rank)
-    generator = np.random.default_rng(rng)
+    generator = _check.generator(rng)
     q, r = np.linalg.qr(generator.standard_normal((d, rank)))
     vectors = generator.standard_normal((rank, count + 1))
     vectors /= np.linalg.norm(vectors, axis=0)
@@ -316,7 +316,7 @@ def _on_axes(heads: Floats, target: Floats, dimension: int, noise: float) -> Lin
 
 
 def _target(k: int, others: float) -> Floats:
-    target = np.full(k, _check.positive("others", others))
+    target = np.full(k, _check.positive("others", others, _check.MAX_SIZE))
     target[0] = 1.0
     return target
 
@@ -332,14 +332,14 @@ def _worst_coherence(tasks: ArrayLike) -> Floats:
 
 def _spike_ratio(tasks: Floats, g: Floats, q: Floats) -> Floats:
     """Ratio for a spike and M - 1 tasks with shares g^(q/2) of the spike's and squared cosine (or length) g."""
-    _check.broadcast("the arguments", tasks.shape, g.shape, q.shape)
+    _check.broadcast("tasks, coherence and power", tasks.shape, g.shape, q.shape)
     shares = (tasks - 1.0) * g ** (q / 2.0)
     return np.asarray((1.0 + shares) / (1.0 + shares * g))
 
 
-def _identity_ratio(k: ArrayLike, others: ArrayLike, q: Floats) -> Floats:
-    a, rest = _check.real_array("others", others), np.asarray(k) - 1.0
+def _identity_ratio(name: str, k: ArrayLike, others: ArrayLike, q: Floats) -> Floats:
+    a, rest = _check.real_array("others", others), _check.whole_array(name, k, low=1) - 1.0
     _check.require("others", a, a > 0.0, "positive")
-    _check.broadcast("the arguments", rest.shape, a.shape, q.shape)
+    _check.broadcast(f"{name}, others and power", rest.shape, a.shape, q.shape)
     with np.errstate(over="ignore"):  # for q > 2 powers of a tiny a may overflow to inf
         return np.asarray((1.0 + rest * a ** (2.0 - q)) * (1.0 + rest * a**q) / (1.0 + rest * a) ** 2)

@@ -20,7 +20,7 @@ from pessimism import _check
 from pessimism._draw import front_axes
 from pessimism._objects import Stored
 from pessimism._types import Floats, Ints, Rng
-from pessimism.tasks._arguments import orthonormal
+from pessimism.tasks._arguments import orthonormal, six_digits
 from pessimism.tasks._engine.linear_algebra import least_norm
 from pessimism.tasks._engine.sampling import draw_statistics
 from pessimism.tasks.data import TaskData
@@ -183,7 +183,7 @@ class LinearTasks(Stored):
         batch = _check.broadcast("n and the world", (*self.shape, tasks), rows.shape)
         counts: Ints = np.array(np.broadcast_to(rows, front_axes(size) + batch))
         noise = np.broadcast_to(self.noise[..., None], (*self.noise.shape, tasks))
-        return TaskData.trusted(counts, *draw_statistics(np.random.default_rng(rng), counts, theta, noise))
+        return TaskData.trusted(counts, *draw_statistics(_check.generator(rng), counts, theta, noise))
 
     def sample_rows(self, n: ArrayLike, *, rng: Rng = None) -> tuple[Floats, Floats, Ints]:
         """Draw raw rows of the source tasks, for estimators that need them and to test the law of `sample`.
@@ -215,7 +215,7 @@ class LinearTasks(Stored):
         counts = _check.whole_array("n", n)
         if counts.shape not in ((), (1,), (self.n_tasks,)):
             raise ValueError(f"n must have shape ({self.n_tasks},), an entry for each task, got {counts.shape}")
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         tasks = np.repeat(np.arange(self.n_tasks), np.broadcast_to(counts, self.n_tasks))
         inputs = generator.standard_normal((len(tasks), self.dimension))
         signal = np.einsum("nd,nd->n", inputs, self.coefficients[tasks])
@@ -324,7 +324,8 @@ class LinearTasks(Stored):
         (...) float
             :math:`\rho = \sigma^2 (d-k)\, w^\top (W D W^\top)^{-1} w` with D = diag(n), and with target rows
             :math:`\rho + (\sigma^2 + \rho)\,k/(n_T - k - 1)`; inf where the tasks sampled do not span the target,
-            unless d = k, where every representation spans all inputs and :math:`\rho = 0`.
+            unless d = k, where every representation spans all inputs and :math:`\rho = 0`. NaN, with a warning, where
+            the tasks sampled in a batch are nearly dependent: see `variance`.
 
         See Also
         --------
@@ -347,8 +348,11 @@ class LinearTasks(Stored):
         """
         rows = _check.vector("n", n, self.n_tasks, "an entry for each task", low=0.0)
         _check.broadcast("n and the world", self.shape, rows.shape[:-1])
-        factor, form = self.noise**2 * (self.dimension - self.rank), least_norm(self.heads, self.target, rows)[0]
-        reached = np.isfinite(form)
+        factor, form = (
+            self.noise**2 * (self.dimension - self.rank),
+            six_digits(least_norm(self.heads, self.target, rows)),
+        )
+        reached = ~np.isinf(form)
         rho = np.where(reached, factor * np.where(reached, form, 0.0), np.inf if self.dimension > self.rank else 0.0)
         return rho if n_target is None else self._with_target_rows(rho, self.rank, n_target)
 

@@ -100,7 +100,7 @@ class TaskPool:
         if counts.shape != (self.n_tasks,):
             raise ValueError(f"n must have shape ({self.n_tasks},), an entry for each task, got {counts.shape}")
         _check.require("n", counts, counts <= self.caps, "at most the rows left of the task")
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         taken = []
         for m, count in enumerate(counts.tolist()):
             order = generator.permutation(self._left[m])

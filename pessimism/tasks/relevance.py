@@ -27,19 +27,28 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._objects import Speaking
-from pessimism._status import ConvergenceError, Status
+from pessimism._status import Status, conclude
 from pessimism._types import Floats, Ints
 from pessimism.tasks._arguments import heads_and_target
 from pessimism.tasks._engine import lasso as engine
-from pessimism.tasks._engine.linear_algebra import OUTSIDE, RANK, length, near_one, times
+from pessimism.tasks._engine.linear_algebra import OUTSIDE, Span, least_norm, length, near_one, span, times
 
 __all__ = ["Relevance", "lasso", "min_l1", "min_l2"]
 
 CERTIFICATE = 1e-8
 """Largest relative gap and residual of `min_l1` and `min_l2`."""
 
+AXES = (2, 1, 2, 1, 0)
+"""Axes of the fields of `Span` behind those of the batch."""
+
 TRACE = 1e-11
-"""Weights below this part of the largest are rounding errors: without them the residual hardly changes."""
+"""Weights below this part of the largest are rounding errors, if without them the target is still reached."""
+
+GRADED = 1e-6
+"""Heads whose singular values spread further are solved with heads of length 1."""
+
+REACHED, ENOUGH, TINY = 1e-13, 1e-11, 1e-300
+"""Residual, entry by entry, of a target that is reached; gap or such residual that needs no other attempt; no 0 / 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -59,7 +68,8 @@ class Relevance(Speaking):
     residual : (...) float
         :math:`\|W\nu - w\|_2 / \|w\|_2`, recomputed; 0 if the target is 0.
     status : Status or (...) array of Status
-        How it ended.
+        How it ended: EXACT or CONVERGED; DEPENDENT where some heads are dependent but for rounding, and were taken to
+        be; ROUNDING where gap or residual is too large.
     iterations : (...) int
         Steps of the engine, 0 for closed forms.
 
@@ -104,7 +114,7 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
         If an entry is not finite, shapes do not fit, or the target lies outside the span of the heads, where only
         `lasso` is defined.
     ConvergenceError
-        If gap or residual is above 1e-8, because the heads are nearly dependent.
+        If gap or residual is above 1e-8, because the heads are nearly dependent; in a batch a warning and a status.
 
     See Also
     --------
@@ -113,7 +123,8 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
     Notes
     -----
     Statement: :math:`\nu^2 = \arg\min\{\|\nu\|_2 : W\nu = w\}`, the same for :math:`(QW, Qw)` with any invertible Q.
-    Singular values below 1e-12 of the largest count as zero. Cost :math:`O(k^2 M)` an item. Source: Chen et al. (2022)
+    Heads are taken as dependent where their singular values, in lengths of 1, are below 2e-16 max(k, M) of the largest.
+    Cost :math:`O(k^2 M)` an item. Source: Chen et al. (2022)
     buy in proportion to :math:`(\nu^2_m)^2`; the dual certificate is derived by us.
 
     Examples
@@ -121,14 +132,7 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
     >>> min_l2([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], [1.0, 0.0]).weights.round(12).tolist()
     [0.5, 0.0, 0.5]
     """
-    scaled, goal, batch, exponents = _problem(heads, target)
-    basis, sizes, tasks = _singular(scaled, goal)
-    inverse = np.divide(1.0, sizes, out=np.zeros_like(sizes), where=sizes > 0)
-    parts = times(basis.mT, goal)
-    weights = times(tasks.mT, inverse * parts)
-    weights = np.where((scaled == 0).all(axis=-2), 0.0, weights)  # and not what rounding leaves
-    dual = times(basis, inverse**2 * parts)
-    return _constrained(scaled, goal, weights, dual, np.zeros(batch, np.int64), exponents, order=2)
+    return conclude(*_shortest(heads, target))
 
 
 def min_l1(heads: ArrayLike, target: ArrayLike) -> Relevance:
@@ -164,21 +168,16 @@ def min_l1(heads: ArrayLike, target: ArrayLike) -> Relevance:
     [0.0, 0.0, 1.0]
     """
     scaled, goal, batch, exponents = _problem(heads, target)
-    basis, sizes, tasks = _singular(scaled, goal)
-    basis, tasks, columns = (np.broadcast_to(x, batch + x.shape[-2:]) for x in (basis, tasks, scaled))
-    sizes, goals = (np.broadcast_to(x, batch + x.shape[-1:]) for x in (sizes, goal))
+    spanned = _within(scaled, goal)
+    parts = [np.broadcast_to(x, batch + x.shape[x.ndim - n :]) for x, n in zip(spanned, AXES, strict=True)]
+    columns, goals = np.broadcast_to(scaled, batch + scaled.shape[-2:]), np.broadcast_to(goal, batch + goal.shape[-1:])
     weights, dual = np.zeros(batch + scaled.shape[-1:]), np.zeros(batch + scaled.shape[-2:-1])
     steps = np.zeros(batch, np.int64)
     for item in np.ndindex(batch):
-        rank = int((sizes[item] > 0).sum())
-        if rank == 0 or not goals[item].any():
-            continue
-        right = (goals[item] @ basis[item][:, :rank]) / sizes[item][:rank]
-        signs, point, steps[item] = _vertex(tasks[item][:rank], right)
-        used = np.flatnonzero(signs)
-        weights[item][used] = _least_squares(columns[item][:, used], goals[item])
-        dual[item] = basis[item][:, :rank] @ (point / sizes[item][:rank])
-    return _constrained(scaled, goal, weights, dual, steps, exponents, order=1)
+        if goals[item].any():
+            found = _pursue(columns[item], goals[item], Span(*(part[item] for part in parts)))
+            weights[item], dual[item], steps[item] = found
+    return conclude(*_constrained(scaled, goal, weights, dual, steps, exponents, spanned.lost, order=1))
 
 
 def lasso(
@@ -207,7 +206,7 @@ def lasso(
     ValueError, TypeError
         If an entry is not finite or out of its range, or shapes do not fit.
     ConvergenceError
-        If a gap is above `tolerance`.
+        If the gap is above `tolerance`; in a batch a warning and a status.
 
     See Also
     --------
@@ -233,27 +232,66 @@ def lasso(
     part = _check.real_array("regularization", regularization)
     _check.require("regularization", part, (part > 0) & (part <= 1), "in (0, 1]")
     limit = _check.positive("tolerance", tolerance)
-    scaled, goal, batch, exponents = _problem(heads, target, part)
-    found, points, gaps, steps = engine.solve(scaled, goal, part, batch, limit)
+    return conclude(*_penalised(heads, target, part, limit))
+
+
+def _shortest(heads: ArrayLike, target: ArrayLike, *, within: bool = True) -> tuple[Relevance, NDArray[np.bool_], str]:
+    """`min_l2`, what of it is certified, and what to say of the rest; a target out of reach is an error if `within`."""
+    scaled, goal, batch, exponents = _problem(heads, target)
+    spanned = _within(scaled, goal) if within else span(scaled)
+    basis, sizes, tasks = np.linalg.svd(scaled, full_matrices=False)
+    plain = np.asarray(sizes[..., -1] > GRADED * sizes[..., 0])
+    inverse = 1.0 / np.where(plain[..., None], sizes, 1.0)
+    parts = times(basis.mT, goal)
+    weights = np.where(
+        (scaled == 0).all(axis=-2), 0.0, times(tasks.mT, inverse * parts)
+    )  # and not what rounding leaves
+    dual = times(basis, inverse**2 * parts)
+    if not plain.all():
+        found = _shortest_of_graded(scaled, goal, spanned)
+        weights, dual = (np.where(plain[..., None], x, y) for x, y in zip((weights, dual), found, strict=True))
+    steps = np.zeros(batch, np.int64)
+    return _constrained(scaled, goal, weights, dual, steps, exponents, spanned.lost, order=2)
+
+
+def _shortest_of_graded(heads: Floats, target: Floats, spanned: Span) -> tuple[Floats, Floats]:
+    """Weights and dual point of the least Euclidean norm, whatever the lengths of the heads."""
+    weights, ones = np.zeros(heads.shape[-1]), np.ones(heads.shape[-1])
+    for _ in range(2):  # the second time what rounding left of large weights that cancel
+        weights = weights + least_norm(heads, target - times(heads, weights), ones).weights
+    inverse = np.divide(1.0, spanned.sizes, out=np.zeros_like(spanned.sizes), where=spanned.sizes > 0)
+    slopes = np.divide(weights, spanned.lengths, out=np.zeros(weights.shape), where=spanned.lengths > 0)
+    return weights, times(spanned.basis, inverse * times(spanned.tasks, slopes))  # W'y = nu, of heads of length 1
+
+
+def _penalised(
+    heads: ArrayLike, target: ArrayLike, regularization: Floats, tolerance: float = 1e-8
+) -> tuple[Relevance, NDArray[np.bool_], str]:
+    """`lasso`, what of it is certified, and what to say of the rest."""
+    scaled, goal, batch, exponents = _problem(heads, target, regularization)
+    found, points, gaps, steps = engine.solve(scaled, goal, regularization, batch, tolerance)
     weights, dual = found.reshape(batch + scaled.shape[-1:]), points.reshape(batch + goal.shape[-1:])
     gap = gaps.reshape(batch)
-    good = gap <= limit
+    good = np.asarray(gap <= tolerance)
     result = Relevance(
         np.ldexp(weights, (exponents[1] - exponents[0])[..., None]),
         np.ldexp(dual, exponents[1][..., None]),
         gap,
         np.asarray(np.linalg.norm(times(scaled, weights) - goal, axis=-1) / length(goal)),
-        _statuses(good, Status.CONVERGED),
+        _statuses(good, np.zeros(batch, np.bool_), Status.CONVERGED),
         steps.reshape(batch),
     )
-    if not good.all():
-        raise ConvergenceError(
-            f"the gap of {np.count_nonzero(~good)} of {good.size} answers is above tolerance = {limit:g}, the largest "
-            f"is {np.max(gap[~good]):.3g}: raise tolerance or regularization; the partial result is the attribute "
-            "result",
-            result,
-        )
-    return result
+    return (
+        result,
+        good,
+        f"the gap of {np.count_nonzero(~good)} of {good.size} answers is above tolerance = {tolerance:g}, the largest "
+        f"is {np.max(gap[~good], initial=0.0):.3g}: raise tolerance or regularization",
+    )
+
+
+def _reached(found: Relevance, status: Status) -> Status:
+    """The status of what is computed from a certified relevance: as uncertain as that."""
+    return Status.DEPENDENT if found.status is Status.DEPENDENT else status
 
 
 def _problem(
@@ -267,12 +305,10 @@ def _problem(
     return columns, goal, batch, sizes
 
 
-def _singular(heads: Floats, target: Floats) -> tuple[Floats, Floats, Floats]:
-    """Singular vectors and values U (k, n), s (n), V' (n, M), negligible ones set to 0; w must be in the span of U."""
-    basis, sizes, tasks = np.linalg.svd(heads, full_matrices=False)
-    sizes = np.where(sizes > RANK * sizes[..., :1], sizes, 0.0)
-    basis = np.where(sizes[..., None, :] > 0, basis, 0.0)
-    missed = target - times(basis, times(basis.mT, target))
+def _within(heads: Floats, target: Floats) -> Span:
+    """What the heads span; raises unless it holds the targets."""
+    spanned = span(heads)
+    missed = target - times(spanned.basis, times(spanned.basis.mT, target))
     distance = np.linalg.norm(missed, axis=-1) / length(target)
     if (distance > OUTSIDE).any():
         worst = tuple(int(i) for i in np.argwhere(distance > OUTSIDE)[0])
@@ -280,36 +316,69 @@ def _singular(heads: Floats, target: Floats) -> tuple[Floats, Floats, Floats]:
         raise ValueError(
             f"{where} must lie in the span of heads, its distance is {distance[worst]:.3g} of its length: add source "
             "tasks that reach it, or project it on their span"
+            + " (and drop what is dependent but for rounding: its span is not seen)"
+            * bool(spanned.lost.any())
         )
-    return basis, sizes, tasks
+    return spanned
+
+
+def _pursue(heads: Floats, target: Floats, spanned: Span) -> tuple[Floats, Floats, int]:
+    """Weights of a vertex of least L1 norm, a dual point and steps: of several attempts the best certified."""
+    rank = int((spanned.sizes > 0).sum())
+    basis, sizes = spanned.basis[:, :rank], spanned.sizes[:rank]
+    rows, right = spanned.tasks[:rank] * spanned.lengths, (target @ basis) / sizes
+    best, found = np.inf, (np.zeros(heads.shape[1]), np.zeros(len(target)), 0)
+    largest = np.abs(right).max()
+    # the solver's tolerances are absolute: where right sides differ by much, each row is scaled by its own
+    for scales in (np.full(rank, largest), np.where(right != 0, np.abs(right), largest)):
+        solution, point, steps = _vertex(rows / scales[:, None], right / scales)
+        for trace in (TRACE, 0.0):
+            used = np.flatnonzero(np.abs(solution) > trace * np.abs(solution).max())
+            weights = _on_support(heads, target, spanned.lengths, used)
+            dual = basis @ (_on_signs(rows[:, used], np.sign(solution[used]), point / scales) / sizes)
+            slope, norm = np.abs(heads.T @ dual).max(), np.abs(weights).sum()
+            missed = np.abs(heads @ weights - target)
+            residual = float((missed / np.maximum(np.abs(heads) @ np.abs(weights) + np.abs(target), TINY)).max())
+            doubt = max(abs(norm - target @ dual / slope) / norm, residual) if slope > 0 and norm > 0 else np.inf
+            if doubt < best:
+                best, found = doubt, (weights, dual, steps)
+            if residual < REACHED:  # what was left out was rounding
+                break
+        if best <= ENOUGH:
+            break
+    return found
 
 
 def _vertex(rows: Floats, right: Floats) -> tuple[Floats, Floats, int]:
-    """Signs (M) of a basic solution of min |x|_1 subject to rows x = right, and the dual point of that basis."""
+    """A basic solution (M) of min |x|_1 subject to rows x = right, and the dual point of its basis."""
     from scipy.optimize import linprog
 
     n_tasks = rows.shape[1]
     found = linprog(
         np.ones(2 * n_tasks),
         A_eq=np.hstack([rows, -rows]),
-        b_eq=right / np.abs(right).max(),
+        b_eq=right,
         method="highs-ds",
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
     if found.x is None:  # feasible and bounded, so numerical trouble: the certificate reports it
-        return np.sign(rows.T @ right), np.zeros(len(right)), int(found.nit)
-    sizes = found.x[:n_tasks] - found.x[n_tasks:]
-    # at a degenerate vertex some basic variables are 0 up to rounding, of either sign
-    signs = np.where(np.abs(sizes) > TRACE * np.abs(sizes).max(), np.sign(sizes), 0.0)
-    used = np.flatnonzero(signs)
-    point = found.eqlin.marginals
-    lacking = signs[used] - rows[:, used].T @ point
-    return signs, point + np.linalg.lstsq(rows[:, used].T, lacking)[0], int(found.nit)
+        return rows.T @ right, np.zeros(len(right)), int(found.nit)
+    return found.x[:n_tasks] - found.x[n_tasks:], found.eqlin.marginals, int(found.nit)
 
 
-def _least_squares(columns: Floats, right: Floats) -> Floats:
-    found = np.linalg.lstsq(columns, right)[0]
-    return np.asarray(found + np.linalg.lstsq(columns, right - columns @ found)[0])
+def _on_signs(rows: Floats, signs: Floats, point: Floats) -> Floats:
+    """The dual point nearest to a given one at which the rows' slopes are the signs."""
+    lengths = np.linalg.norm(rows, axis=0)
+    lacking = (signs - rows.T @ point) / lengths
+    return np.asarray(point + np.linalg.lstsq((rows / lengths).T, lacking)[0])
+
+
+def _on_support(heads: Floats, target: Floats, lengths: Floats, used: NDArray[np.intp]) -> Floats:
+    """Weights on some tasks, by least squares on heads of length 1."""
+    weights, units = np.zeros(len(lengths)), heads[:, used] / lengths[used]
+    found = np.linalg.lstsq(units, target)[0]
+    weights[used] = (found + np.linalg.lstsq(units, target - units @ found)[0]) / lengths[used]
+    return weights
 
 
 def _constrained(
@@ -319,36 +388,38 @@ def _constrained(
     dual: Floats,
     iterations: Ints,
     exponents: tuple[Ints, Ints],
+    lost: NDArray[np.bool_],
     *,
     order: int,
-) -> Relevance:
+) -> tuple[Relevance, NDArray[np.bool_], str]:
     """The relevance in the user's units, with the certificate of min |nu|_order computed in the scaled problem."""
     slopes = np.linalg.norm(times(heads.mT, dual), 2 if order == 2 else np.inf, axis=-1)
     dual = dual / np.where(slopes > 0, slopes, 1.0)[..., None]
     norm = np.linalg.norm(weights, order, axis=-1)
     gap = np.asarray(np.abs(norm - (target * dual).sum(axis=-1)) / np.where(norm > 0, norm, 1.0))
     residual = np.asarray(np.linalg.norm(times(heads, weights) - target, axis=-1) / length(target))
-    good = np.maximum(gap, residual) <= CERTIFICATE
+    good = np.asarray(np.maximum(gap, residual) <= CERTIFICATE)
+    status = _statuses(good, np.broadcast_to(lost & target.any(axis=-1), good.shape), Status.EXACT)
     result = Relevance(
         np.ldexp(weights, (exponents[1] - exponents[0])[..., None]),
         np.ldexp(np.broadcast_to(dual, (*iterations.shape, dual.shape[-1])), -exponents[0][..., None]),
         gap,
         residual,
-        _statuses(good, Status.EXACT),
+        status,
         iterations,
     )
-    if not good.all():
-        raise ConvergenceError(
-            f"the certificate of {np.count_nonzero(~good)} of {good.size} targets misses {CERTIFICATE:g}: largest gap "
-            f"{gap.max():.3g}, largest residual {residual.max():.3g}. Directions of heads are nearly dependent: "
-            "drop them from heads and target; the partial result is the attribute result",
-            result,
-        )
-    return result
+    return (
+        result,
+        good,
+        f"the certificate of {np.count_nonzero(~good)} of {good.size} targets misses {CERTIFICATE:g}: largest gap "
+        f"{gap.max(initial=0.0):.3g}, largest residual {residual.max(initial=0.0):.3g}. Directions of heads are nearly "
+        "dependent: drop them from heads and target",
+    )
 
 
-def _statuses(good: NDArray[np.bool_], reached: Status) -> Any:
+def _statuses(good: NDArray[np.bool_], lost: NDArray[np.bool_], reached: Status) -> Any:
     """One Status, or an array of them in the shape of the batch."""
     status = np.full(good.shape, Status.ROUNDING, object)
     status[good] = reached
+    status[good & lost] = Status.DEPENDENT
     return status if good.ndim else status.item()

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._objects import Speaking
-from pessimism._status import ConvergenceError, Status
+from pessimism._status import Status, conclude
 from pessimism._types import Floats, Ints
 from pessimism.tasks._arguments import orthonormal, sampled
 from pessimism.tasks._engine import representation as engine
@@ -40,6 +40,9 @@ ORDINARY = 200
 
 SMALLEST = 1e-290
 """Squares whose largest is below this have lost digits."""
+
+SINGULAR = 1e-12
+"""Rows whose Gram matrix, scaled to a unit diagonal, has an eigenvalue below this do not determine a head."""
 
 STEEP = 100.0
 """Largest stationarity of an accepted fit, as a multiple of the root of the tolerance; 1 is usual."""
@@ -62,7 +65,7 @@ class Representation(Speaking):
         cancel in it; recomputed from the answer and the data. At most 100 times the root of the tolerance, or it is an
         error; the root itself is usual.
     status : Status or (...) array of Status
-        How it ended.
+        How it ended: STATIONARY, or NOT_CONVERGED; UNDETERMINED, with NaN for the rest, if float64 could not solve.
     iterations : (...) int
         Steps.
 
@@ -123,7 +126,8 @@ def fit_representation(
         If an argument is out of its range, fewer than k tasks have rows, or squares of inputs or outputs are below
         1e-290, where float64 loses their digits.
     ConvergenceError
-        If 1,000 alternations or 20,000 gradient steps were not enough; `result` is the partial answer.
+        If 1,000 alternations or 20,000 gradient steps were not enough; `result` is the partial answer. In a batch it is
+        a warning and a status.
 
     Notes
     -----
@@ -140,6 +144,19 @@ def fit_representation(
     >>> abs(fit_representation(data, 2).basis[2]).round(9).tolist()  # no task reaches into the third direction
     [0.0, 0.0]
     """
+    return conclude(*_fitted(data, k, start=start, method=method, ridge=ridge, tolerance=tolerance))
+
+
+def _fitted(
+    data: TaskData,
+    k: int,
+    *,
+    start: str | ArrayLike = "auto",
+    method: str = "auto",
+    ridge: float = 0.0,
+    tolerance: float = 1e-12,
+) -> tuple[Representation, NDArray[np.bool_], str]:
+    """`fit_representation`, which fits ended at a stationary point, and what to say of the others."""
     _check.instance("data", data, TaskData)
     rank = _check.whole("k", k, low=1, high=data.dimension)
     penalty = _check.nonnegative("ridge", ridge)
@@ -148,12 +165,7 @@ def fit_representation(
     sampled("data", data.counts, rank, data.dimension)
     grams, moments, squares, exponents = _statistics(data, penalty)
     first, counts = _start(start, data, rank), data.counts.reshape(-1, data.n_tasks)
-    try:
-        found = engine.fit(grams, moments, squares, counts, first, rank, method, goal)
-    except np.linalg.LinAlgError as error:
-        raise ValueError(
-            f"data must have positive semi-definite grams and sizes that float64 can solve: {error}"
-        ) from None
+    found = engine.fit(grams, moments, squares, counts, first, rank, method, goal)
     return _certified(found, data, exponents, STEEP * np.sqrt(goal))
 
 
@@ -208,12 +220,17 @@ def _start(start: str | ArrayLike, data: TaskData, k: int) -> str | Floats:
     return np.array(q.reshape(-1, *shape[-2:]), order="C")
 
 
-def _certified(found: engine.Fit, data: TaskData, exponents: tuple[Ints, Ints], steepest: float) -> Representation:
-    """The fits in the shape and the units of the data; raises if one of them is not stationary."""
+def _certified(
+    found: engine.Fit, data: TaskData, exponents: tuple[Ints, Ints], steepest: float
+) -> tuple[Representation, NDArray[np.bool_], str]:
+    """The fits in the shape and the units of the data, which of them are stationary, and what to say of the others."""
     bases, heads, loss, stationarity, steps = found
-    failed = (steps < 0) | ~(stationarity <= steepest)
+    failed = (steps <= 0) | ~(stationarity <= steepest)
     ended = np.full(len(steps), Status.STATIONARY, object)
     ended[failed] = Status.NOT_CONVERGED
+    ended[steps == 0] = Status.UNDETERMINED
+    if not data.shape and not steps.all():
+        raise ValueError("data must have positive semi-definite grams and sizes that float64 can solve")
     heads[data.counts.reshape(heads.shape[:2]) == 0] = np.nan
     heads = np.ldexp(heads, (exponents[1] - exponents[0])[:, None, None])
     batch = data.shape
@@ -225,14 +242,13 @@ def _certified(found: engine.Fit, data: TaskData, exponents: tuple[Ints, Ints], 
         ended.reshape(batch) if batch else ended.item(),
         np.abs(steps).reshape(batch),
     )
-    if failed.any():
-        raise ConvergenceError(
-            f"{np.count_nonzero(failed)} of {len(steps)} fits are not stationary after {np.abs(steps).max()} steps, "
-            f"the largest stationarity is {stationarity[failed].max():.2g}: with few rows there may be no minimum, "
-            "add rows or a ridge; the partial result is the attribute result",
-            result,
-        )
-    return result
+    return (
+        result,
+        ~failed.reshape(batch),
+        f"{np.count_nonzero(failed)} of {len(steps)} fits are not stationary after {np.abs(steps).max(initial=0)} "
+        f"steps, the largest stationarity is {np.max(stationarity[failed], initial=0.0):.2g}: with few rows there may "
+        "be no minimum, add rows or a ridge",
+    )
 
 
 def fit_heads(basis: ArrayLike, data: TaskData, *, ridge: float = 0.0) -> Floats:
@@ -268,6 +284,15 @@ def fit_heads(basis: ArrayLike, data: TaskData, *, ridge: float = 0.0) -> Floats
     [[3.0]]
     """
     _check.instance("data", data, TaskData)
+    heads, determined = _heads_on(basis, data, ridge)
+    if not determined.all():
+        worst = [int(i) for i in np.argwhere(~determined)[0]]
+        raise ValueError(f"data must determine the heads: the rows of task {worst} do not span the representation")
+    return heads
+
+
+def _heads_on(basis: ArrayLike, data: TaskData, ridge: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """`fit_heads`, 0 where rows do not determine the head, and where they do (..., M)."""
     columns = _check.matrix("basis", basis, "d, k")
     if columns.shape[-2] != data.dimension:
         raise ValueError(f"basis must have {data.dimension} rows, the length of an input, got shape {columns.shape}")
@@ -275,15 +300,17 @@ def fit_heads(basis: ArrayLike, data: TaskData, *, ridge: float = 0.0) -> Floats
     k = columns.shape[-1]
     penalty = _check.nonnegative("ridge", ridge)
     enough = (data.counts >= k) | (penalty > 0)
-    _check.require("counts", data.counts, enough, f"at least k = {k} to determine a head of {k} entries")
+    _check.require("counts", data.counts, enough, f"at least k = {k}, the columns of basis")
     spread = columns[..., None, :, :]
     inner = spread.mT @ (data.grams @ spread + penalty * spread)
     right = spread.mT @ data.moments[..., None]
-    try:
-        heads = np.linalg.solve(inner, right)[..., 0]
-    except np.linalg.LinAlgError:
-        raise ValueError("data must determine the heads: some task's rows do not span the representation") from None
-    return np.array(heads.mT)
+    size = np.sqrt(np.einsum("...ii->...i", inner))
+    size = np.where(size > 0, size, 1.0)
+    least = np.linalg.eigvalsh(inner / size[..., :, None] / size[..., None, :])[..., 0]
+    determined = np.asarray(least > SINGULAR)
+    inner = np.where(determined[..., None, None], inner, np.eye(k))
+    heads = np.linalg.solve(inner, np.where(determined[..., None, None], right, 0.0))[..., 0]
+    return np.array(heads.mT), determined
 
 
 def moment_representation(inputs: ArrayLike, outputs: ArrayLike, k: int) -> Floats:

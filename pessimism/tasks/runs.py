@@ -1,7 +1,7 @@
 """Runs: the source tasks that a rule buys rows from (`Source`), and the decision it returns (`ActiveRun`)."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from numpy.typing import ArrayLike
 
@@ -75,6 +75,9 @@ class ActiveRun(Speaking):
         Estimates by which the later phases were divided, with certificates; empty if none was made.
     risk : (...) float or None
         Excess risk by the `risk` of the source; None if it has none.
+    status : Status or (...) array of Status
+        How each run ended. Where a run of a batch failed (NOT_CONVERGED if a fit did not end, ROUNDING if a relevance
+        could not be certified, UNDETERMINED if rows did not determine an answer), coefficients and risk are NaN.
 
     Examples
     --------
@@ -91,3 +94,4 @@ class ActiveRun(Speaking):
     allocations: Ints
     relevances: tuple[Relevance, ...]
     risk: Floats | None
+    status: Any

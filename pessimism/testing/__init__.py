@@ -7,7 +7,12 @@ A rule is any function ``rule(data) -> policy`` (`check_rule`), an offline rule 
 Most mistakes in such a function break a symmetry of the problem (the names of the arms, the unit of the reward, the
 basis of a representation, the other data sets of the batch), so they are found without knowing what it is for; others
 show where it is held to what it claims: the size of its intervals, a lower bound, the optimal value, the norm that it
-minimises, the length of its steps. The strategies from which the checks draw are public.
+minimises, the length of its steps. A message names the first broken promise with the smallest example found, and the
+others in a line each. The strategies from which the checks draw are public.
+
+Both work with Hypothesis as it comes. A strategy loads the kernels of its wing, or compiles them, before the first
+example is drawn, so that no deadline counts it; ``python -m pessimism compile`` does it ahead. A check may stand in a
+test that draws its arguments.
 
 Every wing has a folder with its checks, strategies and promises (bandit/, mdp/, tasks/, bilevel/); `_driver.py` is what
 all checks share.

@@ -1,15 +1,20 @@
 """What the strategies share: examples are drawn as tuples of whole numbers and divided once, so they shrink well."""
 
 import math
-from functools import lru_cache
+import warnings
+from functools import cache, lru_cache
 from itertools import permutations
+from typing import TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from pessimism import _check
+from pessimism._draw import front_axes
 from pessimism._types import Floats, Ints
+
+Example = TypeVar("Example")
 
 GRID = 1009
 """Mean rewards of data are multiples of 1/GRID of the reward range: a prime."""
@@ -30,6 +35,31 @@ def several(times: int, *elements: SearchStrategy[int]) -> SearchStrategy[tuple[
     return st.tuples(*elements * times)  # half the cost of a list of fixed length, or of tuples of tuples
 
 
+def ready(part: str, strategy: SearchStrategy[Example]) -> SearchStrategy[Example]:
+    """The strategy, before whose first use in a test the kernels of a wing are loaded, or compiled if they have to be.
+
+    Hypothesis asks for a deferred strategy before its clock runs: the first example then keeps its deadline.
+    """
+
+    def definition() -> SearchStrategy[Example]:
+        _load(part)
+        return strategy
+
+    return st.deferred(definition)
+
+
+@cache
+def _load(part: str) -> None:
+    import numba
+
+    from pessimism import _first_calls
+
+    if not vars(numba.config)["DISABLE_JIT"]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _first_calls.PARTS[part]()
+
+
 def below(size: int, order: tuple[int, ...]) -> tuple[int, ...]:
     """An order of `size` things, from one of as many or more."""
     return tuple(i for i in order if i < size)
@@ -41,7 +71,7 @@ def length(name: str, value: int) -> int:
 
 
 def batch_axes(size: int | tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(int(n) for n in _check.whole_array("size", np.atleast_1d(size)))
+    return front_axes(size)
 
 
 @st.composite

@@ -13,8 +13,8 @@ from scipy.stats import binom, norm
 
 from pessimism.bandits import Bandit, BanditData, behavior, bounds, exact, greedy, hoeffding_level, instances, lcb
 
-INF, ROOT = math.inf, "pessimism.bandits.bounds"
-statement = pytest.mark.statement
+INF = math.inf
+checks = pytest.mark.checks
 
 
 @cache
@@ -39,13 +39,13 @@ def bayes_risk(n, chance, p, lost):
     return lost * sum(weight * minority(p, m) for m, weight in enumerate(binom.pmf(np.arange(n + 1), n, chance)))
 
 
-@statement(f"{ROOT}.lcb_upper")
+@checks("bandits.lcb_upper")
 def test_lcb_upper_is_eleven_times_the_worst_loss():
     """On `symmetric`, at C* = 5 and N = 300."""
     assert bounds.lcb_upper(300, 5.0, 2) == pytest.approx(11.178 * worst_of_lcb(300, 5.0, 1), rel=2e-3)
 
 
-@statement(f"{ROOT}.minimax_lower")
+@checks("bandits.minimax_lower")
 @pytest.mark.parametrize(("n", "cstar"), [(100, 4.0), (1000, 20.0)])
 def test_minimax_lower_is_half_of_the_best_risk_on_its_pair(n, cstar):
     """Bretagnolle-Huber gives away a factor of 2.1."""
@@ -56,21 +56,21 @@ def test_minimax_lower_is_half_of_the_best_risk_on_its_pair(n, cstar):
     assert hardest == pytest.approx(2.35 * bounds.minimax_lower(n, cstar), rel=8e-3)
 
 
-@statement(f"{ROOT}.imitation_exponent")
+@checks("bandits.imitation_exponent")
 @pytest.mark.parametrize("cstar", [1.1, 1.5, 1.9])
 def test_imitation_exponent_is_that_of_the_exact_error(cstar):
     log_errors = [exact.most_played_log_error(1 / cstar, n) for n in (10**6, 2 * 10**6)]
     assert (log_errors[0] - log_errors[1]) / 10**6 == pytest.approx(bounds.imitation_exponent(cstar), rel=1e-3)
 
 
-@statement(f"{ROOT}.imitation_upper")
+@checks("bandits.imitation_upper")
 @pytest.mark.parametrize(("n", "ratio"), [(100, 8.958), (200, 12.269)])
 def test_imitation_upper_has_the_exponent_and_is_loose_by_a_root_of_n(n, ratio):
     error = minority(1 / 1.5, n)
     assert bounds.imitation_upper(n, 1.5) == pytest.approx(ratio * error, rel=2e-3)
 
 
-@statement(f"{ROOT}.imitation_lower")
+@checks("bandits.imitation_lower")
 @pytest.mark.parametrize(("n", "cstar", "gap", "ratio"), [(10, 1.5, 0.1, 10.047), (40, 1.9, 0.05, 2.8507)])
 def test_imitation_lower_against_the_best_risk_on_its_pair(n, cstar, gap, ratio):
     """Counts and rewards are two independent polls: the best rule weighs them by their log-likelihood ratios."""
@@ -81,14 +81,14 @@ def test_imitation_lower_against_the_best_risk_on_its_pair(n, cstar, gap, ratio)
     assert risk == pytest.approx(ratio * bounds.imitation_lower(n, cstar, gap), rel=2e-3)
 
 
-@statement(f"{ROOT}.imitation_lower_recalled")
+@checks("bandits.imitation_lower_recalled")
 @pytest.mark.parametrize(("cstar", "ratio"), [(1.5, 11.770), (1.9, 57.572)])
 def test_the_recalled_exponent_is_many_times_the_exact_one(cstar, ratio):
     recalled = -math.log(bounds.imitation_lower_recalled(1, cstar))
     assert recalled == pytest.approx(ratio * bounds.imitation_exponent(cstar), rel=1e-3)
 
 
-@statement(f"{ROOT}.two_point_exponent")
+@checks("bandits.two_point_exponent")
 @pytest.mark.parametrize(("cstar", "gap"), [(1.5, 0.3), (1.2, 0.05), (2.0, 0.4)])
 def test_two_point_exponent_is_the_chernoff_information_of_a_round(cstar, gap):
     play, win = np.array([1 / cstar, 1 - 1 / cstar]), np.array([0.5 + gap, 0.5 - gap])
@@ -98,15 +98,15 @@ def test_two_point_exponent_is_the_chernoff_information_of_a_round(cstar, gap):
     assert bounds.two_point_exponent(cstar, gap) == pytest.approx(-math.log(overlap.min()), rel=1e-9)
 
 
-@statement(f"{ROOT}.greedy_failure_loss")
+@checks("bandits.greedy_failure_loss")
 @pytest.mark.parametrize("q", [0.3, 0.5671, 0.9])
 def test_greedy_failure_loss_is_the_limit_of_the_exact_loss(q):
     loss = exact.suboptimality(*instances.greedy_failure(5000, q), 5000, level=0.0)
     assert loss == pytest.approx(bounds.greedy_failure_loss(q), rel=2e-3)
 
 
-@statement(f"{ROOT}.lcb_normal_prediction")
-@statement(f"{ROOT}.lcb_normal_gap")
+@checks("bandits.lcb_normal_prediction")
+@checks("bandits.lcb_normal_gap")
 def test_the_normal_prediction_is_a_supremum_and_its_gap_attains_it():
     n, cstar, level = 500, 3.0, 2.0
     p = 1 / cstar
@@ -118,7 +118,7 @@ def test_the_normal_prediction_is_a_supremum_and_its_gap_attains_it():
     assert bounds.lcb_normal_gap(n, cstar, level) == pytest.approx(gaps[values.argmax()], rel=1e-3)
 
 
-@statement(f"{ROOT}.lcb_exponent")
+@checks("bandits.lcb_exponent")
 @pytest.mark.parametrize(("cstar", "k"), [(1.1, 1), (1.5, 1), (1.5, 2), (1.9, 1), (3.0, 2)])
 def test_lcb_exponent_is_the_limit_of_the_predicted_slope(cstar, k):
     """The slope misses its limit by a multiple of 1/log N, which two slopes at N and N^2 cancel."""
@@ -131,7 +131,7 @@ def test_lcb_exponent_is_the_limit_of_the_predicted_slope(cstar, k):
     assert 2 * slope(120) - slope(60) == pytest.approx(bounds.lcb_exponent(cstar, k), abs=1e-3)
 
 
-@statement(f"{ROOT}.crossing")
+@checks("bandits.crossing")
 @pytest.mark.parametrize(("n", "cstar"), [(10**4, 1.94233), (10**5, 1.97944)])
 def test_crossing_is_where_the_two_losses_cross(n, cstar):
     """Of imitation, whose worst gap is 1, and of LCB as predicted: within 0.004 of the formula."""
@@ -144,14 +144,14 @@ def test_crossing_is_where_the_two_losses_cross(n, cstar):
     assert bounds.crossing(n) == pytest.approx(cstar, abs=0.004)
 
 
-@statement(f"{ROOT}.contextual_rate")
+@checks("bandits.contextual_rate")
 def test_contextual_rate_is_one_term_or_the_other():
     assert bounds.contextual_rate(10**4, 1.0, 10) == 10 / 10**4
     assert bounds.contextual_rate(10**12, 3.0, 10) == pytest.approx(math.sqrt(20 / 10**12), rel=1e-5)
     assert bounds.contextual_rate(10, 3.0, 10) == 1.0
 
 
-@statement(f"{ROOT}.contextual_upper")
+@checks("bandits.contextual_upper")
 def test_contextual_upper_against_the_worst_loss_in_covered_contexts():
     """At C* = 4, S = 2, N = 400."""
     worst = worst_of_lcb(400, 4.0, 2)
@@ -159,7 +159,7 @@ def test_contextual_upper_against_the_worst_loss_in_covered_contexts():
     assert bounds.contextual_upper(20, 4.0, 2, 2) == 1.0
 
 
-@statement(f"{ROOT}.contextual_lower")
+@checks("bandits.contextual_lower")
 def test_contextual_lower_against_the_best_risk_on_its_instances():
     """Half of it on the first two, as for one context; the third is attained as N grows."""
     n, contexts = 1000, 3
@@ -172,8 +172,8 @@ def test_contextual_lower_against_the_best_risk_on_its_instances():
     assert bounds.missing_mass_loss(10**6, 11, 4) == pytest.approx(bounds.contextual_lower(10**6, 1.0, 11, 4), rel=1e-5)
 
 
-@statement(f"{ROOT}.missing_mass_upper")
-@statement(f"{ROOT}.missing_mass_published")
+@checks("bandits.missing_mass_upper")
+@checks("bandits.missing_mass_published")
 def test_missing_mass_is_attained_by_equal_contexts_and_published_a_fifth_above():
     """S = 500 contexts of probability C*/(N + 1) each; the published constant is 4/9 for 1/e."""
     n, cstar, contexts = 999, 2.0, 500
@@ -182,7 +182,7 @@ def test_missing_mass_is_attained_by_equal_contexts_and_published_a_fifth_above(
     assert bounds.missing_mass_published(n, cstar, contexts) == pytest.approx(4 * math.e / 9 * missing, rel=1e-3)
 
 
-@statement(f"{ROOT}.missing_mass_loss")
+@checks("bandits.missing_mass_loss")
 @pytest.mark.parametrize(("n", "contexts"), [(1, 2), (10, 6), (100, 6)])
 def test_missing_mass_is_lost_by_every_rule(n, contexts):
     """Averaged over the unknown best arms; the ties of unmet contexts are split evenly, which is that average."""
@@ -195,7 +195,7 @@ def test_missing_mass_is_lost_by_every_rule(n, contexts):
         assert exact.suboptimality(bandit, law, n, level=level) == pytest.approx(claimed, rel=1e-10)
 
 
-@statement(f"{ROOT}.imitation_equal_marginals")
+@checks("bandits.imitation_equal_marginals")
 @pytest.mark.parametrize(("cstar", "ratio"), [(1.0, 2.0), (1.5, 4.6766)])
 def test_equal_marginals_against_the_exact_loss_of_imitation(cstar, ratio):
     """Twice the loss of two arms on expert data, where only the split of an unmet context's tie is given away."""
@@ -204,7 +204,7 @@ def test_equal_marginals_against_the_exact_loss_of_imitation(cstar, ratio):
     assert bounds.imitation_equal_marginals(40, cstar, bandit.contexts) == pytest.approx(ratio * loss, rel=2e-3)
 
 
-@statement(f"{ROOT}.imitation_floor")
+@checks("bandits.imitation_floor")
 def test_imitation_is_stuck_on_ambiguous_contexts():
     n, cstar, gap = 2001, 1.5, 0.4
     bandit, law = instances.ambiguous_contexts(cstar, 3, gap)
@@ -213,14 +213,14 @@ def test_imitation_is_stuck_on_ambiguous_contexts():
     assert loss == pytest.approx(bounds.imitation_floor(cstar, gap) + missed, rel=1e-10)
 
 
-@statement(f"{ROOT}.transition_exponent")
+@checks("bandits.transition_exponent")
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
 def test_transition_exponent_is_the_slope_of_the_rate_between_expert_and_broad_data(alpha):
     first, second = (bounds.contextual_rate(n, 1 + n**-alpha, 2) for n in (1e12, 1e13))
     assert math.log10(first / second) == pytest.approx(bounds.transition_exponent(alpha), abs=1e-3)
 
 
-@statement(f"{ROOT}.lcb_width_bound")
+@checks("bandits.lcb_width_bound")
 def test_lcb_width_bound_is_attained_where_two_indices_are_equal():
     """The loss against the arm not chosen is twice its width; widths are at most 1."""
     counts, delta = np.array([[400, 100]]), 0.1
@@ -233,7 +233,7 @@ def test_lcb_width_bound_is_attained_where_two_indices_are_equal():
     assert bounds.lcb_width_bound(BanditData([[9, 0]], [[0.0, 0.0]]), [1], [1.0], delta) == 2.0
 
 
-@statement(f"{ROOT}.greedy_width_bound")
+@checks("bandits.greedy_width_bound")
 def test_greedy_width_bound_is_attained_where_two_means_are_equal():
     """The arm with fewer pulls at the bottom of its interval, the other at the top of its own."""
     counts, delta = np.array([[100, 400]]), 0.1

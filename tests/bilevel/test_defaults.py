@@ -169,16 +169,6 @@ def test_a_gradient_that_cannot_be_told_is_nan_and_ends_no_run():
             assert np.isfinite(norms).tolist() == [True, True] + [False] * (len(norms) - 2)
 
 
-def test_flags_are_true_or_false():
-    for kind, text in (("exact", "no"), ("exact", 1)):
-        with pytest.raises(TypeError, match=f"{kind} must be True or False, got {text!r}"):
-            minimize_bilevel(PROBLEMS["quadratic"](), np.zeros(3), **{kind: text})
-    with pytest.raises(TypeError, match="per_coordinate must be True or False, got 'no'"):
-        Ridge.random(7, 5, dim=3, per_coordinate="no")
-    with pytest.raises(TypeError, match="per_coordinate must be True or False, got 1"):
-        LogisticRidge.random(7, 5, dim=3, per_coordinate=1)
-
-
 # Samplers with a state
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pessimism import sweep
 from pessimism.bandits import BanditData
-from pessimism.interop.frames import bandit_log, read_parquet, rows_to_frame, to_xarray, write_parquet
+from pessimism.interop.frames import BanditLog, bandit_log, read_parquet, rows_to_frame, to_xarray, write_parquet
 from tests.interop import tables
 from tests.interop.tables import MAKERS, backends, same
 
@@ -348,6 +348,22 @@ def test_rows_that_went_through_pandas_are_the_rows():
 def test_an_unknown_backend_is_named():
     with pytest.raises(ValueError, match="backend must be one of 'pandas', 'polars', 'pyarrow', got 'dask'"):
         rows_to_frame([], backend="dask")
+
+
+def test_a_number_is_no_path():
+    for call in (lambda: read_parquet(3), lambda: write_parquet([], 3)):
+        with pytest.raises(TypeError, match="path must be a path, got 3"):
+            call()
+
+
+def test_labels_fit_their_data():
+    data = BanditData([[1, 0]], [[0.0, 0.0]])
+    with pytest.raises(ValueError, match="arms must hold 2 labels, one for each position, got 1"):
+        BanditLog(data, ("a",), (None,))
+    with pytest.raises(TypeError, match="contexts must be a tuple, got list"):
+        BanditLog(data, ("a", "b"), [None])
+    with pytest.raises(TypeError, match="data must be a BanditData, got int"):
+        BanditLog(3, ("a", "b"), (None,))
 
 
 # The grid.

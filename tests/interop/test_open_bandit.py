@@ -56,6 +56,8 @@ def test_paths_and_compressed_files(tmp_path):
         read_log(tmp_path / "all.zip")
     with pytest.raises(FileNotFoundError):
         read_log(tmp_path / "none.csv")
+    with pytest.raises(TypeError, match="source must be a path or a binary file, got 3"):
+        read_log(3)
     with open(tmp_path / "all.csv") as file, pytest.raises(TypeError, match="binary file expected, got text file"):
         read_log(file)
 
@@ -93,7 +95,7 @@ def zipped():
         ),
         (log_file("-1,1,0,0.5"), "column 'item_id' must hold whole numbers from 0 in every row, got '-1' in row 0"),
         (log_file("0.5,1,0,0.5"), "column 'item_id' must hold whole numbers from 0 in every row, got '0.5' in row 0"),
-        (log_file(ROUND, "5,1,0,0.5"), "'item_id' must hold whole numbers from 0 to 4 in every row, got '5' in row 1"),
+        (log_file(ROUND, "5,1,0,0.5"), "whole numbers from 0 below n_items = 5 in every row, got '5' in row 1"),
         (log_file("inf,1,0,0.5"), "column 'item_id' must hold whole numbers from 0"),
         (log_file(ROUND, ROUND, "0,0,0,0.5"), "column 'position' must hold 1, 2 or 3 in every row, got '0' in row 2"),
         (log_file("0,4,0,0.5"), "column 'position' must hold 1, 2 or 3 in every row, got '4' in row 0"),
@@ -119,7 +121,7 @@ def zipped():
 def test_a_bad_file_is_one_error_that_names_column_and_row(source, message):
     source.seek(0)
     with pytest.raises(ValueError, match=re.escape(message)):
-        read_log(source, n_items=5 if "from 0 to 4" in message else None)
+        read_log(source, n_items=5 if "n_items = 5" in message else None)
 
 
 @pytest.mark.parametrize("n_items", [0, -1, 2.5, float("nan")])

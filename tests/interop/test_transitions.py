@@ -1,6 +1,7 @@
 """Tables of transitions: equal to the raw steps, in any order and any library, one error for bad input."""
 
 import datetime as dt
+import decimal
 import re
 
 import numpy as np
@@ -150,7 +151,7 @@ def test_only_whole_policies():
         log.decisions([[0, 1], [0, 1]])
     with pytest.raises(ValueError, match=r"policy\[1\] must be a whole number in \[0, 1\], got 2"):
         log.decisions([0, 2])
-    with pytest.raises(ValueError, match="to be kept per step"):
+    with pytest.raises(ValueError, match="with per_step"):
         log.data(per_step=True)
     with pytest.raises(ValueError, match="in reward_range"):
         log.data(reward_range=(0, 0.5))
@@ -198,6 +199,17 @@ def test_ends_that_are_also_passed_get_a_state_of_their_own():
     assert log.decisions([0, 0, 0, 0])[None] == 0
 
 
+@backends
+def test_an_end_needs_no_name(make):
+    """After a termination the next state may be null; elsewhere it may not."""
+    columns = {"s": ["a", "b"], "a": [0, 0], "r": [-1.0, -1.0], "t": ["b", None], "done": [False, True]}
+    log = transition_log(make(columns), **ENDS, states=["a", "b", "c"])
+    assert (log.states, log.transitions.next_states.tolist()) == (("a", "b", "c", None), [1, 3])
+    assert log.data().model(0.5).evaluate([0] * 4)[:2].tolist() == [-1.5, -1.0]
+    with pytest.raises(ValueError, match=r"column 't' must hold a label in every row, got \S+ in row 1 "):
+        transition_log(make(columns | {"done": [True, False]}), **ENDS)
+
+
 def test_what_is_never_left_and_not_marked_is_said_once_where_it_was_asked():
     open_end = pl.DataFrame(WALK).drop("done")
     with pytest.warns(
@@ -216,6 +228,7 @@ ORDERS = {
     "polars-enum": lambda: pl.Series(WEEKS[::-1], dtype=pl.Enum(WEEKS)),
     "arrow-ordered": lambda: pa.DictionaryArray.from_arrays(list(range(10, -1, -1)), WEEKS, ordered=True),
     "numbers": lambda: list(range(11, 0, -1)),
+    "decimals": lambda: [decimal.Decimal(i) for i in range(11, 0, -1)],
     "dates": lambda: [dt.date(2024, 1, day) for day in range(31, 9, -2)],
 }
 

@@ -91,7 +91,6 @@ def ambiguous(cstar, n, lam):
     return family, bounds.AMBIGUOUS * math.sqrt(2 * cstar * (cstar - 1) * lam / n) * 4
 
 
-@pytest.mark.parametrize("level", [0.0, 0.05, 1.0, math.inf])
 @pytest.mark.parametrize(
     ("part", "cstar", "n"),
     [
@@ -99,10 +98,11 @@ def ambiguous(cstar, n, lam):
         *((ambiguous, cstar, n) for cstar, n in ((1.2, 60), (1.5, 60), (2.0, 100))),
     ],
 )
-def test_minimax_lower_holds_for_the_rules(part, cstar, n, level):
-    """Averaged over the better actions, which is less than the worst."""
+def test_minimax_lower_holds_for_the_rules_and_says_how_loose_it_is(part, cstar, n):
+    """Averaged over the better actions, which is less than the worst; plug-in, VI-LCB at several levels, imitation."""
     (mdp, law), bound = part(cstar, n, 3.0)
-    assert exact.stay_exit_loss(mdp, law, n, level=level).mean() >= bound
+    losses = [exact.stay_exit_loss(mdp, law, n, level=level).mean() for level in (0.0, 0.02, 0.1, 1.0, math.inf)]
+    assert 2.8 * bound < min(losses) < 3.6 * bound
     assert bounds.minimax_lower(n, cstar, mdp.n_states, 0.75) >= bound * (1 - 1e-12)
 
 

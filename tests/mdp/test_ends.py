@@ -281,6 +281,14 @@ def test_an_unseen_pair_is_worth_the_low_end_of_a_range_that_contains_nothing():
         assert plug_in(data, horizon=2).value[:, 1].tolist() == lowest
 
 
+def test_a_truncated_episode_is_not_terminal():
+    """-1, then the worst for ever, of a range that the user knows to reach down to -2."""
+    log = Transitions([0], [0], [-1.0], [1], truncated=[True])
+    data = MDPData.from_transitions(log, reward_range=(-2, 0))
+    assert not data.terminal.any()
+    assert plug_in(data, discount=0.5).value == pytest.approx([-3.0, -4.0], abs=1e-6)
+
+
 def test_joining_and_dividing_keep_the_ends():
     mdp = corridor(4, horizon=6)
     data = mdp.sample_episodes(np.full((4, 2), 0.5), n=500, rng=0)
@@ -389,7 +397,7 @@ def test_episodes_of_any_length_step_by_step():
             Transitions([0, 0, 0], [0] * 3, [0.0] * 3, [0] * 3),
             "lengths of episodes[1] must be at most horizon = 2, got 3",
         ),
-        (Transitions([0], [0], [0.0], [7]), "episodes[1].next_states[0] must be a whole number in [0, 1], got 7"),
+        (Transitions([0], [0], [0.0], [7]), "episodes[1].next_states[0] must be below n_states = 2, got 7"),
     ],
 )
 def test_what_is_no_episode_is_named(walk, message):

@@ -26,6 +26,22 @@ def least_variance(heads, target, n):
     return found @ found
 
 
+def exact_norms(heads, target, n):
+    """Least sum nu^2/n, |nu|_1 and |nu|_2 over heads nu = target, in 100 digits: entries are taken as exact."""
+    import mpmath
+
+    with mpmath.workdps(100):
+        matrix, right = mpmath.matrix(heads.tolist()), mpmath.matrix(target.tolist())
+
+        def form(counts):
+            return (right.T * mpmath.lu_solve(matrix * mpmath.diag(counts) * matrix.T, right))[0]
+
+        sets = itertools.combinations(range(heads.shape[1]), len(heads))
+        sizes = (mpmath.lu_solve(mpmath.matrix(heads[:, list(s)].tolist()), right) for s in sets)
+        least = min(sum(abs(x) for x in size) for size in sizes)
+        return float(form(n.tolist())), float(least), float(mpmath.sqrt(form([1.0] * len(n))))
+
+
 def projector(basis):
     return basis @ np.linalg.pinv(basis)
 

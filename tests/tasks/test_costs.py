@@ -96,6 +96,27 @@ def test_linear_costs_are_a_weighted_l1_norm(problem):
             assert (np.sqrt(prices) @ np.abs(others)) ** 2 / error >= found.cost * (1 - 1e-8)
 
 
+@pytest.mark.parametrize("ratio", [1e-100, 1e-25, 1e-23, 1e-12, 1e7, 1e30])
+def test_prices_of_any_ratio_are_weighed(ratio):
+    """On two axes both tasks are bought: cost (sqrt(c) |w|)^2 / e at n = (sqrt(c) |w|) |w_m| / (sqrt(c_m) e)."""
+    prices, target = np.array([ratio, 1.0]), np.array([1.0, -3.0])
+    total = np.sqrt(prices) @ np.abs(target)
+    for scale in (1.0, 1e-9, 1e9):  # the same samples for all units of money
+        found = linear_cost(np.eye(2), target, variance=0.1, prices=scale * prices)
+        assert found.samples == pytest.approx(total * np.abs(target) / (np.sqrt(prices) * 0.1), rel=1e-9)
+        assert found.cost == pytest.approx(scale * total**2 / 0.1, rel=1e-9)
+        assert found.lower_bound == pytest.approx(found.cost, rel=1e-8)
+        assert found.status is Status.EXACT
+
+
+def test_prices_that_cannot_be_weighed_are_named():
+    with pytest.raises(ValueError, match=r"prices\[1\] must be positive: of what costs nothing no number"):
+        linear_cost(np.eye(2), [1, 1], variance=1.0, prices=[1.0, 0.0])
+    heads, target = np.array([[1.0, 1.0], [1.0, 1.0 + 1e-10]]), np.array([1.0, 2.0])
+    with pytest.raises(ConvergenceError, match="for heads divided by the roots of prices the certificate of 1 of 1"):
+        linear_cost(heads, target, variance=1.0, prices=[1.0, 2.0])
+
+
 def test_linear_costs_agree_with_cvxpy():
     rng = np.random.default_rng(0)
     for k, n_tasks in ((2, 5), (4, 9)):

@@ -256,6 +256,17 @@ def test_a_target_of_zero_makes_every_design_optimal():
     assert found.shares == pytest.approx([0.6, 0.2, 0.2])
 
 
+def test_near_dependence_is_no_design_with_wrong_digits():
+    """Two axes of lengths 1 and s: closed forms while six digits are left, then a sentence."""
+    assert a_optimal(np.diag([1.0, 1e-4])).value == pytest.approx((1 + 1e4) ** 2, rel=1e-6)
+    assert e_optimal(np.diag([1.0, 1e-2])).value == pytest.approx(1 / (1 + 1e4), rel=1e-6)
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(2, 2))).Q
+    for design in AGNOSTIC:
+        for size in (1e-10, 1e-13, 1e-16):
+            with pytest.raises(ValueError, match=r"got rank 1 from 2 tasks: .*fewer than six digits, and counts as 0"):
+                design(turn @ np.diag([1.0, size]) @ turn)
+
+
 def test_a_target_needs_no_full_rank():
     heads = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
     for floor in (0.0, 0.1):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pessimism._status import ConvergenceWarning, Status
 from pessimism.tasks import (
     TaskData,
     TaskPool,
@@ -38,6 +39,43 @@ EVERY = {
     "target": lambda w, t, rng=None: target_only(w, t),
 }
 PHASES = {"l2": 3, "l1": 3, "top": 3, "passive": 1, "random": 1, "fixed": 1, "moments": 1, "target": 0}
+
+
+@pytest.mark.parametrize(("name", "pooled", "floor"), [("l1", False, 5), ("l2", True, 2), ("top", False, 4)])
+def test_an_unlucky_run_of_a_batch_leaves_the_others(name, pooled, floor):
+    """With few rows some fits have no minimum: status and NaN. The others are what they would be alone."""
+    source, rows = Recorder(WORLD), target(30, size=60)
+    with pytest.warns(
+        ConvergenceWarning, match=r"of 60 runs failed \(NOT_CONVERGED\) and decide on NaN; status"
+    ) as caught:
+        run = ADAPTIVE[name](source, rows, k=2, budgets=[5 * floor, 8 * floor], floor=floor, pooled=pooled, rng=1)
+    assert [warning.filename for warning in caught] == [__file__]
+    good = run.status == Status.STATIONARY
+    assert 0 < good.sum() < 60
+    assert set(run.status[~good]) == {Status.NOT_CONVERGED}
+    assert np.isnan(run.coefficients[~good]).all()
+    assert run.allocations.sum(axis=-1).tolist() == [[5 * floor, 8 * floor]] * 60
+    for i in np.flatnonzero(good)[:5]:
+        data = source.sold[0][i].merge(source.sold[1][i]) if pooled else source.sold[1][i]
+        basis = fit_representation(data, 2).basis
+        assert np.array_equal(run.coefficients[i], basis @ fit_heads(basis, rows[i])[..., 0])
+
+
+def test_a_target_whose_rows_do_not_span_leaves_the_other_runs():
+    """A copied input twice, in the rows of one target of two: alone it is an error, in a batch a status."""
+    x = np.random.default_rng(1).normal(size=(2, 9, 6))
+    x[1, :, :] = x[1, :, :1]
+    rows = [TaskData.from_arrays([part], [part.sum(axis=1)]) for part in x]
+    both = TaskData(*(np.stack([getattr(r, name) for r in rows]) for name in ("counts", "grams", "moments", "squares")))
+    n = [40, 20, 30, 50, 60]
+    with pytest.warns(ConvergenceWarning, match=r"1 of 2 runs failed \(UNDETERMINED\)"):
+        run = fixed(WORLD, both, k=2, n=n, rng=1)
+    assert run.status.tolist() == [Status.STATIONARY, Status.UNDETERMINED]
+    assert np.isnan(run.risk).tolist() == [False, True]
+    with pytest.raises(ValueError, match="target must determine its head: its rows do not span the representation"):
+        fixed(WORLD, rows[1], k=2, n=n, rng=1)
+    with pytest.raises(ValueError, match=r"data must determine the heads: the rows of task \[1, 0\] do not span"):
+        fit_heads(np.eye(6, 2), both)
 
 
 class Recorder:
@@ -186,6 +224,20 @@ def test_target_only_is_regression_on_the_targets_rows(rows):
     assert target_only(WORLD, data).coefficients == pytest.approx(np.linalg.lstsq(x, y)[0], abs=1e-9)
     expected = np.linalg.solve(x.T @ x + 0.5 * np.eye(6), x.T @ y)
     assert target_only(WORLD, data, ridge=0.5).coefficients == pytest.approx(expected, rel=1e-9)
+
+
+def test_target_only_in_inputs_of_very_different_units_and_with_copies():
+    """Units are no loss of a direction; a copied input is one, shared evenly, and the status says so."""
+    rng = np.random.default_rng(3)
+    x, theta = rng.normal(size=(20, 6)), np.arange(1.0, 7.0)
+    units = 10.0 ** np.array([0, -9, 3, 7, -4, 0])
+    run = target_only(WORLD, TaskData.from_arrays([x * units], [x @ theta]))
+    assert run.status is Status.EXACT
+    assert run.coefficients * units == pytest.approx(theta, rel=1e-7)
+    x[:, 5] = x[:, 0]
+    run = target_only(WORLD, TaskData.from_arrays([x], [x @ theta]))
+    assert run.status is Status.DEPENDENT
+    assert run.coefficients == pytest.approx([3.5, 2.0, 3.0, 4.0, 5.0, 3.5], rel=1e-7)
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -6,10 +6,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pessimism.bandits import BanditData, bernstein_lcb, greedy, hoeffding_level, index_rule, lcb, most_played
-from pessimism.mdp import MDP, MDPData, plan
+from pessimism.mdp import MDP, MDPData, plan, vi_lcb
 from pessimism.mdp.planning import PLANNING_METHODS
 from pessimism.tasks import allocate, lasso, min_l1, min_l2
 from pessimism.testing import (
@@ -48,6 +49,7 @@ WRONG = [
     *told(check_planner, wrong_planners.WRONG_BACKWARD, horizon=3),
     *told(check_offline_rule, wrong_planners.WRONG_OFFLINE, discount=0.5),
     *told(check_offline_rule, wrong_planners.WRONG_EPISODIC, horizon=3),
+    *told(check_offline_rule, wrong_planners.WRONG_WIDTHS, 1, level=hoeffding_level),
     *told(check_offline_rule, wrong_planners.WRONG_BOUNDS, **BOUND),
     *told(check_relevance, wrong_tasks.WRONG_RELEVANCES),
     *told(check_allocation, wrong_tasks.WRONG_ALLOCATIONS, 40),  # which are drawn depends on what is imported
@@ -83,11 +85,12 @@ PASSES = [
             (partial(lcb, paper_constants=True), partial(hoeffding_level, constant=2000.0), UNSEEN),
             (partial(lcb, unseen=0.0), hoeffding_level, UNSEEN),
             (partial(greedy, unseen=5.0), 0, UNSEEN),
-            (partial(lcb, rng=0), hoeffding_level, {"waive": ["batch"]}),
+            (partial(lcb, rng=0), hoeffding_level, {}),
             (wrong_rules.correct, hoeffding_level, {}),
         )
     ),
     (check_rule, among_the_common, {}),
+    (check_rule, wrong_rules.needs_rounds, {"accepts": lambda data: data.n > 0, "level": hoeffding_level}),
     (check_rule, wrong_rules.forgot_square_root, {}),  # without a claim no width is wrong
     *(pytest.param(check_planner, partial(plan, method=method), {}) for method in PLANNING_METHODS[:-1]),
     *(
@@ -98,7 +101,15 @@ PASSES = [
     (check_planner, wrong_planners.backward_induction, {"horizon": 2}),
     *((check_offline_rule, rule, {"discount": 0.5}) for rule in wrong_planners.RIGHT_OFFLINE.values()),
     (check_offline_rule, wrong_planners.episodic, {"horizon": 3}),
-    *((check_offline_rule, wrong_planners.pessimistic, {"discount": x, "lower_bound": True}) for x in (0.5, 0.9)),
+    *(
+        (check_offline_rule, wrong_planners.pessimistic, {"discount": x, "lower_bound": True, "level": hoeffding_level})
+        for x in (0.5, 0.9)
+    ),
+    (check_offline_rule, vi_lcb, {"level": hoeffding_level}),
+    (check_offline_rule, wrong_planners.imitation, {"discount": 0.5}),
+    (check_offline_rule, wrong_planners.smoothed_over_states, {"discount": 0.5}),
+    (check_offline_rule, wrong_planners.random_ties, {"discount": 0.5, "waive": ["repeat"]}),
+    (check_offline_rule, wrong_planners.needs_data, {"discount": 0.5, "accepts": lambda data: data.n > 0}),
     *((check_relevance, min_l1, {"norm": 1, "rank_deficient": x}) for x in (False, True)),
     *((check_relevance, min_l2, {"norm": 2, "rank_deficient": x}) for x in (False, True)),
     *(
@@ -141,7 +152,7 @@ WAIVED = [
             "total over the batch": ["batch"],
             "low numbers": ["arms", "scale"],
             "odd contexts": ["contexts"],
-            "random ties": ["repeat", "batch"],
+            "random ties": ["repeat"],
         }.items()
     ),
     (check_planner, wrong_planners.wrong_batch_axis, {}, ["batch"]),
@@ -149,7 +160,7 @@ WAIVED = [
     (check_offline_rule, wrong_planners.unseen_pairs_optimistic, HALF, ["seen"]),
     (check_offline_rule, wrong_planners.argmax_over_axis_one, HALF, ["batch"]),
     (check_offline_rule, wrong_planners.unseen_states_at_zero, HALF, ["shift", "highest"]),
-    (check_offline_rule, wrong_planners.adds_the_width, HALF, ["highest"]),
+    (check_offline_rule, wrong_planners.adds_the_width, HALF, ["highest", "value"]),
     (check_relevance, wrong_tasks.interior_point, L1, ["zeros"]),
     (check_relevance, wrong_tasks.false_gap, L2, ["certificate"]),
     (check_relevance, wrong_tasks.without("gap"), L2, ["certificate"]),
@@ -202,6 +213,38 @@ def test_the_lines_of_a_message_rebuild_its_small_example(check, rule, options, 
     assert [getattr(found, name, found).tolist() for name in names] == said
 
 
+@pytest.mark.usefixtures("hardly_shrunk")
+def test_a_fault_hides_no_other():
+    """An exception where there are no rounds, and a sum for a mean."""
+
+    def both(data):
+        return wrong_rules.sums_for_means(wrong_rules.with_rounds(data))
+
+    with pytest.raises(RuleError) as error:
+        check_rule(both, examples=30)
+    first, *more = str(error.value).split("\n")
+    assert first.startswith('both breaks "contract": it raised ValueError: no rounds')
+    assert "  This is a fixed example: no rounds at all." in more
+    for name in ("batch", "shift"):
+        assert any(line.startswith(f'  It also breaks "{name}"') for line in more)
+
+
+def test_a_check_may_stand_in_a_drawn_test():
+    @settings(max_examples=2)
+    @given(st.floats(0.01, 0.5))
+    def drawn(delta):
+        check_rule(partial(lcb, delta=delta), examples=2)
+        with pytest.raises(RuleError, match="as if the best were taken over axis 1"):
+            check_rule(wrong_rules.WRONG["argmax over axis 1"][0], examples=2)
+
+    drawn()
+
+
+def test_what_accepts_nothing_is_not_checked_in_silence():
+    with pytest.raises(ValueError, match="accepts must hold for some of what is tried"):
+        check_rule(greedy, accepts=lambda data: False, examples=5)
+
+
 BAD = [
     (check_rule, {"waive": ["level"]}, ValueError, "waive must be one of 'repeat', 'batch'"),
     (check_rule, {"level": math.nan}, ValueError, "level must be a number, not NaN"),
@@ -211,6 +254,8 @@ BAD = [
     (check_planner, {"tolerance": 0.0}, ValueError, "tolerance must be positive"),
     (check_offline_rule, {"discount": 1.0}, ValueError, "discount must be"),
     (check_offline_rule, {"horizon": 0}, ValueError, "horizon must be"),
+    (check_offline_rule, {"horizon": 2, "level": 1.0}, ValueError, "level must be None with a horizon"),
+    (check_offline_rule, {"level": -1.0}, ValueError, "level must be at least 0 and finite, got -1.0"),
     (check_offline_rule, {"lower_bound": "yes"}, ValueError, "lower_bound must be one of 'known rewards'"),
     (check_relevance, {"norm": 3}, ValueError, "norm must be 1, 2 or None, got 3"),
     (check_relevance, {"regularization": 2.0}, ValueError, r"regularization must be in \(0, 1\], got 2.0"),

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 from random import Random
 
 import numpy as np
@@ -14,6 +15,7 @@ from pessimism.bandits import BanditData
 from pessimism.mdp import MDPData
 from pessimism.tasks import TaskData
 from pessimism.testing import (
+    _whole_numbers,
     bandit_data,
     bandits,
     behaviors,
@@ -130,6 +132,25 @@ def test_data_are_what_some_rows_say(data, more):
     assert (ranks <= data.counts).all()
     theta = more.draw(st.sampled_from([0.0, 1.0, -2.0])) * np.ones(data.dimension)
     assert (again.loss(theta) >= 0).all()
+
+
+def test_kernels_are_loaded_before_the_first_example_and_off_the_clock(monkeypatch):
+    loaded = []
+
+    def load(part):
+        time.sleep(0.6)
+        loaded.append(part)
+
+    monkeypatch.setattr(_whole_numbers, "_load", load)
+    strategies = bandits(), mdps(), st.lists(task_problems(), min_size=1)
+    assert loaded == []
+
+    @settings(deadline=500, max_examples=3)
+    @given(*strategies)
+    def drawn(bandit, mdp, problems):
+        assert sorted(loaded) == ["bandits", "mdp", "tasks"]
+
+    drawn()
 
 
 def norms(heads):

@@ -1,6 +1,7 @@
 """Planners and offline rules a person would write, each with one mistake, and the message that must name it."""
 
 import math
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,7 +29,7 @@ def greedy(q, value=None, **extra):
     return answer(q.argmax(axis=-1), q.max(axis=-1) if value is None else value, **extra)
 
 
-def policy_iteration(mdp):
+def policy_iteration(mdp, steps=10**9):
     """The planner that all others meant to be: dense, for any batch."""
     policy = mdp.mean_rewards.argmax(axis=-1) + np.zeros((*mdp.shape, 1), int)
     matrix = np.zeros((*mdp.shape, mdp.n_states, mdp.n_actions, mdp.n_states))
@@ -41,9 +42,13 @@ def policy_iteration(mdp):
         q = q_values(mdp, value)
         own = np.take_along_axis(q, policy[..., None], axis=-1)[..., 0]
         better = q.max(axis=-1) > own + 1e-9 * (1 + np.abs(own))
-        if not better.any():
+        if not better.any() or steps == 0:
             return answer(policy, value)
-        policy = np.where(better, q.argmax(axis=-1), policy)
+        policy, steps = np.where(better, q.argmax(axis=-1), policy), steps - 1
+
+
+def improvements(steps):
+    return partial(policy_iteration, steps=steps)
 
 
 def optimum(mdp):
@@ -169,6 +174,20 @@ WRONG_PLANNERS = {
         lambda mdp: answer(policy_iteration(mdp).policy + 1, optimum(mdp)),
         '"contract": it chose action 1, but actions are numbered from 0 to 0',
     ),
+    "fixed discount": (
+        sweeps(SWEEPS, gamma=lambda mdp: 0.9),
+        '"value": the discount of the model makes no difference: it is fixed at 0.9',
+    ),
+    "two improvements": (improvements(2), '"value": it stops after [123] steps? of policy iteration'),
+    "four improvements": (improvements(4), '"value": it stops after [345] steps of policy iteration'),
+    "7 digits": (
+        with_values(lambda value, mdp: value.astype(np.float32)),
+        '"contract": values are float64, its have dtype float32',
+    ),
+    "7 digits inside": (
+        with_values(lambda value, mdp: value.astype(np.float32).astype(float)),
+        r'"value": in state \d+ its value is (?P<found>\S+), the optimal one is (?!(?P=found) )',
+    ),
     "infinite": (with_values(lambda value, mdp: np.inf * (1 + 0 * value)), '"contract": its value must be finite'),
 }
 
@@ -204,7 +223,7 @@ def first_step_only(mdp):
 WRONG_BACKWARD = {
     "backwards": (steps_run_backwards, r'"value": its steps run backwards: value\[h\] is what is left from step h on'),
     "first step": (first_step_only, r'"contract": its policy must have shape \(3, 1\), got \(1,\), no step axis'),
-    "undiscounted": (lambda mdp: backward_induction(mdp, gamma=1.0), '"value": the discount is missing'),
+    "no discount": (lambda mdp: backward_induction(mdp, gamma=1.0), '"value": the discount is missing'),
 }
 
 
@@ -230,7 +249,7 @@ def widths(data, discount, *, n=None, in_value_units=True, in_reward_units=True)
     low, high = data.reward_range
     total = np.maximum(data.n if n is None else n, 1)[..., None, None]
     level = 0.5 * np.log(2 * data.n_states * data.n_actions * total)
-    unit = (high - low if in_reward_units else 1.0) / (1 - discount if in_value_units else 1.0)
+    unit = (high - low if in_reward_units else 1.0) * (1 / (1 - discount) if in_value_units is True else in_value_units)
     return unit * np.sqrt(level / np.maximum(data.counts, 1))
 
 
@@ -240,7 +259,7 @@ def pessimistic(data, *, discount, unseen_state=None, **options):
 
 
 def no_v_max(data, *, discount):
-    return pessimistic(data, discount=discount, in_value_units=False)
+    return pessimistic(data, discount=discount, in_value_units=1.0)
 
 
 def gaining(extra):
@@ -382,11 +401,183 @@ def unseen_states_in_the_middle(data, *, discount):
     return pessimistic(data, discount=discount, unseen_state=sum(data.reward_range) / 2 / (1 - discount))
 
 
+def imitation(data, *, discount):
+    """Law of the logged actions, and what it is worth where all went on as logged."""
+    visits = data.counts.sum(axis=-1, keepdims=True)
+    law = np.where(visits > 0, data.counts / np.maximum(visits, 1), 1 / data.n_actions)
+    low = data.reward_range[0] / (1 - discount)
+    value = np.full(data.counts.shape[:-1], low)
+    for _ in range(40):
+        q = data.mean_rewards + discount * (data.transition_shares * value[..., data.next_states]).sum(axis=-1)
+        value = np.where(visits[..., 0] > 0, (law * q).sum(axis=-1), low)
+    return answer(law, value)
+
+
+def smoothed(prior):
+    """Certainty equivalence with `prior` visits more of each pair, to which `prior(...)` is the next value."""
+
+    def rule(data, *, discount):
+        low = data.reward_range[0] / (1 - discount)
+        seen, value = data.counts > 0, np.full(data.counts.shape[:-1], low)
+        for _ in range(40):
+            total, more = prior(data, value)
+            later = ((data.next_counts * value[..., data.next_states]).sum(axis=-1) + total) / (data.counts + more)
+            q = np.where(seen, data.mean_rewards + discount * later, -np.inf)
+            value = np.where(seen.any(axis=-1), q.max(axis=-1), low)
+        return answer(q.argmax(axis=-1), value)
+
+    return rule
+
+
+smoothed_over_states = smoothed(lambda data, value: (value.sum(axis=-1)[..., None, None], data.n_states))
+smoothed_over_entries = smoothed(
+    lambda data, value: (value[..., data.next_states].sum(axis=-1), data.next_counts.shape[-1])
+)
+
+
+def random_ties(data, *, discount):
+    plan = certainty(data, discount=discount)
+    lots = np.random.default_rng().random(plan.q.shape)
+    return answer(np.where(plan.q == plan.q.max(axis=-1, keepdims=True), lots, -1).argmax(axis=-1), plan.value)
+
+
+needs_data = raises_on_empty_data
+
+
+def all_worst(data, *, discount):
+    """Minimal values over logged actions, and the actions that have them."""
+    low = data.reward_range[0] / (1 - discount)
+    seen, value = data.counts > 0, np.full(data.counts.shape[:-1], low)
+    for _ in range(60):
+        later = (data.transition_shares * value[..., data.next_states]).sum(axis=-1)
+        q = np.where(seen, data.mean_rewards + discount * later, np.inf)
+        value = np.where(seen.any(axis=-1), q.min(axis=-1), low)
+    return answer(q.argmin(axis=-1), value)
+
+
+def worst_policy(make):
+    """A rule's values, and the logged actions that are worth least."""
+
+    def rule(data, *, discount):
+        plan = make(data, discount=discount)
+        return answer(np.where(data.counts > 0, plan.q, np.inf).argmin(axis=-1), plan.value)
+
+    return rule
+
+
+def first_sweeps(count):
+    """Values of sweeps from 0."""
+
+    def rule(data, *, discount):
+        low = data.reward_range[0] / (1 - discount)
+        seen, value = data.counts > 0, np.zeros(data.counts.shape[:-1])
+        for _ in range(count):
+            later = (data.transition_shares * value[..., data.next_states]).sum(axis=-1)
+            q = np.where(seen, data.mean_rewards + discount * later, -np.inf)
+            value = np.where(seen.any(axis=-1), q.max(axis=-1), low)
+        return answer(q.argmax(axis=-1), value)
+
+    return rule
+
+
+WRONG_OFFLINE |= {
+    "argmin": (worst_policy(certainty), '"value": .*it takes the worst action, argmin may stand where argmax'),
+    "argmin and min": (all_worst, '"better": .* the worse one, whichever it is'),
+    "greedy for the next reward": (
+        planned(
+            lambda plan, data, _: (np.where(data.counts > 0, data.mean_rewards, -np.inf).argmax(axis=-1), plan.value)
+        ),
+        '"value": .*(greedy for the next reward|worst action|from one Q)',
+    ),
+    "most frequent, value of the best": (
+        planned(lambda plan, data, _: (data.counts.argmax(axis=-1), plan.value)),
+        '"value": .*(greedy for the next reward|worst action|from one Q)',
+    ),
+    "imitation, value of the best": (
+        planned(lambda plan, data, discount: (imitation(data, discount=discount).policy, plan.value)),
+        '"value": .*a value is what the probabilities returned with it can earn',
+    ),
+    "few sweeps": (first_sweeps(5), '"shift": .*it stops too early: its values are those after 5 sweeps from 0'),
+    "fixed discount": (
+        lambda data, *, discount: certainty(data, discount=0.75),
+        '"shift": .*the discount it is called with makes no difference: it is fixed, at 0.75',
+    ),
+    "discounted rewards": (
+        lambda data, *, discount: certainty(data, discount=discount, gains=discount * data.mean_rewards),
+        '"shift": .*the discount multiplies the reward too',
+    ),
+    "smoothed over list entries": (
+        smoothed_over_entries,
+        '"lists": with 5 entries of count 0 more .* smoothing divide',
+    ),
+}
+
+
+def with_widths(change):
+    """`pessimistic` with other widths: `change(V_max, level, visits, n, states, actions)`."""
+
+    def rule(data, *, discount):
+        n, size = np.maximum(data.n, 1)[..., None, None], (data.n_states, data.n_actions)
+        low, high = data.reward_range
+        level = 0.5 * np.log(2 * size[0] * size[1] * n)
+        b = (high - low) * change(1 / (1 - discount), level, np.maximum(data.counts, 1), n, *size)
+        return certainty(data, discount=discount, gains=data.mean_rewards - b)
+
+    return rule
+
+
+WRONG_WIDTHS = {
+    "log10": (
+        with_widths(lambda v, level, m, n, s, a: v * np.sqrt(level / np.log(10) / m)),
+        '"level": the logarithm has base 10',
+    ),
+    "no S": (
+        with_widths(lambda v, level, m, n, s, a: v * np.sqrt((level - 0.5 * np.log(s)) / m)),
+        '"level": S is missing from',
+    ),
+    "no A": (
+        with_widths(lambda v, level, m, n, s, a: v * np.sqrt((level - 0.5 * np.log(a)) / m)),
+        '"level": A is missing from',
+    ),
+    "N + 1": (
+        with_widths(lambda v, level, m, n, s, a: v * np.sqrt(level / (m + 1))),
+        '"level": .* of N.s, a. . 1 visits',
+    ),
+    "N - 1": (
+        with_widths(lambda v, level, m, n, s, a: v * np.sqrt(level / np.maximum(m - 1, 1))),
+        '"level": .*N.s, a. - 1 visits',
+    ),
+    "sqrt V_max": (
+        with_widths(lambda v, level, m, n, s, a: np.sqrt(v * level / m)),
+        '"level": .* sqrt.V_max., not with V_max',
+    ),
+    "no V_max": (with_widths(lambda v, level, m, n, s, a: np.sqrt(level / m)), '"level": V_max is missing'),
+    "no root": (with_widths(lambda v, level, m, n, s, a: v * level / m), '"level": the square root is missing'),
+    "n": (
+        with_widths(lambda v, level, m, n, s, a: v * np.sqrt(level / n)),
+        '"level": .* n stands where N.s, a. belongs',
+    ),
+    "one-sided": (
+        with_widths(lambda v, level, m, n, s, a: v * np.sqrt((level - 0.5 * np.log(2)) / m)),
+        '"level": a factor 2 is',
+    ),
+    "twice": (
+        with_widths(lambda v, level, m, n, s, a: 2 * v * np.sqrt(level / m)),
+        '"level": a constant is off: .* 2 times',
+    ),
+    "none": (certainty, '"level": it does not subtract its widths'),
+}
+
 NOISE = '"lower bound": .* Its widths do not cover the noise of the rewards'
 WRONG_BOUNDS = {
     "certainty": (certainty, NOISE),
     "no root": (no_root, NOISE),
     "no V_max": (no_v_max, r'"lower bound": .* cover the noise of the rewards\. Its widths .* they grow with V_max'),
+    "sqrt V_max": (
+        lambda data, *, discount: pessimistic(data, discount=discount, in_value_units=(1 - discount) ** -0.5),
+        '"lower bound": .* they grow with V_max',
+    ),
+    "argmin": (worst_policy(pessimistic), '"(value|better|lower bound)": '),
     "unseen states in the middle": (unseen_states_in_the_middle, '"lower bound": .* A state of which nothing was log'),
 }
 

@@ -83,6 +83,24 @@ def raises(data):
     return correct(data)
 
 
+def with_rounds(data):
+    if not np.all(data.n):
+        raise ValueError("no rounds")
+    return data
+
+
+def needs_rounds(data):
+    return correct(with_rounds(data))
+
+
+cached = {}
+
+
+def remembers(data):
+    """The first answer for a shape."""
+    return cached.setdefault(data.counts.shape, correct(data))
+
+
 def means_or(worth, data):
     return np.where(data.counts > 0, data.means, worth)
 
@@ -115,6 +133,37 @@ WRONG = {
     ),
     "imitation": (lambda d: d.counts.argmax(axis=-1), '"level": it goes by the pulls alone: no mean makes up'),
     "constant": (lower(lambda d: 4 * log_term(d)), '"level": a constant is off: its L is 4 times .* 2 times'),
+    "N + 1": (
+        lambda d: best(d, d.means - width(d) * np.sqrt(log_term(d) / (d.counts + 1))),
+        '"level": .*of N.a. .1 pul',
+    ),
+    "N - 1": (
+        lambda d: best(d, d.means - width(d) * np.sqrt(log_term(d) / np.maximum(d.counts - 1, 1))),
+        '"level": its widths are those of N.a. -1 pulls',
+    ),
+    "one-sided": (
+        lower(lambda d: log_term(d, np.maximum(d.n, 1) / 2)),
+        '"level": a factor 2 is missing in the logarithm',
+    ),
+    "A = 2": (lower(lambda d: log_term(d, np.maximum(d.n, 1) * 2 / d.n_arms)), '"level": no known mistake'),
+    "delta = 0.05/n": (
+        lower(lambda d: log_term(d, np.maximum(d.n, 1) * 20)),
+        r'"level": its L is \+1.5 from the claimed',
+    ),
+    "float32": (
+        lambda d: best(d, bounds(d).astype(np.float32)),
+        '"level": .* in the eighth digit: some step computes in',
+    ),
+    "cut off": (lambda d: best(d, np.maximum(bounds(d), d.reward_range[0])), '"(arms|level)": .*cut off'),
+    "remembers": (remembers, '"(repeat|batch)"'),
+    "last arm left out": (
+        lambda d: np.where(d.counts > 0, bounds(d), -np.inf)[..., : max(d.n_arms - 1, 1)].argmax(axis=-1),
+        '"(pulled|arms)"',
+    ),
+    "range from 0": (
+        lambda d: best(d, d.means - d.reward_range[1] * np.sqrt(log_term(d) / pulls(d))),
+        '"shift": .*or take 0 for the lowest reward',
+    ),
     "cube root": (
         lambda d: best(d, d.means - width(d) * np.cbrt(log_term(d) / pulls(d))),
         r'"level": no known mistake',

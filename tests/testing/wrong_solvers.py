@@ -18,13 +18,13 @@ class Right:
     result.
     """
 
-    step, momentum, rate, level = 0.1, 0.5, 0.2, "g"
+    step, momentum, rate, y_rate, level = 0.1, 0.5, 0.2, 0.2, "g"
 
     def __call__(self, problem, x0, y0, *, budget, rng):
         self.problem, self.budget = problem, budget
         self.rng = self.generator(rng)
         self.ncalls = dict.fromkeys(KINDS, 0)
-        self.path = []
+        self.path, self.kept = [], {}
         self.begin(x0, y0)
         try:
             self.warm()
@@ -78,15 +78,18 @@ class Right:
         return self.problem.sample(self.rng, "f" if kind == "grad_f" else self.level)
 
     def one_step(self):
-        fx, fy = self.call("grad_f", self.x, self.y)
+        fx, self.fy = self.call("grad_f", self.x, self.y)
         below = self.call("grad_g", self.x, self.y)
-        residual = self.call("hvp", self.x, self.y, self.z) - fy
+        residual = self.call("hvp", self.x, self.y, self.z) - self.fy
         u = fx - self.cross()
-        self.y, self.z = self.y - self.rate * below, self.z - self.rate * residual
-        self.m = self.momentum * self.m + (1 - self.momentum) * u
-        self.move()
+        self.y, self.z = self.y - self.y_rate * below, self.z - self.rate * residual
+        self.move(u)
 
-    def move(self):
+    def average(self, u):
+        return self.momentum * self.m + (1 - self.momentum) * u
+
+    def move(self, u):
+        self.m = self.average(u)
         self.path.append((self.t, self.x))
         self.x = self.x - self.eta() * self.direction(self.m)
         self.t += 1
@@ -123,11 +126,59 @@ class MovesXBeforeTheRest(Right):
 
     def one_step(self):
         fx, _ = self.call("grad_f", self.x, self.y)
-        self.m = self.momentum * self.m + (1 - self.momentum) * (fx - self.cross())
-        self.move()
+        self.move(fx - self.cross())
         _, fy = self.call("grad_f", self.x, self.y)
         self.z = self.z - self.rate * (self.call("hvp", self.x, self.y, self.z) - fy)
         self.y = self.y - self.rate * self.call("grad_g", self.x, self.y)
+
+
+class SharesASample(Right):
+    """One of each level for all calls of a step."""
+
+    anew = True
+
+    def handle(self, kind):
+        key = kind == "grad_f", self.t * self.anew
+        if key not in self.kept:
+            self.kept[key] = Right.handle(self, kind)
+        return self.kept[key]
+
+
+class Recursive(Right):
+    """Recursive momentum: with `pairs` the new and the old x have one sample, and `first` is the one asked first."""
+
+    pairs, asks_first, old = True, "new", None
+
+    def first(self, x0, y0):
+        return {"old": None}
+
+    def one_step(self):
+        new, samples = (self.x, self.y, self.z), [self.handle("grad_f"), self.handle("cvp")]
+        others = samples if self.pairs else [self.handle("grad_f"), self.handle("cvp")]
+        before = self.estimate(self.old, others) if self.old and self.asks_first == "old" else None
+        u = self.estimate(new, samples)
+        if self.old and before is None:
+            before = self.estimate(self.old, others)
+        below, residual = self.call("grad_g", *new[:2]), self.call("hvp", *new) - self.fy
+        self.y, self.z = self.y - self.rate * below, self.z - self.rate * residual
+        self.m = u if before is None else u + 0.9 * (self.m - before)
+        self.old = new
+        self.move(u)
+
+    def estimate(self, at, samples):
+        self.guard()
+        fx, fy = self.ask("grad_f", *at[:2], samples[0])
+        self.guard()
+        if at[0] is self.x:
+            self.fy = fy
+        return fx - self.ask("cvp", *at, samples[1])
+
+    def ask(self, kind, *arguments):
+        self.ncalls[kind] += 1
+        return getattr(self.problem, kind)(*arguments)
+
+    def average(self, u):
+        return self.m
 
 
 class Returns(Right):
@@ -182,6 +233,21 @@ class DividesByZeroInSilence(Right):
     def direction(self, m):
         with np.errstate(all="ignore"):
             return m / np.linalg.norm(m)
+
+
+class NeverAsksAboutG(Right):
+    def warm(self):
+        pass
+
+    def one_step(self):
+        self.move(self.call("grad_f", self.x, self.y)[0])
+
+
+class CannotDoNothing(NeverAsksAboutG):
+    """Two mistakes that have nothing to do with each other."""
+
+    def warm(self):
+        self.share = 1 / self.budget
 
 
 class WritesInPlace(Right):
@@ -348,7 +414,40 @@ mistake("BeginsItsScheduleLate", '"length": step 0 .* schedule off by one', FALL
         eta=lambda self: self.step / (2 + self.t) ** 0.5)  # fmt: skip
 mistake("ALittleTooLong", r'"length": step \d+ is 0.10000000\d* long', TENTH,
         direction=lambda self, m: Right.direction(self, m) * (1 + 1e-9))  # fmt: skip
-mistake("TooSlow", '"descends": .* or are the steps too small for 2000 calls', step=1e-4)  # a fiftieth of the gain
+mistake(NeverAsksAboutG, '"descends": it never asks about g')
+mistake(CannotDoNothing, '"contract": it raised ZeroDivisionError')
+mistake(
+    "ReplacesZByFy",
+    '"descends": .* they are along f_x - C f_y',
+    cross=lambda self: self.call("cvp", self.x, self.y, self.fy),
+)
+mistake("NeverSolvesForZ", '"descends": .* they are along f_x alone', base=Unnormalised, cross=lambda self: 0.0)
+mistake("CountsZTwice", '"descends": .* they are along f_x - 2 C z', cross=lambda self: 2.0 * Right.cross(self))
+mistake("KeepsTheFirstY", '"descends": .* do y and z follow when x moves', NORMALISED, y_rate=0.0,
+        warm=lambda self: [Right.warm(self) for _ in range(9)])  # fmt: skip
+mistake(
+    "RoundsToFloat32", '"descends": its x is rounded to float32', told=lambda self, r: {"x": r.x.astype(np.float32)}
+)
+mistake("AddsUpItsMomentum", '"length": .* a step is 2 times the claimed multiple', {"step": 0.02}, Unnormalised,
+        average=lambda self, u: self.momentum * self.m + u)  # fmt: skip
+mistake("AccumulatesForEver", '"descends": .* are the steps too long', base=Unnormalised,
+        average=lambda self, u: self.m + 0.1 * u)  # fmt: skip
+mistake(
+    "OneSampleForEver", r'"samples": it calls grad_g on one sample at \d+ different x', base=SharesASample, anew=False
+)
+mistake("SeedsEachDraw", '"samples": each sample.rng, "f". is the same',
+        handle=lambda self, kind: vars(self).update(rng=self.generator(0)) or Right.handle(self, kind))  # fmt: skip
+mistake("DrawsAndForgets", '"samples": it draws samples, and calls every oracle without one',
+        handle=lambda self, kind: Right.handle(self, kind) and None)  # fmt: skip
+mistake(
+    "TakesTwoSamples",
+    '"samples": in each step it calls grad_f at the x before with a sample',
+    base=Recursive,
+    pairs=False,
+)
+mistake("TakesTwoSamplesOldFirst", '"samples": there are samples of f whose f_x moves x the wrong way', base=Recursive,
+        pairs=False, asks_first="old")  # fmt: skip
+mistake("TooSlow", '"descends": .* are the steps too small for 2000 calls', step=1e-4)  # a fiftieth of the gain
 mistake("HidesItsPath", '"length": history."x". must lead from x0 to x', TENTH,
         told=lambda self, r: {"history": {name: column[:1] for name, column in r.history.items()}})  # fmt: skip
 mistake(InventsItsPath, '"length": history."x". must lead from x0 to x', TENTH)

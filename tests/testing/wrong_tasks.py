@@ -227,6 +227,25 @@ WRONG_L2 = {
     "false residual": (false_residual, '"certificate": its residual is said to be 0.1 and is'),
     "proof without shape": (shapeless_proof, '"contract": dual, gap and residual must have shapes'),
 }
+WRONG_L2 |= {
+    "heads of length one": (
+        lambda heads, target: pseudo_inverse(
+            heads / np.maximum(np.linalg.norm(heads, axis=-2, keepdims=True), 1e-300), target
+        ),
+        '"feasible": its weights are those of heads of length one',
+    ),
+    "minus": (lambda heads, target: -pseudo_inverse(heads, target), '"feasible": its weights have the wrong sign'),
+    "threshold": (
+        lambda heads, target: np.where(
+            np.abs(pseudo_inverse(heads, target)) > 1e-3 * np.abs(target).max(), pseudo_inverse(heads, target), 0.0
+        ),
+        '"(feasible|contract|batch)": ',
+    ),
+    "last task left out": (
+        lambda heads, target: np.concatenate([pseudo_inverse(heads[..., :-1], target), 0 * target[..., :1]], axis=-1),
+        '"feasible": task 4 is left out|"contract"|"optimal": task 4 is left out',
+    ),
+}
 WRONG_LASSO = {
     "1/2 forgotten": (partial(penalised, factor=0.5), '"optimal": its lambda is half the .* the 1/2 is missing'),
     "twice": (partial(penalised, factor=2.0), '"optimal": its lambda is twice the claimed one'),
@@ -236,7 +255,7 @@ WRONG_LASSO = {
     "no penalty": (least_absolute, r'"optimal": its weights are nu\^1'),
 }
 WRONG_WEIGHTS = {
-    "mixed batch": (mixes_the_batch_up, '"contract": its weights must|"batch"'),
+    "mixed batch": (mixes_the_batch_up, r'"(zeros|contract|batch)"'),
     "by number": (
         lambda heads, target: each_task_alone(heads, target) / np.arange(1, heads.shape[-1] + 1),
         '"tasks": .* numbering',
@@ -384,6 +403,17 @@ WRONG_SIZES = {
     "in place": (
         lambda nu, n, floor: (nu.sort(), allocate(nu, n, floor=floor))[1],
         '"mutation": it wrote into relevance',
+    ),
+}
+WRONG_SIZES |= {
+    "rounded up": (
+        lambda nu, n, floor: np.ceil(within_floor(nu, n, floor) - 1e-9).astype(int),
+        '"total": .*every share is (rounded|cut)|"total": .*rows that raise',
+    ),
+    "a digit lost": (lambda nu, n, floor: allocate(np.round(nu, 2), n, floor=floor), '"power": '),
+    "a row too few": (
+        lambda nu, n, floor: allocate(nu, np.maximum(np.asarray(n) - 1, floor * nu.shape[-1]), floor=floor),
+        '"total": ',
     ),
 }
 WRONG_SQUARES = {

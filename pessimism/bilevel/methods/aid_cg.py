@@ -6,9 +6,9 @@ r"""AID-CG: approximate implicit differentiation, with conjugate gradients for t
     \nabla^2_{yy} g\, z = \nabla_y f \text{ (J conjugate gradient steps from the old z)}, \quad
     x \leftarrow x - \eta_t(\nabla_x f - \nabla^2_{xy} g\, z).
 
-Deterministic: every call is exact. The residual of the old z costs one more product, so J steps cost J + 1. Both
-equations are warm started, so no bias remains at a fixed point. D, :math:`\alpha`, J and :math:`\eta` are the options
-`inner_steps`, `lower_step`, `cg_steps` and `step`. Source: standard.
+Deterministic: every call of the loop is exact. The residual of the old z costs one more product, so J steps cost J + 1.
+Both equations are warm started, so no bias remains at a fixed point. D, :math:`\alpha`, J and :math:`\eta` are the
+options `inner_steps`, `lower_step`, `cg_steps` and `step`. Source: standard.
 
 See also `simulations.bilevel_budget`.
 """

@@ -9,9 +9,10 @@ With :math:`y_d = y_{d-1} - \alpha \nabla_y g(x, y_{d-1})`, d = 1, ..., D, and :
     p \leftarrow p - \alpha \nabla^2_{yy} g(x, y_{d-1})\, p,
 
 and :math:`x \leftarrow x - \eta_t h`. The last p is not needed, which leaves D - 1 Hessian products. Deterministic:
-every call is exact, and the D iterates are stored. The start y_0 is treated as a constant, which leaves a bias of order
-:math:`(1-\alpha\mu)^D`. z is the sum of the :math:`\alpha p`, an approximation of :math:`H^{-1} \nabla_y f`. D,
-:math:`\alpha` and :math:`\eta` are the options `inner_steps`, `lower_step` and `step`. Source: standard.
+every call of the loop is exact, and the D iterates are stored. The start y_0 is treated as a constant, which leaves a
+bias of order :math:`(1-\alpha\mu)^D`. z is the sum of the :math:`\alpha p`, an approximation of
+:math:`H^{-1} \nabla_y f`. D, :math:`\alpha` and :math:`\eta` are the options `inner_steps`, `lower_step` and `step`.
+Source: standard.
 
 See also `simulations.bilevel_budget`.
 """

@@ -100,7 +100,7 @@ class ClosedForm(BilevelProblem, Speaking, ABC):
         [63, 26, 4]
         """
         n = self.n_samples_f if _check.choice("level", level, LEVELS) == "f" else self.n_samples
-        rows: Ints = (np.random.default_rng(rng).random(self.batch) * n).astype(np.int64)
+        rows: Ints = (_check.generator(rng).random(self.batch) * n).astype(np.int64)
         return rows
 
     def grad_f(self, x: ArrayLike, y: ArrayLike, s: ArrayLike | None = None) -> tuple[Floats, Floats]:
@@ -271,7 +271,7 @@ def _rows(handle: ArrayLike | None, n: int) -> Ints | None:
     if rows.size == 0:
         return None
     if rows.ndim != 1 or rows.dtype.kind not in "iu":
-        raise TypeError(f"s must be a handle from sample, positions of shape (batch,), got {handle!r}")
+        raise TypeError(f"s must be a handle from sample, positions of shape (batch,), got {_check.shown(handle)}")
     positions: Ints = rows.astype(np.int64, copy=False)
     if positions.view(np.uint64).max() >= n:  # negative ones are huge here, and the loops check no bounds
         _check.whole_array("s", rows, high=n - 1)

@@ -141,7 +141,7 @@ class HyperCleaning(Logistic):
         >>> bool(slope[:20].mean() > 0 > slope[20:].mean())
         True
         """
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         share = _check.between("flipped", flipped, 0.0, 1.0)
         p = _check.whole("dim", dim, low=1)
         sets = [generator.standard_normal((_check.whole(*size, low=1), p)) for size in (("n", n), ("m", m))]

@@ -131,7 +131,7 @@ class LogisticRidge(Logistic):  # numpydoc ignore=PR01
         >>> problem.dim_x, problem.dim_y
         (1, 20)
         """
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         counts = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
         theta = few_ones(dim, relevant)
         sets = [generator.standard_normal((count, len(theta))) for count in counts]

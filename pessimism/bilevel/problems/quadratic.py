@@ -209,7 +209,7 @@ class Quadratic(_QuadraticLower):  # numpydoc ignore=PR02
         >>> round(low, 9), round(high, 9)
         (1.0, 10.0)
         """
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         lower, options = _random(generator, dim_x, dim_y, condition), {"n_samples": n_samples, "batch": batch}
         return cls(*lower, rho, noise=noise, curvature_noise=curvature_noise, **options, rng=generator)
 
@@ -264,7 +264,7 @@ class _BoundedUpper(_QuadraticLower):
         >>> Cosh.random(dim_x=2, dim_y=3, rng=0).coupling.shape
         (3, 2)
         """
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         lower, options = _random(generator, dim_x, dim_y, condition), {"n_samples": n_samples, "batch": batch}
         return cls(*lower, noise=noise, curvature_noise=curvature_noise, **options, rng=generator)
 
@@ -365,11 +365,10 @@ def _even(name: str, value: int) -> int:
 
 def _opposites(n: int, dy: int, dx: int, noise: tuple[float, float], rng: Rng) -> Floats:
     """Table (n, 1 + 2 dy + dx) of (a, e, u); every second row is minus the one above."""
-    scale = _check.nonnegative("noise", noise[0])
+    scale, generator = _check.nonnegative("noise", noise[0], _check.MAX_SIZE / 1e10), _check.generator(rng)
     width = _check.between("curvature_noise", noise[1], 0.0, 1.0, "[)")
     half = np.zeros((n // 2, 1 + 2 * dy + dx))
     if scale or width:
-        generator = np.random.default_rng(rng)
         half[:, 0] = width * generator.uniform(-1.0, 1.0, n // 2)
         half[:, 1:] = scale * generator.standard_normal((n // 2, 2 * dy + dx))
     table = np.stack([half, -half], axis=1).reshape(n, -1)
@@ -381,7 +380,7 @@ def _random(
     generator: np.random.Generator, dim_x: int, dim_y: int, condition: float
 ) -> tuple[Floats, Floats, Floats, Floats]:
     dx, dy = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
-    largest = _check.scalar("condition", condition, lambda number: 1.0 <= number < np.inf, "at least 1 and finite")
+    largest = _check.between("condition", condition, 1.0, 1e14)
     q, r = np.linalg.qr(generator.standard_normal((dy, dy)))
     axes = q * np.sign(np.diag(r))  # uniform over rotations
     hessian = (axes * np.geomspace(1.0, largest, dy)) @ axes.T

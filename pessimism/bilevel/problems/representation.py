@@ -157,8 +157,9 @@ class HyperRepresentation(LeastSquares):
         >>> problem.dim_x, problem.dim_y
         (8, 2)
         """
-        generator = np.random.default_rng(rng)
-        rows, scale = (_check.whole("n", n, low=1), _check.whole("m", m, low=1)), _check.nonnegative("noise", noise)
+        generator = _check.generator(rng)
+        rows = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
+        scale = _check.nonnegative("noise", noise, _check.MAX_SIZE / 1e10)
         theta = generator.standard_normal(_check.whole("dim", dim, low=1))
         train, validation = (regression(generator, count, theta, scale) for count in rows)
         return cls(*train, *validation, width, damping=damping, rho=rho, batch=batch)

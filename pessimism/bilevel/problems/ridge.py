@@ -157,9 +157,9 @@ class Ridge(LeastSquares):
         >>> problem.dim_x, problem.dim_y
         (1, 20)
         """
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         rows = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
         theta = few_ones(dim, relevant)
-        scale = _check.nonnegative("noise", noise)
+        scale = _check.nonnegative("noise", noise, _check.MAX_SIZE / 1e10)
         train, validation = (regression(generator, count, theta, scale) for count in rows)
         return cls(*train, *validation, rho, per_coordinate=per_coordinate, batch=batch)

@@ -92,8 +92,8 @@ class PessimismTuning(ClosedForm):
         if rounds.ndim != 1 or rounds.size == 0:
             raise ValueError(f"counts must have shape (n,), an entry for each arm, got {rounds.shape}")
         arms = rounds.size
-        logged = _check.vector("means", means, arms, "an entry for each arm", single=True)
-        held = _check.vector("held_out", held_out, arms, "an entry for each arm", single=True)
+        logged = _check.vector("means", means, arms, "an entry for each arm of counts", single=True)
+        held = _check.vector("held_out", held_out, arms, "an entry for each arm of counts", single=True)
         tau, shrinkage = _check.positive("temperature", temperature), _check.nonnegative("damping", damping)
         bonus, ridge = 1.0 / np.sqrt(rounds), _check.nonnegative("rho", rho)
         fields = {"counts": rounds, "means": logged, "held_out": held, "bonus": bonus, "dim_x": 1, "dim_y": arms}
@@ -119,7 +119,8 @@ class PessimismTuning(ClosedForm):
         Returns
         -------
         (K,) float
-            :math:`\pi = \mathrm{softmax}(y^*(x)/\tau)`; its value is the product with the arms' true means.
+            :math:`\pi = \mathrm{softmax}(y^*(x)/\tau)`; its value is the product with the arms' true means. NaN where
+            x is not finite.
 
         Examples
         --------
@@ -202,7 +203,7 @@ class PessimismTuning(ClosedForm):
         >>> PessimismTuning.random(4, rng=0).counts.tolist()
         [200, 100, 50, 25]
         """
-        generator = np.random.default_rng(rng)
+        generator = _check.generator(rng)
         size, most = _check.whole("arms", arms, low=1), _check.whole("n", n, low=1)
         other = _check.whole("held_out", held_out, low=1)
         counts = np.maximum(most // 2 ** np.minimum(np.arange(size), 62), 1)

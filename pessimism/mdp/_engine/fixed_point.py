@@ -29,9 +29,6 @@ HUGE = 1e200
 WAITING = -1.0
 """Error bound of an item that has not been begun, or that waits for Krylov steps."""
 
-MANY_STATES = 10_000
-"""From here on Krylov steps are compiled at once; smaller models compile them when one asks for them."""
-
 PATIENCE = 10
 """Rounds: Krylov steps start unless so many of sweeps will do, and end after so many that do not halve the error."""
 
@@ -70,9 +67,9 @@ def iterate(
     def work(part: slice) -> None:
         own = part_of(p, part), part_of(gains, part), tables.discount, floor, fallback, tolerance, search
         found = flat[part], policies[part], at_floor[part], movable[part], iterations[part], bounds[part]
-        if search.krylov_after > 1 and tables.n_states < MANY_STATES:
+        if search.krylov_after > 1:
             solve(lists, *own, *found, None)
-        if (bounds[part] == WAITING).any():
+        if (bounds[part] == WAITING).any():  # only now Krylov steps are compiled
             solve(lists, *own, *found, True)
 
     on_threads(work, len(flat))

@@ -50,7 +50,7 @@ def labels(best: ArrayLike | Sequence[int] | None, replicas: int, *, family: boo
         chosen = _check.whole_array("best", best, high=1)
     if chosen.shape[-1:] != (count,) or (not family and chosen.ndim > 1):
         shape = f"(..., {count})" if family else f"({count},)"
-        raise ValueError(f"best must have shape {shape}, one action a replica, got {chosen.shape}")
+        raise ValueError(f"best must have shape {shape}, one action for each of replicas = {count}, got {chosen.shape}")
     return chosen
 
 

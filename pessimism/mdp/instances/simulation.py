@@ -120,6 +120,7 @@ def vi_lcb_failure(
     0.0368
     """
     gamma, leave = _stay_exit.leaving(discount)
+    n, cstar, level = _check.whole("n", n, low=1), _check.scalar("cstar", cstar), _check.nonnegative("level", level)
     lost = float(bounds.vi_lcb_normal_gap(n, cstar, replicas, gamma, level))  # in value units
     best_value = HALF / (1.0 - gamma)
     widest = 1.0 - leave

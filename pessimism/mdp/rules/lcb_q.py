@@ -66,6 +66,11 @@ def lcb_q(
     ValueError, TypeError
         If the log is not of episodes or an argument is out of its range.
 
+    Warns
+    -----
+    ImitationWarning
+        If the policy departs nowhere from imitation in all data sets.
+
     See Also
     --------
     pessimism.mdp.bounds.episodic_rate : Rates of this and other rules for episodes.
@@ -87,7 +92,7 @@ def lcb_q(
         raise ValueError(f"log must be of episodes (..., K, H), got shape {log.rewards.shape}")
     low, high = _check.interval("reward_range", reward_range)
     if not math.isfinite(high - low):
-        raise ValueError(f"reward_range must be finite, got {reward_range!r}")
+        raise ValueError(f"reward_range must be finite, got {_check.shown(reward_range)}")
     episodes, horizon = log.rewards.shape[-2:]
     sizes = _size("n_states", n_states, log.states, log.next_states), _size("n_actions", n_actions, log.actions)
     ended, sizes = _ended(log, sizes, n_states is None)

@@ -67,6 +67,11 @@ def pevi(
     ValueError, TypeError
         If an argument is out of its range or the features do not fit.
 
+    Warns
+    -----
+    ImitationWarning
+        If the policy departs nowhere from imitation in all data sets.
+
     See Also
     --------
     pessimism.mdp.bounds.episodic_rate : Rates of rules for episodes.

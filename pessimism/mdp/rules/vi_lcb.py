@@ -126,7 +126,7 @@ def vi_lcb(
     [1]
     """
     split, monotone = _check.flag("split", split), _check.flag("monotone", monotone)
-    tolerance = _check.positive("tolerance", tolerance)
+    tolerance, generator = _check.positive("tolerance", tolerance), _check.generator(rng)
     known = empirical(stationary(data), _check.scalar("discount", discount), None)
     constant = width_constant(constant, CONSTANT, paper_constants, PAPER_CONSTANT)
     unseen = None if unseen is None else _unseen_width(unseen, known.value_width)
@@ -134,7 +134,7 @@ def vi_lcb(
     if split:
         _input.require_divisible(data.statistics)
         folds = 1 + fold_count(int(data.n.max(initial=0)), known.tables.discount)
-        plan = _by_folds(data, known, widths, monotone, np.random.default_rng(rng))
+        plan = _by_folds(data, known, widths, monotone, generator)
         return told(plan, "vi_lcb", data.counts, constant, hoeffding(known, widths.pairs, folds) if monotone else None)
 
     from pessimism.mdp._engine.fixed_point import iterate
@@ -166,6 +166,11 @@ def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, r
     Plan
         As for `vi_lcb`. On a garnet of 20 states its status is NO_UPDATE, and its policy that of one fold, up to 10^10
         transitions.
+
+    Warns
+    -----
+    ImitationWarning
+        If the policy departs nowhere from imitation in all data sets.
 
     See Also
     --------

@@ -98,8 +98,8 @@ def vi_lcb_episodic(
     steps = episodic(data, ", see vi_lcb_bernstein")
     c = width_constant(constant, CONSTANT, paper_constants, PAPER_CONSTANT)
     certainty = inverse_delta(data, delta, least=2)
-    trim = _check.flag("subsample", subsample)
-    used = _subsampled(data, certainty, np.random.default_rng(rng)) if trim else data
+    trim, generator = _check.flag("subsample", subsample), _check.generator(rng)
+    used = _subsampled(data, certainty, generator) if trim else data
     known = empirical(used, None, horizon)
     n = np.maximum(used.n, 1)
     log = logarithm(n * max(steps, 1) * certainty, log_factor)

@@ -64,18 +64,30 @@ def certify(
 
 def homotopy(heads: Floats, targets: Floats, regularization: Floats, count: int) -> tuple[Floats, Floats, Ints]:
     """Weights, dual points and steps of `count` items, on all cores."""
-    from pessimism.tasks._engine import lasso_kernels
-
     limit = 20 * (heads.shape[-1] + heads.shape[-2])  # paths of a generic problem have about 2 min(k, M) changes
 
     def work(part: slice) -> Any:
-        arrays = [part_of(array, part).view() for array in (heads, targets, regularization)]
-        for array in arrays:
-            array.setflags(write=False)  # always: the kernel would be compiled anew for arrays that are not
-        return lasso_kernels.homotopy(arrays[0], arrays[1], arrays[2], part.stop - part.start, limit)
+        columns, goals, levels = (part_of(array, part).view() for array in (heads, targets, regularization))
+        return paths(columns, goals, levels, part.stop - part.start, limit)
 
     weights, points, steps = (np.concatenate(found) for found in zip(*on_threads(work, count), strict=True))
     return weights, points, steps
+
+
+def paths(
+    heads: Floats, targets: Floats, regularization: Floats, count: int, limit: int
+) -> tuple[Floats, Floats, Ints]:
+    """The same on this thread, with at most `limit` changes of the active set an item."""
+    from pessimism.tasks._engine import lasso_kernels
+
+    for array in (heads, targets, regularization):
+        array.setflags(write=False)  # always: the kernel would be compiled anew for arrays that are not
+    k, n_tasks = heads.shape[-2:]
+    weights, duals, steps = np.empty((count, n_tasks)), np.empty((count, k)), np.empty(count, np.int64)
+    factors = np.empty((k + 1, k)), np.empty((k + 1, k + 1)), np.empty((7, k + 1))
+    lists = np.empty((2, n_tasks)), np.empty(k + 1), np.empty((3, max(k + 1, n_tasks)), np.int64)
+    lasso_kernels.homotopy(heads, targets, regularization, limit, weights, duals, steps, *factors, *lists)
+    return weights, duals, steps
 
 
 def without_ties(heads: Floats, targets: Floats, regularization: Floats, count: int) -> tuple[Floats, Floats, Ints]:

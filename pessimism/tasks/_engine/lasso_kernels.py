@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pessimism._compiled import compiled
+from pessimism._compiled import INNER, compiled
 from pessimism._types import Floats, Ints
 
 DEPENDENT = 1e-11
@@ -26,58 +26,58 @@ TIE = 1.0 - 1e-13
 """Changes at levels in this ratio happen at one level."""
 
 
-@compiled
-def solve_upper(factor: Floats, n: int, right: Floats) -> None:
-    """R x = right in place, for the first n."""
+@compiled(INNER)
+def solve_upper(factor: Floats, n: int, at: Floats, row: int) -> None:
+    """R x = at[row] in place, for the first n."""
     for j in range(n - 1, -1, -1):
-        right[j] /= factor[j, j]
+        at[row, j] /= factor[j, j]
         for i in range(j):
-            right[i] -= factor[i, j] * right[j]
+            at[row, i] -= factor[i, j] * at[row, j]
 
 
-@compiled
-def solve_lower(factor: Floats, n: int, right: Floats) -> None:
-    """R' x = right in place, for the first n."""
+@compiled(INNER)
+def solve_lower(factor: Floats, n: int, at: Floats, row: int) -> None:
+    """R' x = at[row] in place, for the first n."""
     for i in range(n):
-        right[i] /= factor[i, i]
+        at[row, i] /= factor[i, i]
         for j in range(i + 1, n):
-            right[j] -= factor[i, j] * right[i]
+            at[row, j] -= factor[i, j] * at[row, i]
 
 
-@compiled
-def enter(heads: Floats, column: int, rows: Floats, factor: Floats, n: int, parts: Floats) -> bool:
-    """Append a column to the factors, orthogonalised twice; False if it depends on the n there are. `parts` is work."""
+@compiled(INNER)
+def enter(heads: Floats, column: int, rows: Floats, factor: Floats, n: int, at: Floats) -> bool:
+    """Append a column to the factors, orthogonalised twice; False if it depends on the n there are. at[6] is work."""
     size = heads.shape[0]
     if n == size:
         return False
-    fresh, length = rows[n], 0.0
+    length = 0.0
     for i in range(size):
-        fresh[i] = heads[i, column]
-        length += fresh[i] ** 2
+        rows[n, i] = heads[i, column]
+        length += rows[n, i] * rows[n, i]
     for m in range(n):
         factor[m, n] = 0.0
     for _ in range(2):
         for m in range(n):
-            parts[m] = 0.0
+            at[6, m] = 0.0
         for i in range(size):
             for m in range(n):
-                parts[m] += rows[m, i] * fresh[i]
+                at[6, m] += rows[m, i] * rows[n, i]
         for m in range(n):
-            factor[m, n] += parts[m]
+            factor[m, n] += at[6, m]
             for i in range(size):
-                fresh[i] -= parts[m] * rows[m, i]
+                rows[n, i] -= at[6, m] * rows[m, i]
     rest = 0.0
     for i in range(size):
-        rest += fresh[i] ** 2
-    if rest <= DEPENDENT**2 * length:
+        rest += rows[n, i] * rows[n, i]
+    if rest <= DEPENDENT * DEPENDENT * length:
         return False
     factor[n, n] = math.sqrt(rest)
     for i in range(size):
-        fresh[i] /= factor[n, n]
+        rows[n, i] /= factor[n, n]
     return True
 
 
-@compiled
+@compiled(INNER)
 def lines(
     heads: Floats,
     target: Floats,
@@ -93,62 +93,69 @@ def lines(
 
     at[2], at[3], at[4], at[5] keep t, z, w - Q't and Q'z; what they hold of the first `first` columns is kept.
     """
-    size = heads.shape[0]
-    parts, pulls, rest, ahead = at[2], at[3], at[4], at[5]
+    size, n_tasks = heads.shape
     if first == 0:
         for i in range(size):
-            rest[i], ahead[i] = target[i], 0.0
+            at[4, i], at[5, i] = target[i], 0.0
     for m in range(first, n):
         part, pull = 0.0, signs[m]
         for i in range(size):
-            part += rows[m, i] * rest[i]
+            part += rows[m, i] * at[4, i]
         for i in range(m):
-            pull -= factor[i, m] * pulls[i]
-        parts[m], pulls[m] = part, pull / factor[m, m]
+            pull -= factor[i, m] * at[3, i]
+        at[2, m], at[3, m] = part, pull / factor[m, m]
         for i in range(size):
-            rest[i] -= part * rows[m, i]
-            ahead[i] += pulls[m] * rows[m, i]
+            at[4, i] -= part * rows[m, i]
+            at[5, i] += at[3, m] * rows[m, i]
     for m in range(n):
-        at[0, m], at[1, m] = parts[m], pulls[m]
-    level, slope = work[0], work[1]
-    for j in range(level.size):
-        level[j], slope[j] = 0.0, 0.0
+        at[0, m], at[1, m] = at[2, m], at[3, m]
+    for j in range(n_tasks):
+        work[0, j], work[1, j] = 0.0, 0.0
     for i in range(size):
-        row, one, two = heads[i], rest[i], ahead[i]
-        for j in range(row.size):
-            level[j] += one * row[j]
-            slope[j] += two * row[j]
+        one, two = at[4, i], at[5, i]
+        for j in range(n_tasks):
+            work[0, j] += one * heads[i, j]
+            work[1, j] += two * heads[i, j]
 
 
-@compiled
+@compiled(INNER)
 def defect(heads: Floats, target: Floats, penalty: float, active: Ints, signs: Floats, n: int, at: Floats) -> None:
     """Write W_A'(w - W_A a) - penalty s, of the original columns, to at[1]; at[0] has the active weights a."""
     size = heads.shape[0]
-    rest = at[4]
     for i in range(size):
-        rest[i] = target[i]
+        at[4, i] = target[i]
         for m in range(n):
-            rest[i] -= heads[i, active[m]] * at[0, m]
+            at[4, i] -= heads[i, active[m]] * at[0, m]
     for m in range(n):
         lack = -penalty * signs[m]
         for i in range(size):
-            lack += heads[i, active[m]] * rest[i]
+            lack += heads[i, active[m]] * at[4, i]
         at[1, m] = lack
 
 
 @compiled
 def homotopy(
-    heads: Floats, targets: Floats, regularization: Floats, count: int, max_steps: int
-) -> tuple[Floats, Floats, Ints]:
-    """Weights (count, M), dual points (count, k) and numbers of changes of the active set, for a batch of problems.
+    heads: Floats,
+    targets: Floats,
+    regularization: Floats,
+    max_steps: int,
+    weights: Floats,
+    duals: Floats,
+    steps: Ints,
+    rows: Floats,
+    factor: Floats,
+    at: Floats,
+    work: Floats,
+    signs: Floats,
+    places: Ints,
+) -> None:
+    """Write weights (count, M), dual points (count, k) and numbers of changes of the active set, of every problem.
 
     Every path ends at the level `regularization` of the largest that matters. An argument with one item has it for all.
+    The last six arguments are work: (k + 1, k), (k + 1, k + 1), (7, k + 1), (2, M), (k + 1) and (3, max(k + 1, M)).
     """
-    size, n_tasks = heads.shape[1], heads.shape[2]
-    weights, duals, steps = np.empty((count, n_tasks)), np.empty((count, size)), np.empty(count, np.int64)
-    rows, factor, at = np.empty((size + 1, size)), np.empty((size + 1, size + 1)), np.empty((7, size + 1))
-    active, signs, work = np.empty(size + 1, np.int64), np.empty(size + 1), np.empty((2, n_tasks))
-    idle, barred = np.empty(n_tasks, np.int64), np.empty(n_tasks, np.int64)
+    size, n_tasks, count = heads.shape[1], heads.shape[2], len(weights)
+    active, idle, barred = places[0], places[1], places[2]
     zero: Any = np.int64(0)  # typed: for a literal the kernels above would be compiled once more
     for item in range(count):
         columns, target = heads[item % len(heads)], targets[item % len(targets)]
@@ -157,14 +164,14 @@ def homotopy(
             slope = 0.0
             for i in range(size):
                 slope += target[i] * columns[i, j]
-            current = max(current, abs(slope))
+            current = abs(slope) if abs(slope) > current else current
             idle[j], barred[j], weights[item, j] = 1, 0, 0.0
         end, step = regularization[item % len(regularization)] * current, 0
         first = n = zero
         while True:
             lines(columns, target, rows, factor, signs, first, n, work, at)
-            solve_upper(factor, n, at[0])
-            solve_upper(factor, n, at[1])
+            solve_upper(factor, n, at, 0)
+            solve_upper(factor, n, at, 1)
             if step == max_steps or not end < current:
                 break
             best, chosen, out, sign = end, n_tasks, n, 0.0
@@ -190,14 +197,14 @@ def homotopy(
                     idle[j] = 1
                 last, n, first = n, out, zero
                 for m in range(out + 1, last):
-                    if enter(columns, active[m], rows, factor, n, at[6]):
+                    if enter(columns, active[m], rows, factor, n, at):
                         active[n], signs[n] = active[m], signs[m]
                         n += 1
                 for m in range(n):
                     idle[active[m]] = 0
             else:
                 idle[chosen], first = 0, n  # if it depends on the active ones, until one of them leaves
-                if enter(columns, chosen, rows, factor, n, at[6]):
+                if enter(columns, chosen, rows, factor, n, at):
                     active[n], signs[n] = chosen, sign
                     n += 1
         for i in range(size):  # from the factors: residuals lose digits where large weights cancel
@@ -205,10 +212,9 @@ def homotopy(
         for m in range(n):
             at[0, m] -= end * at[1, m]
         defect(columns, target, end, active, signs, n, at)  # one correction of the weights
-        solve_lower(factor, n, at[1])
-        solve_upper(factor, n, at[1])
+        solve_lower(factor, n, at, 1)
+        solve_upper(factor, n, at, 1)
         for m in range(n):
             at[0, m] += at[1, m]
             weights[item, active[m]] = at[0, m] if at[0, m] * signs[m] > 0.0 else 0.0
         steps[item] = step
-    return weights, duals, steps

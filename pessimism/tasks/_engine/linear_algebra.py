@@ -1,14 +1,17 @@
 """Linear algebra on stacks of matrices, accurate whatever the scales of tasks and counts."""
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from pessimism._types import Floats, Ints
 
-RANK = 1e-12
-"""Singular values below this part of the largest count as zero: float64 certifies nothing there."""
-
 OUTSIDE = 1e-8
 """A target further than this part of its length from the span of the heads lies outside it."""
+
+VAGUE = 1e-9
+"""A head nearer than this, in parts of its length, to the span of others leaves least norms fewer than six digits."""
 
 
 def times(matrix: Floats, vector: Floats) -> Floats:
@@ -28,21 +31,80 @@ def near_one(heads: Floats, target: Floats) -> tuple[Floats, Floats, tuple[Ints,
     return np.ldexp(heads, -sizes[0][..., None, None]), np.ldexp(target, -sizes[1][..., None]), sizes
 
 
+def rounding(heads: Floats) -> float:
+    """Singular values below this part of the largest cannot be told from 0: the rounding of the entries makes them."""
+    return float(max(heads.shape[-2:]) * np.finfo(float).eps)
+
+
+class Span(NamedTuple):
+    """Heads W = U s V' diag(lengths), the singular values being those of heads of length 1.
+
+    U (..., k, n), s (..., n), V' (..., n, M) and lengths (..., M); s and U are 0 where s is but rounding. `lost` (...)
+    says where the rank of the heads, their entries taken as exact, is higher: a direction may have been left out.
+    """
+
+    basis: Floats
+    sizes: Floats
+    tasks: Floats
+    lengths: Floats
+    lost: NDArray[np.bool_]
+
+
+def span(heads: Floats) -> Span:
+    """What heads (..., k, M) span, whatever their lengths."""
+    units, lengths = _unit(heads, axis=-2)
+    basis, sizes, tasks = np.linalg.svd(units, full_matrices=False)
+    kept = sizes > rounding(heads) * sizes[..., :1]
+    lost = np.asarray((~kept & (sizes > 0)).any(axis=-1))
+    for item in map(tuple, np.argwhere(lost)):
+        lost[item] = exact_rank(heads[item]) > kept[item].sum()
+    basis, sizes = np.where(kept[..., None, :], basis, 0.0), np.where(kept, sizes, 0.0)
+    return Span(basis, sizes, tasks, lengths[..., 0, :], lost)
+
+
+def exact_rank(matrix: Floats) -> int:
+    """Rank (k, M) of entries that are taken as exact, by elimination modulo 2^61 - 1, where 2^61 = 1."""
+    prime = 2**61 - 1
+    parts, exponents = np.frexp(matrix)
+    rows = (np.ldexp(parts, 53).astype(np.int64).astype(object) << (exponents % 61).astype(object)) % prime
+    rank = 0
+    for column in range(rows.shape[1]):
+        there = np.flatnonzero(rows[rank:, column]) + rank
+        if there.size:
+            rows[[rank, there[0]]] = rows[[there[0], rank]]
+            rows[rank] = rows[rank] * pow(int(rows[rank, column]), -1, prime) % prime
+            rows[rank + 1 :] = (rows[rank + 1 :] - rows[rank + 1 :, column, None] * rows[rank]) % prime
+            rank += 1
+    return rank
+
+
 def whitened(heads: Floats) -> tuple[Floats, Floats]:
     """Q W (n, M) with orthogonal rows of length sqrt(M), n the rank of the heads W, and Q (n, k).
 
     Criteria that are invariant under (W, C) -> (QW, QC) are computed with Q W, for which uniform shares have M(x) = I.
     """
     basis, sizes, tasks = np.linalg.svd(heads, full_matrices=False)
-    kept = sizes > RANK * sizes[0]
+    kept = sizes > rounding(heads) * sizes[0]
     length = np.sqrt(heads.shape[1])
     return tasks[kept] * length, basis[:, kept].T * (length / sizes[kept, None])
 
 
-def least_norm(heads: Floats, target: Floats, samples: Floats) -> tuple[Floats, Floats]:
+class LeastNorm(NamedTuple):
     """Value (...) and weights (..., M) of min sum nu^2/n subject to W nu = w; inf and 0 where w is out of reach.
 
-    Gram-Schmidt with pivoting on heads of length 1: rank and span depend on which tasks are sampled and not on their
+    `clear` (...) says where the value has six digits: no head that adds a direction is within `VAGUE` of the others,
+    and what was taken for dependent is so exactly.
+    """
+
+    value: Floats
+    weights: Floats
+    clear: NDArray[np.bool_]
+
+
+def least_norm(heads: Floats, target: Floats, samples: Floats) -> LeastNorm:
+    """The least weighted norm of weights nu with W nu = w, sum nu^2/n.
+
+    By Gram-Schmidt with pivoting on heads of length 1: rank and span depend on which tasks are sampled and not on their
     scales, and the contribution of every task has a small relative error, however far the counts differ.
     """
     batch = np.broadcast_shapes(heads.shape[:-2], target.shape[:-1], samples.shape[:-1])
@@ -52,16 +114,17 @@ def least_norm(heads: Floats, target: Floats, samples: Floats) -> tuple[Floats, 
     scales = np.broadcast_to(np.sqrt(samples) * norms[..., 0, :], (*batch, n_tasks))
     direction, distance = _unit(target, axis=-1)
     rest = np.broadcast_to(direction, (*batch, k))
-    basis, rows = np.zeros((*batch, k, k)), np.zeros((*batch, k, n_tasks))
+    basis, rows, least = np.zeros((*batch, k, k)), np.zeros((*batch, k, n_tasks)), np.ones(batch)
     goal, empty = np.zeros((*batch, k)), np.ones((*batch, k))
     for i in range(min(k, n_tasks)):
         sizes = np.linalg.norm(left, axis=-2)
-        lengths = np.where(sizes > RANK, scales * sizes, 0.0)
+        lengths = np.where(sizes > rounding(heads), scales * sizes, 0.0)
         chosen = lengths.argmax(axis=-1)[..., None]
         pivot = np.take_along_axis(lengths, chosen, axis=-1)
         q = np.take_along_axis(left, chosen[..., None, :], axis=-1)
         q = q - basis @ (basis.mT @ q)  # again: a small remainder is no longer orthogonal; twice is enough
         length = np.linalg.norm(q, axis=-2)
+        least = np.where((pivot > 0)[..., 0], np.minimum(least, length[..., 0]), least)
         q = np.divide(q, length[..., None], out=np.zeros_like(q), where=(pivot > 0)[..., None])[..., 0]
         along = (q[..., None, :] @ left)[..., 0, :]
         left = left - q[..., :, None] * along[..., None, :]
@@ -74,10 +137,14 @@ def least_norm(heads: Floats, target: Floats, samples: Floats) -> tuple[Floats, 
         np.concatenate([rows, empty[..., None] * np.eye(k)], axis=-1), full_matrices=False
     )
     shortest = distance * (left_vectors.mT @ goal[..., None])[..., 0] / sizes
-    weights = np.sqrt(samples) * (shortest[..., None, :] @ right_vectors)[..., 0, :n_tasks]
+    weights = np.where(scales > 0, np.sqrt(samples), 0.0) * (shortest[..., None, :] @ right_vectors)[..., 0, :n_tasks]
     reached = np.linalg.norm(rest, axis=-1) <= OUTSIDE
-    value = np.where(reached, (shortest**2).sum(axis=-1), np.inf)
-    return np.asarray(value), np.where(reached[..., None], weights, 0.0)
+    value = np.asarray(np.where(reached, (shortest**2).sum(axis=-1), np.inf))
+    clear = np.array((least > VAGUE) | ~reached)
+    rank, there = (empty == 0).sum(axis=-1), scales > 0
+    for item in map(tuple, np.argwhere((rank < k) & (rank < there.sum(axis=-1)))):
+        clear[item] &= exact_rank(np.broadcast_to(heads, (*batch, k, n_tasks))[item][:, there[item]]) == rank[item]
+    return LeastNorm(value, np.where(reached[..., None], weights, 0.0), clear | (distance[..., 0] == 0))
 
 
 def _unit(vectors: Floats, *, axis: int) -> tuple[Floats, Floats]:

@@ -21,7 +21,7 @@ LIMITS = {"alternate": 1_000, "descend": 20_000}
 class Fit(NamedTuple):
     """Fits of n data sets: bases (n, d, k), heads (n, M, k), and (n) losses, stationarities and numbers of steps.
 
-    The number of steps is negative where they did not end.
+    The number of steps is negative where they did not end, and 0, with NaN for the rest, where float64 could not solve.
     """
 
     bases: Floats
@@ -52,9 +52,17 @@ def fit(
         array.setflags(write=False)
 
     def work(part: slice) -> Ints:
-        if isinstance(start, str):
-            bases[part] = spectral_start(grams[part], moments[part], counts[part], k, start)
-        return steps_of(stacked[part], moments[part], bases[part], heads[part], scales[part], goal, LIMITS[method])
+        before = bases[part].copy()
+        try:
+            if isinstance(start, str):
+                bases[part] = spectral_start(grams[part], moments[part], counts[part], k, start)
+            return steps_of(stacked[part], moments[part], bases[part], heads[part], scales[part], goal, LIMITS[method])
+        except np.linalg.LinAlgError:  # of one of them
+            bases[part] = before
+            if part.stop - part.start > 1:
+                return np.concatenate([work(slice(i, i + 1)) for i in range(part.start, part.stop)])
+            bases[part], heads[part] = np.nan, np.nan
+            return np.zeros(1, np.int64)
 
     steps = np.concatenate(on_threads(work, n, blas=True))
     return Fit(bases, heads, *_certificate(grams, moments, squares, bases, heads), steps)

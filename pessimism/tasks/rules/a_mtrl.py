@@ -10,6 +10,7 @@ divided evenly.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from numpy.typing import ArrayLike
 
@@ -17,7 +18,7 @@ from pessimism import _check
 from pessimism._types import Rng
 from pessimism.tasks.allocation import allocate
 from pessimism.tasks.data import TaskData
-from pessimism.tasks.relevance import Relevance, min_l2
+from pessimism.tasks.relevance import Relevance, _shortest
 from pessimism.tasks.rules._buying import Phases, limits
 from pessimism.tasks.runs import ActiveRun, Source
 
@@ -75,7 +76,8 @@ def a_mtrl(
         If an argument is out of its range, k above the number of tasks, or a budget below the floors: before anything
         is bought.
     ConvergenceError
-        If a fit did not end, or the fitted heads are nearly dependent so that their relevance cannot be certified.
+        If a fit did not end, or the fitted heads are nearly dependent so that their relevance cannot be certified; in a
+        batch of runs such a run has a status and NaN, and there is one warning.
 
     See Also
     --------
@@ -100,5 +102,9 @@ def a_mtrl(
     exponent = _check.nonnegative("power", power)
     run = Phases(source, target, k, budgets, floor, pooled, ridge, rng, relevance)
     for budget in run.budgets:
-        run.buy(allocate(run.relevance(min_l2), budget, power=exponent, **limits(source, run.floor)))
+        run.buy(
+            allocate(
+                run.relevance(partial(_shortest, within=False)), budget, power=exponent, **limits(source, run.floor)
+            )
+        )
     return run.decision()

@@ -7,8 +7,8 @@ from pessimism import _check
 from pessimism._types import Rng
 from pessimism.tasks._arguments import sampled
 from pessimism.tasks.data import TaskData
-from pessimism.tasks.representation import fit_representation
-from pessimism.tasks.rules._buying import check_dimension, check_run, decision
+from pessimism.tasks.representation import _fitted
+from pessimism.tasks.rules._buying import Outcome, check_dimension, check_run, decision
 from pessimism.tasks.runs import ActiveRun, Source
 
 __all__ = ["fixed"]
@@ -43,7 +43,7 @@ def fixed(source: Source, target: TaskData, *, k: int, n: ArrayLike, ridge: floa
     ValueError, TypeError
         If an argument is out of its range, or fewer than k tasks get rows: before anything is bought.
     ConvergenceError
-        If the fit did not end.
+        If the fit did not end; in a batch of runs such a run has a status and NaN, and there is one warning.
 
     See Also
     --------
@@ -66,5 +66,7 @@ def fixed(source: Source, target: TaskData, *, k: int, n: ArrayLike, ridge: floa
     sampled("n", rows, int(k), target.dimension)
     data = source.sample(np.array(np.broadcast_to(rows, batch)), rng=rng)
     check_dimension(target, data.dimension)
-    fit = fit_representation(data, k, ridge=ridge)
-    return decision(source, target, fit.basis, fit, data.counts[..., None, :], ridge=ridge)
+    outcome = Outcome(batch[:-1])
+    fit, good, message = _fitted(data, k, ridge=ridge)
+    outcome.add(fit, good, message, fit.status)
+    return decision(source, target, fit.basis, fit, data.counts[..., None, :], outcome, ridge=ridge)

@@ -10,14 +10,15 @@ with c such that the total is the budget of the phase (`budgets`), :math:`N_{\mi
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from numpy.typing import ArrayLike
 
 from pessimism._types import Rng
 from pessimism.tasks.allocation import allocate
 from pessimism.tasks.data import TaskData
-from pessimism.tasks.relevance import Relevance
-from pessimism.tasks.rules._buying import Phases, by_lasso, limits
+from pessimism.tasks.relevance import Relevance, _penalised
+from pessimism.tasks.rules._buying import Phases, checked_regularization, limits
 from pessimism.tasks.runs import ActiveRun, Source
 
 __all__ = ["l1_a_mtrl"]
@@ -76,7 +77,7 @@ def l1_a_mtrl(
     >>> bool(run.relevances[0].gap < 1e-8), int(run.allocations[1].argmax())
     (True, 0)
     """
-    estimate = by_lasso(regularization)
+    estimate = partial(_penalised, regularization=checked_regularization(regularization))
     run = Phases(source, target, k, budgets, floor, pooled, ridge, rng, relevance)
     for budget in run.budgets:
         run.buy(allocate(run.relevance(estimate), budget, **limits(source, run.floor)))

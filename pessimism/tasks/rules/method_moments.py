@@ -4,12 +4,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
+from pessimism._status import Status
 from pessimism._types import Rng
 from pessimism.tasks._arguments import sampled
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.model import LinearTasks
 from pessimism.tasks.representation import moment_representation
-from pessimism.tasks.rules._buying import check_dimension, check_run, decision
+from pessimism.tasks.rules._buying import Outcome, check_dimension, check_run, decision
 from pessimism.tasks.runs import ActiveRun
 
 __all__ = ["method_moments"]
@@ -57,10 +58,10 @@ def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLik
         raise ValueError(f"n must have shape ({source.n_tasks},), an entry for each task, got {counts.shape}")
     rows = np.broadcast_to(counts, (*target.shape, 1, source.n_tasks))
     sampled("n", rows[..., 0, :], int(k), target.dimension)
-    generator = np.random.default_rng(rng)
+    generator = _check.generator(rng)
     bases = np.empty((*target.shape, target.dimension, int(k)))
     for run in np.ndindex(target.shape):
         inputs, outputs, _ = source.sample_rows(n, rng=generator)
         check_dimension(target, inputs.shape[1])
         bases[run] = moment_representation(inputs, outputs, k)
-    return decision(source, target, bases, None, np.array(rows))
+    return decision(source, target, bases, None, np.array(rows), Outcome(target.shape, Status.EXACT))

@@ -1,7 +1,5 @@
 r"""Random selection: :math:`n_m = \max(c\,1\{m \in S\}, N_{\min})` rows, S a set of s tasks drawn at random."""
 
-import numpy as np
-
 from pessimism import _check
 from pessimism._types import Rng
 from pessimism.tasks.allocation import allocate
@@ -52,7 +50,7 @@ def random_s(
     """
     check_run(source, target, k, ridge)
     chosen = _check.whole("s", s, low=1, high=source.n_tasks)
-    generator = np.random.default_rng(rng)
+    generator = _check.generator(rng)
     order = generator.random((*target.shape, source.n_tasks)).argsort(axis=-1)
     least, total = _check.whole("floor", floor), _check.whole("budget", budget, low=1)
     n = allocate((order < chosen).astype(float), total, **limits(source, least))

@@ -9,12 +9,14 @@ with c such that the total is the budget of the phase. The first phase is divide
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from pessimism import _check
 from pessimism._types import Rng
 from pessimism.tasks.allocation import allocate, keep_largest
 from pessimism.tasks.data import TaskData
-from pessimism.tasks.rules._buying import Phases, by_lasso, limits
+from pessimism.tasks.relevance import _penalised
+from pessimism.tasks.rules._buying import Phases, checked_regularization, limits
 from pessimism.tasks.runs import ActiveRun, Source
 
 __all__ = ["top_s"]
@@ -69,7 +71,7 @@ def top_s(
     >>> sorted(run.allocations[1].tolist())
     [20, 20, 560]
     """
-    estimate = by_lasso(regularization)
+    estimate = partial(_penalised, regularization=checked_regularization(regularization))
     run = Phases(source, target, k, budgets, floor, pooled, ridge, rng)
     kept = _check.whole("s", s, low=1, high=source.n_tasks)
     for budget in run.budgets:

@@ -29,6 +29,9 @@ Ask = Callable[[BanditData], Ints]
 ACCURACY = 0.01
 """Relative accuracy to which a claimed width is held: a different constant is found, n + 1 for n forgiven."""
 
+CLOSE = 1e-3
+"""The same for the widths of one pull more or less, which are close to those claimed."""
+
 RESOLUTION = 1e-6
 """Smallest lead told from none, in units of the reward range."""
 
@@ -41,6 +44,12 @@ LIMIT = 0.5
 LAYOUTS = ((1, 2, 4, 1), (2, 3, 4, 1), (1, 2, 4, 64), (2, 3, 64, 64), (1, 2, 4, 16384))
 """Duels: contexts, arms, pulls of many over few, and few over the smallest that keeps the claimed width narrow."""
 
+FINE = 1e-8
+"""A lead that 7 digits do not resolve."""
+
+ELSEWHERE = 10**4
+"""Pulls in another context than that of a short duel: they make n so large that n + 1 is forgiven there too."""
+
 BEYOND_32_BITS = 5 * 10**9
 
 TURNS = (4**4, 4**9)
@@ -51,6 +60,7 @@ MISREAD: dict[str, Callable[[int, int, int], tuple[int, int, int]]] = {
     "S is missing from the union bound over SA pairs, or n is taken per context": lambda n, s, a: (n, 1, a),
     "A is missing from the union bound over SA pairs": lambda n, s, a: (n, s, 1),
     "its delta is 1/n^2, where the claim has 1/n": lambda n, s, a: (min(n * n, _check.MAX_TOTAL), s, a),
+    "a factor 2 is missing in the logarithm, as of two-sided intervals": lambda n, s, a: (n // 2, s, a),
 }
 """Mistakes, and what each takes for (n, S, A)."""
 
@@ -62,10 +72,15 @@ class Duel(NamedTuple):
     arms: int
     few: int
     many: int
+    elsewhere: int = 0  # pulls of one arm of a context more
 
     @property
     def n(self) -> int:
-        return self.contexts * (self.few + self.many + (self.arms - 2) * (self.many - 1))
+        return self.contexts * (self.few + self.many + (self.arms - 2) * (self.many - 1)) + self.elsewhere
+
+    @property
+    def n_contexts(self) -> int:
+        return self.contexts + (self.elsewhere > 0)
 
     @property
     def challengers(self) -> Ints:
@@ -79,13 +94,14 @@ class Duel(NamedTuple):
 
     def data(self, lead: float) -> BanditData:
         """Rewards in [0, 1]; the challenger's mean is `lead` above the champion's, all others are out of the race."""
-        rows = np.arange(self.contexts)
-        counts = np.full((self.contexts, self.arms), self.many - 1)
-        means = np.full((self.contexts, self.arms), 0.25 - lead / 2)
+        rows, shape = np.arange(self.contexts), (self.n_contexts, self.arms)
+        counts, means = np.full(shape, self.many - 1), np.full(shape, 0.25 - lead / 2)
+        counts[self.contexts :] = [[self.elsewhere, *[0] * (self.arms - 1)]]
         counts[rows, self.challengers], counts[rows, self.champions] = self.few, self.many
         means[rows, self.champions] = 0.5 - lead / 2
         means[rows, self.challengers] = 0.5 + lead / 2
-        return BanditData(counts, counts * means, counts * means)  # squares as for rewards of 0 and 1
+        squares = means**2 if self.elsewhere else means  # of constant rewards; of rewards of 0 and 1
+        return BanditData(counts, counts * means, counts * squares)
 
     def lead(self, level: float) -> float:
         """The lead g at which an index rule of this level changes its mind."""
@@ -94,6 +110,16 @@ class Duel(NamedTuple):
     def level(self, lead: float) -> float:
         """The level at which an index rule changes its mind at this lead: the inverse of `lead`."""
         return math.copysign((lead / self.lead(1.0)) ** 2, lead)
+
+
+def as_level(level: Level | float | None) -> Level | None:
+    if level is None:
+        return None
+    if callable(level):
+        claimed = level
+        return lambda n, contexts, arms: _check.not_nan("level", np.squeeze(claimed(n, contexts, arms)).item())
+    number = _check.not_nan("level", level)
+    return lambda n, contexts, arms: number
 
 
 def duels(level: Level) -> list[Duel]:
@@ -111,6 +137,15 @@ def duels(level: Level) -> list[Duel]:
     return chosen
 
 
+def short_duel(level: Level) -> Duel | None:
+    """A duel at so few pulls that one more or less shows; None if no such duel has room for the claimed lead."""
+    for few in range(1, 60):
+        duel = Duel(1, 2, few, few + 1, ELSEWHERE)
+        if RESOLUTION < abs(duel.lead(claim_at(level, duel))) < 0.8 * LIMIT:
+            return duel
+    return None
+
+
 def long_duel(level: Level) -> Duel:
     """A duel whose pulls do not fit in 32 bits, nor the products of two of them in 64."""
     few = max(duels(level)[0].few, BEYOND_32_BITS)
@@ -118,7 +153,7 @@ def long_duel(level: Level) -> Duel:
 
 
 def claim_at(level: Level, duel: Duel) -> float:
-    return _check.not_nan("level", float(np.asarray(level(duel.n, duel.contexts, duel.arms))))
+    return _check.not_nan("level", float(np.asarray(level(duel.n, duel.n_contexts, duel.arms))))
 
 
 def _is_narrow(claim: float, duel: Duel) -> bool:
@@ -127,13 +162,18 @@ def _is_narrow(claim: float, duel: Duel) -> bool:
 
 def broken_duel(ask: Ask, level: Level) -> tuple[Duel, float] | None:
     """The first duel, and its lead, that a rule of the claimed level decides the other way; None if there is none."""
-    for duel in (*duels(level), long_duel(level)):
+    short = short_duel(level)
+    fine = duels(level)[0]
+    fine = fine._replace(few=fine.many)
+    for duel in (*duels(level), long_duel(level), *([] if short is None else [short]), fine):
         claim = claim_at(level, duel)
-        change = duel.lead(claim)
-        slack = max(ACCURACY * abs(change), RESOLUTION)
+        if duel is fine and math.isinf(claim):
+            continue  # it goes by the pulls, which are equal
+        change = duel.lead(claim) if duel.few < duel.many else 0.0
+        slack = FINE if duel is fine else max(ACCURACY * abs(change), RESOLUTION)
         for lead in (change - slack, change + slack) if math.isfinite(claim) else (-0.8 * LIMIT, 0.8 * LIMIT):
             expected = duel.challengers if lead > change else duel.champions
-            if not np.array_equal(ask(duel.data(lead)), expected):
+            if not np.array_equal(ask(duel.data(lead))[: duel.contexts], expected):
                 return duel, lead
     return None
 
@@ -181,8 +221,12 @@ def likely_cause(ask: Ask, level: Level) -> str:
             )
         if _agree(leads, np.array(no_root)):
             return "the square root is missing: its widths are L/N(a), not sqrt(L/N(a))"
+        for more in (1, -1):
+            shifted = [duel._replace(few=duel.few + more, many=duel.many + more) for duel in laid_out]
+            if _agree(leads, np.array([duel.lead(claim) for duel, claim in zip(shifted, claims, strict=True)]), CLOSE):
+                return f"its widths are those of N(a) {more:+d} pulls: sqrt(L/(N(a) {more:+d}))"
         if (ratio := _constant(measured / claims)) is not None:
-            return _ratio_cause(ratio)
+            return _ratio_cause(ratio) if abs(ratio - 1) > 2 * ACCURACY else _short_cause(ask, level)
         if _agree(measured, claims**2):
             return "L stands outside the square root: its widths are L/sqrt(N(a)), not sqrt(L/N(a))"
         for mistake, misread in MISREAD.items():
@@ -190,6 +234,8 @@ def likely_cause(ask: Ask, level: Level) -> str:
                 meant = [float(np.asarray(level(*misread(d.n, d.contexts, d.arms)))) for d in laid_out]
                 if _agree(measured, np.array(meant)):
                     return mistake
+        if (offset := _constant(measured - claims)) is not None:
+            return f"its L is {offset:+.3g} from the claimed one at every n, S and A: a factor is off in the logarithm"
         if (frozen := _frozen_rounds(laid_out, measured, level)) is not None:
             return (
                 f"its L does not grow with n, and is the claimed one at n = {frozen:.0f}: delta is fixed at "
@@ -197,6 +243,20 @@ def likely_cause(ask: Ask, level: Level) -> str:
             )
     found = ", ".join(f"{m:.3g} for {c:.3g} at n = {d.n}" for m, c, d in zip(measured, claims, laid_out, strict=True))
     return f"no known mistake. Its choices amount to L = {found}"
+
+
+def _short_cause(ask: Ask, level: Level) -> str:
+    """Why a rule that holds its level at many pulls breaks it in another duel."""
+    duel = short_duel(level)
+    if duel is not None:
+        claim, lead = claim_at(level, duel), measure(ask, duel)
+        for more in (1, -1):
+            shifted = duel._replace(few=max(duel.few + more, 1), many=max(duel.many + more, 1))
+            if abs(lead - shifted.lead(claim)) <= CLOSE:
+                return f"its widths are those of N(a) {more:+d} pulls: sqrt(L/(N(a) {more:+d}))"
+        if abs(lead - duel.lead(claim)) > CLOSE:
+            return "it holds its level at many pulls, not where bounds are below the lowest reward: are they cut off?"
+    return "it does not tell means apart that differ in the eighth digit: some step computes in float32, or rounds"
 
 
 def _prefers_worse(ask: Ask, duel: Duel) -> bool:
@@ -207,9 +267,9 @@ def _prefers_worse(ask: Ask, duel: Duel) -> bool:
 
 def _ratio_cause(ratio: float) -> str:
     for sign, verb in ((1, ""), (-1, ", and the width is added instead of subtracted")):
-        for base in (10, 2):
-            if abs(sign * ratio * math.log(base) - 1) <= 2 * ACCURACY:
-                return f"the logarithm has base {base}, not e{verb}"
+        base = base_of_logarithm(sign * ratio)
+        if base is not None:
+            return f"{base}{verb}"
     if abs(ratio + 1) <= 2 * ACCURACY:
         return "the width is added to the mean, not subtracted: an upper confidence bound, optimism for pessimism"
     return (
@@ -217,8 +277,14 @@ def _ratio_cause(ratio: float) -> str:
     )
 
 
-def _agree(found: Floats, expected: Floats) -> bool:
-    return bool(np.all(np.abs(found - expected) <= 2 * ACCURACY * np.abs(expected) + RESOLUTION))
+def base_of_logarithm(ratio: float) -> str | None:
+    """What a level that is off by this ratio says of the base of its logarithm."""
+    bases = (base for base in (10, 2) if abs(ratio * math.log(base) - 1) <= 2 * ACCURACY)
+    return next((f"the logarithm has base {base}, not e" for base in bases), None)
+
+
+def _agree(found: Floats, expected: Floats, accuracy: float = 2 * ACCURACY) -> bool:
+    return bool(np.all(np.abs(found - expected) <= accuracy * np.abs(expected) + RESOLUTION))
 
 
 def _constant(values: Floats) -> float | None:

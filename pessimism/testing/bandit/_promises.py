@@ -18,14 +18,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism._types import Floats, Ints
 from pessimism.bandits import BanditData
-from pessimism.testing._driver import RuleError, Subject, assignments, repeat
+from pessimism.testing._driver import RuleError, Subject, assignments, guess, repeat
 from pessimism.testing._whole_numbers import ORDERS, below
 from pessimism.testing.bandit import _level
-from pessimism.testing.bandit.strategies import bandit_data
+from pessimism.testing.bandit._drawn import drawn_rounds
 
 Rule = Callable[[BanditData], ArrayLike]
 
 FIELDS = ("counts", "sums", "squares")
+
+NUMBERS = "it depends on their numbering"
 
 RELATIVES = (2, 3)
 """Batch in which a data set is put beside five relatives of it."""
@@ -38,6 +40,12 @@ WRAPS = (2**31, 2**32, math.isqrt(2**63) + 1)
 
 WRAP_LEAD, WRAP_SHARE = 0.0437, 0.2718
 """A lead far beyond any width at these pulls, and how many pulls the other arm has: no thresholds of any rule."""
+
+EQUAL = 10**6
+"""Pulls of every arm where the worse is not to be preferred."""
+
+COUNTLESS = 10**10
+"""How often a data set is repeated to see whether a mistake has to do with widths."""
 
 REPLICATED = 10**6
 """How often the longest log of that batch repeats the data set: a total over the whole batch is then far off."""
@@ -53,7 +61,7 @@ class Case(NamedTuple):
     scale: float
 
 
-UNTIED = bandit_data(max_contexts=3, max_pulls=500, ties=False)
+UNTIED = drawn_rounds((3, 4), 500, (), (0.0, 1.0), False)
 
 
 @st.composite
@@ -72,7 +80,16 @@ class RuleSubject(Subject[Case, BanditData, Ints]):
 
     check, asked = "check_rule", "data"
     error_type = RuleError
-    waivable = ("repeat", "batch", "pulled", "arms", "contexts", "shift", "scale")  # not claiming a level is enough
+    waivable = (
+        "repeat",
+        "batch",
+        "pulled",
+        "arms",
+        "contexts",
+        "better",
+        "shift",
+        "scale",
+    )
 
     level: _level.Level | None = None
 
@@ -86,7 +103,9 @@ class RuleSubject(Subject[Case, BanditData, Ints]):
         tables = {f"data.{name}": (getattr(given, name), getattr(copy, name)) for name in FIELDS}
         for _, table in tables.values():
             table.setflags(write=True)
-        policy = self.called(lambda: np.asarray(self.function(copy)), given, promise, where=where, tables=tables)
+        policy = self.called(
+            lambda: np.asarray(self.function(copy)), given, promise, where=where, batch=bool(given.shape), tables=tables
+        )
         wrong = _malformed(policy, given)
         if wrong is not None:
             raise self.error(promise, where + wrong, given, policy)
@@ -100,6 +119,9 @@ class RuleSubject(Subject[Case, BanditData, Ints]):
             {**fields, "reward_range": given.reward_range} | ({} if answer is None else {"answer": answer})
         )
 
+    def differs(self, case: Case, answer: Ints, again: Ints) -> bool:
+        return bool(_differs(case.data, answer, again).any())
+
     def comparable(self, data: BanditData) -> NDArray[np.bool_]:
         """(..., S) contexts in which the choice is between pulled arms, which have a mean and a width."""
         pulled = data.counts > 0
@@ -111,7 +133,7 @@ class RuleSubject(Subject[Case, BanditData, Ints]):
 
 def batch(subject: RuleSubject, case: Case, policy: Ints) -> None:
     """A data set is answered within a batch as it is alone."""
-    family = _relatives(case.data)
+    family = _relatives(subject, case.data)
     together = subject.ask(family, "batch")
     for index in np.ndindex(*RELATIVES):
         alone = policy if not any(index) else subject.ask(family[index])
@@ -128,7 +150,7 @@ def pulled(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
     seen = int(np.argmax(data.counts[s]))
     return (
         f"in context {s} it chose arm {policy[s]}, which was never pulled, though arm {seen} was "
-        f"(pulls: {data.counts[s, seen]}). {_why_unpulled(subject, data, s, policy, seen)}"
+        f"(pulls: {data.counts[s, seen]}). {guess(lambda: _why_unpulled(subject, data, s, policy, seen)) or ''}"
     )
 
 
@@ -139,7 +161,7 @@ def arms(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
     if not _differs(case.data, policy, answer).any():
         return None
     found = f"with the arms in the order {order.tolist()} it answered, in the numbers below, {answer.tolist()}"
-    return f"{found}: it depends on their numbering"
+    return f"{found}: {guess(lambda: _why_numbers(subject, case, order)) or NUMBERS}"
 
 
 def contexts(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
@@ -150,6 +172,11 @@ def contexts(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
         return None
     found = f"with the contexts in the order {order.tolist()} it answered, in the order below, {answer.tolist()}"
     return f"{found}: it depends on their numbering, or mixes contexts up"
+
+
+def better(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
+    """Of two arms pulled equally often and far apart, the worse is not preferred, whichever it is."""
+    return None if subject.level is not None else subject.cause(_prefers_the_worse)  # a claimed level says more
 
 
 def shift(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
@@ -195,7 +222,7 @@ def scale(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
     )
 
 
-PROMISES = (repeat, batch, pulled, arms, contexts, shift, level, scale)
+PROMISES = (repeat, batch, pulled, arms, contexts, better, shift, level, scale)
 
 
 # ---- promises tried once, where drawn data are too small, or too far from where the rule changes its mind
@@ -235,12 +262,11 @@ def wrap(subject: RuleSubject) -> None:
 
 
 def _as_alone(subject: RuleSubject, family: BanditData, together: Ints, index: tuple[int, ...], alone: Ints) -> None:
-    if not np.array_equal(alone, together[index]):
+    if _differs(family[index], alone, together[index]).any():  # ties may be broken anew
         wrong = (
             f"within a batch of shape {family.shape} this data set is answered {together[index].tolist()}, not as it "
             "is alone: a data set's totals are sums over the last two axes (data.n), S and A are the lengths of these "
-            "(data.n_contexts, data.n_arms), its maxima are over the last, and random tie-breaking, if there is any, "
-            "must not depend on what else is in the batch"
+            "(data.n_contexts, data.n_arms), and its maxima are over the last"
         )
         raise subject.error("batch", wrong, family[index], alone)
 
@@ -255,7 +281,7 @@ def _transformed_answer(
     return answer.tolist() if differs.any() else None
 
 
-def _differs(data: BanditData, policy: Ints, answer: Ints) -> NDArray[np.bool_]:
+def _differs(data: BanditData, policy: Ints, answer: NDArray[Any]) -> NDArray[np.bool_]:
     """(S,) contexts with another choice; arms with the same statistics are one and the same."""
     differs = np.zeros(policy.shape, dtype=bool)
     for name in FIELDS:
@@ -271,6 +297,29 @@ def _why_unpulled(subject: RuleSubject, data: BanditData, s: int, policy: Ints, 
     if policy[s] == 0 and subject.ask(_taken(data, order, -1))[s] == 0:
         return "It falls back to index 0, whichever arm that is"
     return "An arm without pulls has no mean: give it the index -inf (0 beats every bound below 0, NaN wins any argmax)"
+
+
+def _prefers_the_worse(subject: RuleSubject) -> str | None:
+    counts, means = np.full((2, 2), EQUAL), np.array([[0.9, 0.1], [0.9, 0.1]])
+    answers = [subject.ask(BanditData(counts, counts * x, counts * x), "better") for x in (means, means[:, ::-1])]
+    if (answers[0] == 0).any() or (answers[1] == 1).any():
+        return None
+    return (
+        f"where both arms were pulled {EQUAL} times it chose {answers[0].tolist()} when arm 0 was best by far, and "
+        f"{answers[1].tolist()} when arm 1 was: argmin may stand where argmax belongs"
+    )
+
+
+def _why_numbers(subject: RuleSubject, case: Case, order: NDArray[np.integer]) -> str:
+    # with so many pulls no width matters, and no bound is cut off
+    many = _mapped(case.data, partial(np.multiply, COUNTLESS))
+    there = order[subject.ask(_taken(many, order, -1))]
+    if _differs(many, subject.ask(many), there).any():
+        return NUMBERS
+    return (
+        "with ten billion times the pulls it does not depend on their numbering. Where bounds are cut off, at 0 or at "
+        "the lowest reward, they are equal and the first arm wins: compare them before they are cut off"
+    )
 
 
 def _malformed(policy: NDArray[Any], data: BanditData) -> str | None:
@@ -305,7 +354,7 @@ def _claimed_index(data: BanditData, claim: float) -> tuple[Floats, Floats]:
     return np.where(data.counts > 0, index, np.finfo(np.float64).min), width
 
 
-def _at(table: NDArray[Any], policy: Ints) -> NDArray[Any]:
+def _at(table: NDArray[Any], policy: NDArray[Any]) -> NDArray[Any]:
     return np.take_along_axis(table, policy[..., None], axis=-1)[..., 0]
 
 
@@ -330,10 +379,10 @@ def _transformed(data: BanditData, a: float, b: float) -> BanditData:
     )
 
 
-def _relatives(data: BanditData) -> BanditData:
+def _relatives(subject: RuleSubject, data: BanditData) -> BanditData:
     turned = [_taken(data, np.arange(data.counts.shape[axis])[::-1], axis) for axis in (-1, -2)]
     repeated = [_mapped(data, partial(np.multiply, times)) for times in (0, 2, REPLICATED)]
-    return _stacked([data, *turned, *repeated], RELATIVES)
+    return _stacked(subject.admitted([data, *turned, *repeated]), RELATIVES)
 
 
 def _stacked(members: list[BanditData], shape: tuple[int, ...]) -> BanditData:

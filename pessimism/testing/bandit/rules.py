@@ -5,14 +5,15 @@ Most mistakes in a rule break a symmetry of the problem, so they are found witho
 has to claim the level L that it uses, and its level is measured (`pessimism.testing.bandit._level`).
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism.bandits import BanditData
-from pessimism.testing._driver import PromiseError, RuleError, Trial, checked_arguments
+from pessimism.testing._driver import PromiseError, RuleError, Trial, Unasked, checked_arguments, kept
 from pessimism.testing.bandit import _level, _promises
 from pessimism.testing.bandit._promises import PROMISES, Case, Rule, RuleSubject
 
@@ -27,6 +28,7 @@ def check_rule(
     *,
     level: _level.Level | float | None = None,
     waive: Collection[str] = (),
+    accepts: Callable[[BanditData], bool] | None = None,
     examples: int = 100,
 ) -> None:
     r"""Raise a RuleError that shows the smallest data set found on which a rule breaks a promise.
@@ -41,7 +43,11 @@ def check_rule(
         confidence bound with delta = 1/n, 0 for the highest mean, inf for the most pulls. Default: no claim.
     waive : collection of str
         Promises that the rule does not make: those quoted in the Notes. With "pulled" waived, "shift", "scale" and the
-        level are tried only in contexts whose arms were all pulled, so that an unpulled arm may have any index.
+        level are tried only in contexts whose arms were all pulled, so that an unpulled arm may have any index. With
+        "repeat" waived, data on which answers differ by themselves are not compared; ties may then be broken at random.
+    accepts : callable, optional
+        ``accepts(data) -> bool``: what the rule is made for, as with ``lambda data: data.n > 0``; nothing else is
+        tried. Default: everything.
     examples : int
         Data sets to draw, besides a few fixed ones: one arm, one round, no rounds at all, ties, a very long log.
 
@@ -63,13 +69,18 @@ def check_rule(
     - "batch": a data set is answered within a batch as it is alone
     - "pulled": no arm without pulls is chosen in a context that has an arm with pulls
     - "arms", "contexts": renumbered, they are chosen as before
+    - "better": without a claimed level, of two arms pulled equally often and far apart the worse is not preferred
     - "shift": r + a in place of every reward r, with the reward range moved along, changes nothing
     - level: the claimed one, to 1 % of the width; otherwise the level in use is measured and the likely mistake named
     - "scale": b r in place of every reward r, with the reward range scaled along, changes nothing
 
-    Drawn data have no ties, so a rule may break ties as it likes, but always in the same way. Squared sums are given,
-    for rules that need them. What is drawn is the same in every run with the same packages and the same modules loaded:
-    Hypothesis takes constants from the latter.
+    A level is seen where the index is the mean less :math:`w\sqrt{L/N}`: the base of the logarithm, S, A, a 2 or
+    :math:`\delta` missing from it, a constant, a root, N + 1 or N - 1 in place of N. It is not seen for widths that
+    depend on the rewards, as Bernstein's do, and n + 1 in place of n is forgiven.
+
+    Drawn data have no ties, and arms with the same statistics count as one, so a rule may break ties as it likes, but
+    always in the same way. Squared sums are given, for rules that need them. What is drawn is the same in every run
+    with the same packages and the same modules loaded: Hypothesis takes constants from the latter.
 
     Examples
     --------
@@ -88,18 +99,14 @@ def check_rule(
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
     number = checked_arguments("rule", rule, "the data", waive, RuleSubject.waivable, examples)
-    subject = RuleSubject(rule, frozenset(waive), _as_level(level))
+    subject = RuleSubject(rule, frozenset(waive), _level.as_level(level), accepts=accepts)
     trial = Trial(subject, PROMISES, _promises.cases(), number)
-    error = trial.on_fixed(_fixed(), _on_fixed) or _on_drawn(trial, subject)
+    found = trial.collect(_fixed(), on_fixed=_on_fixed, first=[_ladder()])
+    if found.keys() <= {"contract", "level", "scale"}:
+        found = _probed(subject, found)
+    error = trial.report(found)
     if error is not None:
         raise error
-
-
-def _as_level(level: _level.Level | float | None) -> _level.Level | None:
-    if level is None or callable(level):
-        return level
-    number = _check.not_nan("level", level)
-    return lambda n, contexts, arms: number
 
 
 def _fixed() -> dict[str, Case]:
@@ -131,13 +138,20 @@ def _ladder() -> Case:
     return Case(BanditData(counts, sums, sums), (1, 0), tuple(range(8))[::-1], -1.0, 4.0)
 
 
-def _on_drawn(trial: Trial[Case], subject: RuleSubject) -> PromiseError | None:
-    found = trial.on_drawn([_ladder()])
-    error = None
-    if set(found) <= {"level", "scale"}:
-        # a duel says more about a level than a drawn example does
-        error = _probe_failure(subject) or _level_failure(subject)
-    return error or (trial.smallest(found) if found else None)
+def _probed(subject: RuleSubject, found: dict[str, PromiseError]) -> dict[str, PromiseError]:
+    """What probes tell besides: a duel says more about a level than a drawn example does."""
+    probed: dict[str, PromiseError] = {}
+    with suppress(RuleError, Unasked):  # where the rule answers no duel, all else has been said
+        error = _probe_failure(subject)
+        name = "level" if error is None else "probe"
+        error = error or _level_failure(subject)
+        if error is not None:
+            probed = {name: kept(error)}
+    return (
+        {key: found[key] for key in found if key == "contract"}
+        | probed
+        | {key: found[key] for key in found if key not in probed}
+    )
 
 
 def _probe_failure(subject: RuleSubject) -> PromiseError | None:

@@ -4,38 +4,19 @@ Laws and rewards are drawn as whole numbers and divided once: weights :math:`k_i
 :math:`k / 1009` of the reward range. So examples shrink to numbers that a reader can check by hand. The denominator of
 the means is a prime: unless two arms are given the same statistics, the index :math:`\hat r - w\sqrt{L/N}` of one does
 not equal that of another by an accident of arithmetic, for any simple level :math:`L`.
+
+The kernels of the wing are loaded, or compiled, before the first example: deadlines do not count it.
 """
 
-import math
-
-import numpy as np
-from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from pessimism import _check
-from pessimism._types import Floats, Ints
+from pessimism._types import Floats
 from pessimism.bandits import Bandit, BanditData
-from pessimism.testing._whole_numbers import (
-    GRID,
-    SHARES,
-    STEPS,
-    batch_axes,
-    counts_and_shares,
-    laws,
-    length,
-    limits,
-    several,
-)
+from pessimism.testing._whole_numbers import batch_axes, laws, length, limits, ready
+from pessimism.testing.bandit._drawn import drawn_bandits, drawn_behaviors, drawn_rounds
 
 __all__ = ["bandit_data", "bandits", "behaviors"]
-
-SPREADS = 4
-"""Within-arm variances are multiples of 1/SPREADS of the largest possible."""
-
-UNBOUNDED_WIDTH = 20.0
-"""Rewards of an infinite range are drawn from an interval this wide."""
-
-SPREAD = st.integers(0, SPREADS)
 
 
 def bandits(*, max_contexts: int = 4, max_arms: int = 4, rewards: str = "bernoulli") -> SearchStrategy[Bandit]:
@@ -69,7 +50,7 @@ def bandits(*, max_contexts: int = 4, max_arms: int = 4, rewards: str = "bernoul
     """
     contexts, arms = length("max_contexts", max_contexts), length("max_arms", max_arms)
     Bandit([[0.0]], rewards=rewards)  # checks the law
-    return _bandits(contexts, arms, rewards)
+    return ready("bandits", drawn_bandits(contexts, arms, rewards))
 
 
 def behaviors(
@@ -106,12 +87,13 @@ def behaviors(
     ...     assert 1 <= bandit.coverage(behavior) < float("inf")
     >>> is_covered()
     """
-    _check.flag("zeros", zeros)
+    largest = length("max_contexts", max_contexts), length("max_arms", max_arms)
+    zeros = _check.flag("zeros", zeros)
     if bandit is None:
-        return _behaviors(length("max_contexts", max_contexts), length("max_arms", max_arms), zeros)
+        return ready("bandits", drawn_behaviors(*largest, zeros))
     if not isinstance(bandit, Bandit):
         raise TypeError(f"bandit must be a Bandit, got {type(bandit).__name__}: to draw it too, use bandits().flatmap")
-    return laws((bandit.n_contexts, bandit.n_arms), zeros)
+    return ready("bandits", laws((bandit.n_contexts, bandit.n_arms), zeros))
 
 
 def bandit_data(
@@ -163,49 +145,4 @@ def bandit_data(
     contexts, arms = length("max_contexts", max_contexts), length("max_arms", max_arms)
     most = limits("max_arms", arms, ("max_pulls", max_pulls), contexts * arms, ties)
     batch, interval = batch_axes(size), _check.interval("reward_range", reward_range)
-    return _bandit_data((contexts, arms), most, batch, interval, ties)
-
-
-@st.composite
-def _bandits(draw: st.DrawFn, max_contexts: int, max_arms: int, rewards: str) -> Bandit:
-    n_contexts, n_arms = draw(st.integers(1, max_contexts)), draw(st.integers(1, max_arms))
-    steps = st.integers(-10 * GRID, 10 * GRID) if rewards == "gaussian" else st.integers(0, GRID)
-    means = np.reshape(draw(several(n_contexts * n_arms, steps)), (n_contexts, n_arms)) / GRID
-    contexts = draw(laws((n_contexts,), zeros=True))
-    scale = draw(st.integers(1, 16)) / 4 if rewards == "gaussian" else 0.5
-    return Bandit(means, contexts, rewards, scale)
-
-
-@st.composite
-def _behaviors(draw: st.DrawFn, max_contexts: int, max_arms: int, zeros: bool) -> Floats:
-    shape = draw(st.integers(1, max_contexts)), draw(st.integers(1, max_arms))
-    return draw(laws(shape, zeros))
-
-
-@st.composite
-def _bandit_data(
-    draw: st.DrawFn,
-    largest: tuple[int, int],
-    max_pulls: int,
-    size: tuple[int, ...],
-    reward_range: tuple[float, float],
-    ties: bool,
-) -> BanditData:
-    n_contexts, n_arms = (draw(st.integers(1, n)) for n in largest)
-    drawn = draw(several(math.prod(size) * n_contexts * n_arms, STEPS, SHARES, SPREAD))
-    steps, shares, spread = np.reshape(drawn, (-1, n_arms, 3)).astype(np.int64).transpose(2, 0, 1)
-    counts, shares = counts_and_shares(steps, shares, max_pulls, ties)
-    counts, shares, spread = (table.reshape(*size, n_contexts, n_arms) for table in (counts, shares, spread))
-    return _assemble(counts, shares / GRID, spread / SPREADS, reward_range)
-
-
-def _assemble(counts: Ints, share: Floats, spread: Floats, reward_range: tuple[float, float]) -> BanditData:
-    """Data whose mean rewards divide the range at `share`, and whose variances are `spread` times the largest."""
-    low, high = reward_range
-    if not math.isfinite(high - low):
-        low = low if math.isfinite(low) else (high if math.isfinite(high) else UNBOUNDED_WIDTH / 2) - UNBOUNDED_WIDTH
-        high = high if math.isfinite(high) else low + UNBOUNDED_WIDTH
-    width = high - low
-    means = low + width * share
-    variance = width**2 * share * (1.0 - share) * np.where(counts > 1, spread, 0.0)  # one reward has none
-    return BanditData(counts, counts * means, counts * (means**2 + variance), reward_range)
+    return ready("bandits", drawn_rounds((contexts, arms), most, batch, interval, ties))

@@ -19,9 +19,12 @@ Solver = Callable[..., Any]
 
 MAX_BUDGET = 60
 
+LONG = 1000
+"""Calls within which a method is under way, whatever sets it up."""
+
 PROBE = recipe(
     Quadratic,
-    ([[2.0, 0.5], [0.5, 1.0]], [[1.0, 0.0, 0.5], [0.5, -1.0, 0.0]], [0.5, 0.0], [1.0, -1.0]),
+    ([[2.0, -0.75], [-0.75, 2.5]], [[1.0, 0.0, 0.5], [0.5, -1.0, 0.0]], [0.5, 0.0], [4.0, -6.0]),
     {"rho": 0.5, "noise": 0.25, "curvature_noise": 0.25, "n_samples": 16, "batch": 2, "rng": 0},
 )
 
@@ -76,7 +79,7 @@ class SolverSubject(Subject[Case, Case, Answer]):
 
     check = "check_solver"
     error_type = SolverError
-    waivable = ("repeat", "seed", "zero", "rotation", "descends")
+    waivable = ("repeat", "samples", "seed", "zero", "rotation", "descends")
 
     normalised: bool = False
     step: Callable[[int], float] | None = None
@@ -141,6 +144,20 @@ def numbers(value: Any) -> Floats | None:
     except ValueError:  # rows of different lengths
         return None
     return found.astype(np.float64) if found.dtype.kind in "iuf" else None
+
+
+def path_of(answer: Answer, x0: Floats) -> tuple[Floats, list[int]] | str:
+    """Every x of the run, and the numbers of the steps that follow; or what is wrong with the history."""
+    history = getattr(answer.result, "history", None)
+    held = history if isinstance(history, Mapping) else {}
+    path, steps = numbers(held.get("x")), numbers(held.get("nit"))
+    if path is None or steps is None or steps.ndim != 1 or path.shape != (len(steps), len(x0)):
+        return 'a claimed step needs history["nit"] and history["x"], with a row for x0 and for every step'
+    if np.any(np.diff(steps) != 1):
+        return f'a claimed step needs every step in the history: record each, history["nit"] is {steps.tolist()}'
+    if not (len(path) and np.array_equal(path[0], x0) and np.array_equal(path[-1], answer.x)):
+        return f'history["x"] must lead from x0 to x = {answer.x.tolist()}, got {path.tolist()}'
+    return path, [int(t) for t in steps]
 
 
 def _malformed(result: Any, problem: Any) -> str | None:

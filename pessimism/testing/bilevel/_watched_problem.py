@@ -1,8 +1,9 @@
 r"""A bilevel problem that watches who calls it, and can be shown in another form.
 
 It counts calls, refuses those beyond the budget and those that mean nothing, and knows for which level a handle was
-drawn. Scaled, turned and empty problems are made by changing what goes in and comes out: with :math:`x' = Q x` the
-gradients in x are Q times those at :math:`Q^\top x'`, and with f = 0 and g = |y|^2/2 every direction is exactly 0.
+drawn, what it holds and where it was used. Scaled, turned and empty problems are made by changing what goes in and
+comes out: with :math:`x' = Q x / s` the gradients in x are s Q times those at :math:`s Q^\top x'`, and with f = 0 and
+g = |y|^2/2 every direction is exactly 0.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ import numpy as np
 from pessimism._types import Floats
 from pessimism.bilevel.problem import KINDS
 
+NEAR = 20
+"""Draws between which equal samples are one sample: farther apart they are so by chance."""
+
 LEVEL = {kind: "f" if kind == "grad_f" else "g" for kind in KINDS}
 
 
@@ -21,27 +25,41 @@ class Refused(BaseException):
 
 
 class Handle(NamedTuple):
-    """A sample, and the level for which it was drawn."""
+    """A sample, the level for which it was drawn, and its number among all."""
 
     level: str
     rows: Any
+    number: int
+
+    def is_as(self, other: "Handle") -> bool:
+        """Whether both are of one sample: what is drawn again at once, from the same state, is the same."""
+        return abs(self.number - other.number) < NEAR and str(self.rows) == str(other.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a problem is changed: x turned by Q, f multiplied, everything emptied, no samples."""
+    """How a problem is changed: x turned by Q and in units of s, f multiplied, everything emptied, without samples.
+
+    With `exact_values` samples are drawn and change nothing, but that the vector of `extra` is added to f_x on its
+    sample.
+    """
 
     turn: Floats | None = None
+    unit: float = 1.0
     factor: float = 1.0
     empty: bool = False
     exact: bool = False
+    exact_values: bool = False
+    extra: tuple[Handle, Floats] | None = None
 
 
 class Watched:
     """The oracles of a problem seen in a view, counted.
 
     It remembers the first call that it refused (`fault`: the promise, and what is wrong), since a solver may catch
-    everything; whether samples were `drawn`; and whether some gradient of f in x was exactly 0 (`flat`).
+    everything; the samples that were `drawn`, and as `uses` each call on one: its kind, x and the sample's number; x
+    at the call `halfway` through the budget; how many calls were made before x was another (`before_x_moved`); and
+    whether some gradient of f in x was exactly 0 (`flat`).
     """
 
     def __init__(self, problem: Any, view: View, budget: float) -> None:
@@ -49,18 +67,25 @@ class Watched:
         self._problem, self._view, self._budget = problem, view, budget
         self.made = dict.fromkeys(KINDS, 0)
         self.fault: tuple[str, str] | None = None
-        self.drawn = self.flat = False
+        self.drawn: list[Handle] = []
+        self.uses: list[tuple[str, bytes, int]] = []
+        self.halfway: Floats | None = None
+        self.before_x_moved: int | None = None
+        self._first: Floats | None = None
+        self.flat = False
         if not view.exact:
             self.sample = self._sample
 
     def _sample(self, rng: Any, level: str) -> Handle:
         if level not in ("f", "g"):
             self._refuse("oracles", f"it drew a sample of level {level!r}: there are 'f' and 'g'")
-        self.drawn = True
-        return Handle(level, self._problem.sample(rng, level))
+        self.drawn.append(Handle(level, self._problem.sample(rng, level), len(self.drawn)))
+        return self.drawn[-1]
 
     def grad_f(self, x: Any, y: Any, s: Any = None) -> tuple[Floats, Floats]:
         gx, gy = self._called("grad_f", s, x, y)
+        if self._view.extra is not None and s is not None and s.is_as(self._view.extra[0]):
+            gx = gx + self._view.extra[1]
         self.flat |= not np.any(gx)
         return self._view.factor * self._turned(gx), self._view.factor * gy
 
@@ -79,7 +104,7 @@ class Watched:
         return self._turned(self._called("cvp", s, x, y, v))
 
     def _turned(self, vector: Floats) -> Floats:
-        return vector if self._view.turn is None else np.asarray(self._view.turn @ vector)
+        return self._view.unit * (vector if self._view.turn is None else np.asarray(self._view.turn @ vector))
 
     def _called(self, kind: str, handle: Any, *where: Any) -> Any:
         self._check(kind, handle, where)
@@ -87,12 +112,25 @@ class Watched:
             wrong = f"it calls {kind} once more when the budget of {self._budget} is spent"
             self._refuse("budget", f"{wrong}: compare before every call, also within a step")
         self.made[kind] += 1
-        x = np.asarray(where[0], np.float64)
-        where = (x if self._view.turn is None else self._view.turn.T @ x, *where[1:])
-        found = getattr(self._problem, kind)(*where, None if handle is None else handle.rows)
+        x = np.array(where[0], np.float64)
+        self._note(kind, x, handle)
+        where = (self._view.unit * (x if self._view.turn is None else self._view.turn.T @ x), *where[1:])
+        rows = None if handle is None or self._view.exact_values else handle.rows
+        found = getattr(self._problem, kind)(*where, rows)
         if self._view.empty:
             return tuple(0.0 * part for part in found) if kind == "grad_f" else 0.0 * found
         return found
+
+    def _note(self, kind: str, x: Floats, handle: Any) -> None:
+        calls = sum(self.made.values())
+        if self._first is None:
+            self._first = x
+        elif self.before_x_moved is None and not np.array_equal(x, self._first):
+            self.before_x_moved = calls - 1
+        if self.halfway is None and calls > self._budget / 2:
+            self.halfway = x
+        if handle is not None:
+            self.uses.append((kind, x.tobytes(), handle.number))
 
     def _check(self, kind: str, handle: Any, where: tuple[Any, ...]) -> None:
         sizes = {"x": self.dim_x, "y": self.dim_y, "v": self.dim_y}

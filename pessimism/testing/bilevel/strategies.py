@@ -56,7 +56,7 @@ def bilevel_problems(
     ...     assert np.abs(problem.gradient(problem.minimiser())).max() < 1e-9
     >>> minimisers_have_no_gradient()
     """
-    for kind in kinds:
+    for kind in _check.listed("kinds", kinds, "names"):
         _check.choice("kinds", kind, KINDS)
     largest = length("max_dim_x", max_dim_x), length("max_dim_y", max_dim_y)
     return recipes(tuple(kinds), *largest, _check.flag("noisy", noisy)).map(lambda recipe: recipe.problem)

@@ -100,6 +100,8 @@ def _law(policy: NDArray[Any], sizes: Sizes) -> Floats | str:
 def _wrong_value(value: NDArray[Any], sizes: Sizes) -> str | None:
     if value.dtype.kind not in "iuf":
         return f"values are numbers, its have dtype {value.dtype}"
+    if value.dtype.kind == "f" and value.dtype != np.float64:
+        return f"values are float64, its have dtype {value.dtype}: 7 digits do not hold a value near 1/(1 - discount)"
     if value.shape != sizes.states:
         return f"its value must have shape {sizes.states}, got {value.shape}, {_hint(value.shape, sizes.states, sizes)}"
     if not np.all(np.isfinite(value)):

@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pessimism._types import Ints
-from pessimism.mdp import MDPData
+from pessimism.mdp import MDP, MDPData
 from pessimism.testing._driver import RuleError, Subject, assignments
 from pessimism.testing._whole_numbers import ORDERS, below
 from pessimism.testing.mdp._answers import Answer, Sizes, lines, read
-from pessimism.testing.mdp.strategies import mdp_data
+from pessimism.testing.mdp._drawn import drawn_data
 
 OfflineRule = Callable[..., Any]
 
 TABLES = ("counts", "next_states", "next_counts", "reward_sums")
+
+LAW_TOLERANCE = 1e-6
 
 VALUE_TOLERANCE = 1e-5
 """Values are compared to this part of the largest difference between values: rules stop when they are nearly done."""
@@ -42,10 +44,7 @@ def cases(draw: st.DrawFn, horizon: int | None) -> Case:
     action_order, state_order = draw(ORDERS), draw(ORDERS)
     shift, scale = draw(st.sampled_from([1.0, -1.0, 4.0])), draw(st.sampled_from([4.0, 0.25]))
     size = 4 if horizon is None else 3
-    ranges = {
-        low_high: mdp_data(max_states=size, max_visits=500, horizon=horizon, reward_range=low_high, ties=False)
-        for low_high in RANGES
-    }
+    ranges = {low_high: drawn_data((size, 3), 500, horizon, (), low_high, False) for low_high in RANGES}
     data = draw(ranges[draw(st.sampled_from(RANGES))])
     return Case(data, below(data.n_actions, action_order), below(data.n_states, state_order), shift, scale)
 
@@ -56,7 +55,10 @@ class OfflineSubject(Subject[Case, MDPData, Answer]):
 
     check, asked = "check_offline_rule", "data"
     error_type = RuleError
-    waivable = ("repeat", "batch", "seen", "lists", "states", "actions", "shift", "scale", "highest")
+    waivable = (
+        *("repeat", "batch", "seen", "lists", "states", "actions", "shift", "scale", "highest"),
+        *("value", "better"),
+    )
 
     discount: float
     horizon: int | None = None
@@ -83,7 +85,14 @@ class OfflineSubject(Subject[Case, MDPData, Answer]):
         tables = {f"data.{name}": (getattr(given, name), getattr(copy, name)) for name in TABLES}
         for _, table in tables.values():
             table.setflags(write=True)
-        result = self.called(lambda: self.function(copy, **self.keywords), given, promise, where=where, tables=tables)
+        result = self.called(
+            lambda: self.function(copy, **self.keywords),
+            given,
+            promise,
+            where=where,
+            batch=bool(given.shape),
+            tables=tables,
+        )
         answer = read(result, sizes(given))
         if isinstance(answer, str):
             raise self.error(promise, where + answer, given)
@@ -97,6 +106,11 @@ class OfflineSubject(Subject[Case, MDPData, Answer]):
 
     def text(self, answer: Answer) -> str:
         return str(answer)
+
+    def differs(self, case: Case, answer: Answer, again: Answer) -> bool:
+        apart = np.abs(again.value - answer.value) > self.slack(case.data, answer, again)
+        moved = (np.abs(again.law - answer.law) > LAW_TOLERANCE).any(axis=-1) & self.comparable(case.data)
+        return bool(apart.any() or moved.any())
 
     def comparable(self, data: MDPData) -> NDArray[np.bool_]:
         """(..., [H,] S) states in which the choice is between logged actions."""
@@ -122,6 +136,29 @@ def mapped(
     """A copy whose tables are ``change(name, table)``."""
     counts, successors, moved, sums = (np.array(change(name, getattr(data, name)), order="C") for name in TABLES)
     return MDPData.trusted(counts, successors, moved, sums, reward_range or data.reward_range, data.reward_law)
+
+
+def model_of(subject: OfflineSubject, data: MDPData) -> MDP:
+    """The model in which every pair does what was logged of it."""
+    model: MDP = data.model(subject.discount) if data.horizon is None else data.model()
+    return model
+
+
+def everywhere(data: MDPData, visits: int) -> MDPData:
+    """The log with every pair seen `visits` times or a little less, in the same shares; what was not seen, as listed
+    first and at the lowest reward."""
+    seen = data.counts > 0
+    times = visits // np.maximum(data.counts, 1)
+    moved = data.next_counts * times[..., None]
+    moved[..., 0] += np.where(seen, 0, visits)
+    low = np.where(seen, 0.0, visits * data.reward_range[0])
+    if data.per_successor:
+        sums = data.reward_sums * times[..., None]
+        sums[..., 0] += low
+    else:
+        sums = data.reward_sums * times + low
+    tables = {"counts": moved.sum(axis=-1), "next_counts": moved, "reward_sums": sums}
+    return mapped(data, lambda name, same: tables.get(name, same))
 
 
 def listed(data: MDPData, name: str) -> bool:

@@ -1,5 +1,7 @@
 r"""The horizon that a rule really uses: how much more its values are worth where every reward is greater by 1."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from pessimism.mdp import MDPData
@@ -9,33 +11,77 @@ from pessimism.testing.mdp._offline import OfflineSubject, transformed
 MANY = 10**8
 """Visits of the pairs on which a rule's horizon is measured: no width matters."""
 
+MOST_SWEEPS = 10**4
+"""Sweeps after which a rule is no longer asked whether it stops too early."""
+
 
 def likely_cause(subject: OfflineSubject) -> str:
     """Why values do not move with the rewards: read off how much they move where every pair was logged often."""
     one, two = (_slope(subject, visits) for visits in ([MANY], [3 * MANY, MANY]))
     right = float(np.max(subject.worth))
-    mistakes = {
-        "the rewards have no effect on it, or are taken relative to the lowest one, which has to be put back": 0.0,
-        "sums of rewards stand where means belong": MANY * right,
-    }
-    if subject.horizon is None:
-        mistakes |= {
-            "the discount is applied twice a step": 1.0 / (1.0 - subject.discount**2),
-            "it is the value of one step, or normalised by 1 - discount: what comes after is missing": 1.0,
-        }
-    for sentence, slope in mistakes.items():
-        if abs(one - slope) <= 1e-3 * max(1.0, slope) and abs(right - slope) > 1e-3 * slope:
-            return f"A reward of 1 at every step is worth {right:.6g}, to this rule {one:.6g}: {sentence}"
-    if abs(one - right) > 1e-3 * right or abs(two - right) > 1e-3 * right:
+    said = f"A reward of 1 at every step is worth {right:.6g}, to this rule {one:.6g}"
+    if not _same(one, right):
+        cause = _of_a_horizon(subject.horizon, one) if subject.horizon is not None else _of_a_discount(subject, one)
+        return f"{said}: {cause or 'no known mistake'}"
+    if not _same(two, right):
         return (
-            f"A reward of 1 at every step is worth {right:.6g}, to this rule {one:.6g} where one pair was logged, and "
-            f"{two:.6g} where two were: the shares of the successors do not total one. next_counts must be divided by "
-            "the visits N(s, a) of their own pair (data.transition_shares), not by a total"
+            f"{said} where one pair was logged, and {two:.6g} where two were: the shares of the successors do not "
+            "total one. next_counts must be divided by the visits N(s, a) of their own pair (data.transition_shares), "
+            "not by a total"
+        )
+    few = _slope(subject, [3])
+    if not _same(few, right):
+        return (
+            f"{said} where a pair was logged often, and {few:.6g} where it was 3 times: the shares of its successors "
+            "do not total one. next_counts must be divided by the visits N(s, a), not by N(s, a) + 1"
         )
     return (
         "Where all was logged its values move as they should: it takes a fixed number such as 0 for the smallest "
         "possible value, as a floor or for what was never logged; that is reward_range[0] at every step to come"
     )
+
+
+def _same(one: float, other: float) -> bool:
+    return abs(one - other) <= 1e-3 * max(1.0, abs(other))
+
+
+NO_EFFECT = "the rewards have no effect on it, or are taken relative to the lowest one, which has to be put back"
+SUMS = "sums of rewards stand where means belong"
+ONE_STEP = "it is the value of one step, or normalised by 1 - discount: what comes after is missing"
+
+
+def _of_a_horizon(horizon: int, one: float) -> str | None:
+    """What makes a reward of 1 at each of H steps worth so much."""
+    known = {NO_EFFECT: 0.0, SUMS: MANY * horizon, "it is the value of one step: what comes after is missing": 1.0}
+    known |= {"it counts one step too few": horizon - 1.0, "it counts one step too many": horizon + 1.0}
+    cause = next((sentence for sentence, slope in known.items() if _same(one, slope)), None)
+    if cause is None and 1.0 < one < horizon:
+        sums = np.roots([*[1.0] * (horizon - 1), 1.0 - one])  # 1 + g + ... + g^(H-1) = one
+        gamma = max(x.real for x in sums if abs(x.imag) < 1e-9)
+        return f"it discounts, by {gamma:.3g} a step: with a horizon nothing is discounted"
+    return cause
+
+
+def _of_a_discount(subject: OfflineSubject, one: float) -> str | None:
+    """What makes a reward of 1 at every step worth so much, at two discounts."""
+    gammas = np.array([subject.discount, (1.0 + 2.0 * subject.discount) / 3.0])
+    found = one, _slope(replace(subject, discount=float(gammas[1])), [MANY])
+    known = {
+        NO_EFFECT: 0.0 * gammas,
+        SUMS: MANY / (1.0 - gammas),
+        ONE_STEP: 0.0 * gammas + 1.0,
+        "the discount is applied twice a step": 1.0 / (1.0 - gammas**2),
+        "the discount multiplies the reward too": gammas / (1.0 - gammas),
+    }
+    for sentence, slopes in known.items():
+        if all(map(_same, found, slopes)):
+            return sentence
+    if _same(*found) and one > 1.0:
+        return f"the discount it is called with makes no difference: it is fixed, at {1.0 - 1.0 / one:.4g} if at one"
+    for k in range(1, MOST_SWEEPS):
+        if all(map(_same, found, (1.0 - gammas**k) / (1.0 - gammas))):
+            return f"it stops too early: its values are those after {k} sweeps from 0"
+    return None
 
 
 def _slope(subject: OfflineSubject, visits: list[int]) -> float:

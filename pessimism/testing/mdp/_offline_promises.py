@@ -13,21 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pessimism._types import Floats
-from pessimism.mdp import MDPData
-from pessimism.testing._driver import repeat
+from pessimism.mdp import MDP, MDPData
+from pessimism.testing._driver import apart, guess, repeat
 from pessimism.testing.mdp._answers import Answer
 from pessimism.testing.mdp._offline import (
+    LAW_TOLERANCE,
+    VALUE_TOLERANCE,
     Case,
     OfflineSubject,
+    everywhere,
     listed,
     mapped,
+    model_of,
     permuted_actions,
     permuted_states,
     transformed,
 )
 from pessimism.testing.mdp._offline_horizon import likely_cause
-
-LAW_TOLERANCE = 1e-6
 
 JITTER = 1e-3
 """Part of the reward range by which rewards are moved to see whether a change of policy was only a tie."""
@@ -41,7 +43,7 @@ REPLICATED = 10**4
 
 def batch(subject: OfflineSubject, case: Case, answer: Answer) -> None:
     """A data set is answered within a batch as it is alone."""
-    family = relatives(case.data)
+    family = relatives(subject, case.data)
     together = subject.ask(family, "batch")
     for index in np.ndindex(*RELATIVES):
         data = family[index]
@@ -68,17 +70,31 @@ def seen(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:
     action, known = int(answer.law[where].argmax()), int(data.counts[where].argmax())
     return (
         f"{_place(where)} it chose action {action}, which was never logged there, though action {known} was "
-        f"({data.counts[where][known]} times). {_why_unseen(subject, data, where, action, known)}"
+        f"({data.counts[where][known]} times). {guess(lambda: _why_unseen(subject, data, where, action, known)) or ''}"
     )
+
+
+PADDING = 5
+"""Entries of count 0 with which every list of successors is padded."""
 
 
 def lists(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:
     """The order in which a pair's successors are listed does not matter."""
     data = case.data
+    after, before = (
+        _difference(subject, data, answer, subject.ask(_padded(data, at_end=at_end), "lists"), answer.value)
+        for at_end in (True, False)
+    )
+    if after is not None and before is not None:
+        return (
+            f"with {PADDING} entries of count 0 more in every list of successors {after}: the length of a list is no "
+            "number of successors, which are the states, or those with a count above 0 (does smoothing divide by it?)"
+        )
     flip = mapped(data, lambda name, x: x[..., ::-1] if name != "counts" and listed(data, name) else x)
-    wrong = _difference(subject, data, answer, subject.ask(flip, "lists"), answer.value)
+    flipped = _difference(subject, data, answer, subject.ask(flip, "lists"), answer.value)
+    how, wrong = ("padded at its end", after) if after else ("written backwards", flipped)
     return wrong and (
-        f"with every list of successors (next_states, next_counts) written backwards {wrong}: lists are padded with "
+        f"with every list of successors (next_states, next_counts) {how} {wrong}: lists are padded with "
         "entries of count 0 and may name a state twice, so their entries are added up, never overwritten or looked up "
         "by place"
     )
@@ -136,7 +152,35 @@ def highest(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:
     )
 
 
-PROMISES = (repeat, batch, seen, lists, states, actions, shift, scale, highest)
+OFTEN = 2**26
+"""Visits of every pair where nothing is uncertain any more."""
+
+EXACT = 1e-4
+"""Part of the largest difference between values by which a value may exceed that of the policy then."""
+
+
+def value(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:
+    """Where every pair was logged often, no value exceeds that of the policy returned with it."""
+    data = everywhere(case.data, OFTEN)
+    model, there = model_of(subject, data), subject.ask(data, "value")
+    truth = model.evaluate(there.law)
+    over = there.value - truth - subject.slack(data, there) * EXACT / VALUE_TOLERANCE
+    if not (over > 0).any():
+        return None
+    where = tuple(int(i) for i in np.argwhere(over == over.max())[0])
+    found, right = apart(float(there.value[where]), float(truth[where]))
+    return (
+        f"where every pair was logged {OFTEN} times or so, {_place(where)} its value is {found}, and "
+        f"the policy returned with it is worth {right}: {_why_value(model, there)}"
+    )
+
+
+def better(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:
+    """Of two actions logged equally often and far apart, the worse is not taken everywhere, whichever it is."""
+    return subject.cause(_takes_the_worse)
+
+
+PROMISES = (repeat, batch, seen, lists, states, actions, shift, scale, highest, value, better)
 """In the order in which they are reported: a broken one often breaks those after it, seldom those before."""
 
 TIES_MATTER = ("batch", "lists", "states", "actions", "shift", "scale")
@@ -145,16 +189,66 @@ TIES_MATTER = ("batch", "lists", "states", "actions", "shift", "scale")
 def _difference(subject: OfflineSubject, data: MDPData, answer: Answer, there: Answer, value: Floats) -> str | None:
     """How an answer differs from the one expected: its values, then its policy where actions were logged."""
     growth = max(1.0, float(np.abs(value).max(initial=0.0)) / max(1e-12, float(np.max(np.abs(answer.value)))))
-    apart = np.abs(there.value - value) > subject.slack(data, answer, there) * growth
-    if apart.any():
-        where = tuple(int(i) for i in np.argwhere(apart)[0])
-        return f"{_place(where)} its value is {there.value[where]:.6g}, not {value[where]:.6g}"
-    apart = (np.abs(there.law - answer.law) > LAW_TOLERANCE).any(axis=-1) & subject.comparable(data)
-    if apart.any():
-        where = tuple(int(i) for i in np.argwhere(apart)[0])
-        found, own = (law[where].round(6).tolist() for law in (there.law, answer.law))
-        return f"{_place(where)} it takes the actions with probabilities {found}, not {own}"
+    off = np.abs(there.value - value) > subject.slack(data, answer, there) * growth
+    if off.any():
+        where = tuple(int(i) for i in np.argwhere(off)[0])
+        found, right = apart(float(there.value[where]), float(value[where]))
+        return f"{_place(where)} its value is {found}, not {right}"
+    moved = (np.abs(there.law - answer.law) > LAW_TOLERANCE).any(axis=-1) & subject.comparable(data)
+    if moved.any():
+        where = tuple(int(i) for i in np.argwhere(moved)[0])
+        taken, own = (law[where].round(6).tolist() for law in (there.law, answer.law))
+        return f"{_place(where)} it takes the actions with probabilities {taken}, not {own}"
     return None
+
+
+def _padded(data: MDPData, *, at_end: bool) -> MDPData:
+    """With entries in every list that repeat its first successor, of count and reward 0."""
+
+    def change(name: str, table: NDArray[Any]) -> NDArray[Any]:
+        if not listed(data, name):
+            return table
+        more = np.repeat(table[..., :1], PADDING, axis=-1)
+        more = more if name == "next_states" else 0 * more
+        return np.concatenate([table, more] if at_end else [more, table], axis=-1)
+
+    return mapped(data, change)
+
+
+def _takes_the_worse(subject: OfflineSubject) -> str | None:
+    for sign in (1, -1):
+        data = _two_ways(subject, sign)
+        model = model_of(subject, data)
+        reached = model.evaluate(subject.ask(data, "better").law)
+        if (reached > 0.1 * model.optimal_values).any():
+            return None
+    return (
+        f"where both actions of every state were logged {OFTEN} times, and one always earns 1 and the other 0, it "
+        "takes the worse one, whichever it is: argmin or min may stand where argmax or max belongs"
+    )
+
+
+def _two_ways(subject: OfflineSubject, sign: int) -> MDPData:
+    """Two states that are never left, with a good and a bad action each: the first is good for one sign."""
+    steps = () if subject.horizon is None else (subject.horizon,)
+    counts = np.full((*steps, 2, 2), OFTEN)
+    successors = np.broadcast_to(np.arange(2)[:, None, None], (*(1 for _ in steps), 2, 2, 1))
+    gains = np.array([[1.0, 0.0], [0.0, 1.0]])[::sign]
+    return MDPData(counts, successors, counts[..., None], counts * gains, (0.0, 1.0), "deterministic")
+
+
+def _why_value(model: MDP, there: Answer) -> str:
+    """What an engineer slips into: the policy and the value are of two minds."""
+    taken = there.law.argmax(axis=-1)
+    if not (there.law * model.gaps).any():
+        return "and no policy is worth more"
+    if (there.law < 1.0).all(axis=-1).any():
+        return "a value is what the probabilities returned with it can earn"
+    if np.array_equal(taken, model.gaps.argmax(axis=-1)):
+        return "it takes the worst action, argmin may stand where argmax belongs"
+    if np.array_equal(taken, np.broadcast_to(model.mean_rewards.argmax(axis=-1), taken.shape)):
+        return "it is greedy for the next reward, and the value looks further"
+    return "a value is what the policy returned with it can earn, so both must come from one Q"
 
 
 def _place(where: tuple[int, ...]) -> str:
@@ -186,7 +280,7 @@ def jittered(data: MDPData) -> MDPData:
     return mapped(data, lambda name, x: sums if name == "reward_sums" else x)
 
 
-def relatives(data: MDPData) -> MDPData:
+def relatives(subject: OfflineSubject, data: MDPData) -> MDPData:
     """The data set and five others on the same lists, in a batch."""
 
     def member(axes: str, times: int) -> MDPData:
@@ -199,6 +293,7 @@ def relatives(data: MDPData) -> MDPData:
         return mapped(data, change)
 
     family = [member(*x) for x in (("", 1), ("a", 1), ("s", 1), ("", 0), ("", 2), ("", REPLICATED))]
+    family = subject.admitted(family)
     counts, next_counts, sums = (
         np.stack([getattr(x, name) for x in family]).reshape(*RELATIVES, *getattr(data, name).shape)
         for name in ("counts", "next_counts", "reward_sums")

@@ -3,16 +3,16 @@
 The optimal values of a small model are known to rounding (`MDP.optimal_values`, by exact policy iteration).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
 
 from pessimism._types import Floats, Ints
 from pessimism.mdp import MDP
-from pessimism.testing._driver import PromiseError, Subject, assignments
+from pessimism.testing._driver import PromiseError, Subject, apart, assignments
 from pessimism.testing._whole_numbers import ORDERS, below
 from pessimism.testing.mdp._answers import Answer, Sizes, lines, read
 from pessimism.testing.mdp._drawn import EPISODIC_DISCOUNTS, drawn_mdps
@@ -23,6 +23,9 @@ TABLES = ("next_states", "probabilities", "rewards", "start")
 
 DRAWN_DISCOUNTS = (0.5, 0.9, 0.0, 0.99)
 """Discounts of drawn models; a fixed one has 0.999, where plain iterations are slow."""
+
+
+BACKWARDS = tuple(range(20))[::-1]
 
 
 class PlannerError(PromiseError):
@@ -50,8 +53,8 @@ def cases(draw: st.DrawFn, horizon: int | None) -> Case:
 
 def case_of(
     mdp: MDP,
-    action_order: tuple[int, ...] = (3, 2, 1, 0),
-    state_order: tuple[int, ...] = (3, 2, 1, 0),
+    action_order: tuple[int, ...] = BACKWARDS,
+    state_order: tuple[int, ...] = BACKWARDS,
     shift: float = -1.0,
     scale: float = 4.0,
 ) -> Case:
@@ -64,6 +67,7 @@ class PlannerSubject(Subject[Case, MDP, Answer]):
 
     check, asked = "check_planner", "model"
     error_type = PlannerError
+    implied: ClassVar[Mapping[str, tuple[str, ...]]] = {"value": ("states", "actions", "shift", "scale")}
     waivable = ("repeat", "batch", "certificate", "states", "actions", "shift", "scale")
 
     tolerance: float
@@ -79,7 +83,8 @@ class PlannerSubject(Subject[Case, MDP, Answer]):
         for name in TABLES:
             object.__setattr__(copy, name, np.array(getattr(given, name)))  # writable
         tables = {f"mdp.{name}": (getattr(given, name), getattr(copy, name)) for name in TABLES}
-        result = self.called(lambda: self.function(copy), given, promise, where=where, tables=tables)
+        batch = bool(given.shape)
+        result = self.called(lambda: self.function(copy), given, promise, where=where, batch=batch, tables=tables)
         answer = read(result, sizes(given))
         if isinstance(answer, str):
             raise self.error(promise, where + answer, given)
@@ -113,12 +118,12 @@ def rounding(mdp: MDP) -> float:
 
 
 def wrong_value(subject: PlannerSubject, mdp: MDP, answer: Answer) -> str | None:
-    return _worst(subject, mdp, "its value is {:.6g}, the optimal one is {:.6g}", answer.value)
+    return _worst(subject, mdp, "its value is {}, the optimal one is {}", answer.value)
 
 
 def wrong_policy(subject: PlannerSubject, mdp: MDP, answer: Answer) -> str | None:
     """A policy that is greedy for values within the tolerance loses at most 2/(1 - discount) times the tolerance."""
-    text = "its policy is worth {:.6g}, an optimal one {:.6g}"
+    text = "its policy is worth {}, an optimal one {}"
     return _worst(subject, mdp, text, mdp.evaluate(answer.law), 2 * total_discount(mdp))
 
 
@@ -130,7 +135,7 @@ def _worst(subject: PlannerSubject, mdp: MDP, text: str, found: Floats, times: f
         return None
     index = np.unravel_index(int(error.argmax()), error.shape)
     place = f"state {index[-1]}" if len(index) == 1 else f"place {tuple(map(int, index))} of value"
-    return f"in {place} {text.format(found[index], best[index])} (tolerance {allowed:.1g})"
+    return f"in {place} {text.format(*apart(float(found[index]), float(best[index])))} (tolerance {allowed:.1g})"
 
 
 # ---- models made from a model

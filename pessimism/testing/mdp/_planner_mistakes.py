@@ -6,30 +6,56 @@ import numpy as np
 
 from pessimism._types import Floats
 from pessimism.mdp import MDP
-from pessimism.testing.mdp._planner import PlannerError, PlannerSubject
+from pessimism.testing.mdp._planner import PlannerSubject
+
+LINKS = 7
+"""States of a chain."""
 
 SWEEPS = 1000
 """Sweeps after which a planner is no longer asked whether it stopped too early."""
 
 
-def probe(horizon: int | None) -> MDP:
+FIXED = (0.5, 0.8, 0.9, 0.95, 0.99, 0.999)
+"""Discounts that someone may write into a planner."""
+
+
+def probe(horizon: int | None, discount: float = 0.9) -> MDP:
     """A model on which every mistake below has values of its own: padding, a successor named twice, no symmetry."""
     successors = [[[1, 2, 0], [2, 0, 2]], [[0, 1, 0], [0, 2, 1]], [[2, 0, 0], [1, 0, 0]]]
     weights = [[[3, 2, 5], [6, 3, 1]], [[7, 3, 0], [4, 4, 2]], [[9, 1, 0], [4, 6, 0]]]
     rewards = [[0.17, 0.31], [0.83, 0.29], [0.41, 0.35]]
-    return MDP(successors, np.array(weights) / 10, rewards, [0.5, 0.3, 0.2], 0.9, horizon=horizon)
+    return MDP(successors, np.array(weights) / 10, rewards, [0.5, 0.3, 0.2], discount, horizon=horizon)
+
+
+def chain(horizon: int | None) -> MDP:
+    """Two chains with a prize at the end, on which a step of policy iteration improves one state.
+
+    In each state one can stay and earn a little, move on, or fall into a trap; the chains number these differently.
+    """
+    trap, moves, rewards = 2 * LINKS, [], []
+    for first, order in ((0, (0, 1, 2)), (LINKS, (1, 2, 0))):
+        for s in range(first, first + LINKS):
+            last = s == first + LINKS - 1
+            moves.append([(s, s if last else s + 1, trap)[i] for i in order])
+            rewards.append([(0.5, 1.0 if last else 0.0, 0.0)[i] for i in order])
+    moves.append([trap] * 3)
+    rewards.append([0.0] * 3)
+    successors = np.array(moves)[..., None]
+    return MDP(successors, np.ones(successors.shape), rewards, None, 0.9, horizon=horizon)
 
 
 def likely_cause(subject: PlannerSubject) -> str | None:
     """The known mistake that explains the values on the probe, if one does."""
     mdp = probe(subject.horizon)
-    try:
-        found = subject.ask(mdp).value
-    except PlannerError:
-        return None
+    found = subject.ask(mdp).value
     close = max(10 * subject.tolerance, 1e-9)
+    other = subject.ask(probe(subject.horizon, 0.6)).value
+    if np.abs(found - other).max() <= close:
+        for gamma in FIXED:
+            if np.abs(found - probe(subject.horizon, gamma).optimal_values).max() <= close:
+                return f"the discount of the model makes no difference: it is fixed at {gamma:g}"
     if np.abs(found - mdp.optimal_values).max() <= close:
-        return None
+        return None if subject.horizon is not None else _stops_improving(subject, close)
     for sentence, candidate in mistakes(mdp):
         if np.abs(found - candidate).max() <= close:
             return sentence
@@ -41,13 +67,26 @@ def likely_cause(subject: PlannerSubject) -> str | None:
     return None
 
 
+def _stops_improving(subject: PlannerSubject, close: float) -> str | None:
+    """Whether it stops after some steps of policy iteration, which the probe is too small to show."""
+    mdp = chain(None)
+    found, matrix, r = subject.ask(mdp).value, dense(mdp, add=True), mdp.mean_rewards
+    states, uniform = np.arange(mdp.n_states), np.full(r.shape, 1.0 / mdp.n_actions)
+    pure = np.eye(mdp.n_actions)
+    for law in (pure[0 * states], pure[0 * states - 1], pure[r.argmax(axis=-1)], uniform):
+        for k in range(LINKS):
+            moves = np.einsum("sa,sat->st", law, matrix)
+            v = np.linalg.solve(np.eye(len(states)) - mdp.discount * moves, (law * r).sum(axis=-1))
+            if np.abs(found - v).max() <= close and np.abs(v - mdp.optimal_values).max() > close:
+                return f"it stops after {k} step{'s' * (k != 1)} of policy iteration: until no action changes"
+            law = pure[(r + mdp.discount * matrix @ v).argmax(axis=-1)]
+    return None
+
+
 def likely_policy_cause(subject: PlannerSubject) -> str | None:
     """The known mistake that explains the policy on the probe, if one does."""
     mdp = probe(subject.horizon)
-    try:
-        found = subject.ask(mdp).law.argmax(axis=-1)
-    except PlannerError:
-        return None
+    found = subject.ask(mdp).law.argmax(axis=-1)
     best = mdp.best_policy
     if np.array_equal(found, best):
         return None

@@ -54,6 +54,8 @@ def certificate(subject: PlannerSubject, case: Case, answer: Answer) -> str | No
 def batch(subject: PlannerSubject, case: Case, answer: Answer) -> str | None:
     """A model is planned within a batch of models as it is alone."""
     family = relatives(case.mdp)
+    if not all(subject.admits(_member(family, index)) for index in np.ndindex(*RELATIVES)):
+        return None
     together = subject.ask(family, "batch")
     wrong = wrong_value(subject, family, together) or wrong_policy(subject, family, together)
     if wrong is None or any(_is_wrong_alone(subject, family, index) for index in np.ndindex(*RELATIVES)):
@@ -65,28 +67,32 @@ def batch(subject: PlannerSubject, case: Case, answer: Answer) -> str | None:
 
 
 def _is_wrong_alone(subject: PlannerSubject, family: MDP, index: tuple[int, ...]) -> bool:
-    mdp = changed(family, probabilities=family.probabilities[index], rewards=family.rewards[index])
+    mdp = _member(family, index)
     alone = subject.ask(mdp)
     return bool(wrong_value(subject, mdp, alone) or wrong_policy(subject, mdp, alone))
 
 
+def _member(family: MDP, index: tuple[int, ...]) -> MDP:
+    return changed(family, probabilities=family.probabilities[index], rewards=family.rewards[index])
+
+
 def states(subject: PlannerSubject, case: Case, answer: Answer) -> str | None:
     """With the states renumbered, the answer is still optimal."""
-    wrong = _wrong_about(subject, "states", permuted_states(case.mdp, np.array(case.state_order)))
+    wrong = _wrong_about(subject, "states", case, answer, permuted_states(case.mdp, np.array(case.state_order)))
     order = f"with the states in the order {list(case.state_order)}"
     return None if wrong is None else f"{order}, {wrong}: it depends on their numbering"
 
 
 def actions(subject: PlannerSubject, case: Case, answer: Answer) -> str | None:
     """With the actions renumbered, the answer is still optimal."""
-    wrong = _wrong_about(subject, "actions", permuted_actions(case.mdp, np.array(case.action_order)))
+    wrong = _wrong_about(subject, "actions", case, answer, permuted_actions(case.mdp, np.array(case.action_order)))
     order = f"with the actions in the order {list(case.action_order)}"
     return None if wrong is None else f"{order}, {wrong}: it depends on their numbering"
 
 
 def shift(subject: PlannerSubject, case: Case, answer: Answer) -> str | None:
     """With a constant added to every reward, the answer is still optimal."""
-    wrong = _wrong_about(subject, "shift", changed(case.mdp, rewards=case.mdp.rewards + case.shift))
+    wrong = _wrong_about(subject, "shift", case, answer, changed(case.mdp, rewards=case.mdp.rewards + case.shift))
     return wrong and (
         f"with {case.shift:g} added to every reward, which moves all values by the same amount and changes no policy, "
         f"{wrong}: is 0 taken for the lowest value, or padding for a choice of value 0?"
@@ -95,7 +101,7 @@ def shift(subject: PlannerSubject, case: Case, answer: Answer) -> str | None:
 
 def scale(subject: PlannerSubject, case: Case, answer: Answer) -> str | None:
     """With every reward multiplied by a positive number, the answer is still optimal."""
-    wrong = _wrong_about(subject, "scale", changed(case.mdp, rewards=case.mdp.rewards * case.scale))
+    wrong = _wrong_about(subject, "scale", case, answer, changed(case.mdp, rewards=case.mdp.rewards * case.scale))
     return wrong and (
         f"with every reward times {case.scale:g}, {wrong}: does a constant of its own depend on the unit of the reward?"
     )
@@ -105,7 +111,9 @@ PROMISES = (repeat, value, policy, certificate, batch, states, actions, shift, s
 """In the order in which they are reported."""
 
 
-def _wrong_about(subject: PlannerSubject, promise: str, moved: MDP) -> str | None:
+def _wrong_about(subject: PlannerSubject, promise: str, case: Case, answer: Answer, moved: MDP) -> str | None:
+    if wrong_value(subject, case.mdp, answer) or wrong_policy(subject, case.mdp, answer):
+        return None  # a mistake in the model as it is
     there = subject.ask(moved, promise)
     return wrong_value(subject, moved, there) or wrong_policy(subject, moved, there)
 

@@ -5,14 +5,17 @@ As for bandits, most mistakes break a symmetry of the problem and are found with
 probabilities, and is tried on data drawn from models whose values are known (`pessimism.testing.mdp._lower_bound`).
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from pessimism import _check
 from pessimism.mdp import MDPData
-from pessimism.testing._driver import PromiseError, Trial, checked_arguments
+from pessimism.testing._driver import PromiseError, Trial, Unasked, checked_arguments, kept
+from pessimism.testing.bandit._level import Level, as_level
+from pessimism.testing.mdp._level import broken_level
 from pessimism.testing.mdp._lower_bound import broken_bound
 from pessimism.testing.mdp._offline import Case, OfflineRule, OfflineSubject, cases
 from pessimism.testing.mdp._offline_promises import PROMISES, TIES_MATTER, jittered
@@ -28,8 +31,10 @@ def check_offline_rule(
     *,
     discount: float = 0.9,
     horizon: int | None = None,
+    level: Level | float | None = None,
     lower_bound: bool | str = False,
     waive: Collection[str] = (),
+    accepts: Callable[[MDPData], bool] | None = None,
     examples: int = 100,
 ) -> None:
     r"""Raise a RuleError that shows the smallest data set found on which an offline rule breaks a promise.
@@ -43,12 +48,20 @@ def check_offline_rule(
         What the rule is called with, in (0, 1).
     horizon : int, optional
         H, at least 1: the rule is given data with H steps and called with ``horizon`` instead.
+    level : callable or float, optional
+        The rule claims to subtract :math:`V_{\max} w \sqrt{L/N(s,a)}` from the mean reward, where w is the width of the
+        reward range, :math:`V_{\max} = 1/(1-\gamma)` and L is this number, or ``level(n, states, actions)``:
+        `pessimism.bandits.hoeffding_level` for `pessimism.mdp.vi_lcb`. Not with a horizon. Default: no claim.
     lower_bound : bool or str
         Whether its values claim to be lower bounds of the value of its policy, in all states at once, with probability
         at least 0.9; "known rewards" if only when rewards are deterministic.
     waive : collection of str
         Promises that the rule does not make: those quoted in the Notes. With "seen" waived, policies are compared only
-        in states whose actions were all logged.
+        in states whose actions were all logged. With "repeat" waived, data on which answers differ by themselves are
+        not compared; ties may then be broken at random.
+    accepts : callable, optional
+        ``accepts(data) -> bool``: what the rule is made for, as with ``lambda data: data.n > 0``; nothing else is
+        tried. Default: everything.
     examples : int
         Data sets to draw, besides a few fixed ones: one pair, one transition, none at all, ties, a very long log.
 
@@ -69,15 +82,23 @@ def check_offline_rule(
     - "repeat": the same data, the same answer
     - "batch": a data set is answered within a batch as it is alone
     - "seen": no action that was never logged is taken in a state where another was
-    - "lists": the order in which a pair's successors are listed does not matter
+    - "lists": neither the order in which a pair's successors are listed nor padding (entries of count 0) matters
     - "states", "actions": renumbered, the answer is the same
     - "shift": r + c in place of every reward r, with the reward range moved along, adds :math:`c \sum_t \gamma^t` to
       every value and changes no action; if it does not, the horizon the rule really uses is measured
     - "scale": b r in place of every reward r, with the range scaled along, multiplies every value by b
     - "highest": no value exceeds that of the highest reward at every step
-    - lower bound, if claimed: on 400 data sets from each of two known models, values are above the true ones no more
-      often than a bound of confidence 0.9 allows; one that keeps its claim is refuted with probability 1e-6 a model.
-      It is a test of the widths' order and units, not of their constants.
+    - "value": where every pair was logged 2^26 times, no value exceeds the exact one of the policy returned with it
+    - "better": where two actions were logged equally often, the worse is not taken everywhere, whichever it is
+    - level, if claimed: the widths are measured, to 3e-4 of each, where a state always earns 1; a mistake is named
+    - lower bound, if claimed: on data sets from known models, 400 from each of two and 60 from others, values are above
+      the true ones of the policy no more often than a bound of confidence 0.9 allows; one that keeps its claim is
+      refuted with probability 1e-6 a model
+
+    A lower bound is a test of the widths' order and units (a missing :math:`V_{\max}`, or its square root) and ties the
+    value to the policy; it does not see a logarithm to base 10, an S missing from it or N + 1 in place of N, which a
+    level does. A level sees the width where nothing varies, so of Bernstein's only what does not depend on variances;
+    one visit more or less is seen while :math:`V_{\max}^2 L` is below about 1000. Policies may be stochastic.
 
     Values are compared to 1e-5 of the largest difference between values, plus the rule's own ``error_bound``. Drawn
     data have no ties in counts or means, and a policy that changes must do so again with slightly different rewards, so
@@ -110,11 +131,22 @@ def check_offline_rule(
     if not isinstance(lower_bound, bool):
         _check.choice("lower_bound", lower_bound, ("known rewards",))
     steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
-    subject = OfflineSubject(rule, frozenset(waive), _check.open_unit_interval("discount", discount), steps)
+    if level is not None and steps is not None:
+        raise ValueError("level must be None with a horizon: the widths of discounted rules are measured only")
+    gamma = _check.open_unit_interval("discount", discount)
+    subject = OfflineSubject(rule, frozenset(waive), gamma, steps, accepts=accepts)
     trial = _OfflineTrial(subject, PROMISES, cases(steps), number)
-    error = trial.run(_fixed(steps), on_fixed=_on_fixed)
-    if error is None and lower_bound:
-        error = broken_bound(subject, known_rewards=lower_bound == "known rewards")
+    found = trial.collect(_fixed(steps), on_fixed=_on_fixed)
+    claimed = as_level(level)
+    if claimed is not None and not found.keys() & {"contract", "batch"}:
+        with suppress(Unasked):
+            broken = broken_level(subject, claimed)
+            found |= {} if broken is None else {"level": kept(broken)}
+    if lower_bound and not found.keys() & {"contract", "batch"}:
+        with suppress(Unasked):
+            broken = broken_bound(subject, known_rewards=lower_bound == "known rewards")
+            found |= {} if broken is None else {"lower bound": kept(broken)}
+    error = trial.report(found)
     if error is not None:
         raise error
 

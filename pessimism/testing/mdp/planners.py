@@ -4,7 +4,7 @@ The optimal values :math:`V^*` of a small model are known to rounding, so a plan
 (`pessimism.testing.mdp._planner_promises`).
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from pessimism import _check
 from pessimism.mdp import MDP
 from pessimism.testing._driver import Trial, checked_arguments
 from pessimism.testing.mdp._planner import Case, Planner, PlannerError, PlannerSubject, case_of, cases
-from pessimism.testing.mdp._planner_mistakes import probe
+from pessimism.testing.mdp._planner_mistakes import chain, probe
 from pessimism.testing.mdp._planner_promises import PROMISES
 
 __all__ = ["PlannerError", "check_planner"]
@@ -24,6 +24,7 @@ def check_planner(
     horizon: int | None = None,
     tolerance: float = 1e-6,
     waive: Collection[str] = (),
+    accepts: Callable[[MDP], bool] | None = None,
     examples: int = 100,
 ) -> None:
     r"""Raise a PlannerError that shows the smallest model found on which a planner breaks a promise.
@@ -41,8 +42,11 @@ def check_planner(
     waive : collection of str
         Promises that the planner does not make: "repeat", "batch", "certificate", "states", "actions", "shift" or
         "scale".
+    accepts : callable, optional
+        ``accepts(mdp) -> bool``: what the planner is made for. Nothing else is tried. Default: everything.
     examples : int
-        Models to draw, besides a few fixed ones: one state, ties, padded lists, discount 0 and 0.999.
+        Models to draw, besides a few fixed ones: one state, ties, padded lists, a chain on which policy iteration takes
+        a step a state, discount 0 and 0.999.
 
     Raises
     ------
@@ -91,7 +95,7 @@ def check_planner(
     __tracebackhide__ = True  # pytest then points at the line of the test
     number = checked_arguments("planner", planner, "the model", waive, PlannerSubject.waivable, examples)
     steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
-    subject = PlannerSubject(planner, frozenset(waive), _check.positive("tolerance", tolerance), steps)
+    subject = PlannerSubject(planner, frozenset(waive), _check.positive("tolerance", tolerance), steps, accepts=accepts)
     error = Trial(subject, PROMISES, cases(steps), number).run(_fixed(steps))
     if error is not None:
         raise error
@@ -107,6 +111,7 @@ def _fixed(horizon: int | None) -> dict[str, Case]:
         "nothing but ties": MDP.dense(both, np.ones((2, 2)), None, 0.9, horizon=horizon),
         "discount 0": MDP.dense(both, rewards, [1, 0], 0.0, horizon=horizon),
         "padded lists": probe(horizon),
+        "a chain, on which policy iteration takes a step a state": chain(horizon),
     }
     if horizon is None:
         slow = [[[0.999, 0.001], [0.0, 1.0]], [[0.25, 0.75], [0.0, 1.0]]]

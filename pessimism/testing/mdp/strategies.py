@@ -4,6 +4,8 @@ As for bandits, everything is drawn as whole numbers and divided once: laws :mat
 :math:`k / 100` in models and :math:`k / 1009` of the reward range in data. Lists of successors are drawn with entries
 of weight 0 (padding) and with states that occur twice, which a model allows; states that nothing leads to, and states
 that are never left, are common.
+
+The kernels of the wing are loaded, or compiled, before the first example: deadlines do not count it.
 """
 
 import math
@@ -15,7 +17,7 @@ from hypothesis.strategies import SearchStrategy
 from pessimism import _check
 from pessimism._types import Floats
 from pessimism.mdp import MDP, MDPData
-from pessimism.testing._whole_numbers import batch_axes, laws, length, limits
+from pessimism.testing._whole_numbers import batch_axes, laws, length, limits, ready
 from pessimism.testing.mdp._drawn import DISCOUNTS, EPISODIC_DISCOUNTS, drawn_data, drawn_mdps
 
 __all__ = ["mdp_behaviors", "mdp_data", "mdps"]
@@ -50,7 +52,7 @@ def mdps(
     Examples
     --------
     >>> from hypothesis import given, settings
-    >>> @settings(max_examples=10, database=None, deadline=None)
+    >>> @settings(max_examples=10, database=None)
     ... @given(mdps(max_states=3))
     ... def best_policy_loses_nothing(mdp):
     ...     assert mdp.suboptimality(mdp.best_policy) == 0
@@ -62,7 +64,7 @@ def mdps(
     if discount is not None:
         MDP.dense([[[1.0]]], [[0.0]], None, discount, horizon=steps)  # checks the discount
         known = (float(discount),)
-    return drawn_mdps(states, actions, steps, known)
+    return ready("mdp", drawn_mdps(states, actions, steps, known))
 
 
 def mdp_behaviors(
@@ -101,21 +103,20 @@ def mdp_behaviors(
     --------
     >>> from hypothesis import given, settings
     >>> mdp = MDP.dense([[[1.0], [1.0]]], [[0.6, 0.5]], discount=0.5)
-    >>> @settings(max_examples=10, database=None, deadline=None)
+    >>> @settings(max_examples=10, database=None)
     ... @given(mdp_behaviors(mdp=mdp, zeros=False))
     ... def is_covered(behavior):
     ...     assert 1 <= mdp.coverage(behavior) < float("inf")
     >>> is_covered()
     """
-    _check.flag("zeros", zeros)
+    largest = length("max_states", max_states), length("max_actions", max_actions)
+    steps, zeros = _steps(horizon), _check.flag("zeros", zeros)
     if mdp is not None:
         if not isinstance(mdp, MDP):
             raise TypeError(f"mdp must be an MDP, got {type(mdp).__name__}: to draw it too, use mdps().flatmap")
-        return _step_laws(mdp.n_states, mdp.n_actions, mdp.horizon, zeros)
-    largest = length("max_states", max_states), length("max_actions", max_actions)
+        return ready("mdp", _step_laws(mdp.n_states, mdp.n_actions, mdp.horizon, zeros))
     shapes = st.tuples(st.integers(1, largest[0]), st.integers(1, largest[1]))
-    steps = _steps(horizon)
-    return shapes.flatmap(lambda shape: _step_laws(*shape, steps, zeros))
+    return ready("mdp", shapes.flatmap(lambda shape: _step_laws(*shape, steps, zeros)))
 
 
 def mdp_data(
@@ -161,7 +162,7 @@ def mdp_data(
     --------
     >>> from hypothesis import given, settings
     >>> from pessimism.mdp import plan
-    >>> @settings(max_examples=10, database=None, deadline=None)
+    >>> @settings(max_examples=10, database=None)
     ... @given(mdp_data(size=(3,)))
     ... def one_action_per_state(data):
     ...     assert plan(data.model(0.9)).policy.shape == data.counts.shape[:-1]
@@ -173,7 +174,7 @@ def mdp_data(
     low, high = _check.interval("reward_range", reward_range)
     if not math.isfinite(high - low):
         raise ValueError(f"reward_range must be finite, got {reward_range!r}")
-    return drawn_data((states, actions), most, steps, batch_axes(size), (low, high), ties)
+    return ready("mdp", drawn_data((states, actions), most, steps, batch_axes(size), (low, high), ties))
 
 
 def _steps(horizon: int | None) -> int | None:

@@ -4,10 +4,10 @@ That is :math:`n_m = \min(\max(c|\nu_m|^q, \text{floor}), \text{cap}_m)` within 
 budget: this total is piecewise linear in c, so c is known to rounding (`shares`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
@@ -93,6 +93,7 @@ class AllocationSubject(Subject[Case, Problem, Ints]):
 
     check, asked = "check_allocation", "problem"
     error_type = AllocationError
+    implied: ClassVar[Mapping[str, tuple[str, ...]]] = {"total": ("power",), "floor": ("power",)}
     waivable = ("repeat", "signs", "scale", "batch", "tasks", "monotone")
 
     power: float | None = None
@@ -115,11 +116,14 @@ class AllocationSubject(Subject[Case, Problem, Ints]):
         def call() -> NDArray[Any]:
             return np.asarray(self.function(relevance, budget if batch else int(budget), **options))
 
-        rows = self.called(call, given, promise, where=where, tables=tables)
+        rows = self.called(call, given, promise, where=where, batch=bool(batch), tables=tables)
         wrong = _malformed(rows, given)
         if wrong is not None:
             raise self.error(promise, where + wrong, given, rows)
         return np.asarray(rows.astype(np.int64))
+
+    def admits(self, given: Problem) -> bool:
+        return self.accepts is None or bool(self.accepts(given.relevance, given.budget))
 
     def shown(self, given: Problem, answer: Ints | None) -> list[str]:
         """Problem and rows."""

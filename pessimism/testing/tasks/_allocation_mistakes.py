@@ -3,7 +3,7 @@
 import numpy as np
 
 from pessimism._types import Ints
-from pessimism.testing.tasks._allocation import AllocationError, AllocationSubject, Problem, shares
+from pessimism.testing.tasks._allocation import AllocationSubject, Problem, shares
 
 PROBE = np.array([0.5, -0.3, 0.15, 0.05, 0.01])
 PROBE_BUDGET, PROBE_FLOOR = 1_000_003, 50_000
@@ -14,10 +14,7 @@ def likely_cause(subject: AllocationSubject) -> str | None:
     free, bound = (Problem(PROBE, np.array(PROBE_BUDGET), floor, None) for floor in (0, PROBE_FLOOR))
     if subject.caps:
         free, bound = (part._replace(caps=np.full(len(PROBE), PROBE_BUDGET)) for part in (free, bound))
-    try:
-        rows, floored = subject.ask(free), subject.ask(bound)
-    except AllocationError:
-        return None
+    rows, floored = subject.ask(free), subject.ask(bound)
     claimed = float(subject.power or 0.0)
     exact = shares(free, claimed)
     if exact is None or np.abs(rows - exact).max() > 2:
@@ -37,7 +34,13 @@ def _measured(rows: Ints, claimed: float) -> str:
     if (rows > 0).all():
         powers = np.diff(np.log(rows)) / np.diff(np.log(size))
         if np.ptp(powers) < 0.01:
-            return f"it buys in proportion to |nu|^{powers.round(2)[0] + 0.0:g}, not |nu|^{claimed:g}"
+            power = powers.round(2)[0] + 0.0
+            if abs(power - claimed) < 0.01:
+                return (
+                    f"it buys in proportion to |nu|^{claimed:g}, but not to the row: is something rounded early, or "
+                    "computed in float32?"
+                )
+            return f"it buys in proportion to |nu|^{power:g}, not |nu|^{claimed:g}"
         heights = np.diff(np.log(rows)) / np.diff(size)
         if np.ptp(heights) < 0.01 * np.abs(heights).max():
             return f"it is a softmax: it buys in proportion to exp({heights[0]:.3g} |nu|), not |nu|^{claimed:g}"

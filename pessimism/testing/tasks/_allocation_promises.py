@@ -26,7 +26,10 @@ def total(subject: AllocationSubject, case: Case, rows: Ints) -> str | None:
     if over == 0:
         return None
     why = "the budget is what is bought, so that rules are compared at equal totals"
-    if over > 0 and over == n_tasks * problem.floor:
+    exact = None if subject.power is None else shares(problem, subject.power)
+    if exact is not None and n_tasks > 1 and np.array_equal(rows, np.ceil(exact - ROUNDING)):
+        why = "every share is rounded up: give the rows left over to the largest remainders"
+    elif over > 0 and over == n_tasks * problem.floor:
         why = "the floors are added on top of the budget: they are part of it"
     elif over > 0 and problem.floor and (rows == problem.floor).any():
         why = "rows that raise tasks to the floor must be taken from the others: find c again once floors are set"
@@ -92,7 +95,7 @@ def scale(subject: AllocationSubject, case: Case, rows: Ints) -> str | None:
 
 def batch(subject: AllocationSubject, case: Case, rows: Ints) -> None:
     """A problem is answered within a batch as it is alone."""
-    family = relatives(case.problem)
+    family = subject.admitted(relatives(case.problem))
     together = subject.ask(
         case.problem._replace(
             relevance=np.stack([member.relevance for member in family]).reshape(*RELATIVES, -1),

@@ -1,8 +1,8 @@
 """The relevance under test: what it is asked, what it answers, and whether that is what it claims."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -65,6 +65,10 @@ class RelevanceSubject(Subject[Case, Problem, Answer]):
 
     check, asked = "check_relevance", "problem"
     error_type = RelevanceError
+    implied: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "feasible": ("optimal", "tasks", "basis", "scale"),
+        "optimal": ("tasks", "basis", "scale"),
+    }
     waivable = ("repeat", "certificate", "zeros", "batch", "tasks", "basis", "scale")
 
     norm: int | None = None
@@ -80,7 +84,9 @@ class RelevanceSubject(Subject[Case, Problem, Answer]):
         where = f"on a batch of shape {batch} " if batch else ""
         heads, target = np.array(given.heads), np.array(given.target)
         tables = {"heads": (given.heads, heads), "target": (given.target, target)}
-        result = self.called(lambda: self.function(heads, target), given, promise, where=where, tables=tables)
+        result = self.called(
+            lambda: self.function(heads, target), given, promise, where=where, batch=bool(batch), tables=tables
+        )
         weights = np.asarray(getattr(result, "weights", result))
         answer = Answer(weights, None, given)
         wrong = _malformed(weights, given.heads)
@@ -91,6 +97,9 @@ class RelevanceSubject(Subject[Case, Problem, Answer]):
     def answer(self, case: Case) -> Answer:
         """With a dual point of our own."""
         return self.ask(self.about(case))._replace(problem=self.solved(case.heads, case.target))
+
+    def admits(self, given: Problem) -> bool:
+        return self.accepts is None or bool(self.accepts(given.heads, given.target))
 
     def shown(self, given: Problem, answer: Answer | None) -> list[str]:
         """Problem and weights; of a batch, the shapes have to do."""

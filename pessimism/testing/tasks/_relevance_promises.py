@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from pessimism._types import Floats
 from pessimism.testing._driver import repeat
+from pessimism.testing.tasks._drawn import drawn_problems
 from pessimism.testing.tasks._relevance import Answer, Case, Problem, RelevanceSubject, case_of, objective
 from pessimism.testing.tasks._relevance_mistakes import likely_cause
-from pessimism.testing.tasks.strategies import task_problems
 
 RELATIVES = (2, 3)
 """Batch in which a problem is put beside five relatives of it."""
@@ -38,7 +38,7 @@ BASES = (np.array(LOWER), np.array(LOWER).T)
 def cases(draw: st.DrawFn, rank_deficient: bool) -> Case:
     # the problem last: what comes before then stays in place while it shrinks
     order, basis, scale = draw(ORDERS), draw(st.integers(0, 1)), draw(st.sampled_from([-1.0, 4.0, 2.0**-10]))
-    heads, target = draw(task_problems(max_k=3, max_tasks=MAX_TASKS, rank_deficient=rank_deficient, spread=16.0))
+    heads, target = draw(drawn_problems(3, MAX_TASKS, rank_deficient, 16.0, ()))
     return case_of(heads, target, order, basis, scale)
 
 
@@ -113,7 +113,7 @@ def zeros(subject: RelevanceSubject, case: Case, answer: Answer) -> str | None:
 
 def batch(subject: RelevanceSubject, case: Case, answer: Answer) -> None:
     """A problem is answered within a batch of problems as it is alone."""
-    family = relatives(subject, answer.problem)
+    family = subject.admitted(relatives(subject, answer.problem))
     heads, target = (
         np.stack([getattr(member, name) for member in family]).reshape(*RELATIVES, *getattr(family[0], name).shape)
         for name in ("heads", "target")
@@ -139,7 +139,7 @@ def tasks(subject: RelevanceSubject, case: Case, answer: Answer) -> str | None:
     """With the tasks renumbered, the weights are as good as before."""
     order = np.array(case.order)
     moved = answer.problem._replace(heads=case.heads[:, order])
-    wrong = _wrong_about(subject, "tasks", moved, answer.weights[order])
+    wrong = _wrong_about(subject, "tasks", answer, moved, answer.weights[order])
     return wrong and f"with the tasks in the order {list(case.order)}, {wrong}: it depends on their numbering"
 
 
@@ -155,7 +155,7 @@ def basis(subject: RelevanceSubject, case: Case, answer: Answer) -> str | None:
     if dual is not None:
         dual = np.linalg.solve(change.T, dual)
     moved = Problem(change @ case.heads, change @ case.target, dual)
-    wrong = _wrong_about(subject, "basis", moved, answer.weights)
+    wrong = _wrong_about(subject, "basis", answer, moved, answer.weights)
     return wrong and (
         f"in {kind} (QW, Qw) of the representation, Q = {change.round(6).tolist()}, {wrong}: only the span of an "
         "estimated representation means anything"
@@ -164,7 +164,9 @@ def basis(subject: RelevanceSubject, case: Case, answer: Answer) -> str | None:
 
 def scale(subject: RelevanceSubject, case: Case, answer: Answer) -> str | None:
     """For a multiple of the target, the weights are as good as before."""
-    wrong = _wrong_about(subject, "scale", scaled(subject, answer.problem, case.scale), answer.weights * case.scale)
+    wrong = _wrong_about(
+        subject, "scale", answer, scaled(subject, answer.problem, case.scale), answer.weights * case.scale
+    )
     return wrong and (
         f"with the target times {case.scale:g}, which only multiplies the weights, {wrong}: does a constant of its own "
         "depend on the unit?"
@@ -175,7 +177,11 @@ PROMISES = (repeat, feasible, optimal, certificate, zeros, batch, tasks, basis, 
 """In the order in which they are reported."""
 
 
-def _wrong_about(subject: RelevanceSubject, promise: str, moved: Problem, expected: Floats) -> str | None:
+def _wrong_about(
+    subject: RelevanceSubject, promise: str, answer: Answer, moved: Problem, expected: Floats
+) -> str | None:
+    if subject.wrong(answer.problem, answer.weights) is not None:
+        return None  # a mistake in the problem as it is
     found = subject.wrong(moved, subject.ask(moved, promise).weights, expected)
     return None if found is None else found[1]
 

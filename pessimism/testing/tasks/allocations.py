@@ -4,9 +4,10 @@ Totals, floors and symmetries need no claim; a rule that claims to buy in propor
 exact fractions, which are known (`pessimism.testing.tasks._allocation`).
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from pessimism import _check
+from pessimism._types import Floats, Ints
 from pessimism.testing._driver import Trial, checked_arguments
 from pessimism.testing.tasks._allocation import AllocationError, AllocationSubject, Case, Rule, case_of, cases
 from pessimism.testing.tasks._allocation_promises import PROMISES
@@ -20,6 +21,7 @@ def check_allocation(
     power: float | None = None,
     caps: bool = False,
     waive: Collection[str] = (),
+    accepts: Callable[[Floats, Ints], bool] | None = None,
     examples: int = 100,
 ) -> None:
     r"""Raise an AllocationError that shows the smallest problem found on which a rule breaks a promise.
@@ -35,6 +37,8 @@ def check_allocation(
         Whether the rule takes ``caps=...`` too, (M,) int.
     waive : collection of str
         Promises that the rule does not make: "repeat", "signs", "scale", "batch", "tasks" or "monotone".
+    accepts : callable, optional
+        ``accepts(relevance, budget) -> bool``: what the rule is made for. Nothing else is tried. Default: everything.
     examples : int
         Problems to draw, besides a few fixed ones: one task, a budget of 0, nothing but floors, no relevant task, a
         very large budget.
@@ -84,7 +88,7 @@ def check_allocation(
     __tracebackhide__ = True  # pytest then points at the line of the test
     number = checked_arguments("rule", rule, "relevance and budget", waive, AllocationSubject.waivable, examples)
     q = None if power is None else _check.nonnegative("power", power)
-    subject = AllocationSubject(rule, frozenset(waive), q, _check.flag("caps", caps))
+    subject = AllocationSubject(rule, frozenset(waive), q, _check.flag("caps", caps), accepts=accepts)
     error = Trial(subject, PROMISES, cases(subject.caps), number).run(_fixed(subject.caps))
     if error is not None:
         raise error

@@ -4,11 +4,12 @@ The smallest objective of a small problem is known together with a dual point th
 can be held to it (`pessimism.testing.tasks._relevance_promises`), also where several weights are optimal.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 
 from pessimism import _check
+from pessimism._types import Floats
 from pessimism.testing._driver import Trial, checked_arguments
 from pessimism.testing.tasks._relevance import Case, RelevanceError, RelevanceSubject, Rule, case_of
 from pessimism.testing.tasks._relevance_mistakes import probe
@@ -25,6 +26,7 @@ def check_relevance(
     tolerance: float = 1e-8,
     rank_deficient: bool = False,
     waive: Collection[str] = (),
+    accepts: Callable[[Floats, Floats], bool] | None = None,
     examples: int = 100,
 ) -> None:
     r"""Raise a RelevanceError that shows the smallest problem found on which a rule breaks a promise.
@@ -48,6 +50,8 @@ def check_relevance(
         Whether to try heads that do not span all k dimensions. The target lies in their span in any case.
     waive : collection of str
         Promises that the rule does not make: "repeat", "certificate", "zeros", "batch", "tasks", "basis" or "scale".
+    accepts : callable, optional
+        ``accepts(heads, target) -> bool``: what the rule is made for. Nothing else is tried. Default: everything.
     examples : int
         Problems to draw, besides a few fixed ones: one task, as many tasks as dimensions, equal tasks, a head of 0, and
         a probe, on which all known mistakes give different weights.
@@ -98,8 +102,8 @@ def check_relevance(
     __tracebackhide__ = True  # pytest then points at the line of the test
     number = checked_arguments("rule", rule, "heads and target", waive, RelevanceSubject.waivable, examples)
     _check.flag("rank_deficient", rank_deficient)
-    if isinstance(norm, bool) or norm not in (None, 1, 2):
-        raise ValueError(f"norm must be 1, 2 or None, got {norm!r}")
+    if norm is not None and not (type(norm) is int and norm in (1, 2)):
+        raise ValueError(f"norm must be 1, 2 or None, got {_check.shown(norm)}")
     part = None
     if regularization is not None:
         part = _check.between("regularization", regularization, 0.0, 1.0, "(]")
@@ -107,7 +111,9 @@ def check_relevance(
             raise ValueError(
                 f"norm must be None where a regularization is given, got {norm!r}: they exclude each other"
             )
-    subject = RelevanceSubject(rule, frozenset(waive), norm, part, _check.positive("tolerance", tolerance))
+    subject = RelevanceSubject(
+        rule, frozenset(waive), norm, part, _check.positive("tolerance", tolerance), accepts=accepts
+    )
     error = Trial(subject, PROMISES, cases(rank_deficient), number).run(_fixed(rank_deficient), probe=case_of(*probe()))
     if error is not None:
         raise error
@@ -120,6 +126,7 @@ def _fixed(rank_deficient: bool) -> dict[str, Case]:
         "the target 0": case_of([[1.0, 2.0, 0.0], [0.0, 1.0, 1.0]], [0.0, 0.0]),
         "as many tasks as dimensions": case_of([[1.0, 1.0], [0.0, 1.0]], [1.0, 2.0]),
         "equal tasks": case_of([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], [1.0, 2.0]),
+        "a small weight that is needed": case_of([[1.0, 0.0], [0.0, 1.0]], [1.0, 2.0**-14]),
         "a head of 0": case_of([[1.0, 0.0, 1.0], [0.0, 0.0, 2.0]], [3.0, 2.0]),
     }
     if rank_deficient:
