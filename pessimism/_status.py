@@ -106,6 +106,8 @@ class ConvergenceWarning(UserWarning):
     >>> warnings.simplefilter("error", ConvergenceWarning)  # for those who want no batch with a gap
     """
 
+    __module__ = "pessimism.tasks"
+
 
 def conclude(result: Result, good: NDArray[np.bool_], message: str, marked: str = "status") -> Result:
     """The result. One that is not good is a ConvergenceError; some that are not good in a batch are one warning."""

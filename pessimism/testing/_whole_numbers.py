@@ -3,6 +3,7 @@
 import math
 import warnings
 from functools import cache, lru_cache
+from importlib import import_module
 from itertools import permutations
 from typing import TypeVar
 
@@ -36,7 +37,7 @@ def several(times: int, *elements: SearchStrategy[int]) -> SearchStrategy[tuple[
 
 
 def ready(part: str, strategy: SearchStrategy[Example]) -> SearchStrategy[Example]:
-    """The strategy, before whose first use in a test the kernels of a wing are loaded, or compiled if they have to be.
+    """The strategy, before whose first use in a test kernels of a wing are loaded, or compiled, and SciPy is imported.
 
     Hypothesis asks for a deferred strategy before its clock runs: the first example then keeps its deadline.
     """
@@ -54,6 +55,8 @@ def _load(part: str) -> None:
 
     from pessimism import _first_calls
 
+    for module in ("linalg", "optimize", "sparse.linalg", "special", "stats"):  # which take longer than a deadline too
+        import_module(f"scipy.{module}")
     if not vars(numba.config)["DISABLE_JIT"]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -52,7 +52,7 @@ def mdps(
     Examples
     --------
     >>> from hypothesis import given, settings
-    >>> @settings(max_examples=10, database=None)
+    >>> @settings(max_examples=10, database=None, deadline=None)
     ... @given(mdps(max_states=3))
     ... def best_policy_loses_nothing(mdp):
     ...     assert mdp.suboptimality(mdp.best_policy) == 0
@@ -103,7 +103,7 @@ def mdp_behaviors(
     --------
     >>> from hypothesis import given, settings
     >>> mdp = MDP.dense([[[1.0], [1.0]]], [[0.6, 0.5]], discount=0.5)
-    >>> @settings(max_examples=10, database=None)
+    >>> @settings(max_examples=10, database=None, deadline=None)
     ... @given(mdp_behaviors(mdp=mdp, zeros=False))
     ... def is_covered(behavior):
     ...     assert 1 <= mdp.coverage(behavior) < float("inf")
@@ -162,7 +162,7 @@ def mdp_data(
     --------
     >>> from hypothesis import given, settings
     >>> from pessimism.mdp import plan
-    >>> @settings(max_examples=10, database=None)
+    >>> @settings(max_examples=10, database=None, deadline=None)
     ... @given(mdp_data(size=(3,)))
     ... def one_action_per_state(data):
     ...     assert plan(data.model(0.9)).policy.shape == data.counts.shape[:-1]

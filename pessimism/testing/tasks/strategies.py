@@ -54,9 +54,10 @@ def task_problems(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from hypothesis import given, settings
     >>> from pessimism.tasks import min_l1, min_l2
-    >>> @settings(max_examples=10, database=None)
+    >>> @settings(max_examples=10, database=None, deadline=None)
     ... @given(task_problems())
     ... def no_feasible_relevance_is_shorter(problem):
     ...     l1, l2 = (np.abs(found(*problem).weights).sum() for found in (min_l1, min_l2))
@@ -96,7 +97,7 @@ def linear_tasks(
     Examples
     --------
     >>> from hypothesis import given, settings
-    >>> @settings(max_examples=10, database=None)
+    >>> @settings(max_examples=10, database=None, deadline=None)
     ... @given(linear_tasks())
     ... def the_truth_costs_nothing(tasks):
     ...     assert tasks.risk(tasks.target_coefficients) == 0
@@ -133,8 +134,9 @@ def task_data(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from hypothesis import given, settings
-    >>> @settings(max_examples=10, database=None)
+    >>> @settings(max_examples=10, database=None, deadline=None)
     ... @given(task_data(size=(2,)))
     ... def no_coefficients_lose_all_outputs(data):
     ...     assert (data.loss(np.zeros(data.dimension)) == data.squares).all()
