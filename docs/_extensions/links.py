@@ -11,7 +11,7 @@ from sphinx.util.docutils import SphinxRole
 from _extensions import _names
 
 LOGGER = logging.getLogger(__name__)
-MADE = ("reference/", "gallery/")  # docstrings also put parameters and expressions into single backticks
+MADE = ("reference/", "gallery/", "claims/theorems")  # docstrings also put parameters and expressions into single backticks
 
 
 class CodeOrLink(SphinxRole):

@@ -3,6 +3,7 @@
 import ast
 from collections import defaultdict
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -72,7 +73,7 @@ def make(app: Sphinx) -> None:
     for each in _theorems.statements():
         if not each.name.startswith(f"{wing}."):
             wing = each.name.split(".")[0]
-            text += _pages.heading(TITLES[wing], "-")
+            text += _pages.heading(TITLES[wing], "-") + f".. py:currentmodule:: pessimism.{wing}.bounds\n\n"
         text += row(each, tests.get(each.name, []), figures.get(each.name, []))
     _pages.write(Path(app.srcdir) / "claims" / "made", {"theorems.inc": text})
 
@@ -81,7 +82,7 @@ def row(each: _theorems.Statement, tests: list[str], figures: list[str]) -> str:
     function = each.name.split(".")[1]
     text = f".. card:: {function}\n   :class-card: theorem\n   :class-header: {each.status.split()[0].strip('.;,')}\n\n"
     text += f"   **{each.summary}**\n\n"
-    text += "\n".join(f"   {line}" if line else "" for line in each.text.splitlines()) + "\n\n"
+    text += indent(f"{each.value}\n\n{each.text}", "   ") + "\n\n"
     fields = {
         "Status": each.status,
         "Source": each.source,
