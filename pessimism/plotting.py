@@ -406,7 +406,7 @@ def caption(figure: Figure, *lines: str) -> None:
     """
     _of_matplotlib(figure=figure)
     _texts(**{f"lines[{i}]": line for i, line in enumerate(lines)})
-    letters = int(figure.get_figwidth() * 72.0 / (7.5 * 0.47))  # a letter is about half as wide as it is high
+    letters = int(figure.get_figwidth() * 72.0 / (7.5 * 0.56))  # a letter is about half as wide as it is high
     wrapped = [textwrap.fill(line, letters) for line in lines]
     figure.supxlabel("\n".join(wrapped), fontsize=7.5, color="0.3", x=0.01, ha="left")
 

@@ -346,7 +346,7 @@ class Bandit(Stored):
 def _kinds(rewards: str | ArrayLike, n_contexts: int, n_arms: int) -> NDArray[np.str_]:
     try:
         kinds = np.asarray(rewards)
-    except ValueError:  # a list that is no array
+    except Exception:  # what is no array
         kinds = np.asarray(None)
     if kinds.dtype.kind != "U":
         raise TypeError(f"rewards must be one of {KINDS} or an array of them, got {_check.shown(rewards)}")

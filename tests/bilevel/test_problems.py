@@ -610,7 +610,7 @@ SIGNS = (np.eye(2), [1, -1], np.eye(2), [1, -1])
         (lambda: Quadratic(*ONE, n_samples=0), "n_samples must be a whole number"),
         (lambda: Quadratic(*ONE, batch=0), "batch must be a whole number"),
         (lambda: Cosh.random(0, 3), "dim_x must be a whole number"),
-        (lambda: Cosh.random(condition=0.5), "condition must be at least 1"),
+        (lambda: Cosh.random(condition=0.5), r"condition must be in \[1, 1e\+14\], got 0.5"),
         (lambda: Ridge(np.eye(2), [1.0], np.eye(2), [1, 2]), r"outputs must have shape \(2,\)"),
         (lambda: Ridge(np.eye(2), [1, 2], np.eye(3), [1, 2]), r"validation_inputs must have shape \(m, 2\)"),
         (lambda: Ridge(*ROWS[:3], [1.0]), r"validation_outputs must have shape \(2,\)"),

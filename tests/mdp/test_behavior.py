@@ -100,7 +100,7 @@ def test_bad_arguments_are_named():
     mdp = MDP.dense(np.ones((1, 2, 1)), [[0.6, 0.5]], discount=0.5)
     with pytest.raises(TypeError, match="policy must be deterministic"):
         behavior.prescribe(mdp, cstar=2, policy=[[0.5, 0.5]])
-    with pytest.raises(ValueError, match="behavior must sum to 1"):
+    with pytest.raises(ValueError, match="mix must sum to 1"):
         behavior.prescribe(mdp, cstar=2, mix=[[0.5, 0.4]])
     with pytest.raises(ValueError, match="shares must hold one number for each of 2 policies"):
         behavior.mixture(mdp, [[0], [1]], [1.0])

@@ -280,7 +280,7 @@ def test_unknowable_coverage_claims(n):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: generators.garnet(3, 2, 4, discount=0.9), r"n_successors must be a whole number in \[1, 3\]"),
+        (lambda: generators.garnet(3, 2, 4, discount=0.9), "n_successors must be at most n_states = 3, got 4"),
         (lambda: generators.garnet(0, 2, 1, discount=0.9), "n_states must be a whole number"),
         (lambda: generators.torus(2, discount=0.9), "side must be a whole number"),
         (lambda: generators.torus(4, discount=0.9, slip=1.1), r"slip must be in \[0, 1\]"),

@@ -402,7 +402,7 @@ BAD = [
     (lambda: listed([(0.5, 0, 0.0)]), r"step\(0, 0\) must list probabilities that"),
     (
         lambda: listed([(1.0, 1, 0.0)]),
-        r"step\(0, 0\)\[0\] must be \(probability >= 0, next state in \[0, 0\], finite reward\), got",
+        r"step\(0, 0\)\[0\] must be \(probability >= 0, next state below n_states = 1, finite reward\), got",
     ),
     (lambda: listed([(np.nan, 0, 0.0)]), r"step\(0, 0\)\[0\] must be \(probability >= 0"),
     (lambda: listed([(1.0, 0, 0.0), (1.0, 0)]), r"step\(0, 0\)\[1\] must be \(probability .* got \(1.0, 0\)"),

@@ -172,10 +172,10 @@ WAIVED = [
 @pytest.mark.usefixtures("hardly_shrunk")
 @pytest.mark.parametrize(("check", "rule", "options", "waive"), WAIVED)
 def test_a_waived_promise_is_not_held_and_the_message_says_how(check, rule, options, waive):
-    names = "|".join(waive)
+    names, number = "|".join(waive), {"examples": 25 if check is check_rule else 12}
     with pytest.raises(RIGHT[check][0], match=rf'declare it: {check.__name__}\(\.\.\., waive=\["({names})"\]\)'):
-        check(rule, examples=25, **options)
-    check(rule, examples=25, waive=waive, **options)
+        check(rule, **number, **options)
+    check(rule, waive=waive, **number, **options)
 
 
 REBUILT = [
@@ -202,7 +202,7 @@ REBUILT = [
 @pytest.mark.parametrize(("check", "rule", "options", "again", "names"), REBUILT)
 def test_the_lines_of_a_message_rebuild_its_small_example(check, rule, options, again, names):
     with pytest.raises(RIGHT[check][0]) as error:
-        check(rule, examples=60, **options)
+        check(rule, examples=40, **options)
     lines = dict(re.findall(r"(?m)^  ([a-z_]+) = (.*)", str(error.value)))
     values = {name: text if text == "deterministic" else eval(text) for name, text in lines.items()}
     said = [values.pop(name) for name in names]
