@@ -40,8 +40,8 @@ def plot(rows: list[dict[str, Any]]) -> Any:
             own = [row for row in points if row["rule"] == rule]
             x, y = ([row[key] for row in own] for key in ("n", "loss"))
             label = rf"$\alpha$ = {alpha:g}" if rule == "lcb" else None
-            line = "-" if rule == "lcb" else "none"  # imitation lies on its floor, which joins the points
-            left.plot(x, y, marker=marker, linestyle=line, color=plotting.sequential()(shade), label=label)
+            style = "-" if rule == "lcb" else "none"  # imitation lies on its floor, which joins the points
+            left.plot(x, y, marker=marker, linestyle=style, color=plotting.sequential()(shade), label=label)
         floor = bounds.imitation_floor([row["cstar"] for row in own])
         plotting.theorem(left, x, floor, label="$(C^*-1)/2$" if shade == shades[-1] else None)
     plotting.loglog(left, x="rounds N", y="worst loss (reward units)", title="LCB (circles), imitation (triangles)")
