@@ -546,7 +546,8 @@ def rate_plot(
 
 def _numbers(name: str, value: ArrayLike) -> Floats:
     """As they are: NaN are left out of a figure."""
-    return np.asarray(_check.numeric(name, value), np.float64)
+    with np.errstate(over="ignore"):  # what only a long double holds is left out too
+        return np.asarray(_check.numeric(name, value), np.float64)
 
 
 def _same_shape(name: str, array: Floats, position: Floats) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from . import _rows, ignore_interrupts
+from . import _rows, begin_worker, expect_imitation
 
 HERE = Path(__file__).parent
 
@@ -74,7 +74,7 @@ def executor(options: argparse.Namespace) -> Iterator[Any]:
             return
         local = distributed.LocalCluster(options.workers, threads_per_worker=1, dashboard_address=None)
         with local as cluster, distributed.Client(cluster) as client:
-            client.run(ignore_interrupts)
+            client.run(begin_worker)
             yield client.get_executor()
         return
     if options.executor == "threads":
@@ -86,7 +86,7 @@ def executor(options: argparse.Namespace) -> Iterator[Any]:
         from multiprocessing import get_context
 
         # a worker that Ctrl-C stops while it holds a queue would leave the others waiting for ever: only we are stopped
-        pool = ProcessPoolExecutor(options.workers, get_context("spawn"), initializer=ignore_interrupts)
+        pool = ProcessPoolExecutor(options.workers, get_context("spawn"), initializer=begin_worker)
     try:
         yield pool
     finally:
@@ -158,6 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     from pessimism.sweep import SweepError
 
+    expect_imitation()
     status = 0
     for name in known if options.name == "all" else [options.name]:
         try:

@@ -9,13 +9,12 @@ made for known rewards, ignore that.
 See also `pessimism.mdp.vi_lcb`, `pessimism.mdp.vi_lcb_bernstein`, `pessimism.interop.gymnasium.mdp_from_env`.
 """
 
-import warnings
 from typing import Any
 
 import numpy as np
 
 from pessimism import plotting, rates
-from pessimism.mdp import ImitationWarning, behavior, behavior_cloning, plug_in, vi_lcb, vi_lcb_bernstein
+from pessimism.mdp import behavior, behavior_cloning, plug_in, vi_lcb, vi_lcb_bernstein
 
 from ._grid import cells
 
@@ -37,13 +36,12 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
     mdp = mdp_from_env("FrozenLake-v1", discount=DISCOUNT)
     law = (1 - cell["weight"]) * behavior.expert(mdp) + cell["weight"] * behavior.uniform(mdp)
     data = mdp.sample(law, n=cell["n"], size=cell["replicates_per_block"], rng=rng)
-    with warnings.catch_warnings(action="ignore", category=ImitationWarning):  # the figure shows it
-        plans = {
-            "behavior_cloning": behavior_cloning(data, discount=DISCOUNT),
-            "plug_in": plug_in(data, discount=DISCOUNT),
-            "vi_lcb": vi_lcb(data, discount=DISCOUNT, constant=CONSTANT),
-            "vi_lcb_bernstein": vi_lcb_bernstein(data, discount=DISCOUNT, constant=CONSTANT),
-        }
+    plans = {
+        "behavior_cloning": behavior_cloning(data, discount=DISCOUNT),
+        "plug_in": plug_in(data, discount=DISCOUNT),
+        "vi_lcb": vi_lcb(data, discount=DISCOUNT, constant=CONSTANT),
+        "vi_lcb_bernstein": vi_lcb_bernstein(data, discount=DISCOUNT, constant=CONSTANT),
+    }
     known = {"cstar": float(mdp.coverage(law)), "best": float(mdp.value(mdp.best_policy))}
     losses = {rule: mdp.suboptimality(plan.policy) for rule, plan in plans.items()}
     return [{"rule": rule, **known, **rates.summarize("loss", loss)} for rule, loss in losses.items()]

@@ -17,13 +17,12 @@ See also `pessimism.mdp.vi_lcb_episodic`, `pessimism.mdp.generators.gamblers_pro
 """
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from pessimism import plotting, rates
-from pessimism.mdp import MDP, ImitationWarning, generators, plug_in, vi_lcb_episodic
+from pessimism.mdp import MDP, generators, plug_in, vi_lcb_episodic
 
 from ._grid import cells
 
@@ -56,8 +55,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
     allowed = generators.allowed_stakes(GOAL)
     counts = np.broadcast_to(cell["n"] * allowed, (STEPS, *allowed.shape))
     data = mdp.sample_at(counts, size=cell["replicates_per_block"], rng=rng)
-    with warnings.catch_warnings(action="ignore", category=ImitationWarning):
-        pessimistic = vi_lcb_episodic(data, constant=0.05, log_factor=1.0)
+    pessimistic = vi_lcb_episodic(data, constant=0.05, log_factor=1.0)
     policies = {
         "plug_in": plug_in(data).policy,
         "vi_lcb_bernstein": pessimistic.policy,

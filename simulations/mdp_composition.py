@@ -8,13 +8,12 @@ See also `pessimism.mdp.vi_lcb`, `pessimism.mdp.vi_lcb_bernstein`, `pessimism.md
 """
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from pessimism import plotting, rates
-from pessimism.mdp import ImitationWarning, behavior, behavior_cloning, generators, plug_in, vi_lcb, vi_lcb_bernstein
+from pessimism.mdp import behavior, behavior_cloning, generators, plug_in, vi_lcb, vi_lcb_bernstein
 
 from ._grid import cells
 
@@ -44,8 +43,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
     off = mdp.best_policy[:, None] != np.arange(mdp.n_actions)
     law = behavior.prescribe(mdp, cstar=cell["cstar"], mix=off / off.sum())
     data = mdp.sample(law, n=cell["n"], size=cell["replicates_per_block"], rng=rng)
-    with warnings.catch_warnings(action="ignore", category=ImitationWarning):  # the figure shows it
-        losses = {rule: mdp.suboptimality(plan(data, discount=DISCOUNT).policy) for rule, plan in RULES.items()}
+    losses = {rule: mdp.suboptimality(plan(data, discount=DISCOUNT).policy) for rule, plan in RULES.items()}
     return [{"rule": rule, **rates.summarize("loss", loss)} for rule, loss in losses.items()]
 
 

@@ -8,14 +8,12 @@ See also `pessimism.mdp.bounds.vi_lcb_normal_prediction`, `pessimism.mdp.vi_lcb`
 """
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.mdp import (
-    ImitationWarning,
     behavior_cloning,
     bounds,
     exact,
@@ -64,8 +62,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
     gap = min(LARGEST_GAP, cell["scale"] * math.sqrt(cstar / n))
     mdp, law = instances.stay_exit(cstar, 1, gap, discount=DISCOUNT)
     data = mdp.sample(law, n=n, size=cell["replicates_per_block"], rng=rng)
-    with warnings.catch_warnings(action="ignore", category=ImitationWarning):  # the figure shows it
-        plans = {rule: learn(data, discount=DISCOUNT) for rule, learn in RULES.items()}
+    plans = {rule: learn(data, discount=DISCOUNT) for rule, learn in RULES.items()}
     losses = {rule: mdp.suboptimality(plan.policy) for rule, plan in plans.items()}
     return [{"rule": rule, "gap": gap, **rates.summarize("loss", loss)} for rule, loss in losses.items()]
 

@@ -24,6 +24,7 @@ from tests.faults.cells import rows_in
 
 ROOT = Path(__file__).parent.parent
 NAMES = tuple(cli.simulations())
+pytestmark = pytest.mark.filterwarnings("ignore::pessimism.mdp.ImitationWarning")  # as where they run
 
 
 def module(name):

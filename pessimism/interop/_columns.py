@@ -14,10 +14,18 @@ from pessimism._shown import shown
 from pessimism._types import Floats, Ints
 
 
+def entries(value: Any) -> tuple[Any, ...] | None:
+    """Those of an iterable; None of what is none."""
+    try:
+        return tuple(value)
+    except Exception:
+        return None
+
+
 def names(argument: str, value: Any) -> tuple[str, ...]:
     """The columns that an argument names: one string, or a sequence of them."""
-    found = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, Iterable) else ()
-    if not all(isinstance(name, str) for name in found) or (not found and not isinstance(value, Iterable)):
+    found = (value,) if isinstance(value, str) else entries(value)
+    if found is None or not all(isinstance(name, str) for name in found):
         raise TypeError(f"{argument} must be the name of a column, or a sequence of names, got {shown(value)}")
     return found
 
@@ -83,10 +91,10 @@ def positions(
 
 
 def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if isinstance(given, str) or (given_labels := entries(given)) is None:
         string = "the string " if isinstance(given, str) else ""
         raise TypeError(f"{argument} must be a sequence of labels, got {string}{shown(given)}")
-    labels = [tuple(map(_plain, label)) if isinstance(label, tuple) else _plain(label) for label in given]
+    labels = [tuple(map(_plain, label)) if isinstance(label, tuple) else _plain(label) for label in given_labels]
     if not labels:
         raise ValueError(f"{argument} must hold at least one label, got none")
     first: dict[Any, int] = {}

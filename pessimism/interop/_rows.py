@@ -108,9 +108,10 @@ def _unspelled(leaf: Any) -> Any:
 
 
 def listed(rows: Iterable[Row]) -> list[Row]:
-    if not isinstance(rows, Iterable):
-        raise TypeError(f"rows must be an iterable of dicts, got {shown(rows)}")
-    found = list(rows)
+    try:
+        found = list(rows)
+    except Exception:
+        raise TypeError(f"rows must be an iterable of dicts, got {shown(rows)}") from None
     for i, row in enumerate(found):
         if not isinstance(row, Mapping) or not all(isinstance(key, str) for key in row):
             raise TypeError(f"rows[{i}] must be a dict with strings as keys, got {shown(row)}")

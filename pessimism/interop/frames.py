@@ -352,11 +352,12 @@ def to_xarray(rows: Iterable[Row], *, dims: Sequence[str], values: Sequence[str]
 
 
 def _names(argument: str, names: Sequence[str]) -> list[str]:
-    if isinstance(names, str) or not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+    found = None if isinstance(names, str) else _columns.entries(names)
+    if found is None or not all(isinstance(name, str) for name in found):
         raise TypeError(f"{argument} must be a sequence of column names, got {shown(names)}")
-    if not names or len(set(names)) != len(names):
+    if not found or len(set(found)) != len(found):
         raise ValueError(f"{argument} must name at least one column, and none twice, got {shown(names)}")
-    return list(names)
+    return list(found)
 
 
 def _number_columns(rows: list[Row], dims: list[str]) -> list[str]:

@@ -126,7 +126,7 @@ def read_log(source: str | os.PathLike[str] | IO[bytes], *, n_items: int | None 
     [0.5, 0.5, nan]
     """
     if not isinstance(source, (str, os.PathLike)) and not hasattr(source, "read"):
-        raise TypeError(f"source must be a path or a binary file, got {source!r}")
+        raise TypeError(f"source must be a path or a binary file, got {_check.shown(source)}")
     if n_items is not None:
         n_items = _check.whole("n_items", n_items, low=1)
     if n_items is not None:

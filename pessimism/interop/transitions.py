@@ -90,6 +90,8 @@ class TransitionLog(Decided, Reduced, Speaking):
 
     def __post_init__(self) -> None:
         _check.instance("transitions", self.transitions, Transitions)
+        if self.lengths is not None:
+            _check.whole_array("lengths", self.lengths)
         labelled_by("states", self.states)
         labelled_by("actions", self.actions)
 

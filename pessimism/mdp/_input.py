@@ -47,7 +47,7 @@ def transitions(
 
 def terminal(value: ArrayLike | None, n_states: int) -> NDArray[np.bool_]:
     """(S,) bool, the states that end an episode; none by default."""
-    mask = np.zeros(n_states, np.bool_) if value is None else np.array(value)
+    mask = np.zeros(n_states, np.bool_) if value is None else _check.marks("terminal", value)
     if mask.dtype != np.bool_ or mask.shape != (n_states,):
         expected = f"bool of shape ({n_states},), one a state"
         raise ValueError(f"terminal must be {expected}, got {mask.dtype} of shape {mask.shape}")
@@ -72,7 +72,7 @@ def rewards(value: ArrayLike, table: tuple[int, ...], horizon: int | None, law: 
     if law == "bernoulli":
         _check.require("rewards", r, (r >= 0) & (r <= 1), "in [0, 1]: they are Bernoulli means")
     if r.shape[-len(table) :] != table and r.shape[1 - len(table) :] != table[:-1]:
-        raise ValueError(f"rewards must end in shape {table[:-1]} or {table}, got {r.shape}")
+        raise ValueError(f"rewards must end in shape {table[:-1]} or {table}, as the transitions have, got {r.shape}")
     if horizon is not None and horizon > 1 and len(table) == 3 and r.shape == (horizon, *table[:-1]) != table:
         raise ValueError(
             f"rewards of shape {r.shape} would be a batch of {horizon} models: for rewards that change with the step, "

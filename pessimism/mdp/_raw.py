@@ -39,7 +39,7 @@ class Log(Protocol):
 
 def marked(name: str, value: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Which transitions are marked; none by default."""
-    marks = np.zeros(shape, np.bool_) if value is None else np.array(value)
+    marks = np.zeros(shape, np.bool_) if value is None else _check.marks(name, value)
     if marks.dtype != np.bool_ or marks.shape != shape:
         raise ValueError(f"{name} must be bool of shape {shape} as the log, got {marks.dtype} of shape {marks.shape}")
     marks.setflags(write=False)

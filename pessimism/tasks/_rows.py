@@ -11,8 +11,12 @@ from pessimism._types import Floats
 
 def row_pairs(inputs: Any, outputs: Any) -> list[tuple[Floats, Floats]]:
     """Checked inputs (n_m, d) and outputs (n_m,), a pair for each task, from a sequence of each."""
-    if any(not hasattr(value, "__len__") or getattr(value, "shape", None) == () for value in (inputs, outputs)):
-        raise TypeError(f"inputs and outputs must be sequences of arrays, got {type(inputs)} and {type(outputs)}")
+    try:
+        len(inputs), len(outputs)
+    except Exception:
+        raise TypeError(
+            f"inputs and outputs must be sequences of arrays, got {type(inputs)} and {type(outputs)}"
+        ) from None
     if len(inputs) == 0 or len(inputs) != len(outputs):
         raise ValueError(
             f"inputs and outputs must have an entry for every task and as many as each other, got {len(inputs)} and "

@@ -93,7 +93,8 @@ def power_bound(n: ArrayLike, relevance: Relevance | ArrayLike, *, power: ArrayL
     def total(exponent: Floats) -> Any:  # numpydoc ignore=GL08
         return np.where(weights > 0, weights ** exponent[..., None], 0.0).sum(axis=-1)
 
-    return np.asarray(total(2.0 - q) * total(q) / budget)
+    with np.errstate(over="ignore"):  # more than float64 can hold is infinite
+        return np.asarray(total(2.0 - q) * total(q) / budget)
 
 
 def l1_risk(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int, noise: ArrayLike = 1.0) -> Floats:
@@ -410,7 +411,8 @@ def passive_order(n: ArrayLike, n_target: ArrayLike, *, dimension: int, k: int, 
     sources, rows = _positive("n", n), _positive("n_target", n_target)
     scale = _scale(dimension, k, noise)
     _check.broadcast("n, n_target and noise", sources.shape, rows.shape, np.shape(noise))
-    return np.asarray(scale / sources + scale / (rows * dimension))
+    with np.errstate(over="ignore"):  # more than float64 can hold is infinite
+        return np.asarray(scale / sources + scale / (rows * dimension))
 
 
 def a_mtrl_order(

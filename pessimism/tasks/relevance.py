@@ -116,6 +116,11 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
     ConvergenceError
         If gap or residual is above 1e-8, because the heads are nearly dependent; in a batch a warning and a status.
 
+    Warns
+    -----
+    ConvergenceWarning
+        If that is so for some of a batch.
+
     See Also
     --------
     pessimism.tasks.bounds.l2_bound : Bound on the risk of buying by its squares.
@@ -207,6 +212,11 @@ def lasso(
         If an entry is not finite or out of its range, or shapes do not fit.
     ConvergenceError
         If the gap is above `tolerance`; in a batch a warning and a status.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If some of a batch did not converge.
 
     See Also
     --------

@@ -204,12 +204,12 @@ def test_a_dask_client_is_not_its_executor(client):
 @pytest.mark.parametrize("engine", ["ProcessPoolExecutor", "ThreadPoolExecutor"])
 def test_a_second_ctrl_c_does_not_wait(engine):
     """The first waits for cells that have begun, here for ten minutes."""
-    pool = f"{engine}(2" + (", get_context('spawn'), initializer=ignore_interrupts)" if "Process" in engine else ")")
+    pool = f"{engine}(2" + (", get_context('spawn'), initializer=begin_worker)" if "Process" in engine else ")")
     code = f"""
 import time
 from concurrent.futures import {engine}
 from multiprocessing import get_context
-from simulations import ignore_interrupts
+from simulations import begin_worker
 from simulations.__main__ import stop
 pool = {pool}
 asleep = pool.submit(time.sleep, 600)

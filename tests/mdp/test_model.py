@@ -375,7 +375,10 @@ BAD = [
     (lambda: model(probabilities=[[[0.5, 0.5]], [[1.5, -0.5]]]), r"probabilities\[1, 0, 1\] must be in"),
     (lambda: model(probabilities=[[[0.5, np.nan]]] * 2), r"probabilities\[0, 0, 1\] must be finite, got nan"),
     (lambda: model(probabilities=np.full((2, 1, 1), 1.0)), "probabilities must end in the shape"),
-    (lambda: model(rewards=np.ones((2, 2))), r"rewards must end in shape \(2, 1\) or \(2, 1, 2\), got \(2, 2\)"),
+    (
+        lambda: model(rewards=np.ones((2, 2))),
+        r"rewards must end in shape \(2, 1\) or \(2, 1, 2\), as the transitions have, got \(2, 2\)",
+    ),
     # silently a batch of H models, they would be valued as what they are not
     (
         lambda: model(rewards=np.ones((3, 2, 1)), horizon=3),

@@ -301,7 +301,7 @@ REFUSED = [
     (fixed, {"target": target(size=3), "n": np.full((2, 5), 9)}, "n and target must have shapes"),
     (fixed, {"source": pool(), "target": target(size=3), "n": [9] * 5}, "n must have shape (5,)"),
     (passive, {"budget": 0}, "budget must be a whole number"),
-    (passive, {"budget": 1}, FEW),
+    (passive, {"budget": 1}, "budget must be at least 2"),
     (random_s, {"s": 0}, "s must be a whole number"),
     (random_s, {"floor": 101}, "budget must be at least 505"),
     (random_s, {"floor": 0, "s": 1}, FEW),

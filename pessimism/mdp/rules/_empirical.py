@@ -109,7 +109,10 @@ def inverse_delta(data: MDPData, delta: float | None, *, least: int = 1) -> Floa
     """1/delta for every data set; by default the number of transitions, at least `least`."""
     if delta is None:
         return np.asarray(np.maximum(data.n, least), dtype=np.float64)
-    return np.full(data.shape, 1.0 / _check.open_unit_interval("delta", delta))
+    certain = _check.open_unit_interval("delta", delta)
+    if certain < 1.0 / _check.MAX_SIZE:
+        raise ValueError(f"delta must be at least {1.0 / _check.MAX_SIZE:g}, got {certain}")
+    return np.full(data.shape, 1.0 / certain)
 
 
 def width_constant(constant: float, default: float, paper_constants: bool, papers: float) -> float:

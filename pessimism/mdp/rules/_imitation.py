@@ -76,12 +76,15 @@ def told(plan: Plan, rule: str, counts: Ints, constant: float = np.nan, first: F
 
     Nothing is said of logs without a state in which two actions were seen: there is nothing to depart to.
     """
-    imitates = np.isin(np.asarray(plan.status, object), np.array([Status.NO_UPDATE, Status.IMITATION], object))
+    status = np.asarray(plan.status, object)
+    imitates = np.isin(status, np.array([Status.NO_UPDATE, Status.IMITATION], object))
     if not imitates.all() or np.count_nonzero(counts, axis=-1).max(initial=0) < 2:
         return plan
     sets = f"any of the {imitates.size} data sets" if plan.shape else "this data set"
     message = f"{rule} departs nowhere from imitation in {sets}; the largest count of a pair is {counts.max()}"
-    if first is not None:
+    if first is not None and np.any(status == Status.IMITATION):
+        message += f"; values move at constant = {constant:g}, but no action with them"
+    elif first is not None:
         where = "" if first.folds == 1 else f" in one of {first.folds} folds"
         message += (
             f", a value can move only from {np.min(first.visits(constant)):.4g} visits{where} on at constant = "

@@ -49,5 +49,7 @@ def passive(source: Source, target: TaskData, *, k: int, budget: int, ridge: flo
     """
     check_run(source, target, k, ridge)
     total, caps = _check.whole("budget", budget, low=1), getattr(source, "caps", None)
+    if total < (least := k if k < target.dimension else 1):
+        raise ValueError(f"budget must be at least {least}, or a part of the representation is arbitrary, got {total}")
     n = allocate(np.ones(source.n_tasks), total, caps=caps)
     return fixed(source, target, k=k, n=n, ridge=ridge, rng=rng)

@@ -42,6 +42,7 @@ def random_s(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from pessimism.tasks import LinearTasks
     >>> tasks = LinearTasks(np.eye(9, 2), heads=[[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]], target=[1.0, 0.0])
     >>> run = random_s(tasks, tasks.sample_target(50, rng=0), k=2, budget=300, floor=20, s=1, rng=1)
