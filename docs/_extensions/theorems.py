@@ -57,7 +57,7 @@ UNDRAWN = {
     "tasks.a_mtrl_order": "Unverified and without constants, so that no figure should show it as a theorem.",
     "tasks.effective_tasks": "Unverified, and a part of `a_mtrl_order`, which is not drawn.",
     "tasks.l1_a_mtrl_order": "An order without constants: the risk with its constant, `l1_risk`, is drawn.",
-    "bilevel.calls_lower_rate": "An order, for methods without products of second derivatives: of those drawn, F2SA only.",
+    "bilevel.calls_lower_rate": "An order, for first-order methods: of the methods in the figures, only F2SA is one.",
     "bilevel.noise_adaptive_rate": "The rate of a method that the package does not have.",
     "bilevel.drift": "About one move of x: a test shows that it is attained, and no figure follows the lower solution.",
     "bilevel.theorem_schedule": "Not a number but options of a solver.",
