@@ -126,8 +126,8 @@ def make(app: Sphinx) -> None:
 
 def row(each: _theorems.Statement, tests: list[str], figures: list[str]) -> str:
     function = each.name.split(".")[1]
-    text = f".. card:: {function}\n   :class-card: theorem\n   :class-header: {each.status.split()[0].strip('.;,')}\n\n"
-    text += f"   **{each.summary}**\n\n"
+    text = f".. card:: {function}\n   :class-card: theorem\n\n"
+    text += f"   .. rst-class:: summary\n\n   {each.summary}\n\n"  # bold letters could hold no formula
     text += indent(f"{each.value}\n\n{each.text}", "   ") + "\n\n"
     fields = {
         "Status": each.status,
