@@ -1,4 +1,5 @@
-# make figures | test | test-torch | portable | bench | deep.  PYTHON=python3.13 and PROFILE=full are the two knobs.
+# make figures | test | test-torch | docs | docs-check | dist-check | portable | bench | deep.
+# PYTHON=python3.13 and PROFILE=full are the two knobs.
 PYTHON ?= python3
 PROFILE ?= quick
 BIN := .venv/bin
@@ -6,7 +7,7 @@ BIN := .venv/bin
 # Tests start many processes, which would parse all sources again and again without bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: figures test test-torch portable lint kernels bench deep clean FORCE
+.PHONY: figures test test-torch docs docs-check dist-check portable lint kernels bench deep clean FORCE
 .DELETE_ON_ERROR:
 
 figures: .venv
@@ -15,6 +16,7 @@ figures: .venv
 # The second run is without the compiler and with the bounds of every array checked: CONTRIBUTING.md says which tests.
 test: .venv
 	$(MAKE) -j 2 lint kernels
+	$(MAKE) docs
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m kernels
 
@@ -31,6 +33,15 @@ test-torch: .make/torch/ready
 	.make/torch/bin/python -m pip install --quiet --disable-pip-version-check --editable . pytest pytest-xdist
 	@touch $@
 
+# The book, in docs/_build; every warning is an error. To read it: python -m http.server --directory docs/_build
+docs: .venv
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -j 2 -d docs/_build/.doctrees docs docs/_build
+
+# The book in a real browser: needs Chromium on the machine.
+docs-check: docs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[browser]'
+	$(BIN)/python -m tests.docs_check
+
 # What must hold on any processor, under the kernels and instructions of others; half an hour.
 portable: .venv
 	$(BIN)/python -m tests.portable
@@ -44,6 +55,18 @@ lint: .venv
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/numpydoc lint $$(git ls-files --cached --others --exclude-standard 'pessimism/*.py' | grep -v '/_')
+
+# Wheel and sdist, each in an environment of its own that has nothing else.
+dist-check: .venv
+	rm -rf .make/dist .make/clean
+	$(BIN)/python -m build --outdir .make/dist . > .make/build.log || { cat .make/build.log; exit 1; }
+	$(PYTHON) -m venv .make/clean
+	.make/clean/bin/python -m pip install --quiet --disable-pip-version-check .make/dist/*.whl pytest pytest-xdist mpmath
+	cd .make && clean/bin/pessimism version && clean/bin/pessimism simulations bandit-composition --store dist/store --out dist
+	cd .make && clean/bin/python -m pytest -q -p no:cacheprovider --doctest-modules --pyargs pessimism.bandits pessimism.rates
+	cd .make/dist && tar xzf *.tar.gz
+	.make/clean/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .make/dist/*.tar.gz
+	cd .make/dist/pessimism-*/ && ../../clean/bin/python -m pytest -q -p no:cacheprovider tests/bandits/test_rules.py tests/bandits/test_exact.py tests/test_rates.py
 
 bench: .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

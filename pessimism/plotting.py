@@ -7,8 +7,10 @@ nothing.
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism._types import Floats
+from pessimism._types import Floats, Rng
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COLORS",
+    "OWN",
     "RULES",
     "STYLE",
     "THEOREM",
@@ -37,6 +40,7 @@ __all__ = [
     "loglog",
     "panels",
     "power_label",
+    "rate_plot",
     "save",
     "sequential",
     "style",
@@ -83,6 +87,10 @@ RULES = {
     "saba": ("SABA", "black", "*"),
     "ttsa": ("TTSA", "grey", "X"),
 }
+OWN = (("black", "v"), ("purple", "D"), ("orange", "P"), ("wine", "<"), ("sky", "X"), ("olive", "p"))
+"""Colours and markers of rules that are not in `RULES`, in the order in which a figure meets them."""
+
+MOST_TICKS = 12
 MAX_INCHES, MAX_PANELS = 100.0, 100
 THEOREM: dict[str, Any] = {"color": "0.35", "linestyle": (0, (5, 2.5)), "linewidth": 1.1, "zorder": 3}
 
@@ -154,7 +162,8 @@ def panels(
     Returns
     -------
     Figure, list of Axes
-        Panels row by row. The figure belongs to no window and needs no closing.
+        Panels row by row. The figure belongs to no window and needs no closing; as the last line of a notebook's cell
+        it shows itself.
 
     Examples
     --------
@@ -164,9 +173,17 @@ def panels(
     """
     from matplotlib.figure import Figure
 
+    class Shown(Figure):
+        """A figure without a window, which a notebook shows as the value of a cell."""
+
+        def _repr_png_(self) -> bytes:
+            file = io.BytesIO()
+            self.savefig(file, format="png")
+            return file.getvalue()
+
     count = _check.whole("rows", rows, low=1, high=MAX_PANELS), _check.whole("columns", columns, low=1, high=MAX_PANELS)
     size = _check.positive("width", width, MAX_INCHES), _check.positive("height", height, MAX_INCHES) * count[0]
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Shown(figsize=size, layout="constrained")
     grid = figure.subplots(*count, squeeze=False, sharey=_check.flag("sharey", sharey))
     return figure, list(grid.ravel())
 
@@ -180,6 +197,8 @@ def curve(
     se: ArrayLike | None = None,
     label: str | None = None,
     note: str = "",
+    color: str | None = None,
+    marker: str | None = None,
 ) -> None:
     """Draw what was measured for one rule: points joined by lines, with bars of two standard errors unless exact.
 
@@ -190,13 +209,19 @@ def curve(
     x, y : (k,) array_like of float
         Points; NaN are left out, and on a logarithmic axis zeros too.
     rule : str
-        A key of `RULES`, for name, colour and marker; any other name gets black.
+        A key of `RULES`, for name, colour and marker. Any other name gets the next pair of `OWN`, the same in all
+        panels of the figure.
     se : (k,) array_like of float, optional
-        Standard errors of y. Without them the points are exact.
+        Standard errors of y. Without them the points are exact. On a logarithmic axis a bar that would reach zero ends
+        at a tenth of the smallest point.
     label : str, optional
         Name in the legend. Default: that of the rule.
     note : str
         Added to the label, as in a measured slope.
+    color : str, optional
+        A key of `COLORS` or any colour of Matplotlib, in place of the rule's.
+    marker : str, optional
+        A marker of Matplotlib, in place of the rule's.
 
     Raises
     ------
@@ -212,23 +237,34 @@ def curve(
     """
     _of_matplotlib(axes=axes)
     _texts(rule=rule, note=note, **({} if label is None else {"label": label}))
-    name, color, marker = RULES.get(rule, (rule, "black", "v"))
+    name, usual_color, usual_marker = RULES.get(rule) or (rule, *_own_look(axes, rule))
+    color, marker = color or usual_color, marker or usual_marker
     position, value = _numbers("x", x), _numbers("y", y)
     errors = np.zeros(position.shape) if se is None else _numbers("se", se)
     for part, array in (("y", value), ("se", errors)):
         _same_shape(part, array, position)
     _check.require("se", errors, ~(errors < 0.0), "at least 0")
     drawn = np.isfinite(value) & ((value > 0) | (axes.get_yscale() == "linear"))
-    kind: dict[str, Any] = {"color": COLORS[color], "marker": marker, "label": (label or name) + note}
+    kind: dict[str, Any] = {"color": COLORS.get(color, color), "marker": marker, "label": (label or name) + note}
     if marker == "s":  # hollow and larger, to be seen around another rule's point
         kind |= {"markerfacecolor": "none", "markersize": 6}
     if se is None:
         axes.plot(position[drawn], value[drawn], **kind)
         return
-    # a bar that would reach zero ends just above it, so that a logarithmic axis can hold it
-    error = 2.0 * errors[drawn]
-    low = np.minimum(error, value[drawn] * (1 - 1e-3))
-    axes.errorbar(position[drawn], value[drawn], yerr=[low, error], capsize=2, elinewidth=0.9, **kind)
+    middle, error = value[drawn], 2.0 * errors[drawn]
+    low = error
+    if axes.get_yscale() == "log" and len(middle):
+        low = np.minimum(error, np.where(error < middle, error, middle - middle.min() / 10.0))
+    axes.errorbar(position[drawn], middle, yerr=[low, error], capsize=2, elinewidth=0.9, **kind)
+
+
+def _own_look(axes: Axes, rule: str) -> tuple[str, str]:
+    """Colour and marker of somebody's own rule, by the order in which the figure met them."""
+    figure: Any = axes.figure
+    met = figure.__dict__.setdefault("_own_rules", [])
+    if rule not in met:
+        met.append(rule)
+    return OWN[met.index(rule) % len(OWN)]
 
 
 def theorem(axes: Axes, x: ArrayLike, y: ArrayLike, *, label: str | None = None, color: str | None = None) -> None:
@@ -289,18 +325,18 @@ def loglog(axes: Axes, *, x: str, y: str, title: str = "") -> None:
 
 
 def heatmap(axes: Axes, x: Sequence[float], y: Sequence[float], values: ArrayLike, **look: Any) -> AxesImage:
-    """Draw values over a grid, one cell a point, ticks at the points.
+    """Draw values over a grid, one cell a point, ticks at some of the points.
 
     Parameters
     ----------
     axes : Axes
         Panel.
     x, y : sequence of float
-        Positions of columns and rows; drawn at equal distances.
+        Positions of columns and rows; drawn at equal distances, every second or third with a tick if there are many.
     values : (rows, columns) array_like of float
-        One value a cell; NaN stays white.
+        One value a cell. NaN has the colour map's colour for no value; infinities have those of its ends.
     **look : object
-        ``cmap``, ``vmin``, ``vmax``.
+        ``cmap``, ``vmin``, ``vmax``; the limits are by default those of the finite values.
 
     Returns
     -------
@@ -318,9 +354,13 @@ def heatmap(axes: Axes, x: Sequence[float], y: Sequence[float], values: ArrayLik
     if columns.ndim != 1 or rows.ndim != 1 or cells.shape != (*rows.shape, *columns.shape) or not cells.size:
         expected = "values must have shape (rows, columns) with an entry for each of y and of x"
         raise ValueError(f"{expected}, got {cells.shape} with {rows.shape} and {columns.shape}")
+    finite = cells[np.isfinite(cells)]
+    if finite.size:
+        look = {"vmin": finite.min(), "vmax": finite.max()} | look
     image = axes.imshow(cells, origin="lower", aspect="auto", interpolation="nearest", **look)
-    axes.set_xticks(range(len(columns)), [power_label(v) for v in columns.tolist()])
-    axes.set_yticks(range(len(rows)), [power_label(v) for v in rows.tolist()])
+    for place, set_ticks in ((columns, axes.set_xticks), (rows, axes.set_yticks)):
+        ticks = range(0, len(place), math.ceil(len(place) / MOST_TICKS))
+        set_ticks(ticks, [power_label(place[tick].item()) for tick in ticks])
     axes.grid(visible=False)
     return image
 
@@ -357,7 +397,7 @@ def caption(figure: Figure, *lines: str) -> None:
     figure : Figure
         Figure.
     *lines : str
-        A line or two.
+        A sentence or two, each broken where the figure ends.
 
     Examples
     --------
@@ -366,23 +406,25 @@ def caption(figure: Figure, *lines: str) -> None:
     """
     _of_matplotlib(figure=figure)
     _texts(**{f"lines[{i}]": line for i, line in enumerate(lines)})
-    figure.supxlabel("\n".join(lines), fontsize=7.5, color="0.3", x=0.01, ha="left")
+    letters = int(figure.get_figwidth() * 72.0 / (7.5 * 0.56))  # a letter is about half as wide as it is high
+    wrapped = [textwrap.fill(line, letters) for line in lines]
+    figure.supxlabel("\n".join(wrapped), fontsize=7.5, color="0.3", x=0.01, ha="left")
 
 
 def save(figure: Figure, path: str | Path) -> list[Path]:
-    """Write a figure as PNG and PDF.
+    """Write a figure as PNG and PDF, or in the one format that the name ends with.
 
     Parameters
     ----------
     figure : Figure
         Figure.
     path : str or Path
-        Where, without suffix; the folder must exist.
+        Where; the folder must exist. With the suffix .png, .pdf or .svg one file is written, else a PNG and a PDF.
 
     Returns
     -------
     list of Path
-        The two files. They hold no dates: equal figures are equal files.
+        What was written. The files hold no dates: equal figures are equal files.
 
     Examples
     --------
@@ -396,11 +438,15 @@ def save(figure: Figure, path: str | Path) -> list[Path]:
     _of_matplotlib(figure=figure)
     if not isinstance(path, (str, Path)) or not str(path):
         raise TypeError(f"path must be a str or a Path, got {_check.shown(path)}")
-    files = [Path(f"{path}{suffix}") for suffix in (".png", ".pdf")]
+    undated = {".png": "Software", ".pdf": "CreationDate", ".svg": "Date"}
+    one = Path(path).suffix in undated
+    files = [Path(path)] if one else [Path(f"{path}{suffix}") for suffix in (".png", ".pdf")]
+    layout = figure.get_layout_engine()
     with matplotlib.rc_context(STYLE):
-        figure.savefig(files[0], metadata={"Software": None})
-        figure.set_layout_engine("none")  # the layout of the first file, which costs as much as drawing it
-        figure.savefig(files[1], metadata={"CreationDate": None})
+        for file in files:
+            figure.savefig(file, metadata={undated[file.suffix]: None})
+            figure.set_layout_engine("none")  # the layout of the first file, which costs as much as drawing it
+    figure.set_layout_engine(layout)
     return files
 
 
@@ -438,6 +484,64 @@ def diverging() -> Colormap:
     import matplotlib
 
     return matplotlib.colormaps["RdBu_r"].with_extremes(bad="0.9")
+
+
+def rate_plot(
+    rules: Mapping[str, Callable[..., Any]] | Callable[..., Any],
+    *,
+    cstar: float,
+    n: Sequence[int] = (100, 300, 1_000, 3_000, 10_000),
+    size: int = 4_000,
+    rng: Rng = None,
+) -> tuple[Figure, list[dict[str, Any]]]:
+    r"""Draw the worst loss of any rules for offline bandits against N, beside the theorem, by one call.
+
+    Parameters
+    ----------
+    rules : mapping of str to callable, or callable
+        ``rule(data) -> policy`` by name, or one rule.
+    cstar : float
+        :math:`C^*` of the log, at least 1.
+    n : sequence of int
+        Rounds N, each at least 1.
+    size : int
+        Data sets a point, at least 2: half of them choose the worst gap, the other half value it.
+    rng : Generator, SeedSequence or int, optional
+        Source of the data sets; all rules see the same.
+
+    Returns
+    -------
+    Figure, list of dict
+        The plot, and the rows of `rates.worst_rows` that it shows.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, or a rule returns no policies.
+
+    Examples
+    --------
+    >>> from pessimism.bandits import greedy, lcb
+    >>> figure, rows = rate_plot({"lcb": lcb, "greedy": greedy}, cstar=4, n=[100, 1_000], size=200, rng=0)
+    >>> sorted({row["rule"] for row in rows}), len(rows)
+    (['greedy', 'lcb'], 4)
+    """
+    from pessimism import rates
+    from pessimism.bandits import bounds
+
+    named = {getattr(rules, "__name__", "rule"): rules} if callable(rules) else dict(rules)
+    rows = rates.worst_rows(named, cstar=cstar, n=n, size=size, rng=rng)
+    with style():
+        figure, (axes,) = panels(1, 1, width=4.5, height=3.2)
+        loglog(axes, x="rounds N", y="worst loss (reward units)", title=f"C* = {cstar:g}")
+        for rule, points in rates.group(rows, "rule").items():
+            sizes, loss, se = (np.array([row[key] for row in points], float) for key in ("n", "loss", "loss_se"))
+            curve(axes, sizes, loss, se=se, rule=rule)
+        smooth = np.geomspace(min(n), max(n), 60)
+        theorem(axes, smooth, bounds.lcb_upper(smooth, cstar, arms=2), label="upper bound for LCB")
+        axes.legend()
+        caption(figure, "Two arms, means 1/2 +- gap/2, the gap worst for each rule and N. Bars: two standard errors.")
+    return figure, rows
 
 
 def _numbers(name: str, value: ArrayLike) -> Floats:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from simulations import _rows, begin_worker, expect_imitation
+from . import _rows, begin_worker, expect_imitation
 
 HERE = Path(__file__).parent
 
@@ -25,7 +25,7 @@ def simulations() -> dict[str, str]:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m simulations", description="Run a simulation and draw its figure.")
+    parser = argparse.ArgumentParser(prog="pessimism simulations", description="Run a simulation and draw its figure.")
     parser.add_argument("name", nargs="?", metavar="NAME", help="which one, or 'all'; without it they are listed")
     parser.add_argument("--profile", choices=("quick", "full"), default="quick", help="quick (default) or publication")
     parser.add_argument("--workers", type=positive, default=os.cpu_count(), metavar="N", help="default: all cores")
@@ -108,7 +108,7 @@ def stop(pool: Any) -> None:
 def run(name: str, options: argparse.Namespace) -> None:
     from pessimism import sweep
 
-    module: ModuleType = importlib.import_module(f"simulations.{name.replace('-', '_')}")
+    module: ModuleType = importlib.import_module(f".{name.replace('-', '_')}", __package__)
     cells = module.GRID[options.profile]
     identity = {"seed": options.seed, "name": name, "version": module.VERSION, "store": options.store}
     if options.dry_run:

@@ -16,7 +16,8 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.bandits import bounds, hoeffding_level, instances
-from simulations._worst import worst_rows
+
+from ._worst import worst_rows
 
 VERSION = 1
 QUICK = sorted({*np.linspace(1.1, 2.3, 25).round(3), *np.linspace(2.5, 6, 8).round(3), 1.02, 1.05})

@@ -16,7 +16,8 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.bandits import bounds, exact, hoeffding_level, instances
-from simulations._worst import worst_rows
+
+from ._worst import worst_rows
 
 VERSION = 2
 CSTARS = (1.1, 1.5, 1.9, 2, 4)

@@ -16,8 +16,9 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.bandits import Bandit, behavior, bernstein_lcb, bounds, greedy, lcb, most_played
-from simulations._grid import cells
-from simulations._worst import worst_of
+
+from ._grid import cells
+from ._worst import worst_of
 
 VERSION = 3
 ARMS = 10

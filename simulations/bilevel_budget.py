@@ -29,7 +29,8 @@ from pessimism import plotting, rates
 from pessimism.bilevel import BilevelResult, minimize_bilevel, problems
 from pessimism.bilevel.minimize import METHODS
 from pessimism.bilevel.problem import KINDS
-from simulations._grid import cells
+
+from ._grid import cells
 
 VERSION = 2
 LAST_BIT = "a run that diverges amplifies it and draws more or less, conjugate gradients stop by it"

@@ -20,7 +20,7 @@ slopes of the left panel (between the end points where no fit is supported) were
 amplify the last bit: on another processor a trial ends after more or fewer draws, which changes what is drawn later in
 its cell.
 
-See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Cosh`.
+See also `pessimism.bilevel.bounds.calls_rate`, `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Cosh`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism._types import Floats
-from pessimism.bilevel import minimize_bilevel
+from pessimism.bilevel import bounds, minimize_bilevel
 from pessimism.bilevel.problems import Cosh
 
 VERSION = 2
@@ -183,7 +183,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
             )  # fmt: skip
             if method in drawn[steps]:
                 power = drawn[steps][method]
-                line = cost[0] * eps**-power
+                line = cost[0] * bounds.calls_rate(eps, method)  # eps begins at 1
                 plotting.theorem(panel, eps, line)
                 panel.annotate(rf"$\varepsilon^{{-{power}}}$", (eps[-1], line[-1]), (5, 0), textcoords="offset points",
                                va="center", color="0.35")  # fmt: skip

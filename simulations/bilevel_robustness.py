@@ -17,7 +17,8 @@ import numpy as np
 from pessimism import plotting
 from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import Cosh, Quartic
-from simulations._grid import cells
+
+from ._grid import cells
 
 VERSION = 2
 ROUNDING_FLOOR = 1e-13  # a gradient of entries near 1 is not known to be smaller

@@ -17,7 +17,8 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.bandits import bounds, exact, hoeffding_level, instances
-from simulations._grid import cells
+
+from ._grid import cells
 
 VERSION = 2
 GRID = {

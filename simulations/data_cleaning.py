@@ -26,7 +26,8 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import HyperCleaning
-from simulations._grid import cells
+
+from ._grid import cells
 
 VERSION = 1
 VALIDATION = 100

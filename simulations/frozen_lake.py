@@ -15,7 +15,8 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.mdp import behavior, behavior_cloning, plug_in, vi_lcb, vi_lcb_bernstein
-from simulations._grid import cells
+
+from ._grid import cells
 
 VERSION = 2
 DISCOUNT = 0.95

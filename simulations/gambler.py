@@ -23,7 +23,8 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.mdp import MDP, generators, plug_in, vi_lcb_episodic
-from simulations._grid import cells
+
+from ._grid import cells
 
 VERSION = 2
 GOAL, STEPS = 50, 100

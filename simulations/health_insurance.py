@@ -14,7 +14,8 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.bandits import Bandit, BanditData, behavior, bernstein_lcb, greedy, lcb, most_played
-from simulations._grid import cells
+
+from ._grid import cells
 
 VERSION = 2
 RULES = {"lcb": lcb, "greedy": greedy, "most_played": most_played, "bernstein_lcb": bernstein_lcb}

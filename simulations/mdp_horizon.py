@@ -17,7 +17,8 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.mdp import bounds, instances, plug_in, vi_lcb, vi_lcb_bernstein
-from simulations._grid import cells
+
+from ._grid import cells
 
 VERSION = 2
 CSTAR, N = 4.0, 10**10

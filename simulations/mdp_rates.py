@@ -22,8 +22,9 @@ from pessimism.mdp import (
     vi_lcb,
     vi_lcb_bernstein,
 )
-from simulations._grid import cells
-from simulations._worst import worst_of
+
+from ._grid import cells
+from ._worst import worst_of
 
 VERSION = 1
 DISCOUNT = 0.9

@@ -19,7 +19,8 @@ from pessimism import plotting, rates
 from pessimism.bandits import Bandit
 from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import PessimismTuning
-from simulations._grid import cells
+
+from ._grid import cells
 
 VERSION = 2
 ARMS = 10

@@ -15,8 +15,9 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism.tasks import a_mtrl, l1_a_mtrl, passive
-from simulations._grid import cells
-from simulations.task_budget import DIMENSION, WORLDS, make
+
+from ._grid import cells
+from .task_budget import DIMENSION, WORLDS, make
 
 VERSION = 1
 LAST_BIT = "it decides after which step a fit ends"

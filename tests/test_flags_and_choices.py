@@ -43,6 +43,7 @@ def solve(**kw):
 
 FLAGS = {
     "bandits.rules.lcb.lcb.paper_constants": partial(bandits.lcb, bandits.BanditData([[3, 1]], [[2.0, 1.0]])),
+    "bilevel.bounds.calls_lower_rate.noisy": partial(bilevel.bounds.calls_lower_rate, 0.1, 2.0),
     "bilevel.minimize.minimize_bilevel.exact": solve,
     "bilevel.problems.logistic.LogisticRidge.per_coordinate": partial(
         problems.LogisticRidge, np.eye(2), [1, -1], np.eye(2), [1, -1]

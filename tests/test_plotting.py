@@ -83,3 +83,68 @@ def test_every_rule_of_a_wing_has_its_own_colour_and_marker():
         assert len({looks[rule][0] for rule in wing}) == len({looks[rule][1] for rule in wing}) == len(wing)
     assert [looks[rule] for rule in bandits] == [looks[rule] for rule in mdps[:4]]
     assert all(color in plotting.COLORS for color, _ in looks.values())
+
+
+def test_own_rules_have_looks_of_their_own_in_every_panel():
+    _, (left, right) = plotting.panels(1, 2)
+    plotting.curve(left, [1, 2], [1, 2], rule="mine")
+    plotting.curve(left, [1, 2], [2, 3], rule="yours")
+    plotting.curve(right, [1, 2], [2, 3], rule="yours")
+    mine, yours = left.get_lines()
+    assert mine.get_color() != yours.get_color()
+    assert mine.get_marker() != yours.get_marker()
+    again = right.get_lines()[0]
+    assert (again.get_color(), again.get_marker()) == (yours.get_color(), yours.get_marker())
+
+
+def test_a_look_can_be_chosen():
+    _, (axes,) = plotting.panels(1, 1)
+    plotting.curve(axes, [1, 2], [1, 2], rule="lcb", color="wine", marker="x", label="mine")
+    plotting.curve(axes, [1, 2], [1, 2], rule="lcb", color="#123456")
+    first, second = axes.get_lines()
+    assert (first.get_color(), first.get_marker(), first.get_label()) == (plotting.COLORS["wine"], "x", "mine")
+    assert second.get_color() == "#123456"
+
+
+def test_a_bar_that_reaches_zero_does_not_stretch_a_logarithmic_axis():
+    _, (axes,) = plotting.panels(1, 1)
+    plotting.loglog(axes, x="N", y="loss")
+    plotting.curve(axes, [1, 10], [1e-2, 1e-5], se=[1e-3, 1e-5], rule="lcb")
+    assert axes.get_ylim()[0] > 1e-7
+
+
+def test_a_figure_shows_itself_in_a_notebook():
+    figure, _ = plotting.panels(1, 1)
+    assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+def test_a_figure_is_saved_in_the_format_of_its_name_and_stays_adjustable(tmp_path):
+    figure, _ = plotting.panels(1, 1)
+    (file,) = plotting.save(figure, tmp_path / "one.pdf")
+    assert file.read_bytes().startswith(b"%PDF")
+    assert [path.name for path in plotting.save(figure, tmp_path / "c1.5")] == ["c1.5.png", "c1.5.pdf"]
+    assert figure.get_layout_engine() is not None
+
+
+def test_heatmaps_take_infinities_and_label_some_of_many_points():
+    _, (axes,) = plotting.panels(1, 1)
+    image = plotting.heatmap(axes, range(1, 31), [1, 2], np.r_[np.arange(58.0), np.inf, -np.inf].reshape(2, 30))
+    assert image.get_clim() == (0.0, 57.0)
+    assert [text.get_text() for text in axes.get_xticklabels()][:3] == ["1", "4", "7"]
+
+
+def test_a_caption_ends_where_the_figure_does():
+    figure, _ = plotting.panels(1, 1, width=3.25)
+    plotting.caption(figure, "word " * 60)
+    figure.canvas.draw()
+    assert figure._supxlabel.get_window_extent().x1 <= figure.bbox.x1
+
+
+def test_one_call_draws_the_rate_plot_of_any_rule():
+    def second(data):
+        return np.ones(data.counts.shape[:-1], int)
+
+    figure, rows = plotting.rate_plot(second, cstar=4, n=[100, 400], size=200, rng=0)
+    assert [row["n"] for row in rows] == [100, 400]
+    assert all(row["rule"] == "second" and row["loss"] == pytest.approx(row["gap"]) for row in rows)
+    assert figure.axes[0].get_xlabel() == "rounds N"

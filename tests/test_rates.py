@@ -1,6 +1,7 @@
 """Exponents from rows: exact lines, honest intervals, refusals with a reason."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, linregress
 
 from pessimism import rates
+from pessimism.bandits import exact, hoeffding_level, instances, lcb
 
 X = np.array([100.0, 1000.0, 10_000.0, 100_000.0])
 
@@ -162,3 +164,12 @@ def test_columns_that_are_not_there_are_named(call, message):
 def test_a_mean_of_one_value_has_no_standard_error():
     with pytest.raises(ValueError, match="at least two replicates"):
         rates.summarize("loss", [1.0])
+
+
+def test_worst_rows_estimate_the_exact_worst_loss():
+    """Six standard errors (a false alarm in 1e-8) and one per cent for the grid; a tenth too much would be found."""
+    level = float(hoeffding_level(1_000, 1, 2))
+    truth = exact.worst_case(partial(instances.symmetric, 4.0), 1_000, level=level).loss
+    (row,) = rates.worst_rows({"lcb": lcb}, cstar=4, n=[1_000], size=40_000, rng=1)
+    assert abs(row["loss"] - truth) <= 6 * row["loss_se"] + 0.01 * truth
+    assert row["loss_se"] < 0.01 * truth

@@ -8,12 +8,13 @@ cost of a rule therefore does not depend on the length of the log, and merging l
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._objects import Report, Stored, spread
 from pessimism._shares import apportion
 from pessimism._types import Floats, Ints, Rng
 from pessimism.bandits import _report
@@ -33,8 +34,8 @@ LARGEST_TABLE = 10**9
 """Cells of the tables of one call of `from_log`: more of them means that a label was mistaken for a position."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
-class BanditData:
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
+class BanditData(Stored):
     """Pulls and reward sums per (context, arm), of one or of many data sets.
 
     Parameters
@@ -201,6 +202,17 @@ class BanditData:
 
         sums, squares = total(reward.ravel()).astype(np.float64), total(reward.ravel() ** 2).astype(np.float64)
         return cls.trusted(total(None).astype(np.int64), sums, squares, (low, high))
+
+    def _shown(self) -> dict[str, Any]:
+        seen = spread((self.counts > 0).sum(axis=(-2, -1))) if self.counts.size else "0"
+        return {
+            "batch": self.shape,
+            "contexts": self.n_contexts,
+            "arms": self.n_arms,
+            "n": spread(self.n) if self.counts.size else "0",
+            "pairs seen": f"{seen} of {self.n_contexts * self.n_arms}",
+            "reward_range": self.reward_range,
+        }
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -458,7 +470,8 @@ class BanditData:
         arms = None if policy is None else check_policy(policy, self.n_contexts, self.n_arms)
         if arms is not None and (arms.dtype.kind == "f" or arms.ndim != 1):
             raise ValueError("policy must be one arm per context, an integer array of shape (contexts,)")
-        return _report.describe(self.counts, self.sums, self.reward_range, None if arms is None else arms.astype(int))
+        chosen = None if arms is None else arms.astype(int)
+        return Report(_report.describe(self.counts, self.sums, self.reward_range, chosen))
 
 
 def _labels(name: str, value: ArrayLike, kinds: int | None, shape: tuple[int, ...]) -> Ints:

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+from pessimism._objects import Speaking
 from pessimism._types import Floats
 
 __all__ = ["ValueInterval"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ValueInterval:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ValueInterval(Speaking):
     """Estimated value of a policy with an interval of stated level.
 
     Attributes

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check, _draw
+from pessimism._objects import Stored
 from pessimism._types import Floats, Ints, Rng
 from pessimism.bandits._engine import sampling
 from pessimism.bandits._engine.rewards import DETERMINISTIC, GAUSSIAN, Rewards
@@ -32,8 +33,8 @@ SMALLEST, LARGEST = 1e-60, 1e60
 """Limits of scales, and of means in size: 2^53 squared rewards add up without overflow, and no squared scale is 0."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
-class Bandit:
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
+class Bandit(Stored):
     r"""Contexts and arms with known mean rewards, in which values and losses are exact.
 
     Parameters

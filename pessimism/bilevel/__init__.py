@@ -1,6 +1,6 @@
 """Bilevel problems: data weights, penalties and representations learned by gradients through a lower level."""
 
-from pessimism.bilevel import problems
+from pessimism.bilevel import bounds, problems
 from pessimism.bilevel.check import ProblemError, ProblemReport, check_problem
 from pessimism.bilevel.implicit import Hypergradient, hypergradient
 from pessimism.bilevel.minimize import METHODS, BilevelResult, minimize_bilevel
@@ -16,6 +16,7 @@ __all__ = [
     "ProblemError",
     "ProblemReport",
     "SolverState",
+    "bounds",
     "check_problem",
     "hypergradient",
     "minimize_bilevel",

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._types import Floats, Rng
 from pessimism.bilevel._differences import (
     ROUNDING,
@@ -46,8 +47,8 @@ from pessimism.bilevel.problem import BilevelProblem, OracleError
 __all__ = ["ProblemError", "ProblemReport", "check_problem"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ProblemReport:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ProblemReport(Speaking):
     r"""What was measured on a problem that passed; None for what it has no oracles for.
 
     Attributes

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
 from pessimism.bilevel._method import SECOND_ORDER
@@ -51,8 +52,8 @@ PROBES = 6
 Solver = Callable[[Any, Floats, Floats, float], ArrayLike]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Hypergradient:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Hypergradient(Speaking):
     r"""A hypergradient, how it was reached, and how wrong it can be.
 
     Attributes

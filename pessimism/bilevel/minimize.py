@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats, Rng
 from pessimism.bilevel._method import SECOND_ORDER
@@ -36,8 +37,8 @@ RECORDS = 100
 """Of a run whose user does not say how often to look."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BilevelResult:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class BilevelResult(Speaking):
     """Where a run ended, what it cost, and the way there.
 
     Attributes

@@ -38,6 +38,7 @@ from typing import Any
 import numpy as np
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._optional import optional
 from pessimism._shown import shown
 from pessimism._types import Ints
@@ -55,8 +56,8 @@ BACKENDS = ("pandas", "polars", "pyarrow")
 # Decisions in.
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class BanditLog(Decided):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class BanditLog(Decided, Speaking):
     """A log with the names that its positions stand for.
 
     Attributes

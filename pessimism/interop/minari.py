@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._optional import optional
 from pessimism._types import Floats, Ints
 from pessimism.interop._logs import Reduced
@@ -40,8 +41,8 @@ from pessimism.mdp import Transitions
 __all__ = ["MinariLog", "from_minari", "to_minari"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MinariLog(Reduced):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class MinariLog(Reduced, Speaking):
     """Transitions of a Minari data set, with what else it records.
 
     Attributes

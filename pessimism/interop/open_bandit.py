@@ -19,6 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._optional import optional
 from pessimism._types import Floats, Ints
 from pessimism.bandits import BanditData
@@ -34,8 +35,8 @@ ARCHIVES = {b"PK": "a ZIP archive", b"\x1f\x8b": "gzip data", b"BZh": "bzip2 dat
 """Kinds of compressed files, by how they begin."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class OpenBanditLog:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class OpenBanditLog(Speaking):
     r"""A log as statistics, and as the rounds that weighting by propensities needs.
 
     Attributes

@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._types import Floats, Ints
 from pessimism.interop._columns import (
     Positions,
@@ -61,8 +62,8 @@ __all__ = ["TransitionLog", "transition_log"]
 Columns = str | Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TransitionLog(Decided, Reduced):
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TransitionLog(Decided, Reduced, Speaking):
     """A log with the names that its positions stand for.
 
     Attributes

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._objects import Stored, spread
 from pessimism._shares import apportion
 from pessimism._types import Floats, Ints, Rng
 from pessimism.mdp import _input, _raw
@@ -30,8 +31,8 @@ ROUNDING = 1e-9
 """Relative room for the rounding of summed rewards when they are checked against their range."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
-class Transitions:
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
+class Transitions(Stored):
     """A raw log: what happened, step by step.
 
     Parameters
@@ -87,8 +88,8 @@ class Transitions:
             object.__setattr__(self, name, _raw.marked(name, marks, received.shape))
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
-class MDPData:
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
+class MDPData(Stored):
     """Visits, successors and reward sums of every pair (and step), of one or of many data sets.
 
     Parameters
@@ -381,6 +382,20 @@ class MDPData:
     def horizon(self) -> int | None:
         """H if the data have a step axis, else None."""
         return int(self.counts.shape[-3]) if self.next_states.ndim == 4 else None
+
+    def _shown(self) -> dict[str, Any]:
+        pairs = self.counts.size // max(1, math.prod(self.shape))
+        seen = spread((self.counts > 0).reshape(*self.shape, pairs).sum(axis=-1)) if self.counts.size else "0"
+        steps = {"horizon": self.horizon} if self.horizon is not None else {}
+        return {
+            "batch": self.shape,
+            **steps,
+            "states": self.n_states,
+            "actions": self.n_actions,
+            "n": spread(self.n) if self.counts.size else "0",
+            "pairs seen": f"{seen} of {pairs}",
+            "reward_range": self.reward_range,
+        }
 
     @property
     def shape(self) -> tuple[int, ...]:

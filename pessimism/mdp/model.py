@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check, _draw
+from pessimism._objects import Stored
 from pessimism._types import Floats, Ints, Rng
 from pessimism.mdp import _input
 from pessimism.mdp._engine import sampling
@@ -34,8 +35,8 @@ from pessimism.mdp.data import MDPData, Transitions
 __all__ = ["MDP"]
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
-class MDP:
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
+class MDP(Stored):
     r"""States and actions with known transitions; values, occupancies and losses are exact.
 
     Parameters

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._types import Floats, Ints
 from pessimism.mdp._certificate import certified
 from pessimism.mdp._engine.bellman import residual_bounds
@@ -30,8 +31,8 @@ PLANNING_METHODS = (*SEARCHES, "backward_induction")
 """What `plan` takes as `method`."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Plan(Speaking):
     r"""A policy, its certificate and how it was found; of one model or data set, or of a batch.
 
     Attributes

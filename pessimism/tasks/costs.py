@@ -33,6 +33,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._batch import CHUNK_BYTES
+from pessimism._objects import Speaking
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
 from pessimism.tasks._arguments import heads_and_target, six_digits
@@ -57,8 +58,8 @@ Problem = tuple[Floats, Floats, float, Any]
 """Heads and target near 1, the variance that goes with them, and the power of two that the weights lost."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Purchase:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Purchase(Speaking):
     r"""Samples of every source task, what they cost, and a lower bound on the cost of any others.
 
     Attributes

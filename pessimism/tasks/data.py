@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._objects import Stored
 from pessimism._types import Floats, Ints
 from pessimism.tasks._rows import row_pairs, row_pairs_by_label
 
@@ -28,8 +29,8 @@ ROUNDING = 1e-9
 """Relative tolerance for rounding when given statistics are checked against each other."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
-class TaskData:
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
+class TaskData(Stored):
     r"""Rows, Gram matrices, cross moments and squared outputs per task, of one or of many data sets.
 
     Parameters

@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
 from pessimism.tasks._arguments import heads_and_target, six_digits
@@ -47,8 +48,8 @@ _PROGRAM = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)  # at
 _NO_SHARE = "floor must leave a share for the tasks that {}: lower the floors of the others"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Design:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Design(Speaking):
     r"""Shares of the source tasks, with a certificate that they are optimal.
 
     Attributes

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._draw import front_axes
+from pessimism._objects import Stored
 from pessimism._types import Floats, Ints, Rng
 from pessimism.tasks._arguments import orthonormal, six_digits
 from pessimism.tasks._engine.linear_algebra import least_norm
@@ -30,8 +31,8 @@ ORTHONORMAL = 1e-9
 """How far B'B may be from the identity."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
-class LinearTasks:
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
+class LinearTasks(Stored):
     r"""Linear regressions on a shared k-dimensional representation of :math:`R^d`.
 
     Parameters

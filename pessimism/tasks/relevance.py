@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._status import Status, conclude
 from pessimism._types import Floats, Ints
 from pessimism.tasks._arguments import heads_and_target
@@ -50,8 +51,8 @@ REACHED, ENOUGH, TINY = 1e-13, 1e-11, 1e-300
 """Residual, entry by entry, of a target that is reached; gap or such residual that needs no other attempt; no 0 / 0."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Relevance:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Relevance(Speaking):
     r"""Weights of the source tasks, with a certificate that they are optimal.
 
     Attributes

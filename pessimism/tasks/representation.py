@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._status import Status, conclude
 from pessimism._types import Floats, Ints
 from pessimism.tasks._arguments import orthonormal, sampled
@@ -47,8 +48,8 @@ STEEP = 100.0
 """Largest stationarity of an accepted fit, as a multiple of the root of the tolerance; 1 is usual."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Representation:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Representation(Speaking):
     r"""A fitted representation, of one data set or of a batch.
 
     Attributes

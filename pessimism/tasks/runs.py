@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from numpy.typing import ArrayLike
 
+from pessimism._objects import Speaking
 from pessimism._types import Floats, Ints, Rng
 from pessimism.tasks.data import TaskData
 from pessimism.tasks.relevance import Relevance
@@ -58,8 +59,8 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ActiveRun:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ActiveRun(Speaking):
     """The decision of a rule, the rows it bought and the relevance it bought by; of one run or of a batch.
 
     Attributes

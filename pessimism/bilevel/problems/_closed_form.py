@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
+from pessimism._objects import Speaking
 from pessimism._types import Floats, Ints, Rng
 from pessimism.bilevel.problem import BilevelProblem
 
@@ -37,8 +38,8 @@ class Kernels(NamedTuple):
     cvp: Kernel
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
-class ClosedForm(BilevelProblem, ABC):
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
+class ClosedForm(BilevelProblem, Speaking, ABC):
     """A bilevel problem whose lower solution, value and gradient are known to rounding; see the module.
 
     Its methods accept what NumPy makes an array of, and raise a ValueError or TypeError if a shape does not fit or a
@@ -65,6 +66,10 @@ class ClosedForm(BilevelProblem, ABC):
     batch: int
     reals: Floats
     sizes: Ints
+
+    def _shown(self) -> dict[str, Any]:
+        names = ("dim_x", "dim_y", "n_samples", "n_samples_f", "batch", "rho")
+        return {name: getattr(self, name) for name in names}
 
     @property
     @abstractmethod

@@ -17,7 +17,7 @@ DEPENDENT = 1e-14
 """A column is a combination of others if this share of its length or less is left without them: that is rounding."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class LeastSquares(ClosedForm):
     """Rows of both levels, X'X/n and X'b/n of each, from which exact oracles work, and (R, c), for closed forms."""
 

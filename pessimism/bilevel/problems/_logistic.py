@@ -17,7 +17,7 @@ ROUNDING = 1e-12
 """A gradient counts as 0 below this, relative to the sizes of the terms that it is the sum of."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class Logistic(ClosedForm):
     """Labelled rows of both levels, `rows` and `validation_rows` times their labels, and the mean upper loss."""
 

@@ -24,7 +24,7 @@ from pessimism.bilevel.problems._logistic import Logistic, clean_labelled
 __all__ = ["HyperCleaning"]
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class HyperCleaning(Logistic):
     r"""Weigh training rows so that the logistic regression fitted to them predicts clean rows.
 

@@ -25,7 +25,7 @@ from pessimism.bilevel.problems._logistic import Logistic, clean_labelled
 __all__ = ["LogisticRidge"]
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class LogisticRidge(Logistic):  # numpydoc ignore=PR01
     r"""Choose the logarithms x of ridge penalties so that a logistic regression predicts validation rows.
 

@@ -32,7 +32,7 @@ SYMMETRIC = 1e-12
 """How far A may be from its transpose, relative to its largest entry."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class _QuadraticLower(ClosedForm):
     """The lower level, its noise, and what follows for every upper level."""
 
@@ -95,7 +95,7 @@ class _QuadraticLower(ClosedForm):
         return eigenvalues[0], eigenvalues[-1]
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class Quadratic(_QuadraticLower):  # numpydoc ignore=PR02
     r"""Both levels quadratic: all gradients are linear, and every method should work.
 
@@ -214,7 +214,7 @@ class Quadratic(_QuadraticLower):  # numpydoc ignore=PR02
         return cls(*lower, rho, noise=noise, curvature_noise=curvature_noise, **options, rng=generator)
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class _BoundedUpper(_QuadraticLower):
     """Upper levels whose gradient in y is bounded."""
 
@@ -269,7 +269,7 @@ class _BoundedUpper(_QuadraticLower):
         return cls(*lower, noise=noise, curvature_noise=curvature_noise, **options, rng=generator)
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class Cosh(_BoundedUpper):  # numpydoc ignore=PR01
     r"""Exponential growth in x: unbounded smoothness that the gradient bounds, everywhere.
 
@@ -311,7 +311,7 @@ class Cosh(_BoundedUpper):  # numpydoc ignore=PR01
         return np.asarray(np.sinh(x) + self._bounded_gradient(y))
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class Quartic(_BoundedUpper):  # numpydoc ignore=PR01
     r"""Polynomial growth in x: unbounded smoothness again, milder than `Cosh`.
 

@@ -24,7 +24,7 @@ from pessimism.bilevel.problems._least_squares import LeastSquares, Stack, regre
 __all__ = ["HyperRepresentation"]
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class HyperRepresentation(LeastSquares):
     r"""Learn W (k x p) such that the ridge head fitted to training rows predicts validation rows.
 

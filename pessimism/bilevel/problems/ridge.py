@@ -24,7 +24,7 @@ from pessimism.bilevel.problems._least_squares import LeastSquares, Stack, regre
 __all__ = ["Ridge"]
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class Ridge(LeastSquares):
     r"""Choose the logarithms x of ridge penalties so that validation rows are fitted best.
 

@@ -31,7 +31,7 @@ LEVEL = 15.0
 """Logarithm of the level above which the smallest bonus is subtracted from all of them, which changes no policy."""
 
 
-@dataclass(frozen=True, slots=True, eq=False, init=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False, repr=False)
 class PessimismTuning(ClosedForm):
     r"""Learn the logarithm of an LCB's level from held-out rewards.
 

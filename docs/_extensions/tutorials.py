@@ -1,0 +1,124 @@
+"""Tutorials are Markdown pages that run: their code in order, in one fresh process, with the figures they save.
+
+A page's blocks marked ``python`` are its program. A block marked ``text`` directly after one is what has been printed
+since the block before; a page that prints anything else is a warning, which is an error of ``make docs``. Figures that
+the program saves appear where the page names them.
+"""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+
+import pessimism
+
+LOGGER = logging.getLogger(__name__)
+
+BLOCK = re.compile(r"^```(python|text)\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
+MARK = "\x1e"
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """("python" or "text", content) in order."""
+    return [(match[1], match[2]) for match in BLOCK.finditer(text)]
+
+
+def program(text: str) -> str:
+    """The page's code; after each block a mark on a line of its own is printed, which separates the outputs."""
+    return f"\nprint({MARK!r}, flush=True)\n".join(code for kind, code in blocks(text) if kind == "python")
+
+
+def printed(text: str) -> list[str]:
+    """What the page says that each block of code prints."""
+    said: list[str] = []
+    for kind, content in blocks(text):
+        if kind == "python":
+            said.append("")
+        elif said:
+            said[-1] = content
+    return said
+
+
+def run(text: str, folder: Path) -> list[str]:
+    """Run a page's program in a fresh process inside a folder: what each block printed."""
+    environment = {**os.environ, "TQDM_DISABLE": "1", "PYTHONWARNINGS": "error::UserWarning"}
+    with tempfile.TemporaryDirectory() as where:
+        script = Path(where) / "page.py"
+        script.write_text(program(text), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, str(script)], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+    if done.returncode:
+        raise ExtensionError(f"a tutorial's code failed:\n{done.stderr}")
+    return done.stdout.split(f"{MARK}\n")
+
+
+def notebook(text: str) -> str:
+    """The page as a notebook: prose and code, no outputs."""
+    cells: list[dict[str, Any]] = []
+    position = 0
+    for match in BLOCK.finditer(text):
+        add(cells, "markdown", text[position : match.start()])
+        if match[1] == "python":
+            add(cells, "code", match[2])
+        position = match.end()
+    add(cells, "markdown", text[position:])
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return json.dumps(
+        {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}, indent=1
+    )
+
+
+def add(cells: list[dict[str, Any]], kind: str, text: str) -> None:
+    if not text.strip():
+        return
+    cell: dict[str, Any] = {"cell_type": kind, "id": f"cell-{len(cells)}", "metadata": {}, "source": text.strip()}
+    cells.append({**cell, "execution_count": None, "outputs": []} if kind == "code" else cell)
+
+
+def make(app: Sphinx) -> None:
+    """Run every page whose figures are older than it or the package, and write its notebook."""
+    source = Path(app.srcdir) / "tutorials"
+    made = source / "made"
+    made.mkdir(exist_ok=True)
+    (made / ".gitignore").write_text("*\n")
+    package = sorted(Path(pessimism.__file__).parent.rglob("*.py"))
+    code = hashlib.sha256(b"".join(file.read_bytes() for file in package)).hexdigest()
+    pages = {page: page.read_text(encoding="utf-8") for page in sorted(source.glob("*.md")) if page.stem != "index"}
+    digests = {page: hashlib.sha256((text + code).encode()).hexdigest() for page, text in pages.items()}
+    stamps = {page: made / f"{page.stem}.run" for page in pages}
+    old = [page for page in pages if not stamps[page].exists() or stamps[page].read_text() != digests[page]]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        outputs = dict(zip(old, pool.map(lambda page: run(pages[page], made), old), strict=True))
+    for page, text in pages.items():
+        (made / f"{page.stem}.ipynb").write_text(notebook(text), encoding="utf-8")
+    for page in old:
+        wrong = differences(printed(pages[page]), outputs[page])
+        for difference in wrong:
+            LOGGER.warning("%s prints something else: %s", page.name, difference)
+        if not wrong:
+            stamps[page].write_text(digests[page])
+
+
+def differences(said: list[str], outputs: list[str]) -> list[str]:
+    """Where a page does not print what it says; spaces and line ends do not count."""
+    return [
+        f"block {number} printed {output.strip()!r}"
+        for number, (words, output) in enumerate(zip(said, outputs, strict=True), 1)
+        if words.split() != output.split()
+    ]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.connect("builder-inited", make)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
