@@ -262,14 +262,6 @@ def function(name: str, value: Any, of: str) -> Any:
     return value
 
 
-def marks(name: str, value: Any) -> NDArray[Any]:
-    """An array of the caller's flags, of a dtype and a shape that are still to be checked."""
-    try:
-        return np.array(value)
-    except Exception:
-        raise TypeError(f"{name} must hold True or False, got {shown(value)}") from None
-
-
 def listed(name: str, value: Any, of: str) -> list[Any]:
     """The entries of an iterable; a string is none, and `of` says what they are."""
     if isinstance(value, (str, bytes)):

@@ -18,18 +18,13 @@ DAYTIMES = ("Time", "time64[ns]")
 """How polars and Arrow (also under pandas) begin the names of their times of day in nanoseconds."""
 
 
-def entries(value: Any) -> tuple[Any, ...] | None:
-    """Those of an iterable; None of what is none."""
-    try:
-        return tuple(value)
-    except Exception:
-        return None
-
-
 def names(argument: str, value: Any) -> tuple[str, ...]:
     """The columns that an argument names: one string, or a sequence of them."""
-    found = (value,) if isinstance(value, str) else entries(value)
-    if found is None or not all(isinstance(name, str) for name in found):
+    try:
+        found: tuple[Any, ...] = (value,) if isinstance(value, str) else tuple(value)
+    except Exception:
+        found = (None,)
+    if not all(isinstance(name, str) for name in found):
         raise TypeError(f"{argument} must be the name of a column, or a sequence of names, got {shown(value)}")
     return found
 
