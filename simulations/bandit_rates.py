@@ -29,10 +29,10 @@ GRID = {  # even N only: with odd N no tie between two arms is possible
 }
 FLOOR = 1e-7
 SHOWN = {1.1: "nearly expert", 1.5: "in between", 4: "broad"}
-LABELS = {  # where a slope is written, in fractions of a panel
-    1.1: {"lcb": (0.98, 0.43), "greedy": (0.98, 0.73), "most_played": (0.55, 0.05)},
-    1.5: {"lcb": (0.98, 0.3), "greedy": (0.98, 0.73), "most_played": (0.86, 0.05)},
-    4: {"lcb": (0.98, 0.74), "greedy": (0.98, 0.4), "most_played": (0.98, 0.92)},
+LABELS = {  # how far above the last point its slope is written
+    1.1: {"lcb": 26, "greedy": 20},
+    1.5: {"lcb": -10, "greedy": 20},
+    4: {"lcb": 16, "greedy": -10, "most_played": 9},
 }
 
 
@@ -58,10 +58,13 @@ def plot(rows: list[dict[str, Any]]) -> Any:
             x, y = (np.array([row[key] for row in points], float) for key in ("n", "loss"))
             drawn = y > FLOOR
             plotting.curve(panel, x[drawn], y[drawn], rule=rule)
-            slope = f"slope {signed(rates.local_slopes(x, y)[-1])}" if drawn[-1] else "$e^{-cN}$"
-            place = LABELS[cstar][rule]
-            color = plotting.COLORS[plotting.RULES[rule][1]]
-            panel.annotate(slope, place, xycoords="axes fraction", ha="right", fontsize=8, color=color)
+            end, color = (x[drawn][-1], y[drawn][-1]), plotting.COLORS[plotting.RULES[rule][1]]
+            place: dict[str, Any] = {"textcoords": "offset points", "va": "center", "color": color, "fontsize": 8}
+            if drawn[-1]:
+                slope = f"slope {signed(rates.local_slopes(x, y)[-1])}"
+                panel.annotate(slope, end, (5, LABELS[cstar][rule]), ha="right", **place)
+            else:
+                panel.annotate("$e^{-cN}$", end, (16, 0), **place)
         smooth = np.geomspace(10, x.max(), 60)
         level = hoeffding_level(smooth.round().astype(int), 1, 2)
         prediction = bounds.lcb_normal_prediction(smooth, cstar, level)
