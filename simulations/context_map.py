@@ -59,11 +59,12 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         panel.set_title(title, loc="left")
         panel.set_xlabel("rounds N")
         # a column lies between two sizes
-        panel.set_xticks(np.arange(0, len(sizes), 3) - 0.5, [f"{n:,.0f}" for n in sizes[::3]])
+        every = max(1, (len(sizes) - 1) // 2)
+        panel.set_xticks(np.arange(0, len(sizes), every) - 0.5, [f"{n:,.0f}" for n in sizes[::every]])
         whole = [i for i, e in enumerate(excess) if abs(np.log10(e) - round(np.log10(e))) < 1e-9]
         panel.set_yticks(whole, [f"$10^{{{round(np.log10(excess[i]))}}}$" for i in whole])
         slow = "$N^{-1/2}$" if panel is not axes[-1] else "no rate"
-        look = {"transform": panel.transAxes, "fontsize": 10, "fontweight": "bold"}
+        look: dict[str, Any] = {"transform": panel.transAxes, "fontsize": 10, "fontweight": "bold"}
         panel.text(0.05, 0.05, "1/N", color="black", **look)
         panel.text(0.95, 0.95, slow, color="white", ha="right", va="top", **look)
     axes[0].set_ylabel("C* − 1")
@@ -73,6 +74,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     plotting.caption(
         figure,
         "Two contexts, two arms, the gap worst for every point; LCB and imitation exact, the larger of two losses, "
-        "which change places near the dashed line, N (C* − 1) = 1/e. Minimax rate: Rashidinejad et al. (2021), Theorems 4, 5.",
+        "which change places near the dashed line, N (C* − 1) = 1/e. Minimax rate: Rashidinejad et al. (2021), "
+        "Theorems 4, 5.",
     )
     return figure
