@@ -30,8 +30,8 @@ GRID = {  # even N only: with odd N no tie between two arms is possible
 FLOOR = 1e-7
 SHOWN = {1.1: "nearly expert", 1.5: "in between", 4: "broad"}
 LABELS = {  # how far above the last point its slope is written
-    1.1: {"lcb": 26, "greedy": 20},
-    1.5: {"lcb": -10, "greedy": 20},
+    1.1: {"lcb": 26, "greedy": 20, "most_played": 9},
+    1.5: {"lcb": -10, "greedy": 20, "most_played": 9},
     4: {"lcb": 16, "greedy": -10, "most_played": 9},
 }
 

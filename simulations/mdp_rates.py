@@ -98,13 +98,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         panel.set_ylim(1e-5, 20)
         panel.set_xticks([1e2, 1e4, 1e6, 1e8])
         panel.minorticks_off()
-        for line, (_, slope, rule) in enumerate(sorted(slopes)):  # lowest curve, lowest line
-            text = f"slope {round(slope, 2) + 0.0:.2f}".replace("-", "−")
-            color = plotting.COLORS[plotting.RULES[rule][1]]
-            panel.text(0.05, 0.04 + 0.08 * line, text, transform=panel.transAxes, fontsize=8, color=color)
-        if few:
-            text = "almost no errors:\n" + "\n".join(few)
-            panel.text(0.97, 0.97, text, transform=panel.transAxes, fontsize=8, ha="right", va="top")
+        tell(panel, slopes, few)
     axes[0].set_ylabel("worst loss (reward units)")
     entries = dict(zip(*reversed(axes[-1].get_legend_handles_labels()), strict=True))
     labels = sorted(entries, key=lambda label: "predicted" in label)
@@ -115,3 +109,13 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         "crosses: exact worst losses; slopes at the largest N. Predictions derived by us.",
     )
     return figure
+
+
+def tell(panel: Any, slopes: list[tuple[float, float, str]], few: list[str]) -> None:
+    """Write the slopes, that of the lowest curve lowest, and which rules have too few errors to be drawn."""
+    look = {"transform": panel.transAxes, "fontsize": 8}
+    for line, (_, slope, rule) in enumerate(sorted(slopes)):
+        text = f"slope {round(slope, 2) + 0.0:.2f}".replace("-", "−")
+        panel.text(0.05, 0.04 + 0.08 * line, text, color=plotting.COLORS[plotting.RULES[rule][1]], **look)
+    if few:
+        panel.text(0.97, 0.97, "almost no errors:\n" + "\n".join(few), ha="right", va="top", **look)
