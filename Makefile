@@ -16,6 +16,7 @@ figures: .venv
 # The second run is without the compiler and with the bounds of every array checked: CONTRIBUTING.md says which tests.
 test: .venv
 	$(MAKE) -j 2 lint kernels
+	$(MAKE) docs
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -n 2 --dist worksteal -m kernels
 
@@ -60,12 +61,12 @@ dist-check: .venv
 	rm -rf .make/dist .make/clean
 	$(BIN)/python -m build --outdir .make/dist . > .make/build.log || { cat .make/build.log; exit 1; }
 	$(PYTHON) -m venv .make/clean
-	.make/clean/bin/python -m pip install --quiet --disable-pip-version-check .make/dist/*.whl pytest
+	.make/clean/bin/python -m pip install --quiet --disable-pip-version-check .make/dist/*.whl pytest pytest-xdist mpmath
 	cd .make && clean/bin/pessimism version && clean/bin/pessimism simulations bandit-composition --store dist/store --out dist
 	cd .make && clean/bin/python -m pytest -q -p no:cacheprovider --doctest-modules --pyargs pessimism.bandits pessimism.rates
 	cd .make/dist && tar xzf *.tar.gz
 	.make/clean/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .make/dist/*.tar.gz
-	cd .make/dist/*/ && ../../clean/bin/python -m pytest -q -p no:cacheprovider tests/bandits tests/test_rates.py
+	cd .make/dist/pessimism-*/ && ../../clean/bin/python -m pytest -q -p no:cacheprovider tests/bandits/test_rules.py tests/bandits/test_exact.py tests/test_rates.py
 
 bench: .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

@@ -22,6 +22,7 @@ extensions = [
     "_extensions.links",
     "_extensions.reference",
     "_extensions.gallery",
+    "_extensions.theorems",
     "_extensions.tutorials",
 ]
 exclude_patterns = ["_build", "_extensions"]

@@ -1,14 +1,15 @@
 """The statements that the package knows, read from the docstrings of the wings' `bounds`.
 
-The notes of a bound state it in symbols and end with two fields, ``:Status:`` and ``:Source:``. Its See Also section
-names the rule it is about and the instance that attains it.
+The Returns section of a bound has the statement in symbols, the notes its assumptions; they end with two fields,
+``:Status:`` and ``:Source:``. Its See Also section names the rule it is about and the instance that attains it.
 """
 
 import importlib
 import inspect
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from textwrap import dedent, indent
 
 WINGS = ("bandits", "mdp", "tasks", "bilevel")
 STATUSES = ("published", "derived", "prediction", "unverified")
@@ -19,10 +20,11 @@ FIELD = re.compile(r"^:(?P<name>Status|Source):\s*(?P<text>.*?)(?=^:(?:Status|So
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One row of the index: `name` is "wing.function", `related` the full names after "See Also"."""
+    """One row of the index: `name` is "wing.function", `value` what it returns, `related` the full names to see."""
 
     name: str
     summary: str
+    value: str
     text: str
     status: str
     source: str
@@ -56,19 +58,20 @@ def statement(name: str, doc: str) -> Statement:
         raise ValueError(f"the status of {name} must begin with one of {STATUSES}, got {fields['Status']!r}")
     related = re.findall(r"^([\w.]+) :", sections.get("See Also", ""), re.MULTILINE)
     text = notes.partition("\n:Status:")[0].strip()
-    return Statement(name, doc.partition("\n")[0], text, fields["Status"], fields["Source"], tuple(related))
+    value = dedent(sections.get("Returns", "").partition("\n")[2]).strip()
+    return Statement(name, doc.partition("\n")[0], value, text, fields["Status"], fields["Source"], tuple(related))
 
 
 def printed(word: str = "") -> str:
     """The index for a terminal: all statements a line each, or those in which a word occurs, whole."""
-    found = [each for each in statements() if word.lower() in f"{each.name} {each.summary} {each.text}".lower()]
+    found = [each for each in statements() if word.lower() in "\n".join(astuple(each)[:4]).lower()]
     if not found:
         return f"no statement mentions {word!r}"
     if not word:
         return "\n".join(f"{each.name:36} {each.status.split()[0].strip('.;,'):11} {each.summary}" for each in found)
     return "\n\n".join(
         f"{each.function}\n  {each.summary}\n\n"
-        + "\n".join(f"  {line}" for line in each.text.splitlines())
+        + indent(f"{each.value}\n\n{each.text}", "  ")
         + f"\n\n  Status: {each.status}\n  Source: {each.source}"
         for each in found
     )

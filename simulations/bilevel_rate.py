@@ -21,7 +21,7 @@ where the longest step was chosen, 2.7 to 3.0 for AccBO, and 3.0 to 3.4 for MA-S
 the last bit: on another processor a trial ends after more or fewer draws, which changes what is drawn later in its
 cell.
 
-See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Cosh`.
+See also `pessimism.bilevel.bounds.calls_rate`, `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Cosh`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ import numpy as np
 
 from pessimism import plotting, rates
 from pessimism._types import Floats
-from pessimism.bilevel import minimize_bilevel
+from pessimism.bilevel import bounds, minimize_bilevel
 from pessimism.bilevel.problems import Cosh
 
 VERSION = 2
@@ -183,7 +183,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
             )  # fmt: skip
             if method in THEOREMS:
                 power = THEOREMS[method]
-                line = cost[0] * eps**-power
+                line = cost[0] * bounds.calls_rate(eps, method)  # eps begins at 1
                 plotting.theorem(panel, eps, line)
                 panel.annotate(rf"$\varepsilon^{{-{power}}}$", (eps[-1], line[-1]), (4, 0), textcoords="offset points",
                                va="center", color="0.35")  # fmt: skip

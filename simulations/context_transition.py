@@ -3,8 +3,8 @@
 Exact losses on `instances.ambiguous_contexts` (S = 2), gap chosen anew for every N and rule. LCB moves from -1/2 to
 -1; imitation stays at -alpha, because it never learns in the ambiguous context.
 
-See also `pessimism.bandits.bounds.transition_exponent`, `pessimism.bandits.bounds.contextual_rate`,
-`pessimism.bandits.instances.ambiguous_contexts`.
+See also `pessimism.bandits.bounds.transition_exponent`, `pessimism.bandits.bounds.imitation_floor`,
+`pessimism.bandits.bounds.contextual_rate`, `pessimism.bandits.instances.ambiguous_contexts`.
 """
 
 from functools import partial
@@ -40,7 +40,10 @@ def plot(rows: list[dict[str, Any]]) -> Any:
             own = [row for row in points if row["rule"] == rule]
             x, y = ([row[key] for row in own] for key in ("n", "loss"))
             label = rf"$\alpha$ = {alpha:g}" if rule == "lcb" else None
-            left.plot(x, y, marker=marker, color=plotting.sequential()(shade), label=label)
+            style = "-" if rule == "lcb" else "none"  # imitation lies on its floor, which joins the points
+            left.plot(x, y, marker=marker, linestyle=style, color=plotting.sequential()(shade), label=label)
+        floor = bounds.imitation_floor([row["cstar"] for row in own])
+        plotting.theorem(left, x, floor, label="$(C^*-1)/2$" if shade == shades[-1] else None)
     plotting.loglog(left, x="rounds N", y="worst loss (reward units)", title="LCB (circles), imitation (triangles)")
     left.set_ylim(1e-6, 1)
     left.legend(loc="lower left", ncols=3, columnspacing=1.0)
@@ -58,6 +61,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     plotting.caption(
         figure,
         "Two contexts, two arms. Exact, gap re-optimised for every N and rule; thin bars: range of local slopes.",
-        "LCB's rate: Rashidinejad et al. (2021), Theorems 4 and 5, constants and logarithms hidden; imitation's: ours.",
+        "Dashed, right: LCB's rate is Theorems 4 and 5 of Rashidinejad et al. (2021), constants and logarithms hidden; "
+        "imitation's is ours, as is its floor, (C* - 1)/2, on the left.",
     )
     return figure

@@ -65,17 +65,6 @@ def test_public_functions_have_examples():
     assert bare == []
 
 
-def test_bounds_state_their_status():
-    checked = set()
-    for name, function in public_functions():
-        if function.__module__.endswith(".bounds"):
-            checked.add(function.__module__)
-            status = (inspect.getdoc(function) or "").partition("Status: ")[2].split()[:1]
-            assert status, name
-            assert status[0].strip(".;") in {"published", "derived", "prediction", "unverified"}, name
-    assert checked == {f"pessimism.{wing}.bounds" for wing in ("bandits", "mdp", "tasks")}
-
-
 def test_exported_names_exist_and_say_where_to_import_them():
     for module in map(importlib.import_module, ["pessimism", *modules()]):
         for name in getattr(module, "__all__", []):

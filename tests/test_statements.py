@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-WINGS = ("bandits", "tasks")
+WINGS = ("bandits", "mdp", "tasks", "bilevel")
 
 
 @pytest.mark.parametrize("wing", WINGS)

@@ -11,7 +11,8 @@ from sphinx.util.docutils import SphinxRole
 from _extensions import _names
 
 LOGGER = logging.getLogger(__name__)
-MADE = ("reference/", "gallery/")  # docstrings also put parameters and expressions into single backticks
+# pages made of docstrings, which also put parameters and expressions into single backticks
+MADE = ("reference/", "gallery/", "claims/theorems")
 
 
 class CodeOrLink(SphinxRole):

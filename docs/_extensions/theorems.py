@@ -3,6 +3,7 @@
 import ast
 from collections import defaultdict
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -18,8 +19,54 @@ TITLES = {
     "bilevel": "Bilevel problems",
 }
 
-UNDRAWN: dict[str, str] = {}
+UNDRAWN = {
+    "bandits.imitation_exponent": "The bound that it is the exponent of, `imitation_upper`, is drawn.",
+    "bandits.imitation_lower": "It holds for one pair at a fixed gap, and the figures choose the gap anew for every N.",
+    "bandits.imitation_lower_recalled": "Recalled and not verified, so that no figure should show it as a theorem.",
+    "bandits.two_point_exponent": "An exponent at a fixed gap, and the figures choose the gap anew for every N.",
+    "bandits.greedy_failure_loss": "A limit for an instance that no simulation has; a test has the exact loss.",
+    "bandits.lcb_normal_gap": "The place of a maximum: the figures draw the maximum, `lcb_normal_prediction`.",
+    "bandits.lcb_exponent": "A limit far beyond the N of a figure: the prediction at finite N is drawn in its place.",
+    "bandits.contextual_upper": "Fourteen times the exact loss where a test compares them: all constant, no shape.",
+    "bandits.contextual_lower": "Its shape is drawn as `contextual_rate`; its constant is loose by a factor of two.",
+    "bandits.missing_mass_upper": "A probability, which no figure shows.",
+    "bandits.missing_mass_published": "A step of a proof, 1.21 times `missing_mass_upper`.",
+    "bandits.missing_mass_loss": "One of the two exact losses of `context-map`, but for a rare event.",
+    "bandits.imitation_equal_marginals": "For one context it is `imitation_upper`, which is drawn.",
+    "bandits.lcb_width_bound": "It takes the counts of one log, so that there is no curve over N to draw.",
+    "bandits.greedy_width_bound": "It takes the counts of one log, so that there is no curve over N to draw.",
+    "mdp.vi_lcb_rate": "A rate without constants: its power of the horizon is drawn as `horizon_exponent`.",
+    "mdp.vi_lcb_upper": "For VI-LCB with folds, which no figure has against N.",
+    "mdp.nearly_expert_rate": "Unverified and without constants, so that no figure should show it as a theorem.",
+    "mdp.minimax_lower_rate": "Unverified and without constants, so that no figure should show it as a theorem.",
+    "mdp.minimax_lower": "On families of its own, which no simulation has: a test compares it with exact losses there.",
+    "mdp.missing_mass_loss": "For an instance that no simulation has: a test compares it with the exact loss.",
+    "mdp.bernstein_samples": "Some 10^12 transitions, by proof constants not seen in the theorem: beyond all figures.",
+    "mdp.subsampled_episodes": "Some 10^10 episodes, by proof constants not seen in the theorem: beyond all figures.",
+    "mdp.samples_needed": "A number of transitions, with a constant that we have not seen; the figures draw losses.",
+    "mdp.discounted_rate": "A rate without constants: the power of the horizon is drawn as `horizon_exponent`.",
+    "mdp.episodic_rate": "A rate without constants, and no simulation measures what a finite horizon costs.",
+    "mdp.no_update": "The answer is yes or no, for the counts of one log.",
+    "mdp.plug_in_failure_loss": "A limit for an instance that no simulation has; a test has the exact loss.",
+    "mdp.vi_lcb_bias": "The bias without the noise: `vi_lcb_normal_prediction`, which has both, is drawn.",
+    "mdp.vi_lcb_normal_gap": "The place of a maximum: the figures draw the maximum, `vi_lcb_normal_prediction`.",
+    "tasks.power_bound": "A bound, which exaggerates: the figures draw the risk itself, `LinearTasks.predicted_risk`.",
+    "tasks.l2_bound": "On the spike and pairs it equals `uniform_risk`, whose line in `task-dominance` says so.",
+    "tasks.weighted_risk": "All simulations fit rows of equal weight, for which `LinearTasks.predicted_risk` is drawn.",
+    "tasks.passive_order": "An order without constants: the risk with its constant, `uniform_risk`, is drawn.",
+    "tasks.a_mtrl_order": "Unverified and without constants, so that no figure should show it as a theorem.",
+    "tasks.effective_tasks": "Unverified, and a part of `a_mtrl_order`, which is not drawn.",
+    "tasks.l1_a_mtrl_order": "An order without constants: the risk with its constant, `l1_risk`, is drawn.",
+    "bilevel.calls_lower_rate": "An order, for first-order methods: of the methods in the figures, only F2SA is one.",
+    "bilevel.noise_adaptive_rate": "The rate of a method that the package does not have.",
+    "bilevel.drift": "About one move of x: a test shows that it is attained, and no figure follows the lower solution.",
+    "bilevel.theorem_schedule": "Not a number but options of a solver.",
+}
 """Statements that no figure draws, and why."""
+
+
+MARKS = ("pytest.mark.checks", "checks")
+"""The mark of a test, and the name that a file of tests may give it."""
 
 
 def checking_tests() -> dict[str, list[str]]:
@@ -35,7 +82,7 @@ def checking_tests() -> dict[str, list[str]]:
 
 def checks(mark: ast.expr) -> list[str]:
     """The names in ``@pytest.mark.checks("bandits.lcb_upper", ...)``."""
-    if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.checks":
+    if isinstance(mark, ast.Call) and ast.unparse(mark.func) in MARKS:
         return [each.value for each in mark.args if isinstance(each, ast.Constant)]
     return []
 
@@ -45,7 +92,7 @@ def loose_statements() -> dict[str, str]:
     found = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.checks":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in MARKS:
                 loose = [ast.literal_eval(each.value) for each in node.keywords if each.arg == "loose"]
                 found.update(dict.fromkeys(checks(node), loose[0]) if loose else {})
     return found
@@ -72,16 +119,16 @@ def make(app: Sphinx) -> None:
     for each in _theorems.statements():
         if not each.name.startswith(f"{wing}."):
             wing = each.name.split(".")[0]
-            text += _pages.heading(TITLES[wing], "-")
+            text += _pages.heading(TITLES[wing], "-") + f".. py:currentmodule:: pessimism.{wing}.bounds\n\n"
         text += row(each, tests.get(each.name, []), figures.get(each.name, []))
     _pages.write(Path(app.srcdir) / "claims" / "made", {"theorems.inc": text})
 
 
 def row(each: _theorems.Statement, tests: list[str], figures: list[str]) -> str:
     function = each.name.split(".")[1]
-    text = f".. card:: {function}\n   :class-card: theorem\n   :class-header: {each.status.split()[0].strip('.;,')}\n\n"
-    text += f"   **{each.summary}**\n\n"
-    text += "\n".join(f"   {line}" if line else "" for line in each.text.splitlines()) + "\n\n"
+    text = f".. card:: {function}\n   :class-card: theorem\n\n"
+    text += f"   .. rst-class:: summary\n\n   {each.summary}\n\n"  # bold letters could hold no formula
+    text += indent(f"{each.value}\n\n{each.text}", "   ") + "\n\n"
     fields = {
         "Status": each.status,
         "Source": each.source,
@@ -89,7 +136,7 @@ def row(each: _theorems.Statement, tests: list[str], figures: list[str]) -> str:
         "Rule": ", ".join(f"`{name}`" for name in each.related if ".rules." in name),
         "Instance": ", ".join(f"`{name}`" for name in each.related if ".instances" in name),
         "Test": ", ".join(f"``{name}``" for name in tests),
-        "Figure": ", ".join(f":doc:`{name} </gallery/{name}>`" for name in figures),
+        "Figure": ", ".join(f":doc:`{name} </gallery/{name}>`" for name in figures) or f"None. {UNDRAWN[each.name]}",
     }
     text += "".join(f"   :{field}: {value}\n" for field, value in fields.items() if value)
     return text + "\n"

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,19 +94,20 @@ def make(app: Sphinx) -> None:
     (made / ".gitignore").write_text("*\n")
     package = sorted(Path(pessimism.__file__).parent.rglob("*.py"))
     code = hashlib.sha256(b"".join(file.read_bytes() for file in package)).hexdigest()
-    for page in sorted(source.glob("*.md")):
-        text = page.read_text(encoding="utf-8")
-        if page.stem == "index":
-            continue
+    pages = {page: page.read_text(encoding="utf-8") for page in sorted(source.glob("*.md")) if page.stem != "index"}
+    digests = {page: hashlib.sha256((text + code).encode()).hexdigest() for page, text in pages.items()}
+    stamps = {page: made / f"{page.stem}.run" for page in pages}
+    old = [page for page in pages if not stamps[page].exists() or stamps[page].read_text() != digests[page]]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        outputs = dict(zip(old, pool.map(lambda page: run(pages[page], made), old), strict=True))
+    for page, text in pages.items():
         (made / f"{page.stem}.ipynb").write_text(notebook(text), encoding="utf-8")
-        stamp, digest = made / f"{page.stem}.run", hashlib.sha256((text + code).encode()).hexdigest()
-        if stamp.exists() and stamp.read_text() == digest:
-            continue
-        wrong = differences(printed(text), run(text, made))
+    for page in old:
+        wrong = differences(printed(pages[page]), outputs[page])
         for difference in wrong:
             LOGGER.warning("%s prints something else: %s", page.name, difference)
         if not wrong:
-            stamp.write_text(digest)
+            stamps[page].write_text(digests[page])
 
 
 def differences(said: list[str], outputs: list[str]) -> list[str]:

@@ -1,8 +1,9 @@
 r"""Theorems and predictions on offline bandits, as functions to draw beside a simulation.
 
-Every docstring ends its notes with a status: *published* (checked against a published text or an independent
-restatement of it), *derived* (by us; the proof is short and the test suite compares both sides with exact losses),
-*prediction* (a normal approximation, not a bound) or *unverified* (recalled; do not quote it as the paper's).
+The notes of every function end with two fields. `Status` begins with *published* (checked against a published text or
+an independent restatement of it), *derived* (by us; the proof is short and the test suite compares both sides with
+exact losses), *prediction* (a normal approximation, not a bound) or *unverified* (recalled; do not quote it as the
+paper's). `Source` names the text, or says that the derivation is ours.
 
 Where the assumptions of a statement fail, the function returns NaN, which a plot leaves blank. Arguments out of their
 range raise a ValueError or a TypeError that names the first bad entry. N may be a fraction, for smooth curves.
@@ -79,13 +80,17 @@ def lcb_upper(n: ArrayLike, cstar: ArrayLike, arms: int) -> Floats:
     --------
     pessimism.bandits.rules.lcb.lcb : The rule that is bounded.
     pessimism.bandits.bounds.contextual_upper : The bound for several contexts.
+    pessimism.bandits.instances.symmetric : The family on which its looseness is measured.
     simulations.bandit_scale : Draws it beside ten arms.
 
     Notes
     -----
     :math:`2\sqrt{C^*\log(2AN)/N} + 2/N` for N >= 8 C* log N and delta = 1/N: on an event of probability 1 - 1/N the
     loss is at most twice the width of the best arm, and N(a*) >= N/(2C*) with probability 1 - 1/N. Loose: 11 times the
-    worst loss on `instances.symmetric` at C* = 5 and N = 300, more at smaller C*. Status: derived.
+    worst loss on `instances.symmetric` at C* = 5 and N = 300, more at smaller C*.
+
+    :Status: derived.
+    :Source: our derivation, by Hoeffding's and Chernoff's inequalities.
 
     Examples
     --------
@@ -111,10 +116,18 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike) -> Floats:
     (...) float
         :math:`0.036\sqrt{C^*/N}`; NaN where N < C* or C* < 2.
 
+    See Also
+    --------
+    pessimism.bandits.instances.two_point : The pair of instances of the proof.
+    pessimism.bandits.bounds.contextual_lower : The bound for several contexts.
+
     Notes
     -----
     Two points, `instances.two_point`, Bretagnolle-Huber, which is loose: no rule loses less than 2.1 times this on
-    them, and 2.35 times at the hardest gap. Status: derived.
+    them, and 2.35 times at the hardest gap.
+
+    :Status: derived.
+    :Source: our derivation, by the inequality of Bretagnolle and Huber.
 
     Examples
     --------
@@ -139,10 +152,18 @@ def imitation_exponent(cstar: ArrayLike) -> Floats:
         :math:`E(C^*) = \mathrm{KL}(\tfrac12 \| \tfrac1{C^*}) = \tfrac12\log\frac{C^{*2}}{4(C^*-1)}`; inf at 1, 0 at
         2; NaN above 2, where imitation is not bounded by its exponent.
 
+    See Also
+    --------
+    pessimism.bandits.rules.most_played.most_played : The rule that has this exponent.
+    pessimism.bandits.instances.swapped : The pair on which no rule has a better one as the gap vanishes.
+
     Notes
     -----
-    Also the best exponent of any rule as the gap vanishes subexponentially (Chernoff information of `swapped`).
-    Status: derived.
+    Also the best exponent of any rule as the gap vanishes subexponentially: the Chernoff information of
+    `instances.swapped`.
+
+    :Status: derived.
+    :Source: our derivation, by Chernoff's theorem.
 
     Examples
     --------
@@ -179,7 +200,10 @@ def imitation_upper(n: ArrayLike, cstar: ArrayLike) -> Floats:
     -----
     The loss is at most :math:`\Pr(N(a^*) \le N/2)`. The exponent is that of the exact loss with two arms, of which the
     bound is a multiple that grows as :math:`\sqrt N`: 9 at C* = 1.5 and N = 100. With more arms imitation can be good
-    above 2, too: if the rest of the rounds is spread over many arms. Status: derived.
+    above 2, too: if the rest of the rounds is spread over many arms.
+
+    :Status: derived.
+    :Source: our derivation, by Chernoff's inequality.
 
     Examples
     --------
@@ -206,10 +230,17 @@ def imitation_lower(n: ArrayLike, cstar: ArrayLike, gap: ArrayLike) -> Floats:
     (...) float
         :math:`\tfrac g2\exp(-N[(2/C^*-1)\log\frac1{C^*-1} + 8.8 g^2])`; NaN unless 1 < C* < 2 and 0 < 2g <= 1/2.
 
+    See Also
+    --------
+    pessimism.bandits.instances.swapped : The pair of instances of the proof.
+
     Notes
     -----
     Two points with the divergence of law and rewards added. Its exponent is above `imitation_exponent`: a bound, not
-    the best one. The best rule loses 10 times this at N = 10, C* = 1.5, g = 0.1. Status: derived.
+    the best one. The best rule loses 10 times this at N = 10, C* = 1.5, g = 0.1.
+
+    :Status: derived.
+    :Source: our derivation, by the inequality of Bretagnolle and Huber.
 
     Examples
     --------
@@ -237,10 +268,17 @@ def imitation_lower_recalled(n: ArrayLike, cstar: ArrayLike) -> Floats:
     (...) float
         :math:`\exp(-(2-C^*)\log(2/(C^*-1)) N)`; NaN unless 1 < C* < 2.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.imitation_exponent : The exponent of the best rule.
+
     Notes
     -----
     It does not contradict `imitation_exponent`, because its exponent is larger everywhere on (1, 2); no more has been
-    verified. Status: unverified; not to be quoted as the paper's.
+    verified.
+
+    :Status: unverified; not to be quoted as the paper's.
+    :Source: quoted from memory; no text that states it has been checked.
 
     Examples
     --------
@@ -268,9 +306,17 @@ def two_point_exponent(cstar: ArrayLike, gap: ArrayLike) -> Floats:
     (...) float
         :math:`E(C^*) - \tfrac12\log(1 - 4g^2)`; NaN above C* = 2.
 
+    See Also
+    --------
+    pessimism.bandits.rules.most_played.most_played : The rule that attains it at g = 0.
+    pessimism.bandits.instances.swapped : The pair of instances.
+
     Notes
     -----
-    Chernoff information of one round. At g = 0 the most played arm attains it. Status: derived.
+    Chernoff information of one round. At g = 0 the most played arm attains it.
+
+    :Status: derived.
+    :Source: our derivation, by Chernoff's theorem.
 
     Examples
     --------
@@ -296,9 +342,19 @@ def greedy_failure_loss(q: ArrayLike) -> Floats:
     (...) float
         :math:`(1-q)(e^{q-1} - e^{-1})`, at most 0.12153.
 
+    See Also
+    --------
+    pessimism.bandits.rules.greedy.greedy : The rule.
+    pessimism.bandits.instances.greedy_failure : The instance.
+
     Notes
     -----
-    Status: derived.
+    In the limit arm 1 has a Poisson number of pulls with mean 1. Greedy errs where there was one and all of them paid,
+    with probability :math:`e^{q-1} - e^{-1}`, and loses 1 - q.
+
+    :Status: derived.
+    :Source: our derivation. That the empirical best arm fails even at :math:`C^*` near 1 is in Rashidinejad et al.
+        (2021), arXiv:2103.12021.
 
     Examples
     --------
@@ -332,12 +388,16 @@ def lcb_normal_prediction(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> F
     --------
     pessimism.bandits.instances.symmetric : The family of instances.
     pessimism.bandits.exact.worst_case : The exact worst loss.
+    pessimism.bandits.rules.lcb.lcb : The rule, at the level of `hoeffding_level`.
     simulations.bandit_composition : Draws both.
 
     Notes
     -----
     Normal approximation with counts at their means and rewards near 1/2. For L = 0 it is 0.17 sigma. Compare measured
-    slopes with this curve, not with its asymptote, which logarithms hide. Status: prediction.
+    slopes with this curve, not with its asymptote, which logarithms hide.
+
+    :Status: prediction.
+    :Source: our derivation, by a normal approximation.
 
     Examples
     --------
@@ -364,9 +424,17 @@ def lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, level: ArrayLike) -> Floats:
     (...) float
         The gap, in reward units; 0.7518 sigma for L = 0. May exceed 1 at small N.
 
+    See Also
+    --------
+    pessimism.bandits.rules.lcb.lcb : The rule, at the level of `hoeffding_level`.
+    pessimism.bandits.instances.symmetric : The family of instances.
+
     Notes
     -----
-    Status: prediction.
+    The maximiser g of the product in `lcb_normal_prediction`: counts at their means, rewards near 1/2.
+
+    :Status: prediction.
+    :Source: our derivation, by a normal approximation.
 
     Examples
     --------
@@ -396,12 +464,15 @@ def lcb_exponent(cstar: ArrayLike, k: float = 1.0) -> Floats:
     --------
     pessimism.bandits.rules.lcb.lcb : The rule.
     pessimism.bandits.bounds.lcb_normal_prediction : The prediction at finite N.
+    pessimism.bandits.instances.symmetric : The family of instances.
 
     Notes
     -----
     For C* < 2 the loss of LCB is polynomial in N where that of imitation is exponential, so no single delta is best on
     both sides of C* = 2. The limit is reached slowly: at C* = 1.1 the finite-N prediction is 0.949 at N = 1e16.
-    Status: derived.
+
+    :Status: derived.
+    :Source: our derivation, as the limit of `lcb_normal_prediction`.
 
     Examples
     --------
@@ -429,11 +500,17 @@ def crossing(n: ArrayLike) -> Floats:
     See Also
     --------
     pessimism.bandits.instances.symmetric : The family of instances.
+    pessimism.bandits.rules.most_played.most_played : Imitation.
+    pessimism.bandits.rules.lcb.lcb : LCB.
     simulations.bandit_composition : Draws the crossing.
 
     Notes
     -----
-    Status: prediction.
+    Where :math:`e^{-N E(C^*)} = N^{-1/2}` with :math:`E(C^*) \approx (2-C^*)^2/8`, which holds near 2. The constants of
+    both losses and the logarithm in that of LCB are left out.
+
+    :Status: prediction.
+    :Source: our derivation, from the leading terms.
 
     Examples
     --------
@@ -464,12 +541,17 @@ def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     --------
     pessimism.bandits.bounds.contextual_upper : An upper bound with constants.
     pessimism.bandits.bounds.contextual_lower : A lower bound with constants.
+    pessimism.bandits.rules.lcb.lcb : The rule whose rate it is.
+    pessimism.bandits.instances.ambiguous_contexts : The family that shows the rate.
     simulations.context_map : Draws the local exponents.
 
     Notes
     -----
     Upper bound: Theorem 4 of the paper (delta = 1/N, constant 2000, logarithms hidden); lower bound of the same form:
-    its Theorem 5. A shape to compare slopes with, not a bound: constants are missing. Status: published.
+    its Theorem 5. A shape to compare slopes with, not a bound: constants are missing.
+
+    :Status: published, without constants and logarithms.
+    :Source: Rashidinejad et al. (2021), arXiv:2103.12021, Theorems 4 and 5.
 
     Examples
     --------
@@ -499,13 +581,17 @@ def contextual_upper(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int) -
     --------
     pessimism.bandits.rules.lcb.lcb : The rule that is bounded.
     pessimism.bandits.bounds.contextual_lower : The lower bound.
+    pessimism.bandits.instances.covered_contexts : The family on which its looseness is measured.
 
     Notes
     -----
     With C* where Theorem 4 has C* - 1, which makes the proof simple. With probability 1 - 1/N every interval holds and
     context s loses at most twice the width of its best arm; that arm has at least half of its expected
     :math:`N\rho(s)/C^*` pulls but for probability :math:`e^{-N\rho(s)/(8C^*)}`; sum over s. It is loose: 14 times the
-    worst loss on `instances.covered_contexts` at C* = 4, S = 2 and N = 400. Status: derived.
+    worst loss on `instances.covered_contexts` at C* = 4, S = 2 and N = 400.
+
+    :Status: derived.
+    :Source: our derivation, after Theorem 4 of Rashidinejad et al. (2021), arXiv:2103.12021.
 
     Examples
     --------
@@ -535,11 +621,21 @@ def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 
         :math:`0.036\sqrt{SC^*/N}` (C* >= 2, N >= S C*) and :math:`(S-1)(1-1/A)/(e(N+1))` (S - 1 <= N + 1); NaN where
         none of them holds.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.contextual_upper : The upper bound.
+    pessimism.bandits.instances.ambiguous_contexts : The family of the first term.
+    pessimism.bandits.instances.contextual_two_point : That of the second.
+    pessimism.bandits.instances.missing_mass : The instance of the third.
+
     Notes
     -----
-    One term for each of the instances `ambiguous_contexts`, `contextual_two_point` and `missing_mass`. The form is that
-    of the paper's Theorem 5. No rule loses less than 2.1 times the first two on their instances; the third is attained
-    as N grows. Status: derived.
+    One term for each of `instances.ambiguous_contexts`, `instances.contextual_two_point` and `instances.missing_mass`.
+    The form is that of the paper's Theorem 5. No rule loses less than 2.1 times the first two on their instances; the
+    third is attained as N grows.
+
+    :Status: derived.
+    :Source: our derivation; the form is that of Theorem 5 of Rashidinejad et al. (2021), arXiv:2103.12021.
 
     Examples
     --------
@@ -573,10 +669,17 @@ def missing_mass_upper(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     (...) float
         :math:`S C^*/(eN)`.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.missing_mass_loss : What every rule loses because of such contexts.
+
     Notes
     -----
     :math:`N \max_z z(1-z)^N = (N/(N+1))^{N+1} < 1/e`. Sharper than `missing_mass_published`, and attained as N grows by
-    equal contexts of probability C*/(N + 1). Status: derived.
+    equal contexts of probability C*/(N + 1).
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------
@@ -602,9 +705,16 @@ def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Flo
     (...) float
         :math:`4 S C^*/(9N)`.
 
+    See Also
+    --------
+    pessimism.bandits.bounds.missing_mass_upper : The sharper bound.
+
     Notes
     -----
-    A step of the proof of Theorem 4; 1.21 times `missing_mass_upper`. Status: published.
+    A step of the proof of Theorem 4; 1.21 times `missing_mass_upper`.
+
+    :Status: published, as a step of a proof.
+    :Source: Rashidinejad et al. (2021), arXiv:2103.12021, proof of Theorem 4.
 
     Examples
     --------
@@ -632,10 +742,17 @@ def missing_mass_loss(n: ArrayLike, contexts: int, arms: int = 2, gap: ArrayLike
     (...) float
         :math:`\frac{S-1}{N+1}\left(\frac N{N+1}\right)^N (1-\frac1A)\,g`.
 
+    See Also
+    --------
+    pessimism.bandits.instances.missing_mass : The instance.
+
     Notes
     -----
     Only the contexts of probability 1/(N+1) are counted; context 0 adds to the loss in the rare case that the log has
-    not met it. Status: derived.
+    not met it.
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------
@@ -671,12 +788,16 @@ def imitation_equal_marginals(n: ArrayLike, cstar: float, contexts: ArrayLike) -
     --------
     pessimism.bandits.behavior.prescribe : Its default law has equal marginals.
     pessimism.bandits.bounds.imitation_floor : What happens without them.
+    pessimism.bandits.rules.most_played.most_played : The rule that is bounded.
 
     Notes
     -----
     Exponential in N for a fixed law, S/N uniformly. Without equal marginals imitation fails for every C* > 1
     (`imitation_floor`): a small C* alone does not make imitation work. At C* = 1 it is twice the loss of two arms,
-    which split the tie of an unmet context. Status: derived.
+    which split the tie of an unmet context.
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------
@@ -715,7 +836,10 @@ def imitation_floor(cstar: ArrayLike, gap: ArrayLike = 1.0) -> Floats:
     Notes
     -----
     In one context the loss of imitation falls exponentially in N for C* < 2; with two contexts or more it stops
-    falling, while that of LCB goes to 0. Status: derived.
+    falling, while that of LCB goes to 0.
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------
@@ -740,9 +864,17 @@ def transition_exponent(alpha: ArrayLike) -> Floats:
     (...) float
         :math:`(1+\alpha)/2`: from 1/2 (broad data) to 1 (expert data). Imitation has alpha.
 
+    See Also
+    --------
+    pessimism.bandits.rules.lcb.lcb : The rule.
+    pessimism.bandits.instances.ambiguous_contexts : The family that shows it.
+
     Notes
     -----
-    With the gap re-optimised for every N and rule. Status: derived from `contextual_rate`.
+    With the gap re-optimised for every N and rule.
+
+    :Status: derived, from `contextual_rate`.
+    :Source: our derivation, from Theorems 4 and 5 of Rashidinejad et al. (2021), arXiv:2103.12021.
 
     Examples
     --------
@@ -779,8 +911,10 @@ def lcb_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike, de
     Notes
     -----
     For ``lcb(data, delta=delta)`` it holds whenever every mean lies in its interval. Attained by the worst such means
-    if the indices of the chosen arm and of the comparator's are equal. Status: derived; the paper has the same
-    argument.
+    if the indices of the chosen arm and of the comparator's are equal.
+
+    :Status: derived.
+    :Source: our derivation; Rashidinejad et al. (2021), arXiv:2103.12021, have the same argument.
 
     Examples
     --------
@@ -828,7 +962,10 @@ def greedy_width_bound(data: BanditData, policy: ArrayLike, contexts: ArrayLike,
     Notes
     -----
     Attained, if every mean lies in its interval, where the arm with the fewest pulls has the same sample mean as the
-    comparator's. Status: derived.
+    comparator's.
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------

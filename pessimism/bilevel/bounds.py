@@ -92,8 +92,8 @@ def calls_lower_rate(eps: ArrayLike, condition: ArrayLike, *, noisy: bool = True
     Notes
     -----
     :math:`\Omega(\kappa^{3/2}\varepsilon^{-2})` calls for exact and :math:`\Omega(\kappa^{5/2}\varepsilon^{-4})` for
-    stochastic gradient oracles, for zero-respecting methods and smooth f. The methods here also use products with
-    second derivatives, so the statement is not about them. Later work claims
+    stochastic gradient oracles, for zero-respecting methods and smooth f. The methods here, F2SA excepted, also
+    use products with second derivatives, so the statement is not about them. Later work claims
     :math:`\Omega(\kappa^{5/2}\varepsilon^{-2})` for exact oracles (Chen and Zhang, arXiv:2511.22331).
 
     :Status: published, as an order; read in the abstract only.

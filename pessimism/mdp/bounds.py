@@ -1,8 +1,9 @@
 r"""The theorems and predictions, as functions to draw beside a simulation.
 
-Every docstring ends its notes with a status: *published* (checked against a published text or an independent
-restatement of it), *derived* (here; the proof is short and the test suite compares both sides), *prediction* (a normal
-approximation, not a bound) or *unverified* (recalled; do not quote it as the paper's).
+The notes of every function end with two fields. `Status` begins with *published* (checked against a published text or
+an independent restatement of it), *derived* (here; the proof is short and the test suite compares both sides),
+*prediction* (a normal approximation, not a bound) or *unverified* (recalled; do not quote it as the paper's). `Source`
+names the text, or says that the derivation is ours.
 
 Where a statement says nothing (its assumptions fail), the function returns NaN, which a plot leaves blank. A *rate*
 is a shape to compare slopes with: it has no constant and no logarithm. Losses are :math:`J(\pi^*) - J(\hat\pi)`, not
@@ -92,7 +93,10 @@ def vi_lcb_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike
     -----
     As listed by Li et al.: :math:`N \sim S C^*/((1-\gamma)^5\varepsilon^2)`. Constants and logarithms are missing: a
     rate, not a bound; for a bound with constants see `vi_lcb_upper`. Reusing one data set in all iterations does not
-    have this theorem. Status: published.
+    have this theorem.
+
+    :Status: published, as a rate, without constants and logarithms; read where Li et al. list it.
+    :Source: Rashidinejad et al. (2021), arXiv:2103.12021, as listed by Li et al. (2022), arXiv:2204.05275.
 
     Examples
     --------
@@ -122,6 +126,7 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
     --------
     pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, with `split`.
     pessimism.mdp.bounds.vi_lcb_rate : The rate of the paper.
+    pessimism.mdp.instances.stay_exit : The family on which its looseness is measured.
 
     Notes
     -----
@@ -134,7 +139,10 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
     :math:`E(X \vee 1)^{-1/2} \le \sqrt{2(T+1)/((N+1)\mu)}`, :math:`\mu \ge d^*/C^*`, and
     :math:`\sum_s\sqrt{d^*(s)} \le \sqrt S`. The power 5/2 of :math:`1/(1-\gamma)` is 2 from the widths and 1/2 from
     the folds. Needs splitting. Loose: on `instances.stay_exit` twenty to thirty times the worst loss of the rule at
-    N = 1e9 to 1e11. Status: derived.
+    N = 1e9 to 1e11.
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------
@@ -164,11 +172,15 @@ def nearly_expert_rate(n: ArrayLike, states: int, discount: ArrayLike) -> Floats
     See Also
     --------
     pessimism.mdp.instances.lower_bounds.missing_mass : Expert data on which every rule loses.
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, with `split`.
 
     Notes
     -----
     That the loss is of order 1/N on nearly expert data is published; the powers of S and :math:`1/(1-\gamma)` and where
-    the regime ends are not checked here. Status: unverified.
+    the regime ends are not checked here.
+
+    :Status: unverified, but for the order 1/N.
+    :Source: recalled; that the loss is of order 1/N is in Rashidinejad et al. (2021), arXiv:2103.12021.
 
     Examples
     --------
@@ -198,7 +210,10 @@ def minimax_lower_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: Ar
 
     Notes
     -----
-    Both terms are proved with constants, by instances of ours, in `minimax_lower`. Status: unverified as the paper's.
+    Both terms are proved with constants, by instances of ours, in `minimax_lower`.
+
+    :Status: unverified as the paper's.
+    :Source: recalled from Rashidinejad et al. (2021), arXiv:2103.12021; the text of its theorem has not been checked.
 
     Examples
     --------
@@ -230,11 +245,14 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLi
     See Also
     --------
     pessimism.mdp.bounds.minimax_lower_rate : Its shape.
+    pessimism.mdp.instances.two_point_replicas : The family of the first part.
+    pessimism.mdp.instances.ambiguous_replicas : That of the second.
+    pessimism.mdp.instances.missing_mass : The instance of the third.
 
     Notes
     -----
-    Instances `instances.two_point_replicas`, `ambiguous_replicas`, `missing_mass`. In the first two every replica
-    is a pair of hypotheses under one law; by Bretagnolle-Huber the two error probabilities add up to at least
+    By `instances.two_point_replicas`, `instances.ambiguous_replicas`, `instances.missing_mass`. In the first two every
+    replica is a pair of hypotheses under one law; by Bretagnolle-Huber the two error probabilities add up to at least
     :math:`\frac12e^{-\mathrm{KL}}`, and a stochastic decision loses no less than a random one, V being convex in p.
 
     First (R = S - 1): :math:`g^2 = 3RC^*(1-\gamma)/(32\gamma N)` is at most :math:`((1-p^*)/2)^2`, so
@@ -246,7 +264,9 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLi
     :math:`\frac{\gamma g}{6(1-\gamma)^2}(C^*-1)/R`. Third: `missing_mass_loss` with :math:`(N/(N+1))^N \ge 1/e`. The
     shape is that of `minimax_lower_rate`. Loose: on the families of the first two parts plug-in planning and VI-LCB at
     its best level lose 2.9 to 3.5 times as much; the third is attained but for its 1/e.
-    Status: derived.
+
+    :Status: derived.
+    :Source: our derivation, by the inequality of Bretagnolle and Huber.
 
     Examples
     --------
@@ -282,11 +302,19 @@ def missing_mass_loss(n: ArrayLike, replicas: int, discount: ArrayLike) -> Float
         :math:`\frac{\gamma R}{2(1-\gamma)^2(N+1)}\left(\frac N{N+1}\right)^N`; NaN where
         :math:`N+1 < R/(1-\gamma)`.
 
+    See Also
+    --------
+    pessimism.mdp.instances.missing_mass : The instance.
+    pessimism.mdp.bounds.minimax_lower : Where it is the third part.
+
     Notes
     -----
     Expert data. A rare state is missed with probability :math:`(1-\frac1{N+1})^N`; then the rule is wrong half of the
     time and loses :math:`\gamma/(1-\gamma)` of a start of probability :math:`1/((1-\gamma)(N+1))`. A rule that plays
-    what it saw loses exactly this. Status: derived.
+    what it saw loses exactly this.
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------
@@ -343,7 +371,10 @@ def bernstein_samples(
     Samples are reused in all iterations; rewards are known. "Sufficiently large" is all that the theorem says: 144 and
     21000 are proof constants, not seen in any theorem that we have read. At :math:`c_b = 144` no value is raised before
     `choice.moving_constant` of the log exceeds it, beyond 10^6 transitions of a garnet of 20 states; in practice 0.005
-    to 0.1, without this theorem. Status: published (the shape), unverified (the numbers).
+    to 0.1, without this theorem.
+
+    :Status: published (the shape), unverified (the numbers).
+    :Source: Li et al. (2022), arXiv:2204.05275, Theorem 1 (eq. 35 in Annals of Statistics 52(1)).
 
     Examples
     --------
@@ -398,7 +429,9 @@ def subsampled_episodes(
     Li et al. (eq. 59 in Annals of Statistics 52(1)), i.i.d. trajectories, probability 1 - 12 delta, for sufficiently
     large constants; 16 and 12800 are proof constants, not seen in any theorem that we have read. Half of the episodes
     only count how much of the other half may be used; below 100 log(HS/delta) visits of a state that is nothing.
-    Status: published (the shape), unverified (the numbers).
+
+    :Status: published (the shape), unverified (the numbers).
+    :Source: Li et al. (2022), arXiv:2204.05275 (eq. 59 in Annals of Statistics 52(1)).
 
     Examples
     --------
@@ -428,11 +461,18 @@ def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: 
         :math:`S C^*/(25088(1-\gamma)^3\varepsilon^2)`; NaN unless gamma >= 2/3, :math:`C^* \ge 8\gamma/S` and
         :math:`\varepsilon \le 1/(42(1-\gamma))`.
 
+    See Also
+    --------
+    pessimism.mdp.instances.rare_state : The structure of the two models.
+    pessimism.mdp.bounds.bernstein_samples : The number that is enough.
+
     Notes
     -----
     Lower bound of Li et al.: with fewer transitions every rule misses epsilon with probability at least 1/8 on one of
     two models. `instances.rare_state` has their structure. 25088 is a proof constant, not seen in the theorem.
-    Status: published (the shape and its conditions), unverified (25088).
+
+    :Status: published (the shape and its conditions), unverified (25088).
+    :Source: Li et al. (2022), arXiv:2204.05275, the lower bound for discounted models.
 
     Examples
     --------
@@ -471,11 +511,16 @@ def discounted_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: i
     See Also
     --------
     pessimism.mdp.bounds.episodic_rate : The same for a finite horizon.
+    pessimism.mdp.rules.vi_lcb.vi_lcb : Hoeffding widths, with folds by `split`.
+    pessimism.mdp.rules.vi_lcb_bernstein.vi_lcb_bernstein : Bernstein widths.
+    pessimism.mdp.rules.lcb_q.lcb_q : Q-learning.
 
     Notes
     -----
-    Orders without constants and logarithms. Li et al. (2022) for the first three, Yan et al. (2023) for Q-learning.
-    Status: published.
+    Orders without constants and logarithms.
+
+    :Status: published, as orders; the powers 5 are as other works list them.
+    :Source: Li et al. (2022), arXiv:2204.05275, for "minimax" and both VI-LCB; Yan et al. (2023) for Q-learning.
 
     Examples
     --------
@@ -507,12 +552,17 @@ def episodic_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: int
     See Also
     --------
     pessimism.mdp.bounds.discounted_rate : The same for discounted models.
+    pessimism.mdp.rules.vi_lcb_episodic.vi_lcb_episodic : The rule, with `subsample`.
+    pessimism.mdp.rules.lcb_q.lcb_q : Q-learning.
 
     Notes
     -----
     Orders without constants and logarithms; transitions change with the step. K episodes are KH transitions: divide by
-    H to compare with counts of episodes. Li et al. (2022), Shi et al. (2022) for Q-learning, Xie et al. (2021) for the
-    H folds and "pevi_adv". Status: published.
+    H to compare with counts of episodes.
+
+    :Status: published, as orders; the powers 6 and the second term of "pevi_adv" are as other works list them.
+    :Source: Li et al. (2022), arXiv:2204.05275; Shi et al. (2022) for Q-learning; Xie et al. (2021) for the H folds and
+        "pevi_adv".
 
     Examples
     --------
@@ -540,13 +590,18 @@ def horizon_exponent(widths: str, *, split: bool) -> float:
     See Also
     --------
     pessimism.mdp.bounds.discounted_rate : Numbers of transitions with these exponents.
+    pessimism.mdp.rules.vi_lcb.vi_lcb : Hoeffding widths.
+    pessimism.mdp.rules.vi_lcb_bernstein.vi_lcb_bernstein : Bernstein widths.
     simulations.mdp_horizon : Figure of measured exponents.
 
     Notes
     -----
     Li et al. state both gains: from :math:`(1-\gamma)^{-5}` samples (Hoeffding, split) to :math:`(1-\gamma)^{-3}`
     (Bernstein, all samples reused), which is also the exponent 3/2 of `minimax_lower`. That Hoeffding's widths without
-    splitting have 2 is how the product splits up, not a theorem for that rule. Status: published (the two ends).
+    splitting have 2 is how the product splits up, not a theorem for that rule.
+
+    :Status: published (the two ends).
+    :Source: Li et al. (2022), arXiv:2204.05275.
 
     Examples
     --------
@@ -583,7 +638,10 @@ def no_update(counts: ArrayLike, level: ArrayLike, discount: float) -> NDArray[n
     Then every width of a visited pair is at least 1, rewards are at most 1 and the iteration starts at V = 0: no pair
     has a positive index, and VI-LCB changes its policy only where V rises. (Unvisited pairs have reward 0 and a
     positive width.) The converse does not hold. Even with L = 10 and :math:`\gamma = 0.9` some pair needs more than
-    1000 visits a fold. Exact, up to 1e-12 of the threshold. Status: derived.
+    1000 visits a fold. Exact, up to 1e-12 of the threshold.
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------
@@ -618,12 +676,16 @@ def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
     See Also
     --------
     pessimism.mdp.rules.plug_in.plug_in : The rule.
+    pessimism.mdp.instances.plug_in_failure : The instance.
 
     Notes
     -----
     The worse action was logged a Poisson number of times with mean 1 and never left, so its empirical value is the
     largest there is. More is lost where it left and is ahead all the same: at the default q of the instance twice as
-    much at :math:`\gamma = 0.6`, 6 % more at 0.75, 1 % at 0.8, less than 0.01 % from 0.9 on. Status: derived.
+    much at :math:`\gamma = 0.6`, 6 % more at 0.75, 1 % at 0.8, less than 0.01 % from 0.9 on.
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------
@@ -658,11 +720,16 @@ def vi_lcb_bias(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLi
     See Also
     --------
     pessimism.mdp.bounds.vi_lcb_normal_prediction : Prediction that counts the noise too.
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, without `split`.
+    pessimism.mdp.instances.vi_lcb_failure : The instance.
 
     Notes
     -----
     Counts at their means, first order in the widths: :math:`(1-\gamma)^{-2}\sqrt{RC^*L/N}` up to a constant. A fresh
-    fold for each of T iterations multiplies it by :math:`\sqrt T`. Status: prediction.
+    fold for each of T iterations multiplies it by :math:`\sqrt T`.
+
+    :Status: prediction.
+    :Source: our derivation, to first order in the widths.
 
     Examples
     --------
@@ -693,13 +760,18 @@ def vi_lcb_normal_prediction(
     See Also
     --------
     pessimism.mdp.exact.worst_case : The exact worst loss over it.
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, without `split`.
+    pessimism.mdp.instances.stay_exit : The family of instances.
     simulations.mdp_rates : Figure of both against N.
 
     Notes
     -----
     Delta method for the index :math:`(1-b)/(1-\gamma\hat p)`, counts at their means. For L = 0 it is
     :math:`0.17\sigma`, of order :math:`(1-\gamma)^{-3/2}\sqrt{RC^*/N}`. Compare measured slopes with this curve, not
-    with its asymptote. Status: prediction.
+    with its asymptote.
+
+    :Status: prediction.
+    :Source: our derivation, by the delta method.
 
     Examples
     --------
@@ -727,10 +799,14 @@ def vi_lcb_normal_gap(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: A
     --------
     pessimism.mdp.bounds.vi_lcb_normal_prediction : The supremum.
     pessimism.mdp.instances.simulation.vi_lcb_failure : The member of the family with this gap.
+    pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, without `split`.
 
     Notes
     -----
-    Status: prediction.
+    The maximiser g of the product in `vi_lcb_normal_prediction`, by the same approximation.
+
+    :Status: prediction.
+    :Source: our derivation, by the delta method.
 
     Examples
     --------

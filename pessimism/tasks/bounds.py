@@ -13,9 +13,10 @@ constants and logarithms set to 1: only their slopes mean something, not their h
 the argument that is out of its range, or the arguments whose shapes do not fit; what else is raised is said of each.
 Worlds of a batch whose heads are nearly dependent have the value NaN, with a warning.
 
-The notes of every function end with a status: *published* (checked against a published text or an independent
-restatement of it), *derived* (by us; the proof is short and the test suite checks it), *prediction* (an approximation,
-not a bound) or *unverified* (recalled; do not quote it as the paper's). Risks are squared errors: a statement in terms
+The notes of every function end with two fields. `Status` begins with *published* (checked against a published text or
+an independent restatement of it), *derived* (by us; the proof is short and the test suite checks it), *prediction* (an
+approximation, not a bound) or *unverified* (recalled; do not quote it as the paper's). `Source` names the text, or says
+that the derivation is ours. Risks are squared errors: a statement in terms
 of :math:`\epsilon` with risk :math:`\epsilon^2` needs :math:`N \sim \epsilon^{-2}`, that is :math:`\rho \sim 1/N`.
 
 Du, Hu, Kakade, Lee, Lei (2021), arXiv:2002.09434; Chen, Jamieson, Du (2022), arXiv:2202.00911; Wang, Chen, Jamieson,
@@ -76,7 +77,9 @@ def power_bound(n: ArrayLike, relevance: Relevance | ArrayLike, *, power: ArrayL
     The same for q and 2 - q, least at q = 1 (Cauchy and Schwarz), where it is :math:`\|\nu\|_1^2/N`; at q = 2 it is
     :math:`\|\nu\|_0 \|\nu\|_2^2/N`, as for uniform on the support. An upper bound on the leading-order risk, which is
     the least value over all :math:`\nu` (`designs.variance`): comparing bounds exaggerates what q = 2 loses. Cost O(M).
-    Status: derived.
+
+    :Status: derived.
+    :Source: our derivation, by the inequality of Cauchy and Schwarz.
 
     Examples
     --------
@@ -126,13 +129,17 @@ def l1_risk(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int
     --------
     pessimism.tasks.rules.l1_a_mtrl.l1_a_mtrl : The rule.
     pessimism.tasks.designs.c_optimal : The optimum with floors.
+    pessimism.tasks.instances.spike_and_pairs : Tasks on which L2 and uniform lose a factor of order :math:`\sqrt M`.
     simulations.task_budget : Simulation of the rule beside its predicted risk.
 
     Notes
     -----
     To leading order no allocation of N rows has a smaller source term, for this estimator and a known target; it is
     attained at :math:`n_m = N|\nu^1_m|/\|\nu^1\|_1`, floors being negligible. Elfving's theorem on c-optimal designs,
-    applied to the leading order. Cost: a linear program for each world. Status: derived.
+    applied to the leading order. Cost: a linear program for each world.
+
+    :Status: derived.
+    :Source: our derivation, by Elfving's theorem on c-optimal designs.
 
     Examples
     --------
@@ -165,7 +172,10 @@ def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: in
     -----
     `power_bound` of :math:`\nu^2` at q = 2, to leading order; entries below 1e-12 of the largest count as 0. The risk
     itself is smaller, often by much: `LinearTasks.predicted_risk` at :math:`n \propto (\nu^2)^2` serves to compare
-    rules. It is between 1 and :math:`\|\nu^2\|_0` times `l1_risk`. Status: derived.
+    rules. It is between 1 and :math:`\|\nu^2\|_0` times `l1_risk`.
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------
@@ -195,12 +205,16 @@ def uniform_risk(
     See Also
     --------
     pessimism.tasks.rules.passive.passive : The rule.
+    pessimism.tasks.instances.spike_and_pairs : Tasks for which it is :math:`\sqrt M` times `l1_risk`.
     simulations.task_budget : Simulation of the rule beside its predicted risk.
 
     Notes
     -----
     The leading order itself, not a bound. It is no smaller than `l2_bound`, and equal to it where every task is
-    relevant: bounds alone do not distinguish the L2 rule from uniform. Status: derived.
+    relevant: bounds alone do not distinguish the L2 rule from uniform.
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------
@@ -246,7 +260,10 @@ def weighted_risk(
     -----
     Leading order, all :math:`n_m \gg d`; least at equal weights, for equal noise. If the loss averages the rows
     of each task, :math:`\nu = \nu^2` whatever was bought: buying by :math:`|\nu^1|` and fitting averages combines the
-    weaknesses of both, and may be many times worse than uniform. Cost :math:`O(k^2 M)`. Status: derived.
+    weaknesses of both, and may be many times worse than uniform. Cost :math:`O(k^2 M)`.
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------
@@ -295,7 +312,10 @@ def target_term(n: ArrayLike, k: int, *, noise: ArrayLike = 1.0, source_term: Ar
     -----
     Exact for least squares on standard normal inputs that are independent of the representation; linear in
     :math:`\rho`, so that the mean of :math:`\rho` is enough. For too few rows the value is inf or NaN, so that a curve
-    over n can be drawn; `LinearTasks.total_risk` raises an error there. Status: derived.
+    over n can be drawn; `LinearTasks.total_risk` raises an error there.
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------
@@ -336,7 +356,10 @@ def target_only_risk(n: ArrayLike, dimension: int, *, noise: ArrayLike = 1.0) ->
 
     Notes
     -----
-    `target_term` with k = d; exact for standard normal inputs. Status: derived.
+    `target_term` with k = d; exact for standard normal inputs.
+
+    :Status: derived.
+    :Source: our derivation.
 
     Examples
     --------
@@ -375,7 +398,10 @@ def passive_order(n: ArrayLike, n_target: ArrayLike, *, dimension: int, k: int, 
     -----
     Du et al. (2021) state :math:`\tilde O(dk/(n_1 M) + k/n_T)` for :math:`n_1` rows of each of M tasks, whose heads
     cover all directions evenly; constants, logarithms and the factor :math:`\sigma^2` are ours. For a single target
-    the source term itself has d - k, not dk (`uniform_risk`). Status: published; as an order only.
+    the source term itself has d - k, not dk (`uniform_risk`).
+
+    :Status: published, as an order only.
+    :Source: Du et al. (2021), arXiv:2002.09434, abstract.
 
     Examples
     --------
@@ -412,7 +438,10 @@ def a_mtrl_order(
     -----
     After Chen et al. (2022), in whose rate a smaller number takes the place of the number of source tasks in that of
     uniform sampling, :math:`M\|\nu^2\|_2^2/N`. The form of s*, the front factor and the terms in the floors, left out
-    here, are recalled from memory, and constants are set to 1. Status: unverified.
+    here, are recalled from memory, and constants are set to 1.
+
+    :Status: unverified.
+    :Source: recalled from Chen et al. (2022), arXiv:2202.00911.
 
     Examples
     --------
@@ -443,11 +472,15 @@ def effective_tasks(n: ArrayLike, relevance: Relevance | ArrayLike) -> Floats:
     See Also
     --------
     a_mtrl_order : The order in which it takes the place of M.
+    pessimism.tasks.rules.a_mtrl.a_mtrl : The rule.
 
     Notes
     -----
     Between jumps of s the objective rises, so that the minimum is at 0 or at a jump: the value is exact. It grows with
-    N towards :math:`\|\nu\|_0`. Attributed to Chen et al. (2022). Cost O(M log M). Status: unverified.
+    N towards :math:`\|\nu\|_0`. Cost O(M log M).
+
+    :Status: unverified.
+    :Source: recalled from Chen et al. (2022), arXiv:2202.00911.
 
     Examples
     --------
@@ -489,7 +522,9 @@ def l1_a_mtrl_order(
     -----
     The order of Wang et al. (2023) as we derive it from bounds of this form; their constants and lower-order terms, for
     known and for unknown relevance, are unverified. The leading order itself, with d - k for kd, is `l1_risk`.
-    Status: derived; as an order only.
+
+    :Status: derived, as an order only.
+    :Source: our derivation from bounds of this form, after Wang et al. (2023), arXiv:2306.02556.
 
     Examples
     --------

@@ -7,14 +7,14 @@ rule (p = q = 2) is depends on the world:
 
 .. math:: 1 \le R_2 / R_1 \le \|\nu^2\|_0 \le M.
 
-========================  ============  ===========================================================================
+========================  ==============  ===========================================================================
 world                     representation  :math:`R_2/R_1`
-========================  ============  ===========================================================================
-`spike_and_pairs`         k = 2         up to :math:`(\sqrt M + 1)/2`: unbounded in M at fixed k, tasks of length 1
-`identity`                k = M         up to M, the bound; k grows with M
-`block_spikes`            any k         up to :math:`k(\sqrt{M/k} + 1)/2`; tasks of unequal length
-`random_gaussian`         any k         near 1.5: generic worlds hardly tell the rules apart
-========================  ============  ===========================================================================
+========================  ==============  ===========================================================================
+`spike_and_pairs`         k = 2           up to :math:`(\sqrt M + 1)/2`: unbounded in M at fixed k, tasks of length 1
+`identity`                k = M           up to M, the bound; k grows with M
+`block_spikes`            any k           up to :math:`k(\sqrt{M/k} + 1)/2`; tasks of unequal length
+`random_gaussian`         any k           near 1.5: generic worlds hardly tell the rules apart
+========================  ==============  ===========================================================================
 
 The ratios of each world are a function beside it, for any q: q = 2 is L2, q = 1 the ablation (minimum norm, not
 squared), q = 0 uniform. Where fewer than k entries of :math:`\nu^1` are not 0, the L1 rule samples too few tasks to fit

@@ -158,8 +158,9 @@ def test_vi_lcb_failure_where_counts_decide_has_the_largest_gap():
     assert mdp.probabilities[:2, :, 0].min() == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize(("discount", "more"), [(0.6, 2.01), (0.75, 1.065), (0.8, 1.0105), (0.9, 1.0005)])
+@pytest.mark.parametrize(("discount", "more"), [(0.6, 2.009), (0.75, 1.0646), (0.8, 1.0105), (0.9, 1.0004)])
 @pytest.mark.parametrize("best", [0, 1])
+@pytest.mark.checks("mdp.plug_in_failure_loss")
 def test_plug_in_failure_loses_a_constant_while_imitation_does_not(discount, more, best):
     """`more` is what the bound leaves out, as its notes say."""
     n = 1000
@@ -171,7 +172,7 @@ def test_plug_in_failure_loses_a_constant_while_imitation_does_not(discount, mor
     loss = exact.stay_exit_loss(mdp, law, n, level=0.0)
     assert loss >= (good - bad) * hit * (1 - 1e-9)
     limit = bounds.plug_in_failure_loss(discount, q)
-    assert limit * (more - 0.01) <= loss <= limit * more
+    assert loss == pytest.approx(limit * more, rel=1e-3)
     assert exact.stay_exit_loss(mdp, law, n, level=math.inf) < 1e-9
     others = np.linspace(0, half(discount) - 1e-9, 300)
     assert bounds.plug_in_failure_loss(discount, q) >= bounds.plug_in_failure_loss(discount, others).max() * (1 - 1e-6)
@@ -228,6 +229,7 @@ def test_two_point_replicas_have_one_law(cstar, best, share, discount):
     assert single.suboptimality([*(1 - a for a in best), 0]) == pytest.approx(lost, rel=1e-9)
 
 
+@pytest.mark.checks("mdp.missing_mass_loss")
 @pytest.mark.parametrize("n", [40, 400])
 def test_missing_mass_is_lost_by_every_rule(n):
     """A rule that plays what it saw and guesses elsewhere, averaged over its guesses and the better actions."""

@@ -76,7 +76,7 @@ def check_solver(
     - "seed": on that problem another rng gives another run, if samples are drawn
     - counts: ncalls and cost are the calls that were made
     - idle: neither x nor y moves without a call
-    - "zero": where f = 0, g = |y|^2/2 and y0 = 0, x stays exactly where it is: there is no 0/0
+    - "zero": where f = 0, :math:`g = \|y\|^2/2` and y0 = 0, x stays exactly where it is: there is no 0/0
     - length: :math:`|\,\|x_{t+1} - x_t\| - \eta_t| \le 8\varepsilon(\|x_t\| + \eta_t)` for the claimed
       :math:`\eta_t`, except where x does not move; of a plain method, :math:`\eta_t` is its multiple of the gradient,
       up to a factor of 1.5
