@@ -14,6 +14,10 @@ With a constant step :math:`\alpha`, y lags behind its minimiser by :math:`\eta 
 only if the noise of the lower gradient is small (derived by us). A steep lower level makes it small, for all methods.
 The bias of AccBO's Neumann sum is below 0.001, far below the smallest eps.
 
+The problem is the hyperbolic cosine with 2 + 2 variables, noise of deviation 1 in every entry of a gradient and one
+sample a call; calls of the set-up count. The dashed powers hold up to logarithms. Those of MA-SOBA's step and weight,
+eps^2, are ours.
+
 Three values of eps over half a decade support no slope with an interval, so the legend says by how much the calls grow
 between the ends. The bars hold for the constants found by tuning, which itself varies more. With seeds 0 to 5 of the
 quick grid, the slopes between the end points of the left panel were 3.9 to 4.5 for BO-REP and SLIP, above 4.2 only

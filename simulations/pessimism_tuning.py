@@ -1,8 +1,8 @@
 """The level of pessimism, learned from held-out rewards, over the composition of the data: our own illustration.
 
-Of ten arms, the best one is logged with probability 1/C*, and the others share the rest unevenly. One log gives means
-and counts, and a second log of the same law the held-out estimates on which BO-REP tunes the level of a soft LCB. An
-arm that was never logged enters with the largest bonus (count 1) and the worst mean (0).
+Of ten arms with means from 0.6 to 0.3, the best one is logged with probability 1/C*, and the others share the rest
+unevenly. One log gives means and counts, and a second log of the same law the held-out estimates on which BO-REP tunes
+the level of a soft LCB. An arm that was never logged enters with the largest bonus (count 1) and the worst mean (0).
 
 Held-out rounds may miss an arm too. Importance weighting, which divides sums of rewards by N times the known law of the
 arms, is unbiased even then. Means need a guess for a missed arm, and the guess matters: 0 is pessimistic before any
