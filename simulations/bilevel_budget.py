@@ -9,7 +9,12 @@ whole run.
 Every problem is a finite sum, and the unit of cost is a call on one batch. A call on the whole sum, as AID-CG and ITD
 make it, costs the number of terms over the batch size. A call of SABA, also one that fills its tables, looks at one
 term and costs one over the batch size; its steps on y and z are a third of one over the curvature of the steepest term.
-The problem "tuning" is a sum of one term.
+The problem "tuning", our own, is a sum of one term without noise. BO-REP, SLIP and AccBO have a step that falls as
+1/sqrt(t), which is ours.
+
+A run diverges when its gradient is not finite or exceeds 1,000 times that at the start; in the figure, a method whose
+median run diverges stands at the right edge. SABA needs finite sums: it keeps their terms in tables, so that its noise
+vanishes. The rows also hold how many of the reported runs diverged.
 
 A run that diverges amplifies its last bit and ends after more or fewer draws on another processor, which changes what
 is drawn later in its cell; the conjugate gradients of AID-CG stop at rounding, one product sooner or later.
@@ -18,14 +23,14 @@ See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems`.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from pessimism import plotting, rates
+from pessimism import plotting
 from pessimism.bilevel import BilevelResult, minimize_bilevel, problems
 from pessimism.bilevel.minimize import METHODS
 from pessimism.bilevel.problem import KINDS
@@ -56,7 +61,8 @@ GROUPS = (  # normalised; single loops; double loops; recursive momentum; first 
     ("f2sa",),
     ("aid-cg", "itd"),
 )
-SHOWN = ("bo-rep", "slip", "accbo", "soba", "clipped-ma-soba", "stocbio", "saba")
+SHOWN = ("bo-rep", "slip", "accbo", "soba", "ma-soba", "clipped-ma-soba", "saba")
+ENDS = (-6.0, 0.5)  # exponents between which ends are drawn
 LOW, HIGH = -2.5, 1.0  # exponents of the first and the last step, in the problem's unit
 FINALISTS = 2  # steps that are tried on all tuning seeds; the others on the first
 BLOWN_UP = 1e3  # a gradient this many times larger than at the start counts as divergence
@@ -149,94 +155,46 @@ def curve(result: BilevelResult, grid: Any, limit: float) -> Any:
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(4, 4, width=13.0, height=2.0)
-    places: Any = axes[0].get_gridspec()
-    panels = [axes[i] for i in range(16) if i % 4 >= 2]
-    for panel in (axes[i] for i in range(16) if i % 4 < 2):  # the left half is one panel
-        panel.remove()
-    heat_map(figure, figure.add_subplot(places[:, :2]), rows)
-    for panel, (problem, here) in zip(panels, rates.group(rows, "problem").items(), strict=False):
-        curves(panel, here)
-        panel.set_title(problem, loc="left")
-    for panel in panels[::2]:
-        panel.set_ylabel("gradient norm")
-    for panel in panels[5:7]:
-        panel.set_xlabel("cost, in calls on one batch")
-    for panel in panels[:5]:
-        panel.tick_params(labelbottom=False)
-    panels[7].axis("off")
-    panels[7].legend(*panels[0].get_legend_handles_labels(), loc="center", ncols=2, fontsize=9)
-    runs, steps, edge = rows[0]["replicates_per_block"], rows[0]["steps"], sum(row["at_edge"] for row in rows)
+    """Where every method ends, and how often it diverges: a band for each problem, in it a height for each method."""
+    figure, axes = plotting.panels(1, 2, width=4.8, height=4.4, sharey=True)
+    there = {row["method"] for row in rows}
+    methods = [name for group in GROUPS for name in group if name in there]
+    others = [name for name in methods if name not in SHOWN]
+    for name, height in zip(methods, np.linspace(-0.36, 0.36, len(methods)), strict=True):
+        own = [row for row in rows if row["method"] == name]
+        at = np.array([list(PROBLEMS).index(row["problem"]) + height for row in own])
+        look: dict[str, Any] = {"color": "0.7", "marker": "o", "markersize": 3}
+        look["label"] = f"the {len(others)} other methods" if name == others[0] else None
+        if name in SHOWN:
+            label, color, marker = plotting.RULES[name]
+            look = {"color": plotting.COLORS[color], "marker": marker, "markersize": 5, "label": label, "zorder": 3}
+        ends = [np.clip(exponent(row), *ENDS) for row in own]
+        shares = [row["diverged_steps"] for row in own]
+        for panel, values in zip(axes, (ends, shares), strict=True):
+            panel.plot(values, at, linestyle="", clip_on=False, **look)
+    titles = "where it ends: gradient\nnorm over the start", f"of {rows[0]['steps']} steps tried,\nthis many diverge"
+    for panel, title in zip(axes, titles, strict=True):
+        panel.set_title(title, loc="left")
+        panel.grid(visible=False, axis="y")
+        panel.tick_params(axis="y", length=0)
+        for edge in range(1, len(PROBLEMS)):
+            panel.axhline(edge - 0.5, color="0.85", linewidth=0.6)
+    axes[0].set_yticks(range(len(PROBLEMS)), list(PROBLEMS))
+    axes[0].set_ylim(len(PROBLEMS) - 0.5, -0.5)
+    axes[0].set_xlim(*ENDS)
+    axes[0].set_xticks([-6, -4, -2, 0], ["≤ $10^{-6}$", "$10^{-4}$", "$10^{-2}$", "1"])
+    axes[1].set_xlim(0, rows[0]["steps"])
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    runs, edge = rows[0]["replicates_per_block"], sum(row["at_edge"] for row in rows)
     plotting.caption(
         figure,
-        f"Medians of {runs} runs on sampled oracles, curves with 10 to 90 % (grey: other methods). Step on x: best of "
-        f"{steps}, each {10 ** ((HIGH - LOW) / (steps - 1)):.1f} times the last, on other seeds; {edge} of {len(rows)} "
-        "lie at an end of the grid.",
-        f"Diverged: not finite, or {BLOWN_UP:,.0f} times the start. A call on a whole sum (AID-CG, ITD) costs its "
-        "length over the batch, on a single term (SABA, for finite sums; it leaves the panels) one over the batch.",
-        "BO-REP, SLIP and AccBO have a step that falls as 1/sqrt(t), which is ours. Tuning, our own problem, is one "
-        "term without noise.",
+        "BO-REP, SLIP and AccBO normalise their steps. Equal budgets; medians of "
+        f"{runs} runs at the step that is best on other seeds ({edge} of {len(rows)} lie at an end of the grid).",
     )
     return figure
 
 
-def heat_map(figure: Any, panel: Any, rows: list[dict[str, Any]]) -> None:
-    """Where every method ends on every problem, relative to its start, and how many steps diverged."""
-    at = {(row["method"], row["problem"]): row for row in rows}
-    groups = [[name for name in group if (name, "cosh") in at] for group in GROUPS]
-    methods = [name for group in groups for name in group]
-    values = np.array([[exponent(at[name, problem]) for problem in PROBLEMS] for name in methods])
-    places = range(len(PROBLEMS)), range(len(methods))
-    image = plotting.heatmap(panel, *places, values, cmap=plotting.sequential(), vmin=-4, vmax=0)
-    panel.set_xticks(places[0], PROBLEMS)
-    panel.set_yticks(places[1], [plotting.RULES.get(name, [name.upper()])[0] for name in methods])
-    panel.invert_yaxis()
-    panel.tick_params(length=0)
-    best = np.nanmin(values, axis=0)
-    for (i, j), value in np.ndenumerate(values):
-        row = at[methods[i], list(PROBLEMS)[j]]
-        look = {"ha": "center", "va": "center", "color": "white" if value < -2.2 else "black", "in_layout": False}
-        text = "diverged" if np.isnan(value) else f"{round(value, 1) + 0.0:.1f}".replace("-", "−")
-        panel.text(j, i - 0.14, text, fontsize=8.5, weight="bold" if value == best[j] else "normal", **look)
-        panel.text(j, i + 0.27, notes(row), fontsize=6.3, **look)
-    for edge in np.cumsum([len(group) for group in groups])[:-1]:
-        panel.axhline(edge - 0.5, color="white", linewidth=2.5)
-    panel.set_title("where each method ends (small: steps of the grid, and reported runs, that diverged)", loc="left")
-    bar = figure.colorbar(image, ax=panel, location="bottom", shrink=0.6, aspect=45, pad=0.01, ticks=range(-4, 1))
-    bar.set_label("log10 of the gradient norm, mean of the last tenth of the budget over the start", fontsize=8)
-
-
-def notes(row: dict[str, Any]) -> str:
-    steps = f"{row['diverged_steps']} of {row['steps']}" if row["diverged_steps"] else ""
-    runs = f"{100 * row['diverged']:.0f} %" if row["diverged"] else ""
-    return ", ".join(filter(None, (steps, runs)))
-
-
 def exponent(row: dict[str, Any]) -> float:
-    """log10 of the last gradients over the first; NaN if the median run diverged."""
+    """log10 of the last gradients over the first; infinite if the median run diverged."""
     ratio = float(row["risk_end"]) / float(row["risk_start"])
-    return float(np.log10(max(ratio, 1e-99))) if np.isfinite(ratio) else float("nan")
-
-
-def curves(panel: Any, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Median and band of the methods shown in colour, medians of the others in grey."""
-    lowest = [np.nanmin(finite(row["risk"])) for row in rows if row["method"] in SHOWN and row["method"] != "saba"]
-    for row in sorted(rows, key=lambda row: row["method"] in SHOWN):
-        cost, middle, low, high = (finite(row[key]) for key in ("cost", "risk", "low", "high"))
-        if row["method"] in SHOWN:
-            name, color, _ = plotting.RULES[row["method"]]
-            high = np.where(np.isnan(high), BLOWN_UP * row["risk_start"], high)
-            panel.plot(cost, middle, color=plotting.COLORS[color], linewidth=1.5, label=name)
-            panel.fill_between(cost, low, high, color=plotting.COLORS[color], alpha=0.15, linewidth=0)
-        else:
-            panel.plot(cost, middle, color="0.75", linewidth=0.8, zorder=1.5)
-    panel.set_yscale("log")
-    panel.minorticks_off()
-    panel.set_xticks(np.linspace(0, rows[0]["budget"], 5))
-    panel.set_ylim(bottom=max(0.4 * min(lowest), 1e-6 * rows[0]["risk_start"]))
-    panel.margins(x=0.01)
-
-
-def finite(values: Any) -> Any:
-    numbers = np.array(values, float)  # rows spell infinities as strings
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+    return float(np.log10(max(ratio, 1e-99))) if np.isfinite(ratio) else math.inf

@@ -39,7 +39,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(1, 3, width=8.4, height=3.2, sharey=True)
+    figure, axes = plotting.panels(1, 3, width=4.5, height=3.3, sharey=True)
     curves = {rule: rates.group(points, "excess") for rule, points in rates.group(rows, "rule").items()}
     excess = sorted(curves["lcb"])
     sizes = np.array([row["n"] for row in curves["lcb"][excess[0]]], float)
@@ -48,8 +48,8 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         plotting.RULES[rule][0]: [[row["loss"] for row in own[e]] for e in excess] for rule, own in curves.items()
     }
     theorem: list[Any] = [bounds.contextual_rate(sizes, 1.0 + e, 2) for e in excess]
-    losses = {"minimax rate (Theorems 4, 5)": theorem, **losses}
-    for panel, (title, lines) in zip(axes, losses.items(), strict=True):
+    names = ("minimax rate", *(name.replace(" (", "\n(") for name in losses))
+    for panel, title, lines in zip(axes, names, (theorem, *losses.values()), strict=True):
         slopes = [-rates.local_slopes(sizes, line) for line in lines]
         image = plotting.heatmap(panel, middle, excess, slopes, cmap=plotting.sequential(), vmin=0.0, vmax=1.0)
         # N (C* - 1) = 1/e in cell coordinates: one octave of N is one cell
@@ -58,12 +58,23 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         panel.plot(across, np.arange(len(excess)), color="white", linestyle=(0, (5, 2.5)), linewidth=1.2)
         panel.set_title(title, loc="left")
         panel.set_xlabel("rounds N")
-        panel.set_xticks(range(len(middle)), [f"{m:,.0f}" for m in middle], rotation=45)
-    axes[0].set_ylabel("$C^* - 1$")
-    figure.colorbar(image, ax=axes, label="exponent (minus the local slope)")
+        # a column lies between two sizes
+        every = max(1, (len(sizes) - 1) // 2)
+        panel.set_xticks(np.arange(0, len(sizes), every) - 0.5, [f"{n:,.0f}" for n in sizes[::every]])
+        whole = [i for i, e in enumerate(excess) if abs(np.log10(e) - round(np.log10(e))) < 1e-9]
+        panel.set_yticks(whole, [f"$10^{{{round(np.log10(excess[i]))}}}$" for i in whole])
+        slow = "$N^{-1/2}$" if panel is not axes[-1] else "no rate"
+        look: dict[str, Any] = {"transform": panel.transAxes, "fontsize": 10, "fontweight": "bold"}
+        panel.text(0.05, 0.05, "1/N", color="black", **look)
+        panel.text(0.95, 0.95, slow, color="white", ha="right", va="top", **look)
+    axes[0].set_ylabel("C* − 1")
+    bar = figure.colorbar(image, ax=axes, location="bottom", aspect=40, ticks=[0, 0.5, 1])
+    bar.set_ticklabels(["0", "1/2", "1"])
+    bar.set_label("the loss falls as 1/N to this power", fontsize=8)
     plotting.caption(
         figure,
-        "Two contexts, two arms, gap re-optimised for every point; LCB and imitation exact, the larger of two losses;",
-        "they change places near N (C* - 1) = 1/e (dashed), where cells show a kink. Rate: Rashidinejad et al. (2021).",
+        "Two contexts, two arms, the gap worst for every point; LCB and imitation exact, the larger of two losses, "
+        "which change places near the dashed line, N (C* − 1) = 1/e. Minimax rate: Rashidinejad et al. (2021), "
+        "Theorems 4, 5.",
     )
     return figure
