@@ -3,16 +3,19 @@
 It covers the syntax tree of the source (not comments, docstrings or layout) and the constants that the function reads:
 its defaults, its closure, the arguments of a partial, and of its module the functions, the upper-case constants and
 whatever is plain and never changes in place, but for what the function itself declares global. Functions of the same
-module count with their own source, those of other modules by name: their source changes with every release.
+module count with their own source, those of other modules by name: their source changes with every release. Where
+there is no source, compiled code stands for it. Of a method or an object that is called, its function counts, not its
+state.
 """
 
 import ast
+import dis
 import functools
 import hashlib
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -21,9 +24,13 @@ PLAIN = (int, float, complex, str, bytes, bool, type(None), range, np.generic)
 
 
 def fingerprint(function: Callable[..., Any]) -> str | None:
-    """A hash of 16 hexadecimal digits; None where there is no source, and for objects that are no functions."""
+    """A hash of 16 hexadecimal digits; None for what is not written in Python."""
     if not isinstance(function, (FunctionType, functools.partial)):
-        return None
+        method: Any = function
+        method = method if isinstance(method, MethodType) else method.__call__
+        function = getattr(method, "__func__", method)
+        if not isinstance(function, FunctionType):
+            return None
     try:
         parts = _parts(function, (), None)
     except (OSError, TypeError, SyntaxError, ValueError, RecursionError):
@@ -47,11 +54,9 @@ def _parts(value: Any, seen: tuple[int, ...], module: str | None) -> Any:
     if isinstance(value, FunctionType) and id(value) not in seen:
         if module not in (None, value.__module__):
             return value.__module__, value.__qualname__
-        try:
-            return _of_function(value, (*seen, id(value)))
-        except (OSError, TypeError):  # no source: an error only if it is that of the function itself
-            if module is None:
-                raise
+        return _of_function(value, (*seen, id(value)))
+    if isinstance(value, CodeType):
+        return value.co_code.hex(), value.co_names, [_parts(entry, seen, module) for entry in value.co_consts]
     return "opaque"
 
 
@@ -71,15 +76,18 @@ def _is_constant(value: Any) -> bool:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    """What a function reads, and what the functions and comprehensions in it do."""
-    yield from code.co_names
+    """The globals that a function reads, and that the functions and comprehensions in it do; attributes are none."""
+    yield from (step.argval for step in dis.get_instructions(code) if step.opname == "LOAD_GLOBAL")
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _names(constant)
 
 
 def _syntax(function: FunctionType) -> ast.AST | str:
-    source = textwrap.dedent(inspect.getsource(function))
+    try:
+        source = textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError):
+        return repr(_parts(function.__code__, (), None))
     try:
         tree = ast.parse(source)
     except SyntaxError:  # a lambda in the middle of a call

@@ -249,6 +249,21 @@ def test_constants_of_closures_defaults_and_partials_count():
     assert fingerprint(len) is None
 
 
+def test_functions_without_a_source_and_methods_are_known_too():
+    def made(factor):
+        space = {}
+        exec(f"def run_cell(cell, rng):\n    return {{'x': [{factor} * n for n in (1, 2)]}}", space)
+        return space["run_cell"]
+
+    def kept(factor):
+        space = {"factor": made(factor)}
+        exec("class Kept:\n    __call__ = named = factor", space)
+        return space["Kept"]()
+
+    for maker in (made, kept, lambda factor: kept(factor).named):
+        assert fingerprint(maker(1)) == fingerprint(maker(1)) != fingerprint(maker(2))
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -260,12 +275,12 @@ def test_constants_of_closures_defaults_and_partials_count():
     ],
 )
 def test_what_a_run_cell_reads_counts_wherever_it_stands(before, after, tmp_path, monkeypatch):
-    """Of arrays, in comprehensions, by way of another function; what the function itself counts up does not."""
+    """Of arrays, in comprehensions, by way of another function; not what the function counts up, nor attributes."""
     source = (
-        "import numpy as np\nLEVELS, scale, calls = None, 1, 0\n\n"
+        "import numpy as np\nLEVELS, scale, calls, n = None, 1, 0, 0\n\n"
         "def helper(x): return scale * x\n"
         "{}\n"
-        "def run_cell(cell, rng):\n    global calls\n    calls += 1\n"
+        "def run_cell(cell, rng):\n    global calls\n    calls += cell.n\n"
         "    return {{'x': [helper(LEVELS) for _ in 'a']}}\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -273,7 +288,7 @@ def test_what_a_run_cell_reads_counts_wherever_it_stands(before, after, tmp_path
     for i, text in enumerate((before, before.replace("=", "=  "), after)):
         (tmp_path / f"users{i}.py").write_text(source.format(text))
         module = __import__(f"users{i}")
-        module.calls = i
+        module.calls = module.n = i
         found.append(fingerprint(module.run_cell))
     assert found[0] == found[1] != found[2]
 
