@@ -40,7 +40,6 @@ class Status(Enum):
         "exact if what differs by hardly more than rounding is linearly dependent, as it was taken to be: float64 "
         "cannot tell"
     )
-    UNREACHABLE = "the target lies outside the span of the heads: no weights reach it"
     UNDETERMINED = "the rows do not determine the answer"
     STATIONARY = (
         "a further step lowers the loss by less than the tolerance and the gradient is small: a stationary point, not "
@@ -106,7 +105,7 @@ class ConvergenceWarning(UserWarning):
     >>> warnings.simplefilter("error", ConvergenceWarning)  # for those who want no batch with a gap
     """
 
-    __module__ = "pessimism.tasks"
+    __module__ = "pessimism.mdp"
 
 
 def conclude(result: Result, good: NDArray[np.bool_], message: str, marked: str = "status") -> Result:

@@ -1,6 +1,6 @@
 """Offline reinforcement learning: states, actions, logged transitions, and rules that turn them into a policy."""
 
-from pessimism._status import ConvergenceError, ImitationWarning
+from pessimism._status import ConvergenceError, ConvergenceWarning, ImitationWarning
 from pessimism.mdp import behavior, bounds, exact, generators, instances, planning
 from pessimism.mdp.choice import moving_constant
 from pessimism.mdp.data import MDPData, Transitions
@@ -18,6 +18,7 @@ from pessimism.mdp.rules.vi_lcb_episodic import vi_lcb_episodic
 __all__ = [
     "MDP",
     "ConvergenceError",
+    "ConvergenceWarning",
     "ImitationWarning",
     "MDPData",
     "Plan",

@@ -13,6 +13,7 @@ from pessimism.bandits import BanditData, lcb
 from pessimism.mdp import (
     MDP,
     ConvergenceError,
+    ConvergenceWarning,
     MDPData,
     Transitions,
     algorithm_3,
@@ -617,6 +618,16 @@ def test_convergence_errors_carry_what_was_reached(monkeypatch):
         vi_lcb_bernstein(data, discount=0.99, constant=1e-3)
     assert caught.value.result.status is Status.NOT_CONVERGED
     assert caught.value.result.error_bound > 1e-6
+
+
+def test_one_data_set_that_does_not_converge_does_not_abort_the_others(monkeypatch):
+    mdp = world(2, discount=0.99)
+    data = mdp.sample_at(np.full((2, 3, 2), [[[2]], [[10**6]]]) + [1, 0], rng=0)
+    monkeypatch.setattr(bernstein, "SWEEPS", 0.05)  # five sweeps, enough only for the log that raises no value
+    with pytest.warns(ConvergenceWarning, match="error bound of 1 of 2 models is above .* status says which"):
+        learnt = vi_lcb_bernstein(data, discount=0.99, constant=1e-3)
+    assert learnt.status.tolist() == [Status.NO_UPDATE, Status.NOT_CONVERGED]
+    assert learnt.policy[0].tolist() == behavior_cloning(data[0], discount=0.99).policy.tolist()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from pessimism import _check
 from pessimism._status import Status
 from pessimism._types import Floats
 from pessimism.mdp import _input
-from pessimism.mdp._certificate import certified
+from pessimism.mdp._certificate import learned
 from pessimism.mdp._engine.evaluation import expected_sums
 from pessimism.mdp._engine.solution import as_status
 from pessimism.mdp._engine.tables import as_law
@@ -164,7 +164,7 @@ def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float 
     status[bound > goal] = Status.ROUNDING
     status[unfinished] = Status.NOT_CONVERGED
     plan = Plan(policy, values, as_status(status, data.shape), iterations, np.asarray(bound))
-    return certified(plan, goal)
+    return learned(plan, goal)
 
 
 def _known(data: MDPData, discount: float, alpha: float) -> tuple[Empirical, Floats, float]:

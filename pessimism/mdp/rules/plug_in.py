@@ -3,7 +3,7 @@ r"""Plug-in planning: the empirical model :math:`(\hat r, \hat P)` in place of t
 import numpy as np
 
 from pessimism import _check
-from pessimism.mdp._certificate import certified
+from pessimism.mdp._certificate import learned
 from pessimism.mdp._engine.search import SEARCHES
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
@@ -69,4 +69,4 @@ def plug_in(
 
     values = np.zeros((*data.shape, data.n_states))
     search, low = SEARCHES["auto"], known.low_value
-    return certified(Plan(*iterate(tables, values, goal, search, fallback=low, terminal=known.terminal)), goal)
+    return learned(Plan(*iterate(tables, values, goal, search, fallback=low, terminal=known.terminal)), goal)

@@ -21,7 +21,7 @@ from pessimism import _check
 from pessimism._status import Status
 from pessimism._types import Floats, Rng
 from pessimism.mdp import _input
-from pessimism.mdp._certificate import certified
+from pessimism.mdp._certificate import learned
 from pessimism.mdp._engine import splitting
 from pessimism.mdp._engine.search import FROM_BELOW, SEARCHES
 from pessimism.mdp._engine.solution import finished
@@ -149,7 +149,7 @@ def vi_lcb(
     start = data.counts.argmax(axis=-1)
     low, ends = known.low_value, known.terminal
     found = iterate(tables, values, tolerance, search, floor=floor, fallback=low, start=start, terminal=ends)
-    plan = marked(certified(Plan(*found), tolerance), start)
+    plan = marked(learned(Plan(*found), tolerance), start)
     return told(plan, "vi_lcb", data.counts, constant, hoeffding(known, widths.pairs) if monotone else None)
 
 

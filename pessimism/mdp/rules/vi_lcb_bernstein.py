@@ -15,7 +15,7 @@ import numpy as np
 
 from pessimism import _check
 from pessimism._status import Status
-from pessimism.mdp._certificate import certified
+from pessimism.mdp._certificate import learned
 from pessimism.mdp._engine.solution import as_status
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
@@ -118,6 +118,6 @@ def vi_lcb_bernstein(
     status[bound <= goal] = Status.CONVERGED
     status[~(values > np.maximum(given, 0.0)).any(axis=-1)] = Status.NO_UPDATE
     value = known.ending(known.low_value + (high - low) * values)
-    plan = certified(Plan(policy, value, as_status(status, data.shape), sweeps, bound), goal)
+    plan = learned(Plan(policy, value, as_status(status, data.shape), sweeps, bound), goal)
     plan = marked(plan, data.counts.argmax(axis=-1))
     return told(plan, "vi_lcb_bernstein", data.counts, c, bernstein(known, n, log))
