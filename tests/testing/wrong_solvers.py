@@ -414,6 +414,9 @@ mistake("BeginsItsScheduleLate", '"length": step 0 .* schedule off by one', FALL
         eta=lambda self: self.step / (2 + self.t) ** 0.5)  # fmt: skip
 mistake("ALittleTooLong", r'"length": step \d+ is 0.10000000\d* long', TENTH,
         direction=lambda self, m: Right.direction(self, m) * (1 + 1e-9))  # fmt: skip
+mistake("StaysAtTheFirstX", '"descends": it calls cvp at the first x to the end',
+        first=lambda self, x0, y0: {"x0": np.array(x0)},
+        cross=lambda self: self.call("cvp", self.x0, self.y, self.z))  # fmt: skip
 mistake(NeverAsksAboutG, '"descends": it never asks about g')
 mistake(CannotDoNothing, '"contract": it raised ZeroDivisionError')
 mistake(

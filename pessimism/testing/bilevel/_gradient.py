@@ -10,7 +10,7 @@ import numpy as np
 
 from pessimism._types import Floats
 from pessimism.testing.bilevel._solver import LONG, PROBE, Answer, Case, SolverSubject, path_of, probe_case
-from pessimism.testing.bilevel._watched_problem import View
+from pessimism.testing.bilevel._watched_problem import View, Watched
 
 UNIT = 2.0**-16
 """Of x: a step of 1 moves it by as much."""
@@ -41,9 +41,17 @@ def descends(subject: SolverSubject, case: Case, answer: Answer) -> None:
         return
     longer = case._replace(budget=BUDGET)
     found = subject.ask(longer, "descends", View(exact=True), where=f"with {BUDGET} exact calls, ")
-    wrong = _misled(subject, case) or _fallen_short(case.x0, found.x)
+    wrong = _misled(subject, case) or _fallen_short(case.x0, found.x) or _left_behind(found.watched)
     if wrong is not None:
         raise subject.error("descends", wrong, longer)
+
+
+def _left_behind(watched: Watched) -> str | None:
+    """Which oracle is called at the first x to the end, though x moves: here C and H do not tell."""
+    stale = [kind for kind, stays in watched.stays.items() if stays]
+    if not stale or all(watched.stays.values()):
+        return None
+    return f"it calls {stale[0]} at the first x to the end, and x has moved: on other problems C and H change with x"
 
 
 def _fallen_short(start: Floats, end: Floats) -> str | None:

@@ -58,8 +58,9 @@ class Watched:
 
     It remembers the first call that it refused (`fault`: the promise, and what is wrong), since a solver may catch
     everything; the samples that were `drawn`, and as `uses` each call on one: its kind, x and the sample's number; x
-    at the call `halfway` through the budget; how many calls were made before x was another (`before_x_moved`); and
-    whether some gradient of f in x was exactly 0 (`flat`).
+    at the call `halfway` through the budget; whether each kind was called at the first x only, from there on
+    (`stays`); how many calls were made before x was another (`before_x_moved`); and whether some gradient of f in x
+    was exactly 0 (`flat`).
     """
 
     def __init__(self, problem: Any, view: View, budget: float) -> None:
@@ -70,6 +71,7 @@ class Watched:
         self.drawn: list[Handle] = []
         self.uses: list[tuple[str, bytes, int]] = []
         self.halfway: Floats | None = None
+        self.stays: dict[str, bool] = {}
         self.before_x_moved: int | None = None
         self._first: Floats | None = None
         self.flat = False
@@ -129,6 +131,8 @@ class Watched:
             self.before_x_moved = calls - 1
         if self.halfway is None and calls > self._budget / 2:
             self.halfway = x
+        if self.halfway is not None:
+            self.stays[kind] = self.stays.get(kind, True) and np.array_equal(x, self._first)
         if handle is not None:
             self.uses.append((kind, x.tobytes(), handle.number))
 
