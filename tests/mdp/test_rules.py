@@ -622,7 +622,7 @@ def test_convergence_errors_carry_what_was_reached(monkeypatch):
 
 def test_one_data_set_that_does_not_converge_does_not_abort_the_others(monkeypatch):
     mdp = world(2, discount=0.99)
-    data = mdp.sample_at(np.full((2, 3, 2), [[[2]], [[10**6]]]) + [1, 0], rng=0)
+    data = mdp.sample_at(np.broadcast_to([[[3, 2]], [[10**6 + 1, 10**6]]], (2, 3, 2)), rng=0)
     monkeypatch.setattr(bernstein, "SWEEPS", 0.05)  # five sweeps, enough only for the log that raises no value
     with pytest.warns(ConvergenceWarning, match="error bound of 1 of 2 models is above .* status says which"):
         learnt = vi_lcb_bernstein(data, discount=0.99, constant=1e-3)

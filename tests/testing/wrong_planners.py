@@ -561,6 +561,10 @@ WRONG_WIDTHS = {
         with_widths(lambda v, level, m, n, s, a: v * np.sqrt(level / n)),
         '"level": .* n stands where N.s, a. belongs',
     ),
+    "N(s)": (
+        with_widths(lambda v, level, m, n, s, a: v * np.sqrt(level / m.sum(axis=-1, keepdims=True))),
+        '"level": .* N.s. stands where N.s, a. belongs',
+    ),
     "one-sided": (
         with_widths(lambda v, level, m, n, s, a: v * np.sqrt((level - 0.5 * np.log(2)) / m)),
         '"level": a factor 2 is',

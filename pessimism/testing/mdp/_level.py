@@ -30,21 +30,22 @@ LAYOUTS = ((1, 1, 1), (2, 3, 4), (5, 2, 4), (2, 2, 4096))
 
 
 class Log(NamedTuple):
-    """States that stay, with one logged action each."""
+    """States that stay, with one logged action each that earns 1, and another, as often, that earns 0."""
 
     visits: Floats
     n_actions: int
 
     @property
     def n(self) -> int:
-        return int(self.visits.sum())
+        return int(self.visits.sum()) * min(self.n_actions, 2)
 
     def data(self) -> MDPData:
         n_states = len(self.visits)
         counts = np.zeros((n_states, self.n_actions), np.int64)
-        counts[:, 0] = self.visits
+        counts[:, :2] = self.visits[:, None]
+        sums = counts * (np.arange(self.n_actions) == 0)
         lists = np.broadcast_to(np.arange(n_states)[:, None, None], (*counts.shape, 1))
-        return MDPData(counts, lists, counts[..., None], 1.0 * counts, (0.0, 1.0), "deterministic")
+        return MDPData(counts, lists, counts[..., None], 1.0 * sums, (0.0, 1.0), "deterministic")
 
 
 def logs(subject: OfflineSubject, level: Level) -> list[Log]:
@@ -106,6 +107,7 @@ def _cause(subject: OfflineSubject, level: Level, laid_out: list[Log], measured:
     claimed, worth = _widths(subject, laid_out, claims), float(subject.worth)
     visits = np.concatenate([log.visits for log in laid_out])
     totals = np.concatenate([np.full(len(log.visits), log.n) for log in laid_out])
+    in_state = np.concatenate([log.visits * min(log.n_actions, 2) for log in laid_out])
     known = {
         "it does not subtract its widths": 0.0 * claimed,
         "it adds its widths": -claimed,
@@ -115,6 +117,8 @@ def _cause(subject: OfflineSubject, level: Level, laid_out: list[Log], measured:
         "the square root is missing: its widths are V_max L/N(s, a)": claimed**2 / worth,
         "its widths do not depend on a pair's own count: n stands where N(s, a) belongs": claimed
         * np.sqrt(visits / totals),
+        "its widths do not depend on the action: N(s) stands where N(s, a) belongs": claimed
+        * np.sqrt(visits / in_state),
         "its widths are those of N(s, a) + 1 visits": _widths(subject, laid_out, claims, 1),
         "its widths are those of N(s, a) - 1 visits": _widths(subject, laid_out, claims, -1),
     }
