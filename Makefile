@@ -61,7 +61,7 @@ dist-check: .venv
 	rm -rf .make/dist .make/clean
 	$(BIN)/python -m build --outdir .make/dist . > .make/build.log || { cat .make/build.log; exit 1; }
 	$(PYTHON) -m venv .make/clean
-	.make/clean/bin/python -m pip install --quiet --disable-pip-version-check .make/dist/*.whl pytest pytest-xdist mpmath
+	.make/clean/bin/python -m pip install --quiet --disable-pip-version-check .make/dist/*.whl pytest pytest-xdist mpmath statsmodels
 	cd .make && clean/bin/pessimism version && clean/bin/pessimism simulations bandit-composition --store dist/store --out dist
 	cd .make && clean/bin/python -m pytest -q -p no:cacheprovider --doctest-modules --pyargs pessimism.bandits pessimism.rates
 	cd .make/dist && tar xzf *.tar.gz
