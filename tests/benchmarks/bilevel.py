@@ -24,13 +24,13 @@ STEP, LOWER_STEP = 0.1, 0.5
 
 
 class Unrecorded:
-    """A problem without its gradient of F, which a run would record and which costs a Newton solve over all rows."""
+    """A problem without a way to its gradient of F, which a run would record at the cost of a solve over all rows."""
 
     def __init__(self, problem: Any) -> None:
         self._problem = problem
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("gradient", "_problem"):
+        if name in ("gradient", "solve_y", "_problem"):
             raise AttributeError(name)
         return getattr(self._problem, name)
 
