@@ -11,7 +11,7 @@ from scipy.stats import binom
 from pessimism import _draw
 from pessimism.bandits import Bandit
 from pessimism.bandits._engine import sampling
-from pessimism.bandits._engine.drawing import binomial_cdfs, draw_binomials
+from pessimism.bandits._engine.drawing import binomial_cdfs, draw_binomials, draw_cells
 
 pytestmark = pytest.mark.kernels
 
@@ -117,3 +117,16 @@ def test_large_batches_of_some_rounds_are_drawn_by_tables(likeliest):
     assert np.array_equal(data.squares, data.sums)
     assert data.counts.flags.c_contiguous
     assert data.sums.flags.c_contiguous
+
+
+@pytest.mark.parametrize("replicates", [0, 7])
+def test_draw_cells_equals_plain_numpy_cell_by_cell(replicates):
+    chances, means = np.array([0.3, 0.0, 0.6, 1.0]), np.array([0.5, 0.2, 0.9, 1.0])
+    counts, hits = np.full((4, replicates), -1), np.full((4, replicates), -1)
+    draw_cells(chances, means, 40, counts, hits, np.random.default_rng(0))
+    rng, left = np.random.default_rng(0), np.full(replicates, 40)
+    for k in range(4):
+        assert np.array_equal(counts[k], plain_binomials(left, chances[k], rng) if replicates else left)
+        assert np.array_equal(hits[k], plain_binomials(counts[k], means[k], rng) if replicates else left)
+        left = left - counts[k]
+    assert not left.any()

@@ -3,7 +3,7 @@
 TWINS = {
     "pessimism/_binomial.py": dict.fromkeys(("binomial_row", "tails", "overtakes"), "tests/floor/test_binomial.py"),
     "pessimism/bandits/_engine/drawing.py": dict.fromkeys(
-        ("draw_rounds", "binomial_cdfs", "draw_binomials"), "tests/bandits/test_drawing.py"
+        ("draw_rounds", "binomial_cdfs", "draw_binomials", "draw_cells"), "tests/bandits/test_drawing.py"
     ),
     "pessimism/bandits/_engine/enumeration.py": {
         **dict.fromkeys(("outcomes", "overtakes_with_error", "tabulate"), "tests/bandits/test_enumeration.py"),

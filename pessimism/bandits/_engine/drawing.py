@@ -74,7 +74,7 @@ def draw_binomials(n: Ints, p: float, drawn: Ints, rng: np.random.Generator) -> 
 
     The search starts at the u-quantile of the middle row, moved by p for each trial more.
     """
-    if p <= 0.0 or p >= 1.0:
+    if p <= 0.0 or p >= 1.0 or n.size == 0:
         for i in range(n.size):
             drawn[i] = n[i] if p >= 1.0 else 0
         return
@@ -97,3 +97,17 @@ def draw_binomials(n: Ints, p: float, drawn: Ints, rng: np.random.Generator) -> 
         while k > 0 and u < cdf[k - 1]:
             k -= 1
         drawn[i] = first + k
+
+
+@compiled
+def draw_cells(chances: Floats, means: Floats, n: int, counts: Ints, hits: Ints, rng: np.random.Generator) -> None:
+    """Counts and rewards of 1 (cells, replicates) in n rounds; a cell takes a round not taken before it by its chance.
+
+    Cell after cell: the counts of all data sets, then their rewards, each by `draw_binomials`.
+    """
+    left = np.full(counts.shape[1], n)
+    for k in range(chances.size):
+        draw_binomials(left, chances[k], counts[k], rng)
+        draw_binomials(counts[k], means[k], hits[k], rng)
+        for i in range(left.size):
+            left[i] -= counts[k, i]

@@ -91,20 +91,16 @@ def _by_tables(
     law: Floats, means: Floats, n: int, front: tuple[int, ...], rng: np.random.Generator
 ) -> tuple[Ints, Floats, Floats]:
     """Cell by cell, the likeliest last: the counts of all data sets, then their rewards."""
-    from pessimism.bandits._engine.drawing import draw_binomials
+    from pessimism.bandits._engine.drawing import draw_cells
 
     cells, likeliest = np.arange(law.size), law.argmax()
     cells[likeliest], cells[-1] = law.size - 1, likeliest  # its own inverse
     ordered = law.ravel()[cells]
     chances = ordered / np.cumsum(ordered[::-1])[::-1]  # of a round that no cell before has taken
-    left = np.full(math.prod(front), n)
-    counts: Ints = np.empty((law.size, left.size), np.int64)
+    counts: Ints = np.empty((law.size, math.prod(front)), np.int64)
     hits: Ints = np.empty_like(counts)
-    for k, chance, mean in zip(cells, chances, means.ravel()[cells], strict=True):
-        draw_binomials(left, chance, counts[k], rng)
-        draw_binomials(counts[k], mean, hits[k], rng)
-        left -= counts[k]
-    counts, hits = (np.ascontiguousarray(x.T).reshape(front + law.shape) for x in (counts, hits))
+    draw_cells(chances, means.ravel()[cells], n, counts, hits, rng)
+    counts, hits = (np.ascontiguousarray(x[cells].T).reshape(front + law.shape) for x in (counts, hits))
     sums = hits.astype(np.float64)
     return counts, sums, sums
 
