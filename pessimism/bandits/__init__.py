@@ -4,10 +4,11 @@ An argument that is not what its docstring describes raises one ValueError or Ty
 first bad entry and what was expected; the sections "Raises" list what goes without saying nowhere else.
 """
 
-from pessimism.bandits import behavior, bounds, exact, instances
+from pessimism.bandits import behavior, bounds, estimators, exact, instances
 from pessimism.bandits.data import BanditData
 from pessimism.bandits.interval import ValueInterval
 from pessimism.bandits.model import Bandit
+from pessimism.bandits.propensities import PropensityData
 from pessimism.bandits.rules.bernstein_lcb import bernstein_lcb
 from pessimism.bandits.rules.greedy import greedy
 from pessimism.bandits.rules.index_rule import index_rule
@@ -17,10 +18,12 @@ from pessimism.bandits.rules.most_played import most_played
 __all__ = [
     "Bandit",
     "BanditData",
+    "PropensityData",
     "ValueInterval",
     "behavior",
     "bernstein_lcb",
     "bounds",
+    "estimators",
     "exact",
     "greedy",
     "hoeffding_level",

@@ -8,6 +8,9 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._types import Floats, Ints
 
+ROUNDING = 1e-9
+"""Relative room for the rounding of summed rewards when they are checked against their range."""
+
 
 def check_contexts(contexts: ArrayLike, n_contexts: int, partner: str) -> Floats:
     """Clean law (..., S) over the contexts of `partner`, the argument that fixes their number."""
@@ -47,3 +50,13 @@ def reward_width(reward_range: tuple[float, float], sigma: float | None) -> floa
     if not math.isfinite(high - low):
         raise ValueError(f"sigma must be given: the reward_range {reward_range} is infinite")
     return high - low
+
+
+def check_sums(name: str, sums: Floats, of: str, counts: Ints | Floats, low: float, high: float) -> None:
+    """Raise a ValueError unless every sum lies within its count, or weight, times the range of rewards."""
+    slack = ROUNDING * counts
+    with np.errstate(invalid="ignore"):  # 0 pulls x infinite range: replaced by 0 just below
+        smallest = np.where(counts > 0, counts * low - slack * abs(low), 0.0)
+        largest = np.where(counts > 0, counts * high + slack * abs(high), 0.0)
+    good = (sums >= smallest) & (sums <= largest)
+    _check.require(name, sums, good, f"within {of} x reward_range = {of} x [{low:g}, {high:g}]")

@@ -19,13 +19,10 @@ from pessimism._shares import apportion
 from pessimism._types import Floats, Ints, Rng
 from pessimism.bandits import _report
 from pessimism.bandits._engine import estimate, sampling
-from pessimism.bandits._input import check_arm_law, check_contexts, check_policy, reward_width
+from pessimism.bandits._input import ROUNDING, check_arm_law, check_contexts, check_policy, check_sums, reward_width
 from pessimism.bandits.interval import ValueInterval
 
 __all__ = ["BanditData"]
-
-ROUNDING = 1e-9
-"""Relative room for the rounding of summed rewards when they are checked against their range."""
 
 SINGLE = 1e-6
 """The same for squares, which may have been taken in float32."""
@@ -86,7 +83,7 @@ class BanditData(Stored):
         if total.shape != pulls.shape:
             raise ValueError(f"sums must have the shape {pulls.shape} of counts, got {total.shape}")
         low, high = _check.interval("reward_range", reward_range)
-        _check_sums(pulls, total, low, high)
+        check_sums("sums", total, "counts", pulls, low, high)
         second = None
         if squares is not None:
             second = _check.real_array("squares", squares, min_ndim=2, low=0.0)
@@ -491,15 +488,6 @@ def _check_alike(name: str, log: BanditData, first: BanditData) -> None:
         raise ValueError(f"{name} must have (contexts, arms) = {first.counts.shape[-2:]}, got {log.counts.shape[-2:]}")
     if log.reward_range != first.reward_range:
         raise ValueError(f"{name} must have reward_range {first.reward_range}, got {log.reward_range}")
-
-
-def _check_sums(counts: Ints, sums: Floats, low: float, high: float) -> None:
-    slack = ROUNDING * counts
-    with np.errstate(invalid="ignore"):  # 0 pulls x infinite range: replaced by 0 just below
-        smallest = np.where(counts > 0, counts * low - slack * abs(low), 0.0)
-        largest = np.where(counts > 0, counts * high + slack * abs(high), 0.0)
-    good = (sums >= smallest) & (sums <= largest)
-    _check.require("sums", sums, good, f"within counts x reward_range = counts x [{low:g}, {high:g}]")
 
 
 def _check_squares(counts: Ints, sums: Floats, squares: Floats, low: float, high: float) -> None:

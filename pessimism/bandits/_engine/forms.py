@@ -1,0 +1,56 @@
+r"""Estimators that average rounds, as tables: one description serves the estimate of a log and its exact risk.
+
+Such an estimator is :math:`T = \sum_{s,a} \rho(s)\pi(a|s) b(s,a) + \frac1n \sum_i w'(x_i)\,(r_i - q(x_i))`, with pairs
+:math:`x = (s, a)`, weights :math:`w'` (`weight`), a model :math:`q` that is subtracted (`model`) and one that is added
+(`base`). Importance sampling has neither model, the doubly robust estimator has both the same, a switch adds one where
+it does not weight.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pessimism._types import Floats, Ints
+
+
+class Form(NamedTuple):
+    """Weights of the rounds, the model subtracted from their rewards and the model added; None for a model of zeros."""
+
+    weight: Floats
+    model: Floats | None = None
+    base: Floats | None = None
+
+
+def ratio(target: Floats, law: Floats) -> Floats:
+    """target / law, with 0/0 = 0 and x/0 = inf; as large as float64 allows."""
+    target, law = np.broadcast_arrays(target, law)
+    with np.errstate(over="ignore"):
+        return np.divide(target, law, out=np.where(target > 0, np.inf, 0.0), where=law > 0)
+
+
+def switched(weight: Floats, threshold: float) -> Floats:
+    """The weights up to a threshold, 0 beyond it."""
+    return np.where(weight <= threshold, weight, 0.0)
+
+
+def shrunk(weight: Floats, shrinkage: float) -> Floats:
+    """shrinkage w / (w^2 + shrinkage), written so that nothing overflows; 0 for infinite weights."""
+    with np.errstate(divide="ignore"):
+        return np.where(weight > 0, 1.0 / (weight / shrinkage + 1.0 / weight), 0.0)
+
+
+def lumped(target: Floats, law: Floats, groups: Ints) -> Floats:
+    """(..., S, A) ratio of the probabilities of the group of every arm; `groups` (S, A) counts from 0."""
+    member = groups[..., None, :] == np.arange(groups.max(initial=0) + 1)[:, None]  # (S, groups, A)
+    by_group = ratio(*(np.einsum("...sa,sga->...sg", x, member) for x in (target, law)))
+    return np.asarray(np.where(member, by_group[..., None], 0.0).sum(axis=-2))
+
+
+def evaluate(form: Form, counts: Ints, sums: Floats, n: Ints, target: Floats) -> Floats:
+    """The estimates (...,) from counts and sums (..., S, A); `target` weighs what `base` says. NaN where n = 0."""
+    total = np.einsum("...sa,...sa->...", form.weight, sums)
+    if form.model is not None:
+        total = total - np.einsum("...sa,...sa->...", form.weight * form.model, counts)
+    with np.errstate(invalid="ignore"):
+        average = np.asarray(total / np.where(n > 0, n, np.nan))
+    return average if form.base is None else average + np.einsum("...sa,...sa->...", target, form.base)
