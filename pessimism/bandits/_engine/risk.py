@@ -5,6 +5,7 @@ about the value J that is estimated, so that neither is a difference of large nu
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pessimism._types import Floats, Ints
 
@@ -104,18 +105,18 @@ def _both_unseen(n: int, mass: Floats, g: Floats, met: Floats, s_of: Ints) -> Fl
     left = 1.0 - mass[..., :, None] - other
     with np.errstate(divide="ignore", invalid="ignore"):
         first = np.where(left > 0, (met - mass)[..., :, None] - same * other, 0.0) / np.where(left > 0, left, 1.0)
-        last = np.where(left > 0, met[..., None, :] - other_or_own(mass, same), 0.0) / np.where(left > 0, left, 1.0)
+        last = np.where(left > 0, met[..., None, :] - _lost(mass, same), 0.0) / np.where(left > 0, left, 1.0)
     moment = (1.0 - 1.0 / n) * first * last + same * first / n
-    return np.einsum("...x,...xy,...y->...", g, no_round(n, mass[..., :, None] + other) * moment, g)
+    return np.asarray(np.einsum("...x,...xy,...y->...", g, no_round(n, mass[..., :, None] + other) * moment, g))
 
 
-def other_or_own(mass: Floats, same: Floats) -> Floats:
+def _lost(mass: Floats, same: NDArray[np.bool_]) -> Floats:
     """(..., K, K) mass that the context of y loses where x and y have no rounds."""
     off = ~np.eye(mass.shape[-1], dtype=bool)
-    return mass[..., None, :] + same * off * mass[..., :, None]
+    return np.asarray(mass[..., None, :] + same * off * mass[..., :, None])
 
 
-def average(n: Floats, mu: Floats, mean: Floats, spread: Floats, value: Floats) -> tuple[Floats, Floats]:
+def average(n: Ints, mu: Floats, mean: Floats, spread: Floats) -> tuple[Floats, Floats]:
     """Bias and variance of an average of rounds, from E[g | x] - J and Var[g | x] of its terms."""
     bias = (mu * mean).sum(axis=-1)
     return bias, ((mu * (spread + mean**2)).sum(axis=-1) - bias**2) / n
