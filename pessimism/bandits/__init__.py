@@ -4,7 +4,7 @@ An argument that is not what its docstring describes raises one ValueError or Ty
 first bad entry and what was expected; the sections "Raises" list what goes without saying nowhere else.
 """
 
-from pessimism.bandits import behavior, bounds, estimators, exact, instances, risk
+from pessimism.bandits import behavior, bounds, estimators, exact, instances, intervals, risk
 from pessimism.bandits.data import BanditData
 from pessimism.bandits.interval import ValueInterval
 from pessimism.bandits.model import Bandit
@@ -29,6 +29,7 @@ __all__ = [
     "hoeffding_level",
     "index_rule",
     "instances",
+    "intervals",
     "lcb",
     "most_played",
     "risk",

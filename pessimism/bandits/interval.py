@@ -19,7 +19,9 @@ class ValueInterval(Speaking):
     low, high : (...,) float
         Interval, in reward units; infinite where a pair that was never logged may be worth anything.
     level : float
-        Probability, in (0, 1), with which the interval covers the value, at least.
+        Probability, in (0, 1), with which the interval covers the value: at least, or as n grows.
+    guarantee : str
+        "every n", or "asymptotic" for an interval that may miss far more often at the n of the log.
 
     See Also
     --------
@@ -36,3 +38,4 @@ class ValueInterval(Speaking):
     low: Floats
     high: Floats
     level: float
+    guarantee: str = "every n"
