@@ -10,9 +10,12 @@ from pessimism.bandits.interval import ValueInterval
 from pessimism.bandits.model import Bandit
 from pessimism.bandits.propensities import PropensityData
 from pessimism.bandits.rules.bernstein_lcb import bernstein_lcb
+from pessimism.bandits.rules.best_of import best_of
 from pessimism.bandits.rules.greedy import greedy
 from pessimism.bandits.rules.index_rule import index_rule
+from pessimism.bandits.rules.ix import ix
 from pessimism.bandits.rules.lcb import hoeffding_level, lcb
+from pessimism.bandits.rules.log_smoothing_rule import log_smoothing_rule
 from pessimism.bandits.rules.most_played import most_played
 
 __all__ = [
@@ -22,6 +25,7 @@ __all__ = [
     "ValueInterval",
     "behavior",
     "bernstein_lcb",
+    "best_of",
     "bounds",
     "estimators",
     "exact",
@@ -30,7 +34,9 @@ __all__ = [
     "index_rule",
     "instances",
     "intervals",
+    "ix",
     "lcb",
+    "log_smoothing_rule",
     "most_played",
     "risk",
 ]

@@ -15,10 +15,11 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats
+from pessimism.bandits._input import check_contexts
 from pessimism.bandits.data import BanditData
 from pessimism.bandits.model import Bandit
 
-__all__ = ["expert", "from_data", "prescribe", "uniform"]
+__all__ = ["expert", "from_conditional", "from_data", "prescribe", "uniform"]
 
 RELATIVE = 1e-12
 """Relative accuracy to which a prescribed C* is met."""
@@ -174,3 +175,32 @@ def _off_support(bandit: Bandit) -> Floats:
         return expert(bandit)
     best = bandit.best_policy[..., None] == np.arange(bandit.n_arms)
     return np.asarray(bandit.contexts[..., None] * ~best / (bandit.n_arms - 1))
+
+
+def from_conditional(conditional: ArrayLike, contexts: ArrayLike) -> Floats:
+    r"""Joint law :math:`\mu(s, a) = \rho(s) p(a|s)` of a policy that logs.
+
+    Parameters
+    ----------
+    conditional : (..., S, A) array_like of float
+        Law of the arms in every context; each row sums to 1.
+    contexts : (..., S) array_like of float
+        Law of the contexts.
+
+    Returns
+    -------
+    (..., S, A) float
+        Sums to one over the last two axes.
+
+    Examples
+    --------
+    >>> from pessimism.bandits import behavior
+    >>> behavior.from_conditional([[0.5, 0.5], [1.0, 0.0]], [0.25, 0.75]).tolist()
+    [[0.125, 0.125], [0.75, 0.0]]
+    """
+    p = _check.law("conditional", conditional, axes=1)
+    if p.ndim < 2:
+        raise ValueError(f"conditional must have shape (..., contexts, arms), got {p.shape}")
+    rho = check_contexts(contexts, p.shape[-2], "conditional")
+    _check.broadcast("conditional and contexts", p.shape[:-2], rho.shape[:-1])
+    return np.asarray(rho[..., None] * p)

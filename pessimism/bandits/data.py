@@ -371,6 +371,54 @@ class BanditData(Stored):
         sums = kept.astype(np.float64)
         return self.trusted(counts, sums, sums, self.reward_range)
 
+    def folds(self, k: int, rng: Rng = None) -> list[Self]:
+        """Divide the log into k logs at random, without replacement; their sizes differ by one at most.
+
+        Parameters
+        ----------
+        k : int
+            Folds, at least 2.
+        rng : Generator, SeedSequence or int, optional
+            Source of randomness (SPEC 7).
+
+        Returns
+        -------
+        list of BanditData
+            Logs that merge into this one, the larger ones first.
+
+        Raises
+        ------
+        ValueError
+            If the rewards are not known to be 0 or 1, the data sets of a batch differ in n, or there are fewer rounds
+            than folds.
+
+        Notes
+        -----
+        A fold of a log of i.i.d. rounds is again such a log, and independent of the others.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> log = BanditData.from_log(None, [0, 0, 1, 1, 1], [1.0, 1.0, 0.0, 0.0, 1.0])
+        >>> [int(fold.n) for fold in log.folds(2, rng=0)]
+        [3, 2]
+        """
+        parts, generator = _check.whole("k", k, low=2), _check.generator(rng)
+        sizes = np.unique(self.n)
+        if sizes.size > 1:
+            raise ValueError(f"folds needs data sets of equal size, got n from {sizes[0]} to {sizes[-1]}")
+        total = int(sizes[0]) if sizes.size else 0
+        if total < parts:
+            raise ValueError(f"k must be at most the {total} rounds of the log, got {parts}")
+        rest, logs = self, []
+        for left in range(parts, 1, -1):
+            fold = rest.subsample(-(-total // left), generator)
+            total -= int(fold.n.flat[0])
+            sums = rest.sums - fold.sums
+            logs.append(fold)
+            rest = self.trusted(rest.counts - fold.counts, sums, sums, self.reward_range)
+        return [*logs, rest]
+
     def value(
         self,
         policy: ArrayLike,

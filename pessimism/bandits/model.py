@@ -123,6 +123,13 @@ class Bandit(Stored):
         """Smallest interval known to hold every reward: (0, 1), or the whole line if any arm is Gaussian."""
         return (-math.inf, math.inf) if np.any(self.rewards == "gaussian") else (0.0, 1.0)
 
+    @property
+    def variances(self) -> Floats:
+        """(..., S, A) float, variance of the rewards: r(1 - r), the squared scale, or 0."""
+        kinds = [self.rewards == "bernoulli", self.rewards == "gaussian"]
+        squares = [self.means * (1.0 - self.means), np.broadcast_to(self.scale**2, self.means.shape)]
+        return np.asarray(np.select(kinds, squares, 0.0))
+
     def value(self, policy: ArrayLike) -> Floats:
         r"""Mean reward :math:`J(\pi)` of a policy.
 

@@ -563,9 +563,7 @@ class _World:
         self.target = shares[:, None] * self.policy
         self.weight = ratio(self.target, self.law)
         self.value = np.asarray(np.broadcast_to((self.target * bandit.means).sum(axis=(-2, -1)), bandit.shape))
-        kinds = [bandit.rewards == "bernoulli", bandit.rewards == "gaussian"]
-        squares = [bandit.means * (1.0 - bandit.means), np.broadcast_to(bandit.scale**2, bandit.means.shape)]
-        self.variances = np.select(kinds, squares, 0.0)
+        self.variances = bandit.variances
         self.batch = bandit.shape
         self.shaped = BanditData.trusted(np.zeros(self.law.shape, np.int64), np.zeros(self.law.shape))
 

@@ -22,7 +22,7 @@ from pessimism import _check
 from pessimism._objects import Speaking
 from pessimism._optional import optional
 from pessimism._types import Floats, Ints
-from pessimism.bandits import BanditData
+from pessimism.bandits import BanditData, PropensityData
 from pessimism.interop._columns import require_rows
 from pessimism.interop._rows import path_of
 
@@ -74,13 +74,31 @@ class OpenBanditLog(Speaking):
     clicks: Floats
     propensities: Floats
 
+    def weighted(self) -> PropensityData:
+        """The log as sums that weighting by its propensities needs: what estimators take.
+
+        Returns
+        -------
+        PropensityData
+            Over (position, item), with all rounds.
+
+        Examples
+        --------
+        >>> import io
+        >>> from pessimism.bandits import estimators
+        >>> file = io.BytesIO(b"item_id,position,click,propensity_score\\n1,1,0,0.5\\n0,1,1,0.5\\n")
+        >>> float(estimators.ips(read_log(file).weighted(), [[0.5, 0.5]] * 3))
+        0.5
+        """
+        contexts, arms = self.data.counts.shape
+        return PropensityData.from_log(
+            self.positions, self.items, self.clicks, self.propensities, n_contexts=contexts, n_arms=arms
+        )
+
     @property
     def stated(self) -> Floats:
         """(3, A) float, the law of items given the position that the log states; NaN where an item was never shown."""
-        inverse = np.zeros(self.data.counts.shape)
-        np.add.at(inverse, (self.positions, self.items), 1.0 / self.propensities)
-        mean: Floats = np.divide(self.data.counts, inverse, out=np.full(inverse.shape, np.nan), where=inverse > 0)
-        return mean
+        return self.weighted().stated
 
 
 def read_log(source: str | os.PathLike[str] | IO[bytes], *, n_items: int | None = None) -> OpenBanditLog:
