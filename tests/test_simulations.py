@@ -50,6 +50,11 @@ KEPT = {  # cells that give every panel and curve; elsewhere those of the two sm
     "task-exploration": lambda c: c["share"] in (0.25, 0.5) and c["n_target"] in (10, 120),
     "task-costs": lambda c: c["n"] < 2 and c["knob"] in (1, 2, 10),
     "task-digits": lambda c: c["corruption"] in ("edges", "stripe"),
+    "ope-composition": lambda c: True,
+    "ope-contexts": lambda c: c["contexts"] in (2, 10, 30),
+    "ope-coverage": lambda c: c["cstar"] in (2, 8),
+    "ope-open-bandit": lambda c: c["campaign"] == "men",
+    "ope-selection": lambda c: c["n"] in (50, 200) and c.get("scale", 1) in (1, 4),
     "frozen-lake": lambda c: c["n"] in (1000, 10_000) and c["weight"] in (0, 0.01, 0.3, 1),
 }
 SMALLER = {
