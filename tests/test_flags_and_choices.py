@@ -42,6 +42,9 @@ def solve(**kw):
 
 
 FLAGS = {
+    "bandits.propensities.PropensityData.from_log.keep_rounds": partial(
+        bandits.PropensityData.from_log, None, [0, 1], [1.0, 0.0], [0.5, 0.5]
+    ),
     "bandits.rules.lcb.lcb.paper_constants": partial(bandits.lcb, bandits.BanditData([[3, 1]], [[2.0, 1.0]])),
     "bilevel.bounds.calls_lower_rate.noisy": partial(bilevel.bounds.calls_lower_rate, 0.1, 2.0),
     "bilevel.minimize.minimize_bilevel.exact": solve,

@@ -31,6 +31,7 @@ UNDRAWN = {
     "bandits.contextual_lower": "Its shape is drawn as `contextual_rate`; its constant is loose by a factor of two.",
     "bandits.missing_mass_upper": "A probability, which no figure shows.",
     "bandits.missing_mass_published": "A step of a proof, 1.21 times `missing_mass_upper`.",
+    "bandits.value_missing_mass": "A thousandth of the errors in the figures of estimation: it speaks of smaller logs.",
     "bandits.missing_mass_loss": "One of the two exact losses of `context-map`, but for a rare event.",
     "bandits.imitation_equal_marginals": "For one context it is `imitation_upper`, which is drawn.",
     "bandits.lcb_width_bound": "It takes the counts of one log, so that there is no curve over N to draw.",
