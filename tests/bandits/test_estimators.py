@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pessimism.bandits import Bandit, BanditData, PropensityData, behavior, estimators
+from tests import obp
 
 PERFECT = np.array([[300, 294, 6], [100, 100, 200]])
 MEANS = np.array([[1 / 3, 1 / 2, 5 / 6], [1 / 4, 3 / 5, 1 / 8]])
@@ -251,3 +252,12 @@ def test_propensity_data_print_save_and_load(tmp_path):
         estimators.clipped(small, policies, cap=1.5)
     inverse = np.where(log.counts > 0, log.counts, np.nan) / log.stated
     assert np.nan_to_num(inverse) == pytest.approx(log.inverse)
+
+
+def test_the_open_bandit_pipeline_computes_the_same_numbers():
+    s, a, r, p, policy, model = obp.log(2000)
+    theirs = obp.calls(obp.estimators(), s, a, r, p, policy, model)
+    own = obp.ours(PropensityData.from_log(s, a, r, p, n_contexts=3, n_arms=80), policy, model)
+    assert set(own) == set(theirs)
+    for name, estimate in theirs.items():
+        assert own[name]() == pytest.approx(estimate(), rel=1e-12)

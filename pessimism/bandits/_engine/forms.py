@@ -46,11 +46,17 @@ def lumped(target: Floats, law: Floats, groups: Ints) -> Floats:
     return np.asarray(np.where(member, by_group[..., None], 0.0).sum(axis=-2))
 
 
+def total(weight: Floats, table: Floats | Ints) -> Floats:
+    """(...,) sums of weight x table over pairs; weights without a batch take one pass over the tables."""
+    if weight.ndim > 2 or table.ndim == 2 or table.dtype != weight.dtype:
+        return np.asarray(np.einsum("...sa,...sa->...", weight, table))
+    return np.asarray(table.reshape(*table.shape[:-2], weight.size) @ weight.ravel())
+
+
 def evaluate(form: Form, counts: Ints, sums: Floats, n: Ints, target: Floats) -> Floats:
     """The estimates (...,) from counts and sums (..., S, A); `target` weighs what `base` says. NaN where n = 0."""
-    total = np.einsum("...sa,...sa->...", form.weight, sums)
+    weighted = total(form.weight, sums)
     if form.model is not None:
-        total = total - np.einsum("...sa,...sa->...", form.weight * form.model, counts)
-    with np.errstate(invalid="ignore"):
-        average = np.asarray(total / np.where(n > 0, n, np.nan))
-    return average if form.base is None else average + np.einsum("...sa,...sa->...", target, form.base)
+        weighted = weighted - total(form.weight * form.model, counts)
+    average = weighted / np.where(n > 0, n, np.nan)
+    return average if form.base is None else average + total(form.base, target)

@@ -1,10 +1,11 @@
 """Rounds sorted by pair and propensity: sums of functions of their weights, and cuts of them as prefix sums."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pessimism._types import Floats, Ints
 
@@ -51,52 +52,57 @@ def moments(rounds: Rounds) -> tuple[Floats, ...]:
     return (*sums, smallest)
 
 
-def _pairs(rounds: Rounds, policy: Floats) -> Iterator[tuple[int, tuple[Floats, Floats], Floats]]:
-    """Every pair with rounds: its number, its rounds, and the probabilities (...) that the policies play it."""
-    flat = policy.reshape(-1, policy.shape[-1])
-    for pair, (first, last) in enumerate(pairwise(rounds.starts.tolist())):
-        if last > first:
-            yield pair, rounds.of(pair), flat[:, pair]
-
-
 def sums_by_pair(rounds: Rounds, function: Callable[[Floats, Floats], tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     """By pair: sums of two functions of (p, r)."""
-    pairs = np.repeat(np.arange(len(rounds.starts) - 1), np.diff(rounds.starts))
-    by_pair = (np.bincount(pairs, x, len(rounds.starts) - 1) for x in function(rounds.propensities, rounds.rewards))
-    first, second = (x.astype(np.float64) for x in by_pair)  # bincount of no rounds counts in integers
-    return first, second
+    return _by_pair(rounds, *function(rounds.propensities, rounds.rewards))
 
 
 def sum_over(
     rounds: Rounds, policy: Floats, function: Callable[[Floats, Floats], tuple[Floats, Floats]]
 ) -> tuple[Floats, Floats]:
     """By policy and pair: sums of two functions of (pi / p, r). `policy` is (..., pairs) over the pairs of `rounds`."""
-    totals = np.zeros((2, policy.size // policy.shape[-1], policy.shape[-1]))
-    for pair, (p, r), chance in _pairs(rounds, policy):
-        for i, share in enumerate(chance):
-            first, second = function(share / p, r)
-            totals[:, i, pair] = first.sum(), second.sum()
-    first, second = totals.reshape(2, *policy.shape)
+    flat = policy.reshape(-1, policy.shape[-1])
+    sizes = np.diff(rounds.starts)
+    found = [_by_pair(rounds, *function(np.repeat(own, sizes) / rounds.propensities, rounds.rewards)) for own in flat]
+    first, second = (np.reshape([each[i] for each in found], policy.shape) for i in (0, 1))
     return first, second
+
+
+def _by_pair(rounds: Rounds, first: Floats, second: Floats) -> tuple[Floats, Floats]:
+    pairs = np.repeat(np.arange(len(rounds.starts) - 1), np.diff(rounds.starts))
+    # bincount of no rounds counts in integers
+    one, other = (np.bincount(pairs, x, len(rounds.starts) - 1).astype(np.float64) for x in (first, second))
+    return one, other
 
 
 def cut(rounds: Rounds, policy: Floats, largest: float, keep: float) -> tuple[Floats, Floats]:
     """By policy and pair: sums of w r and w, where weights w = pi / p above `largest` count as `keep`.
 
-    Rounds of one pair are sorted by propensity, so those with large weights come first and every sum is a prefix.
+    Rounds of one pair are sorted by propensity, so those with large weights come first and every sum is a prefix: the
+    cost is that of one pass over the rounds, and of a binary search for each policy and pair.
     """
-    totals = np.zeros((2, policy.size // policy.shape[-1], policy.shape[-1]))
-    for pair, (p, r), chance in _pairs(rounds, policy):
-        before = [np.concatenate([[0.0], np.cumsum(x)]) for x in (r, r / p, 1.0 / p)]
-        at = np.searchsorted(p, chance / largest)
-        # pi / p and pi / largest round differently: move the cut until it agrees with the weights themselves
-        edge = np.append(p, np.inf)
-        while np.any(wrong := chance / edge[at] > largest):
-            at = at + wrong
-        while np.any(wrong := (at > 0) & (chance / edge[at - 1] <= largest)):
-            at = at - wrong
-        rewards, weighted, inverse = (x[at] for x in before)
-        totals[0, :, pair] = chance * (before[1][-1] - weighted) + keep * rewards
-        totals[1, :, pair] = chance * (before[2][-1] - inverse) + keep * at
-    first, second = totals.reshape(2, *policy.shape)
-    return first, second
+    p, r, starts = rounds
+    flat, pairs = policy.reshape(-1, policy.shape[-1]), len(starts) - 1
+    prefix, at = np.zeros((3, len(p) + pairs)), np.zeros(flat.shape, np.int64)
+    terms = np.stack([r, r / p, 1.0 / p])
+    for k, (first, last) in enumerate(pairwise(starts.tolist())):
+        if last > first:  # sums start anew in every pair: one with large 1/p leaves the digits of the others alone
+            np.cumsum(terms[:, first:last], axis=1, out=prefix[:, first + k + 1 : last + k + 1])
+            at[:, k] = np.searchsorted(p[first:last], flat[:, k] / largest)
+    sizes, begin = np.diff(starts), starts[:-1]
+
+    def exceeds(place: Ints) -> NDArray[np.bool_]:
+        inside = (place >= 0) & (place < sizes)
+        return inside & (flat / p[np.where(inside, begin + place, 0)] > largest)
+
+    if len(p):  # pi / p and pi / largest round differently: move the cut until it agrees with the weights themselves
+        while np.any(more := exceeds(at)):
+            at = at + more
+        while np.any(less := (at > 0) & ~exceeds(at - 1)):
+            at = at - less
+    head = begin + np.arange(pairs)
+    rewards, weighted, inverse = (x[head + at] for x in prefix)
+    whole = prefix[:, head + sizes]
+    first_sum = flat * (whole[1] - weighted) + keep * rewards
+    second_sum = flat * (whole[2] - inverse) + keep * at
+    return first_sum.reshape(policy.shape), second_sum.reshape(policy.shape)

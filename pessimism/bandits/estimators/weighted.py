@@ -181,7 +181,7 @@ def snips(
         top, bottom = (np.einsum("...sa,...sa->...", chosen, x) for x in (data.weighted, data.inverse))
     else:
         weight = setting(data, policy, behavior, contexts).weight
-        top, bottom = (np.einsum("...sa,...sa->...", weight, x) for x in (data.sums, data.counts))
+        top, bottom = (forms.total(weight, x) for x in (data.sums, data.counts))
     with np.errstate(invalid="ignore"):
         return np.asarray(top / np.where(bottom > 0, bottom, np.nan))
 
