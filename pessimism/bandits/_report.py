@@ -10,7 +10,7 @@ LONGEST_TABLE = 12
 """Arms listed one by one in a report; beyond that, only the extremes."""
 
 FEW = 10
-"""Rule of thumb: with fewer successes or failures of a pair that the policy plays, normal limits are not to be trusted."""
+"""Rule of thumb: with fewer successes or failures of a pair that the policy plays, normal limits deserve no trust."""
 
 
 def describe(counts: Ints, sums: Floats, reward_range: tuple[float, float], policy: Ints | None) -> str:
