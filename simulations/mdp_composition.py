@@ -77,9 +77,9 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     legend_above(figure, axes[0])
     plotting.caption(
         figure,
-        f"Means over {GARNETS} garnets, S = 20, A = 4, discount {DISCOUNT}; losses of policies exact, means over data sets. "
-        f"Faint: within two standard errors of the next. Losses below {FLOOR:g} count as that in the ratio. Widths of "
-        f"VI-LCB: constant {CONSTANT}, no theorem at that size.",
+        f"Means over {GARNETS} garnets, S = 20, A = 4, discount {DISCOUNT}; losses of policies exact, means over data "
+        f"sets. Faint: within two standard errors of the next. Losses below {FLOOR:g} count as that in the ratio. "
+        f"Widths of VI-LCB: constant {CONSTANT}, no theorem at that size.",
     )
     return figure
 

@@ -109,8 +109,8 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     plotting.caption(
         figure,
         f"Stay-exit replica, our family, C* = {CSTAR:g}, N = {plotting.power_label(rows[0]['n'])}; bars of two "
-        "standard errors, powers between the ends with 95 % Monte Carlo intervals. Worst over gaps z sqrt(C*/N), maxima "
-        "inside the grid of z; points with fewer than 100 errors are left out. Grey: the powers of the upper bounds "
-        "(published: Bernstein, split). Bias and upper bound are derived by us.",
+        "standard errors, powers between the ends with 95 % Monte Carlo intervals. Worst over gaps z sqrt(C*/N), "
+        "maxima inside the grid of z; points with fewer than 100 errors are left out. Grey: the powers of the upper "
+        "bounds (published: Bernstein, split). Bias and upper bound are derived by us.",
     )
     return figure
