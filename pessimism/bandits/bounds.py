@@ -582,6 +582,7 @@ def contextual_upper(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int) -
     pessimism.bandits.rules.lcb.lcb : The rule that is bounded.
     pessimism.bandits.bounds.contextual_lower : The lower bound.
     pessimism.bandits.instances.covered_contexts : The family on which its looseness is measured.
+    simulations.context_transition : Draws it beside exact losses.
 
     Notes
     -----
@@ -627,6 +628,7 @@ def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 
     pessimism.bandits.instances.ambiguous_contexts : The family of the first term.
     pessimism.bandits.instances.contextual_two_point : That of the second.
     pessimism.bandits.instances.missing_mass : The instance of the third.
+    simulations.context_transition : Draws it beside exact losses.
 
     Notes
     -----

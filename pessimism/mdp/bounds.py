@@ -127,6 +127,7 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
     pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, with `split`.
     pessimism.mdp.bounds.vi_lcb_rate : The rate of the paper.
     pessimism.mdp.instances.stay_exit : The family on which its looseness is measured.
+    simulations.mdp_horizon : Draws it against the horizon.
 
     Notes
     -----
@@ -138,8 +139,8 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
     random, so a pair is met there :math:`X \sim \mathrm{Bin}(N,\mu/(T+1))` times; then
     :math:`E(X \vee 1)^{-1/2} \le \sqrt{2(T+1)/((N+1)\mu)}`, :math:`\mu \ge d^*/C^*`, and
     :math:`\sum_s\sqrt{d^*(s)} \le \sqrt S`. The power 5/2 of :math:`1/(1-\gamma)` is 2 from the widths and 1/2 from
-    the folds. Needs splitting. Loose: on `instances.stay_exit` twenty to thirty times the worst loss of the rule at
-    N = 1e9 to 1e11.
+    the folds. Needs splitting. Loose: on `instances.stay_exit` ten to thirteen times the worst loss of the rule at
+    C* = 4, N = 1e10 and horizons of 8 to 64.
 
     :Status: derived.
     :Source: our derivation.
@@ -722,6 +723,7 @@ def vi_lcb_bias(n: ArrayLike, cstar: ArrayLike, replicas: int, discount: ArrayLi
     pessimism.mdp.bounds.vi_lcb_normal_prediction : Prediction that counts the noise too.
     pessimism.mdp.rules.vi_lcb.vi_lcb : The rule, without `split`.
     pessimism.mdp.instances.vi_lcb_failure : The instance.
+    simulations.mdp_horizon : Draws it against the horizon.
 
     Notes
     -----

@@ -167,6 +167,7 @@ def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: in
     --------
     pessimism.tasks.rules.a_mtrl.a_mtrl : The rule.
     pessimism.tasks.instances.identity : The instance for which the ratio to `l1_risk` tends to M.
+    simulations.task_dominance : Draws it beside the risk.
 
     Notes
     -----
