@@ -540,7 +540,7 @@ def rate_plot(
         smooth = np.geomspace(min(n), max(n), 60)
         theorem(axes, smooth, bounds.lcb_upper(smooth, cstar, arms=2), label="upper bound for LCB")
         axes.legend()
-        caption(figure, "Two arms, means 1/2 +- gap/2, the gap worst for each rule and N. Bars: two standard errors.")
+        caption(figure, "Two arms, means 1/2 ± gap/2, the gap worst for each rule and N. Bars: two standard errors.")
     return figure, rows
 
 

@@ -64,7 +64,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         panel.set_ylabel("loss")
         panel.set_xticks(list(place.values()), [""] * len(place))
     coverage = {row["weight"]: row["cstar"] for row in sizes[n]}
-    labels = [f"{100 * w:g}\n{coverage[w]:.{1 if coverage[w] > 1.05 else 0}f}" for w in place]
+    labels = [f"{100 * w:g}\n{coverage[w]:.{1 if coverage[w] > 2 else 2}f}" for w in place]
     panel.set_xticks(list(place.values()), labels, fontsize=8)
     panel.set_xlabel("uniform data (%, above) and C* (below)")
     legend_above(figure, axes[0])
