@@ -99,19 +99,6 @@ def test_only_the_decorator_of_the_floor_compiles():
             assert not names & {"njit", "jit", "vectorize", "guvectorize", "prange"}, path
 
 
-def test_the_readme_runs(tmp_path, monkeypatch):
-    """Every Python block of the README, in order, in one namespace."""
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "README.md").read_text()
-    blocks = text.split("```python\n")[1:]
-    assert len(blocks) >= 3
-    namespace = {"__name__": "readme"}
-    for block in blocks:
-        exec(compile(block.partition("```")[0], "README.md", "exec"), namespace)
-    for name in [key for key in namespace if key.startswith("test_")]:
-        namespace[name]()
-
-
 def test_what_the_readme_shows_exists():
     text = (ROOT / "README.md").read_text()
     shown = [part.partition(")")[0] for part in text.split("](")[1:]]
