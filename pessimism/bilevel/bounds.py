@@ -42,7 +42,7 @@ def calls_rate(eps: ArrayLike, method: str = "bo-rep") -> Floats:
     See Also
     --------
     pessimism.bilevel.bounds.theorem_schedule : The steps with which the powers come.
-    simulations.bilevel_rate : Measures calls beside both powers.
+    simulations.bilevel_rate : Draws calls beside both powers.
 
     Notes
     -----
