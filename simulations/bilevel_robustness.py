@@ -1,8 +1,8 @@
-"""Who diverges where: final gradient over step size x distance of the start, on problems of unbounded smoothness.
+"""Which methods diverge: final gradient over step size x distance of the start, on problems of unbounded smoothness.
 
 Cosh and quartic upper levels over a quadratic lower level: their curvature grows without limit, so that a step that is
-safe near the solution diverges from far away. The moves of normalised methods have the length of the step, so that
-none diverges. They do not end at smaller gradients, though: MA-SOBA at its best step is a serious rival, and clipped
+safe near the solution diverges from far away. Normalised steps have a given length, and no run with them diverges
+here. They do not end at smaller gradients, though: MA-SOBA at its best step is a serious rival, and clipped
 MA-SOBA, which the papers do not run, is the one to beat. The falling step of BO-REP is ours; against the constant one
 of its paper MA-SOBA, whose step is constant, ends lower from fewer starts. Oracles are exact, budgets equal. A run
 whose normalised steps circle the solution amplifies its last bit: such rows are those of one processor.
@@ -83,7 +83,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         "Cross: diverged. -12: that or less.",
         "Steps on x fall as 1/sqrt(t) for SOBA, and for BO-REP, which is ours; the others are constant, and BO-REP's "
         "then ends in a cycle whose size is a multiple of the step. StocBiO stops at its truncation bias.",
-        f"Normalising buys steps that never diverge, as a clip does, not a lower end: at its best step {ahead(rows)}.",
+        f"No run with normalised or clipped steps diverges, but normalising buys no lower end: at its best step {ahead(rows)}.",
     )
     return figure
 
