@@ -83,7 +83,8 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         "Cross: diverged. -12: that or less.",
         "Steps on x fall as 1/sqrt(t) for SOBA, and for BO-REP, which is ours; the others are constant, and BO-REP's "
         "then ends in a cycle whose size is a multiple of the step. StocBiO stops at its truncation bias.",
-        f"No run with normalised or clipped steps diverges, but normalising buys no lower end: at its best step {ahead(rows)}.",
+        "No run with normalised or clipped steps diverges, but normalising buys no lower end: at its best step "
+        f"{ahead(rows)}.",
     )
     return figure
 

@@ -22,8 +22,15 @@ from _extensions import _names, examples, theorems, tutorials  # noqa: E402
 STATEMENTS = {each.name: each for each in _theorems.statements()}
 
 
+@pytest.mark.parametrize("page", tutorials.sources(ROOT / "docs"), ids=lambda page: page.stem)
+def test_a_page_prints_what_it_says(page, tmp_path):
+    """Run as printed, in one fresh process: by the last `make docs`, if page and package are the same, or now."""
+    if not tutorials.ran(page):
+        text = page.read_text(encoding="utf-8")
+        assert tutorials.differences(tutorials.printed(text), tutorials.run(text, tmp_path)) == []
+
+
 def test_a_tutorial_that_prints_something_else_is_told(tmp_path):
-    """The pages themselves are run when the book is built."""
     page = "```python\nprint(1)\n```\n\n```text\n1\n```\n\n```python\nx = 2\nprint(x)\n```\n\n```text\n{}\n```\n"
     outputs = tutorials.run(page, tmp_path)
     assert tutorials.differences(tutorials.printed(page.format("2")), outputs) == []

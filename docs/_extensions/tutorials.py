@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -87,20 +88,36 @@ def add(cells: list[dict[str, Any]], kind: str, text: str) -> None:
     cells.append({**cell, "execution_count": None, "outputs": []} if kind == "code" else cell)
 
 
+def sources(docs: Path) -> list[Path]:
+    """The pages that run."""
+    pages = sorted([*docs.glob("tutorials/*.md"), *docs.glob("howto/*.md")])
+    return [page for page in pages if program(page.read_text(encoding="utf-8"))]
+
+
+def stamp(page: Path) -> Path:
+    return page.parents[1] / "tutorials" / "made" / f"{page.stem}.run"
+
+
+@cache
+def digest(page: Path) -> str:
+    """Of the page and of the package."""
+    package = sorted(Path(pessimism.__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in [page, *package])).hexdigest()
+
+
+def ran(page: Path) -> bool:
+    """Whether the page printed what it says when it was last run, with these sources."""
+    return stamp(page).exists() and stamp(page).read_text() == digest(page)
+
+
 def make(app: Sphinx) -> None:
     """Run every page that is newer than its last run or older than the package; tutorials become notebooks too."""
-    source = Path(app.srcdir) / "tutorials"
-    made = source / "made"
+    made = Path(app.srcdir) / "tutorials" / "made"
     made.mkdir(exist_ok=True)
     (made / ".gitignore").write_text("*\n")
-    package = sorted(Path(pessimism.__file__).parent.rglob("*.py"))
-    code = hashlib.sha256(b"".join(file.read_bytes() for file in package)).hexdigest()
-    lessons = [page for page in sorted(source.glob("*.md")) if page.stem != "index"]
-    others = sorted((Path(app.srcdir) / "howto").glob("*.md"))
-    pages = {page: text for page in [*lessons, *others] if program(text := page.read_text(encoding="utf-8"))}
-    digests = {page: hashlib.sha256((text + code).encode()).hexdigest() for page, text in pages.items()}
-    stamps = {page: made / f"{page.stem}.run" for page in pages}
-    old = [page for page in pages if not stamps[page].exists() or stamps[page].read_text() != digests[page]]
+    pages = {page: page.read_text(encoding="utf-8") for page in sources(Path(app.srcdir))}
+    lessons = [page for page in pages if page.parent.name == "tutorials"]
+    old = [page for page in pages if not ran(page)]
     with ThreadPoolExecutor(os.cpu_count()) as pool, tempfile.TemporaryDirectory() as empty:
         folders = [made if page in lessons else Path(tempfile.mkdtemp(dir=empty)) for page in old]
         outputs = dict(zip(old, pool.map(run, (pages[page] for page in old), folders), strict=True))
@@ -111,7 +128,7 @@ def make(app: Sphinx) -> None:
         for difference in wrong:
             LOGGER.warning("%s prints something else: %s", page.name, difference)
         if not wrong:
-            stamps[page].write_text(digests[page])
+            stamp(page).write_text(digest(page))
 
 
 def differences(said: list[str], outputs: list[str]) -> list[str]:
