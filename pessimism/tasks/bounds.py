@@ -172,7 +172,7 @@ def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: in
     -----
     `power_bound` of :math:`\nu^2` at q = 2, to leading order; entries below 1e-12 of the largest count as 0. The risk
     itself is smaller, often by much: `LinearTasks.predicted_risk` at :math:`n \propto (\nu^2)^2` serves to compare
-    rules. It is between 1 and :math:`\|\nu^2\|_0` times `l1_risk`.
+    rules. The bound is between 1 and :math:`\|\nu^2\|_0` times `l1_risk`.
 
     :Status: derived.
     :Source: our derivation.
