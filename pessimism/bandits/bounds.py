@@ -551,7 +551,7 @@ def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     Upper bound: Theorem 4 of the paper (delta = 1/N, constant 2000, logarithms hidden); lower bound of the same form:
     its Theorem 5. A shape to compare slopes with, not a bound: constants are missing.
 
-    :Status: published, without constants and logarithms.
+    :Status: published, without constants and logarithms; read in a restatement.
     :Source: Rashidinejad et al. (2021), arXiv:2103.12021, Theorems 4 and 5.
 
     Examples
@@ -714,7 +714,7 @@ def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Flo
     -----
     A step of the proof of Theorem 4; 1.21 times `missing_mass_upper`.
 
-    :Status: published, as a step of a proof.
+    :Status: published, as a step of a proof; read in a restatement.
     :Source: Rashidinejad et al. (2021), arXiv:2103.12021, proof of Theorem 4.
 
     Examples

@@ -64,7 +64,7 @@ def calls_rate(eps: ArrayLike, method: str = "bo-rep") -> Floats:
 
 
 def calls_lower_rate(eps: ArrayLike, condition: ArrayLike, *, noisy: bool = True) -> Floats:
-    r"""Order of the oracle calls that no first-order method can save, f smooth.
+    r"""Order of the oracle calls that every first-order method needs, f smooth.
 
     Parameters
     ----------
