@@ -1,8 +1,8 @@
 """Rate plots from rows: measured points with their uncertainty, theorems as dashed lines beside them.
 
 One style: colour-blind safe colours (Okabe and Ito), the same colour and marker for the same rule in every figure,
-theorems dashed and grey. This is the only module that imports matplotlib; it draws what it is given and computes
-nothing.
+theorems dashed and grey. This is the only module that imports matplotlib. All functions but `rate_plot`, which
+simulates, draw what they are given and compute nothing.
 """
 
 from __future__ import annotations

@@ -393,8 +393,8 @@ def worst_rows(
     The family is `pessimism.bandits.instances.symmetric`, on a grid of 25 gaps a factor 1.2 apart around
     :math:`2\sqrt{C^*/N}`. Half of the data sets choose the gap and the other half estimate its loss: choosing and
     estimating on the same ones would make it too large. The grid makes it too small, by less than one per cent where
-    the loss is smooth in the gap, and the largest loss of a family is a lower bound of the minimax risk. Cost: 25
-    times `size` data sets for every N.
+    the loss is smooth in the gap, and the largest loss on a family is a lower bound of the rule's largest loss on all
+    problems with this C*. Cost: 25 times `size` data sets for every N.
 
     Examples
     --------

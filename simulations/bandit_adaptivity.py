@@ -1,8 +1,7 @@
 """No single level of pessimism serves both ends: worst loss at C* = 1.5 against worst loss at C* = 6.
 
 Losses are exact, and the worst over the gap of one family of two arms; the level L of the index runs from 0 (greedy) to
-infinity (imitation). This is our version of the
-statement that LCB is not adaptive in multi-armed bandits.
+infinity (imitation). This is our version of the statement that LCB is not adaptive in multi-armed bandits.
 
 See also `pessimism.bandits.index_rule`, `pessimism.bandits.exact.worst_case`, `pessimism.bandits.instances.symmetric`,
 `pessimism.bandits.instances.lcb_failure`.

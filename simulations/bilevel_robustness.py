@@ -1,8 +1,8 @@
 """Who diverges where: the largest safe step and the lowest end from near and far, under unbounded smoothness.
 
 Cosh and quartic upper levels over a quadratic lower level: their curvature grows without limit, so that a step that is
-safe near the solution diverges from far away. The moves of normalised methods have the length of the step, so that
-none diverges. They do not end at smaller gradients, though: MA-SOBA at its best step is a serious rival, and clipped
+safe near the solution diverges from far away. Normalised steps have a given length, and no run with them diverges
+here. They do not end at smaller gradients, though: MA-SOBA at its best step is a serious rival, and clipped
 MA-SOBA, which the papers do not run, is the one to beat. The falling step of BO-REP is ours; against the constant one
 of its paper MA-SOBA, whose step is constant, ends lower from fewer starts. Oracles are exact, budgets equal. A run
 whose normalised steps circle the solution amplifies its last bit: such rows are those of one processor.
@@ -93,7 +93,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         "Exact: gradient of F at the last iterate over that at distance 1, 1e-12 for that or less; exact oracles, "
         f"{BUDGET:,} calls for every run, dx = {DIMENSIONS[0]}, dy = {DIMENSIONS[1]}. Above: of the steps tried, moved "
         "apart where curves coincide. Steps on x fall as 1/sqrt(t) for SOBA and BO-REP, whose fall is ours; the others "
-        f"are constant. Normalising buys steps that never diverge, as a clip does, not a lower end: {ahead(rows)}.",
+        f"are constant. Runs with normalised or clipped steps do not diverge here; they do not end lower: {ahead(rows)}.",
     )
     return figure
 

@@ -2,8 +2,8 @@
 
 The transition table is Gymnasium's own (4 x 4, slippery). The law of the logged pairs is (1 - w) times the occupancy of
 the optimal policy plus w times the uniform law. Counts are drawn from their law, and the learned policies are valued
-exactly. Holes and the goal are terminal: of the time an expert spends there nothing is logged, so that N counts draws,
-not transitions. Rewards depend on the successor, so they are noisy next to the goal; the Bernstein widths, which are
+exactly. Holes and the goal are terminal: a draw that falls there logs nothing, so that N counts draws, not
+transitions. Rewards depend on the successor, so they are noisy next to the goal; the Bernstein widths, which are
 made for known rewards, ignore that.
 
 See also `pessimism.mdp.vi_lcb`, `pessimism.mdp.vi_lcb_bernstein`, `pessimism.interop.gymnasium.mdp_from_env`.

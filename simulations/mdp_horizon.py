@@ -1,9 +1,10 @@
 """Worst loss against the horizon 1/(1 - discount): the price of Hoeffding widths and of splitting the data.
 
 One stay-exit replica at C* = 4 and a very large N, the gap chosen anew for every rule and horizon; at smaller N the
-split rule is still in its burn-in at long horizons. In theory the loss grows with the power 3/2 of the horizon for
-Bernstein widths (and for plug-in planning on this family), 2 for Hoeffding widths, and 5/2 when every iteration has a
-fold of its own. The gap is chosen on the draws that are then averaged, which raises the maximum by less than its error
+split rule is still in its burn-in at long horizons. The upper bounds grow with the power 3/2 of the horizon for
+Bernstein widths (as does the loss of plug-in planning on this family) and 5/2 for Hoeffding widths when every iteration
+has a fold of its own, which is published; without folds Hoeffding widths give the power 2, for which there is no
+theorem. The gap is chosen on the draws that are then averaged, which raises the maximum by less than its error
 bar; the intervals cover Monte Carlo error, but not the spacing of the gap grid.
 
 See also `pessimism.mdp.bounds.horizon_exponent`, `pessimism.mdp.bounds.vi_lcb_bias`,

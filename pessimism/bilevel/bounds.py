@@ -42,7 +42,7 @@ def calls_rate(eps: ArrayLike, method: str = "bo-rep") -> Floats:
     See Also
     --------
     pessimism.bilevel.bounds.theorem_schedule : The steps with which the powers come.
-    simulations.bilevel_rate : Measures calls beside both powers.
+    simulations.bilevel_rate : Draws calls beside both powers.
 
     Notes
     -----
@@ -64,7 +64,7 @@ def calls_rate(eps: ArrayLike, method: str = "bo-rep") -> Floats:
 
 
 def calls_lower_rate(eps: ArrayLike, condition: ArrayLike, *, noisy: bool = True) -> Floats:
-    r"""Order of the oracle calls that no first-order method can save, f smooth.
+    r"""Order of the oracle calls that every first-order method needs, f smooth.
 
     Parameters
     ----------

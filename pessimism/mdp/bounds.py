@@ -8,9 +8,10 @@ names the text, or says that the derivation is ours.
 Where a statement says nothing (its assumptions fail), the function returns NaN, which a plot leaves blank. A *rate*
 is a shape to compare slopes with: it has no constant and no logarithm. Losses are :math:`J(\pi^*) - J(\hat\pi)`, not
 normalised, for rewards in [0, 1], so at most :math:`1/(1-\gamma)`; data are N i.i.d. transitions, not trajectories;
-delta = 1/N (expected loss) unless it is an argument (high probability); `log` is natural. A curve over a one-parameter
-family is a lower bound of the minimax risk, not the minimax risk. Every function raises a ValueError or TypeError that
-names the first argument out of its range.
+delta = 1/N (expected loss) unless it is an argument (high probability); `log` is natural. The worst loss of a rule over
+a one-parameter family is a lower bound of that rule's worst loss over all problems with this :math:`C^*`, and says
+nothing about other rules. Every function raises a ValueError or TypeError that names the first argument out of its
+range.
 
 The paper is Rashidinejad, Zhu, Ma, Jiao, Russell (2021), arXiv:2103.12021, followed as in `pessimism.bandits.bounds`;
 Li et al. is Li, Shi, Chen, Chi, Wei (2022), arXiv:2204.05275.
@@ -371,8 +372,8 @@ def bernstein_samples(
     large, the loss is at most epsilon with probability 1 - 2 delta. Every epsilon is allowed: there is no burn-in.
     Samples are reused in all iterations; rewards are known. "Sufficiently large" is all that the theorem says: 144 and
     21000 are proof constants, not seen in any theorem that we have read. At :math:`c_b = 144` no value is raised before
-    `choice.moving_constant` of the log exceeds it, beyond 10^6 transitions of a garnet of 20 states; in practice 0.005
-    to 0.1, without this theorem.
+    `choice.moving_constant` of the log exceeds it: on a garnet of 20 states at discount 0.9 not by 10^6 transitions.
+    The constants that are used, 0.005 to 0.1, are without this theorem.
 
     :Status: published (the shape), unverified (the numbers).
     :Source: Li et al. (2022), arXiv:2204.05275, Theorem 1 (eq. 35 in Annals of Statistics 52(1)).

@@ -19,8 +19,8 @@ approximation, not a bound) or *unverified* (recalled; do not quote it as the pa
 that the derivation is ours. Risks are squared errors: a statement in terms
 of :math:`\epsilon` with risk :math:`\epsilon^2` needs :math:`N \sim \epsilon^{-2}`, that is :math:`\rho \sim 1/N`.
 
-Du, Hu, Kakade, Lee, Lei (2021), arXiv:2002.09434; Chen, Jamieson, Du (2022), arXiv:2202.00911; Wang, Chen, Jamieson,
-Du (2023), arXiv:2306.02556.
+Du, Hu, Kakade, Lee, Lei (2021), arXiv:2002.09434; Chen, Du, Jamieson (2022), arXiv:2202.00911 (Chen, Jamieson, Du in
+the proceedings); Wang, Chen, Jamieson, Du (2023), arXiv:2306.02556.
 """
 
 from typing import Any
@@ -134,9 +134,9 @@ def l1_risk(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int
 
     Notes
     -----
-    To leading order no allocation of N rows has a smaller source term, for this estimator and a known target; it is
-    attained at :math:`n_m = N|\nu^1_m|/\|\nu^1\|_1`, floors being negligible. Elfving's theorem on c-optimal designs,
-    applied to the leading order. Cost: a linear program for each world.
+    To leading order no allocation of N rows has a smaller source term, for this estimator, a known target and tasks of
+    equal noise; it is attained at :math:`n_m = N|\nu^1_m|/\|\nu^1\|_1`, floors being negligible. Elfving's theorem on
+    c-optimal designs, applied to the leading order. Cost: a linear program for each world.
 
     :Status: derived.
     :Source: our derivation, by Elfving's theorem on c-optimal designs.
@@ -173,7 +173,7 @@ def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: in
     -----
     `power_bound` of :math:`\nu^2` at q = 2, to leading order; entries below 1e-12 of the largest count as 0. The risk
     itself is smaller, often by much: `LinearTasks.predicted_risk` at :math:`n \propto (\nu^2)^2` serves to compare
-    rules. It is between 1 and :math:`\|\nu^2\|_0` times `l1_risk`.
+    rules. The bound is between 1 and :math:`\|\nu^2\|_0` times `l1_risk`.
 
     :Status: derived.
     :Source: our derivation.
