@@ -93,7 +93,8 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         "Exact: gradient of F at the last iterate over that at distance 1, 1e-12 for that or less; exact oracles, "
         f"{BUDGET:,} calls for every run, dx = {DIMENSIONS[0]}, dy = {DIMENSIONS[1]}. Above: of the steps tried, moved "
         "apart where curves coincide. Steps on x fall as 1/sqrt(t) for SOBA and BO-REP, whose fall is ours; the others "
-        f"are constant. Runs with normalised or clipped steps do not diverge here; they do not end lower: {ahead(rows)}.",
+        "are constant. No run with normalised or clipped steps diverges here, but that does not buy a lower end: "
+        f"{ahead(rows)}.",
     )
     return figure
 
