@@ -22,6 +22,20 @@ def heads_and_target(heads: ArrayLike, target: ArrayLike, *, single: bool = Fals
     return matrices, vectors
 
 
+def source_deviations(source_noise: ArrayLike, n_tasks: int) -> tuple[Floats, Ints]:
+    """Deviations (..., M) of the source tasks, the largest in [1, 2), and the powers of two (...) divided out."""
+    value = _check.real_array("source_noise", source_noise)
+    if value.ndim and value.shape[-1] != n_tasks:
+        raise ValueError(
+            f"source_noise must be one number or have shape (..., {n_tasks}), an entry for each source task, "
+            f"got {value.shape}"
+        )
+    _check.require("source_noise", value, value > 0, "positive")
+    value = np.asarray(value if value.ndim else np.broadcast_to(value, (n_tasks,)))
+    exponents = np.frexp(value.max(axis=-1))[1].astype(np.int64) - 1
+    return np.ldexp(value, -exponents[..., None]), exponents
+
+
 def orthonormal(name: str, columns: Floats) -> Floats:
     """Orthonormal basis (..., d, k) of the span of columns (..., d, k), which must be independent."""
     if columns.shape[-1] > columns.shape[-2]:

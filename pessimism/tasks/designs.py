@@ -38,7 +38,7 @@ from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
 from pessimism.tasks._arguments import heads_and_target, six_digits
 from pessimism.tasks._engine import interior_point
-from pessimism.tasks._engine.linear_algebra import VAGUE, least_norm, near_one, whitened
+from pessimism.tasks._engine.linear_algebra import VAGUE, least_norm, near_one, span, whitened
 from pessimism.tasks.relevance import _reached, min_l1
 
 __all__ = ["Design", "a_optimal", "c_optimal", "d_optimal", "e_optimal", "variance"]
@@ -309,13 +309,13 @@ def _problem(heads: ArrayLike, floor: ArrayLike) -> tuple[Floats, Floats, Floats
     columns = _check.matrix("heads", heads, "k, tasks", single=True)
     columns, _, (exponent, _) = near_one(columns, np.zeros(len(columns)))
     floors = _floors(floor, columns.shape[1])
-    sizes = np.linalg.svd(columns, compute_uv=False)
+    sizes = span(columns).sizes
     rank = np.count_nonzero(sizes > VAGUE * sizes[0])
     if rank < len(columns):
         raise ValueError(
             f"heads must have rank k = {len(columns)}, got rank {rank} from {columns.shape[1]} tasks: add source "
-            "tasks in the missing directions, or express the heads in a basis of their span (a singular value below "
-            f"{VAGUE:g} of the largest leaves a design fewer than six digits, and counts as 0)"
+            "tasks in the missing directions, or express the heads in a basis of their span (with heads of length 1, a "
+            f"singular value below {VAGUE:g} of the largest leaves a design fewer than six digits, and counts as 0)"
         )
     rows, change = whitened(columns)
     if floors.sum() >= 1.0 and np.isinf(least_norm(rows, np.eye(len(rows)), floors).value).any():

@@ -297,6 +297,21 @@ def test_a_conic_solver_that_fails_is_not_trusted(monkeypatch, error):
     assert caught.value.result.shares.tolist() == [0.5, 0.5]
 
 
+@pytest.mark.parametrize("unit", [1e-10, 1e-20, 1e-100])
+def test_units_of_tasks_lose_no_direction(unit):
+    """Short heads count as directions too: on two axes (1, unit) all designs have closed forms."""
+    heads = np.diag([1.0, unit])
+    assert d_optimal(heads).shares == pytest.approx([0.5, 0.5])
+    assert d_optimal(heads).value == pytest.approx(2 * np.log(unit / 2))
+    for design, value in ((a_optimal, (1 + 1 / unit) ** 2), (e_optimal, 1 / (1 + 1 / unit**2))):
+        assert design(heads).value == pytest.approx(value, rel=1e-6)
+    floored = c_optimal(heads, [1.0, 1.0], floor=0.1)
+    assert floored.shares == pytest.approx([0.1, 0.9])
+    assert floored.value == pytest.approx(10 + 1 / (0.9 * unit**2))
+    with pytest.raises(ValueError, match=r"heads must have rank k = 2, got rank 1 .*with heads of length 1"):
+        d_optimal([[1.0, unit], [1.0, unit]])
+
+
 @settings(max_examples=25)
 @given(problems())
 def test_variance_is_the_least_over_weights(problem):

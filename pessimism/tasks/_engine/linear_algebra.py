@@ -83,10 +83,16 @@ def whitened(heads: Floats) -> tuple[Floats, Floats]:
 
     Criteria that are invariant under (W, C) -> (QW, QC) are computed with Q W, for which uniform shares have M(x) = I.
     """
-    basis, sizes, tasks = np.linalg.svd(heads, full_matrices=False)
-    kept = sizes > rounding(heads) * sizes[0]
-    length = np.sqrt(heads.shape[1])
-    return tasks[kept] * length, basis[:, kept].T * (length / sizes[kept, None])
+    from scipy.linalg import qr, solve_triangular
+
+    spanned = span(heads)
+    rank, order = int((spanned.sizes > 0).sum()), np.argsort(-spanned.lengths, kind="stable")
+    # long heads first: then Householder's reflections keep the digits of the short ones, and so does pivoting
+    basis, triangle, pivots = qr(heads.T[order], mode="economic", pivoting=True, check_finite=False)
+    rows, change = np.empty((rank, heads.shape[1])), np.zeros((rank, heads.shape[0]))
+    rows[:, order] = basis[:, :rank].T
+    change[:, pivots[:rank]] = solve_triangular(triangle[:rank, :rank], np.eye(rank), trans="T")
+    return rows * np.sqrt(heads.shape[1]), change * np.sqrt(heads.shape[1])
 
 
 class LeastNorm(NamedTuple):
