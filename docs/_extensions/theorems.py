@@ -52,6 +52,7 @@ UNDRAWN = {
     "mdp.vi_lcb_normal_gap": "The place of a maximum: the figures draw the maximum, `vi_lcb_normal_prediction`.",
     "tasks.power_bound": "A bound, which exaggerates: the figures draw the risk itself, `LinearTasks.predicted_risk`.",
     "tasks.l2_bound": "On the spike and pairs it equals `uniform_risk`, whose line in `task-dominance` says so.",
+    "tasks.known_noise_risk": "All simulations have equal noise, for which it is `l1_risk`, which is drawn.",
     "tasks.weighted_risk": "All simulations fit rows of equal weight, for which `LinearTasks.predicted_risk` is drawn.",
     "tasks.passive_order": "An order without constants: the risk with its constant, `uniform_risk`, is drawn.",
     "tasks.a_mtrl_order": "Unverified and without constants, so that no figure should show it as a theorem.",

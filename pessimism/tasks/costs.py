@@ -39,7 +39,7 @@ from pessimism._batch import CHUNK_BYTES
 from pessimism._objects import Speaking
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
-from pessimism.tasks._arguments import heads_and_target, six_digits, source_deviations
+from pessimism.tasks._arguments import heads_and_target, single_deviations, six_digits
 from pessimism.tasks._engine import interior_point
 from pessimism.tasks._engine.linear_algebra import OUTSIDE, LeastNorm, least_norm, near_one, span, whitened
 from pessimism.tasks._engine.pursuit import power_of_two, rounded
@@ -294,9 +294,7 @@ def jump_cost(
 
 def _problem(heads: ArrayLike, target: ArrayLike, variance: float, source_noise: ArrayLike) -> Problem:
     columns, goal, sizes = near_one(*heads_and_target(heads, target, single=True))
-    noise, exponent = source_deviations(source_noise, columns.shape[1])
-    if noise.ndim > 1:
-        raise ValueError(f"source_noise must be one number or have shape {columns.shape[1:]}, got {noise.shape}")
+    noise, exponent = single_deviations(source_noise, columns.shape[1])
     shift = sizes[1] - sizes[0]
     with np.errstate(over="ignore", under="ignore"):
         error = float(np.ldexp(_check.positive("variance", variance), -2 * (shift + exponent)))

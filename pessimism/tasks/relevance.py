@@ -178,7 +178,7 @@ def min_l1(heads: ArrayLike, target: ArrayLike, *, source_noise: ArrayLike = 1.0
     [0.0, 0.0, 1.0]
     """
     deviations, exponent = source_deviations(source_noise, _check.matrix("heads", heads, "k, tasks").shape[-1])
-    scaled, goal, batch, exponents = _problem(heads, target, deviations[..., 0])
+    scaled, goal, batch, exponents = _problem(heads, target, deviations[..., 0], name="source_noise")
     spanned = _within(scaled, goal)
     found = _vertices(scaled, goal, deviations, spanned, batch)
     weights = np.reshape([part.weights for part in found], batch + scaled.shape[-1:])
@@ -308,12 +308,12 @@ def _reached(found: Relevance, status: Status) -> Status:
 
 
 def _problem(
-    heads: ArrayLike, target: ArrayLike, *more: Floats
+    heads: ArrayLike, target: ArrayLike, *more: Floats, name: str = "regularization"
 ) -> tuple[Floats, Floats, tuple[int, ...], tuple[Ints, Ints]]:
     """Heads and target with largest entries in [1/2, 1), their batch, and the powers of two that were divided out."""
     columns, goal = heads_and_target(heads, target)
     parts = columns.shape[:-2], goal.shape[:-1], *(array.shape for array in more)
-    batch = _check.broadcast("heads, target and regularization", *parts)
+    batch = _check.broadcast(f"heads, target and {name}", *parts)
     columns, goal, sizes = near_one(columns, goal)
     return columns, goal, batch, sizes
 

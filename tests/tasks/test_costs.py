@@ -317,6 +317,19 @@ BUYERS = (
 )
 
 
+@pytest.mark.parametrize("buy", [partial(linear_cost, prices=np.arange(1.0, 7.0)), *BUYERS[1:]])
+def test_known_noise_is_a_unit_of_each_task(buy):
+    """Samples for heads over their noise, here powers of two, and weights in units of theirs."""
+    rng = np.random.default_rng(6)
+    heads, target, noise = rng.normal(size=(3, 6)), rng.normal(size=3), 2.0 ** rng.integers(-3, 4, 6)
+    found = buy(heads, target, variance=0.1, source_noise=noise)
+    plainly = buy(heads / noise, target, variance=0.1)
+    assert found.samples == pytest.approx(plainly.samples, rel=1e-5, abs=1e-9)
+    assert (found.cost, found.lower_bound) == pytest.approx((plainly.cost, plainly.lower_bound), rel=1e-6)
+    assert found.weights == pytest.approx(plainly.weights / noise, rel=1e-5, abs=1e-9)
+    assert variance(heads, target, found.samples, source_noise=noise) == pytest.approx(0.1, rel=1e-6)
+
+
 @pytest.mark.parametrize("buy", BUYERS)
 def test_sizes_of_heads_and_target_do_not_matter(buy):
     """Weights larger by a factor, with a variance larger by its square, need the same samples."""

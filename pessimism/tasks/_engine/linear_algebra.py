@@ -153,6 +153,15 @@ def least_norm(heads: Floats, target: Floats, samples: Floats) -> LeastNorm:
     return LeastNorm(value, np.where(reached[..., None], weights, 0.0), clear | (distance[..., 0] == 0))
 
 
+def fit_variance(weights: Floats, samples: Floats, noise: Floats | float = 1.0) -> Floats:
+    """Sum of (noise nu)^2/n over the sampled tasks (..., M)."""
+    squares = (noise * weights) ** 2
+    terms = np.divide(
+        squares, samples, out=np.zeros(np.broadcast_shapes(squares.shape, samples.shape)), where=samples > 0
+    )
+    return np.asarray(terms.sum(axis=-1))
+
+
 def _unit(vectors: Floats, *, axis: int) -> tuple[Floats, Floats]:
     """Vectors of length 1 (or 0), and the lengths that were divided out, with the axis kept."""
     top = np.abs(vectors).max(axis=axis, keepdims=True)
