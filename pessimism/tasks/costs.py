@@ -67,10 +67,6 @@ class Problem(NamedTuple):
     shift: Any
     noise: Floats
 
-    def spent(self, samples: Floats) -> LeastNorm:
-        """The least variance of samples, relative to the unit of `error`."""
-        return least_norm(self.columns, self.goal, samples / self.noise**2)
-
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Purchase(Speaking):
@@ -304,6 +300,11 @@ def _problem(heads: ArrayLike, target: ArrayLike, variance: float, source_noise:
     return Problem(columns, goal, error, shift, noise)
 
 
+def _spent(problem: Problem, samples: Floats) -> LeastNorm:
+    """The least variance of samples, in the unit of the problem's error."""
+    return least_norm(problem.columns, problem.goal, samples / problem.noise**2)
+
+
 def _nothing(columns: Floats) -> Purchase:
     zeros = np.zeros(columns.shape[1])
     return Purchase(zeros, 0.0, 0.0, zeros, Status.EXACT)
@@ -318,7 +319,7 @@ def _purchase(
 ) -> Purchase:
     """The purchase of these samples, scaled to meet the variance; without a lower bound it is the cost itself."""
     with np.errstate(over="ignore", invalid="ignore"):
-        samples = samples * (problem.spent(samples).value / problem.error)
+        samples = samples * (_spent(problem, samples).value / problem.error)
         cost = float(price(samples))
     return _bought(problem, samples, cost, cost if lower is None else float(lower), status)
 
@@ -330,7 +331,7 @@ def _bought(
     if not (0.0 < cost < np.inf and np.isfinite(samples).all()):
         raise ValueError(_TOO_FAR.format("samples of inf" if 0.0 < cost < np.inf else f"a cost of {cost}"))
     # on a vertex the weights are known, and samples that differ by 1e300 need not be summed
-    spent = problem.spent(samples if weights is None else problem.noise**2 * (samples > 0))
+    spent = _spent(problem, samples if weights is None else problem.noise**2 * (samples > 0))
     six_digits(spent)
     weights = spent.weights if weights is None else weights
     return Purchase(samples, cost, lower, np.ldexp(weights, problem.shift), status)
