@@ -47,6 +47,7 @@ UNDRAWN = {
     "mdp.plug_in_failure_loss": "A limit for an instance that no simulation has; a test has the exact loss.",
     "mdp.vi_lcb_normal_gap": "Where a maximum lies: the figures draw the maximum itself, `vi_lcb_normal_prediction`.",
     "tasks.power_bound": "At q = 1 and 2 it is, in other units, `l1_risk` and `l2_bound`, which are drawn.",
+    "tasks.known_noise_risk": "All simulations have equal noise, for which it is `l1_risk`, which is drawn.",
     "tasks.weighted_risk": "All simulations fit rows of equal weight, for which `LinearTasks.predicted_risk` is drawn.",
     "tasks.passive_order": "An order: its parts, `uniform_risk` and `target_term`, are drawn with their constants.",
     "tasks.a_mtrl_order": "Unverified and without constants, so that no figure should show it as a theorem.",
