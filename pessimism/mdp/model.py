@@ -284,8 +284,7 @@ class MDP(Stored):
         >>> ring.best_policy.tolist()
         [1, 1, 0]
         """
-        sizes = _check.whole("n_states", n_states, low=1), _check.whole("n_actions", n_actions, low=1)
-        tables = _input.from_function(step, *sizes, terminal, feasible)
+        tables = _input.from_function(step, n_states, n_actions, terminal, feasible)
         return cls(*tables, start, discount, horizon=horizon, terminal=terminal, feasible=feasible)
 
     @classmethod
@@ -480,9 +479,7 @@ class MDP(Stored):
         return self._from_start(expected_sums(self._tables(self._only_feasible(self.gaps, 0.0)), law))
 
     def _from_start(self, values: Floats) -> Floats:
-        if self.horizon == 0:
-            return np.zeros(values.shape[:-2])
-        first = values if self.horizon is None else values[..., 0, :]
+        first = values if self.horizon is None else values[..., :1, :].sum(axis=-2)  # 0 if there are no steps
         return np.asarray((self.start * first).sum(axis=-1))
 
     def occupancy(self, policy: ArrayLike) -> Floats:

@@ -157,8 +157,8 @@ def bernstein_fixed_points(
             rounding = 16.0 * EPSILON * top / (1.0 - discount)
             residual = change / (1.0 - discount)
             sweeps[i], bounds[i] = sweep, residual + rounding
-            if bounds[i] <= tolerance or residual <= rounding or sweep == max_sweeps:
-                break  # the bound is that of these values
+            if bounds[i] <= tolerance or residual <= rounding:
+                break  # the bound is that of these values; without a break it also holds for the next ones
             for s in range(n_states):
                 values[i, s] = improved[s]
     return values, policies, sweeps, bounds
