@@ -1,5 +1,8 @@
 """Transition matrices of scipy.sparse: the model of the dense ones, rows that are named, no dense matrix on the way."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -100,6 +103,13 @@ def test_dense_and_sparse_point_to_each_other():
         MDP.sparse([STAY, np.eye(2)], EARNED, discount=0.5)
     with pytest.raises(TypeError, match="transitions must hold numbers"):
         MDP.sparse([STAY, 1j * STAY], EARNED, discount=0.5)
+
+
+def test_the_page_of_the_wing_prints_what_it_says(capsys):
+    page = (Path(__file__).parents[2] / "docs/wings/mdp.md").read_text()
+    code, printed = re.search(r"```python\n(.*?)```\n\nprints `(.*?)`", page, re.DOTALL).groups()
+    exec(code, {})
+    assert capsys.readouterr().out.strip() == printed
 
 
 def test_one_row_with_too_many_successors_is_named():
