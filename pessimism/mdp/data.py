@@ -336,10 +336,12 @@ class MDPData(Stored):
         episodes : iterable of Transitions
             Each of shape (T,), its steps in order; only its last step may have terminated. One that has not was
             truncated, if the end of any episode is marked.
-        n_states, n_actions, reward_range, feasible : optional
+        n_states, n_actions, reward_range : optional
             As for `from_transitions`.
         horizon : int, optional
             H, to keep the step axis; no episode may be longer. Default: the steps are added up.
+        feasible : (S, A) array_like of bool, optional
+            As for `from_transitions`.
 
         Returns
         -------

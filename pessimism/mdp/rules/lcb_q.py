@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism._batch import on_threads
+from pessimism._batch import on_threads, read_only
 from pessimism._status import Status
 from pessimism._types import Ints
 from pessimism.mdp import _input, _raw
@@ -117,9 +117,9 @@ def lcb_q(
     batch = _check.broadcast("log and constant", log.rewards.shape[:-2], np.shape(bonus))
     flat, bonuses = (math.prod(batch), episodes, horizon), np.array(np.broadcast_to(bonus, batch)).ravel()
 
-    def wide(x: Any) -> Any:
+    def wide(x: Any) -> Any:  # numpydoc ignore=GL08
         full = np.broadcast_to(x.reshape(log.rewards.shape), (*batch, episodes, horizon))
-        return np.ascontiguousarray(full).reshape(flat)
+        return read_only(np.ascontiguousarray(full).reshape(flat))
 
     states, actions, later, received = map(wide, (log.states, log.actions, ended.next_states, log.rewards))
     left = np.arange(horizon, 0, -1.0)[:, None]
