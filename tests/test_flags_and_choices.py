@@ -9,7 +9,7 @@ import pytest
 
 from pessimism import bandits, bilevel, mdp, plotting, sweep, tasks, testing
 from pessimism.bilevel import problems
-from pessimism.interop import frames, minari, transitions
+from pessimism.interop import frames, minari, quantecon, transitions
 from tests.test_package import public_functions
 
 
@@ -52,6 +52,7 @@ FLAGS = {
     "bilevel.problems.ridge.Ridge.per_coordinate": partial(problems.Ridge, np.eye(2), [1, 2], np.eye(2), [1, 2]),
     "bilevel.problems.ridge.Ridge.random.per_coordinate": partial(problems.Ridge.random, rng=0),
     "interop.minari.MinariLog.data.per_step": lambda **kw: given().minari.data(**kw),
+    "interop.quantecon.to_discrete_dp.pairs": lambda **kw: quantecon.to_discrete_dp(given().model, **kw),
     "interop.transitions.TransitionLog.data.per_step": lambda **kw: transitions.TransitionLog(
         given().log, (0, 1, 2), (0, 1)
     ).data(**kw),
