@@ -140,8 +140,8 @@ def check_problem(problem: BilevelProblem, x: ArrayLike, y: ArrayLike, *, rng: R
     Statement: that of the module. A derivative is wrong if its relative error is above 1e-4 at every step h of 1e-2 to
     1e-5, and to 1e-7 while these disagree. Samples are wrong if the mean of 200 of them is 2 standard errors, and that
     of 4000 others 7, from the exact value, which right ones are with probability below 1e-9. Cost: some 1000 calls,
-    most of them of f, g and `grad_g`, and with samples another 2000 to 20,000. Source: textbook. Use a problem in float64,
-    and numbers of ordinary size: what cannot be told from rounding, or from noise, passes.
+    most of them of f, g and `grad_g`, and with samples another 2000 to 20,000. Source: textbook. Use a problem in
+    float64, and numbers of ordinary size: what cannot be told from rounding, or from noise, passes.
 
     Examples
     --------

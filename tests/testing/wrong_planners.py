@@ -146,6 +146,15 @@ WRONG_PLANNERS = {
         '"value": the discount multiplies the rew',
     ),
     "normalised": (with_values(lambda value, mdp: (1 - mdp.discount) * value), '"value": its values are normalised'),
+    "doubled": (with_values(lambda value, mdp: 2 * value), '"value": its values are 2 times the optimal ones'),
+    "from a constant": (
+        with_values(lambda value, mdp: value + 10 * mdp.discount**60),
+        '"value": its values are the optimal ones and 0.018 more in every state: does it stop too early',
+    ),
+    "a discount nearly right": (
+        sweeps(1500, gamma=lambda mdp: 0.99 * mdp.discount),
+        '"value": its values are those of the discount 0.891, where the model has 0.9',
+    ),
     "one step": (lambda mdp: greedy(next_reward(mdp)), '"value": its values are those of one step: what comes'),
     "argmin": (
         lambda mdp: answer(q_values(mdp, optimum(mdp)).argmin(axis=-1), optimum(mdp)),
