@@ -80,6 +80,35 @@ def _agree(found: Floats, expected: Floats) -> bool:
 def _cause(subject: OfflineSubject, level: Level, laid_out: list[Log], measured: Floats) -> str:
     """One sentence: which mistake explains the widths."""
     claims = [claim_at(level, log) for log in laid_out]
+    claimed = _widths(subject, laid_out, claims)
+    visits = np.concatenate([log.visits for log in laid_out])
+    for sentence, widths in _known(subject, level, laid_out, claims).items():
+        if _agree(measured, widths):
+            return sentence
+    more = round(float(visits[0] * ((claimed[0] / measured[0]) ** 2 - 1.0))) if measured[0] > 0 else 0
+    if _agree(measured, _widths(subject, laid_out, claims, more)):
+        return f"its widths are those of N(s, a) {'+' if more > 0 else '-'} {abs(more)} visits"
+    ratio = float(np.median(measured / claimed))
+    left = (1.0 - measured) / (1.0 - claimed)  # of the value
+    if subject.discount > 0 and 0.0 < left.min() <= left.max() < 1.0 and np.ptp(left) < ACCURACY:
+        sweeps = math.log1p(-left[0]) / math.log(subject.discount)
+        if abs(sweeps - round(sweeps)) < 0.05:
+            return f"it stops too early: its values are those after {round(sweeps)} sweeps from the smallest value"
+    rare = int(max(log.visits[0] for log in laid_out))
+    if _agree(measured, ratio * claimed):
+        beyond, one = further(subject), laid_out[0]
+        there = width(beyond, one) / (float(beyond.worth) * math.sqrt(claims[0] / one.visits[0]))
+        if abs(ratio - subject.discount) + abs(there - beyond.discount) <= ACCURACY:
+            return "its widths grow with discount/(1 - discount), not with V_max = 1/(1 - discount)"
+        if abs(there / ratio - 1.0) > ACCURACY and (cause := powers(subject, rare)) is not None:
+            return cause
+        base = base_of_logarithm(ratio**2)
+        return f"a constant is off: its widths are {ratio:.4g} times the claimed ones" if base is None else base
+    return powers(subject, rare) or dependence(subject, level, rare) or "no known mistake"
+
+
+def _known(subject: OfflineSubject, level: Level, laid_out: list[Log], claims: list[float]) -> dict[str, Floats]:
+    """Widths of known mistakes, by a sentence on them."""
     claimed, worth = _widths(subject, laid_out, claims), float(subject.worth)
     visits, states, actions, totals = (
         np.concatenate([np.broadcast_to(part, len(log.visits)) for part, log in zip(parts, laid_out, strict=True)])
@@ -112,26 +141,4 @@ def _cause(subject: OfflineSubject, level: Level, laid_out: list[Log], measured:
         known[f"its widths do not depend on a pair's own count: {count} stands where N(s, a) belongs"] = (
             claimed * np.sqrt(visits / stand_in)
         )
-    for sentence, widths in known.items():
-        if _agree(measured, widths):
-            return sentence
-    more = round(float(visits[0] * ((claimed[0] / measured[0]) ** 2 - 1.0))) if measured[0] > 0 else 0
-    if _agree(measured, _widths(subject, laid_out, claims, more)):
-        return f"its widths are those of N(s, a) {'+' if more > 0 else '-'} {abs(more)} visits"
-    ratio = float(np.median(measured / claimed))
-    left = (1.0 - measured) / (1.0 - claimed)  # of the value
-    if subject.discount > 0 and 0.0 < left.min() <= left.max() < 1.0 and np.ptp(left) < ACCURACY:
-        sweeps = math.log1p(-left[0]) / math.log(subject.discount)
-        if abs(sweeps - round(sweeps)) < 0.05:
-            return f"it stops too early: its values are those after {round(sweeps)} sweeps from the smallest value"
-    rare = int(max(log.visits[0] for log in laid_out))
-    if _agree(measured, ratio * claimed):
-        beyond, one = further(subject), laid_out[0]
-        there = width(beyond, one) / (float(beyond.worth) * math.sqrt(claims[0] / one.visits[0]))
-        if abs(ratio - subject.discount) + abs(there - beyond.discount) <= ACCURACY:
-            return "its widths grow with discount/(1 - discount), not with V_max = 1/(1 - discount)"
-        if abs(there / ratio - 1.0) > ACCURACY and (cause := powers(subject, rare)) is not None:
-            return cause
-        base = base_of_logarithm(ratio**2)
-        return f"a constant is off: its widths are {ratio:.4g} times the claimed ones" if base is None else base
-    return powers(subject, rare) or dependence(subject, level, rare) or "no known mistake"
+    return known
