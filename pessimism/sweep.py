@@ -207,9 +207,7 @@ class _Sweep:
 def _store(store: str | os.PathLike[str] | None) -> Store | None:
     if store is None:
         return None
-    if not isinstance(store, (str, os.PathLike)):
-        raise TypeError(f"store must be a path, got {shown(store)}")
-    return Store(Path(store))
+    return Store(Path(_check.path("store", store)))
 
 
 def _check_call(run_cell: Any, executor: Any) -> None:

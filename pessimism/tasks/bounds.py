@@ -560,7 +560,7 @@ def _risk(n: ArrayLike, value: Floats, heads: ArrayLike, dimension: int, noise: 
 
 def _scale(dimension: int, k: int, noise: ArrayLike) -> Any:
     rank = _check.whole("k", k, low=1)
-    return _check.real_array("noise", noise, low=0.0) ** 2 * rank * _check.whole("dimension", dimension, low=rank)
+    return _check.real_array("noise", noise, low=0.0) ** 2 * rank * _check.at_least("dimension", dimension, rank, "k")
 
 
 def _order(n: ArrayLike, value: Floats, dimension: int, k: int, noise: ArrayLike) -> Floats:
