@@ -294,7 +294,7 @@ def trials(function, bound):
                 continue
             given = next(iter(bound.arguments[parameter])) if isinstance(given, tuple) else next(iter(given.values()))
         for what, make in bad_values().items():
-            if what == "class" and (callable(given) or "Callable" in str(about.annotation)):
+            if what in ("class", "Enum class") and (callable(given) or "Callable" in str(about.annotation)):
                 # its errors are those of a user's function
                 continue
             yield parameter, what, make()

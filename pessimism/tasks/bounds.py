@@ -274,7 +274,7 @@ def weighted_risk(
     """
     matrices, goal = _arguments.heads_and_target(heads, target)
     tasks = matrices.shape[-1]
-    rows = _check.vector("counts", counts, tasks, "an entry for each task", low=0.0)
+    rows = _check.vector("counts", counts, tasks, "an entry for each task, a column of heads", low=0.0)
     factor = _check.vector("weights", _positive("weights", weights), tasks, "an entry for each task")
     parts = (matrices.shape[:-2], goal.shape[:-1], rows.shape[:-1], factor.shape[:-1])
     _check.broadcast("counts, weights, heads and target", *parts)
