@@ -237,11 +237,7 @@ class _Sweep:
 def _store(store: str | os.PathLike[str] | None) -> Store | None:
     if store is None:
         return None
-    if not isinstance(store, (str, os.PathLike)):
-        raise TypeError(f"store must be a path, got {shown(store)}")
-    if not (path := os.fspath(store)) or isinstance(path, bytes) or "\0" in path:
-        raise ValueError(f"store must be the path of a folder, got {shown(store)}")
-    return Store(Path(path))
+    return Store(Path(_check.path("store", store)))
 
 
 def _check_call(run_cell: Any, executor: Any) -> None:

@@ -180,7 +180,8 @@ class BanditData(Stored):
         [[2, 1, 0]]
         """
         low, high = _check.interval("reward_range", reward_range)
-        reward = _check.real_array("rewards", rewards, min_ndim=1, low=low, high=high)
+        reward = _check.real_array("rewards", rewards, min_ndim=1)
+        _check.require("rewards", reward, (reward >= low) & (reward <= high), f"in reward_range [{low:g}, {high:g}]")
         _check.log_axes("rewards", reward.shape, batch)
         arm = _labels("arms", arms, n_arms, reward.shape)
         context = _labels(
@@ -192,7 +193,8 @@ class BanditData(Stored):
         logs = math.prod(front)
         if logs * s * a > LARGEST_TABLE:
             raise ValueError(
-                f"a table of {s} contexts x {a} arms is too large: labels must be positions 0, 1, 2, ...; "
+                f"contexts and arms make a table of {s} (n_contexts) x {a} (n_arms) cells, which is too large: labels "
+                "must be positions 0, 1, 2, ...; "
                 "pessimism.interop.frames.bandit_log makes positions of any labels"
             )
         cell = ((np.arange(logs).reshape(*front, 1) * s + context) * a + arm).ravel()

@@ -46,7 +46,7 @@ from pessimism.bandits import BanditData
 from pessimism.interop import _columns
 from pessimism.interop._columns import Positions, labels_in
 from pessimism.interop._logs import Decided, labelled_by
-from pessimism.interop._rows import ABSENT, Row, arrow_table, column_of, keys_of, leafwise, listed, path_of, spelled
+from pessimism.interop._rows import ABSENT, Row, arrow_table, column_of, keys_of, leafwise, listed, spelled
 
 __all__ = ["BanditLog", "bandit_log", "read_parquet", "rows_to_frame", "to_xarray", "write_parquet"]
 
@@ -254,7 +254,7 @@ def write_parquet(rows: Iterable[Row], path: str | os.PathLike[str]) -> None:
     ...     read_parquet(pathlib.Path(folder) / "rows.parquet") == rows
     True
     """
-    optional("pyarrow.parquet", "frames").write_table(arrow_table(rows), path_of("path", path))
+    optional("pyarrow.parquet", "frames").write_table(arrow_table(rows), _check.path("path", path))
 
 
 def read_parquet(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -286,7 +286,7 @@ def read_parquet(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     [{'n': 1, 'loss': 'inf'}]
     """
     # not read_table: in a folder called "n=3" that adds a column n of its own
-    with optional("pyarrow.parquet", "frames").ParquetFile(path_of("path", path)) as file:
+    with optional("pyarrow.parquet", "frames").ParquetFile(_check.path("path", path)) as file:
         table = file.read()
     absent = {field.name for field in table.schema if (field.metadata or {}).items() >= ABSENT.items()}
     return [

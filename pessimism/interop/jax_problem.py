@@ -91,7 +91,7 @@ def from_jax(
     >>> problem.cvp(np.ones(1), np.zeros(2), np.array([1.0, 2.0])).tolist()
     [-6.0]
     """
-    dim_x, dim_y = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
+    dim_x, dim_y = _check.count("dim_x", dim_x), _check.count("dim_y", dim_y)
     upper, lower = of_three(f, g, sample)
     others = given(sample=sample, solve_y=solve_y, project_x=project_x)
     jax = optional("jax", "jax")

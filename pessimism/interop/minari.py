@@ -140,14 +140,14 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
         for episode in episodes:  # where ends are marked, what has none was cut
             episode.truncated[-1:] = ~episode.terminated[-1:]
     observed, both = int(spaces[0].n), _entered_both_ways(episodes)
-    n_states = observed + both if n_states is None else _check.whole("n_states", n_states)
+    n_states = observed + both if n_states is None else _check.count("n_states", n_states, low=0)
     if n_states not in (observed, observed + 1):
         raise ValueError(f"n_states must be {observed}, as the observations have, or {observed + 1}, got {n_states}")
     if both and n_states == observed:
         raise ValueError(f"n_states must be {observed + 1}, got {n_states}: a state that terminates is also passed")
     rows = [_sent(episode, observed) if n_states > observed else episode for episode in episodes]
     if horizon is not None:
-        steps = _check.whole("horizon", horizon, low=1)
+        steps = _check.count("horizon", horizon)
         rows = [_continued(k, row, steps) for k, row in enumerate(rows)]
     join = np.concatenate if horizon is None else np.stack
     lengths = np.array([len(episode.rewards) for episode in episodes])
@@ -260,6 +260,8 @@ def to_minari(
     ------
     ValueError
         If the log is not of connected episodes, goes on after a termination, or the data set exists.
+    OSError
+        If the data set cannot be written.
     ImportError
         If Minari or Gymnasium is not installed.
 

@@ -81,7 +81,7 @@ def from_torch(
     ...
     ValueError: dim_x must be a whole number in [1, 2**53], got 0
     """
-    dim_x, dim_y = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
+    dim_x, dim_y = _check.count("dim_x", dim_x), _check.count("dim_y", dim_y)
     upper, lower = of_three(f, g, sample)
     others = given(sample=sample, solve_y=solve_y, project_x=project_x)
     torch = optional("torch", "torch")

@@ -72,8 +72,8 @@ def added_up(
     """Rows with marks of what terminated and was truncated, reduced; `shapes` are those of the batch and the log."""
     (terminated, truncated), (batch, shape) = marks, shapes
     if math.prod(batch) * (1 if steps is None else steps) * sizes[0] * sizes[1] > LARGEST_TABLE:
-        shown = f"{sizes[0]} states x {sizes[1]} actions"
-        raise ValueError(f"a table of {shown} is too large: labels must be 0, 1, 2, ...")
+        shown = f"{sizes[0]} (n_states) x {sizes[1]} (n_actions)" + ("" if steps is None else f" x {steps} (horizon)")
+        raise ValueError(f"states and actions make a table of {shown}, too large: labels must be 0, 1, 2, ...")
     size_s, extra = _input.room_for_ends(rows, terminated, sizes[0], may_grow)
     led, terminal, counted = ending.resolve(rows, terminated, size_s, extra)
     span = _range(rows.rewards.reshape(shape), reward_range, counted.reshape(shape))
@@ -136,8 +136,8 @@ def sizes_of(
         max((int(getattr(log, name).max(initial=0)) for log in logs.values() for name in names), default=0)
         for names in (("states", "next_states"), ("actions",))
     ]
-    size_s = largest[0] + 1 if n_states is None else _check.whole("n_states", n_states, low=1)
-    size_a = largest[1] + 1 if n_actions is None else _check.whole("n_actions", n_actions, low=1)
+    size_s = largest[0] + 1 if n_states is None else _check.count("n_states", n_states)
+    size_a = largest[1] + 1 if n_actions is None else _check.count("n_actions", n_actions)
     for prefix, log in logs.items():
         for name, kind in (("states", "n_states"), ("actions", "n_actions"), ("next_states", "n_states")):
             labels, size = getattr(log, name), size_s if kind == "n_states" else size_a

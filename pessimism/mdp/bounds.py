@@ -859,8 +859,9 @@ def _sample_rate(
 ) -> Floats:
     first, second = table[_check.choice("method", method, tuple(table))]
     small, c = _epsilon(epsilon), _check.real_array("cstar", cstar, low=0.0)
-    total = length**first / small**2 + (0.0 if second is None else length**second / small)
-    return np.asarray(_states(states) * c * total)
+    with np.errstate(over="ignore"):  # infinite where float64 ends
+        total = length**first / small**2 + (0.0 if second is None else length**second / small)
+        return np.asarray(_states(states) * c * total)
 
 
 def _states(states: int, low: int = 1) -> int:

@@ -162,7 +162,9 @@ class MDPData(Stored):
         moved = _check.whole_array("next_counts", next_counts)
         if moved.shape != (*visits.shape, successors.shape[-1]):
             shape = (*visits.shape, successors.shape[-1])
-            raise ValueError(f"next_counts must have shape {shape} to go with counts, got {moved.shape}")
+            raise ValueError(
+                f"next_counts must have shape {shape} to go with counts and next_states, got {moved.shape}"
+            )
         _check.require("next_counts.sum(axis=-1)", moved.sum(axis=-1), moved.sum(axis=-1) == visits, "equal to counts")
         low, high = _check.interval("reward_range", reward_range)
         if not (math.isfinite(low) and math.isfinite(high)):
@@ -377,7 +379,7 @@ class MDPData(Stored):
         if not logs:
             raise ValueError("episodes must hold at least one episode, got none")
         lengths = np.array([log.rewards.size for log in logs])
-        steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
+        steps = None if horizon is None else _check.count("horizon", horizon)
         _check.require("lengths of episodes", lengths, lengths <= (steps or np.inf), f"at most horizon = {steps}")
         sizes = _raw.sizes_of({f"episodes[{k}].": log for k, log in enumerate(logs)}, n_states, n_actions, feasible)
         parts = zip(*(_raw.in_a_row(log, np.zeros(log.rewards.shape, np.int64)) for log in logs), strict=True)
@@ -621,7 +623,7 @@ class MDPData(Stored):
         >>> data.folds(3, rng=0).counts.sum(axis=0).tolist()
         [[9]]
         """
-        count = _check.whole("k", k, low=1)
+        count = _check.count("k", k)
         _input.require_divisible(self.statistics)
         return self.trusted(*splitting.folds(self.statistics, count, _check.generator(rng)))
 

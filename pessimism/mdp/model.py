@@ -284,7 +284,8 @@ class MDP(Stored):
         >>> ring.best_policy.tolist()
         [1, 1, 0]
         """
-        tables = _input.from_function(step, n_states, n_actions, terminal, feasible)
+        sizes = _check.count("n_states", n_states), _check.count("n_actions", n_actions)
+        tables = _input.from_function(step, *sizes, terminal, feasible)
         return cls(*tables, start, discount, horizon=horizon, terminal=terminal, feasible=feasible)
 
     @classmethod
@@ -722,7 +723,7 @@ class MDP(Stored):
         [[0, 1, 0], [0, 1, 0]]
         """
         law, length = self._episode_law(policy, steps)
-        front, tables = (*_draw.front_axes(size), _check.whole("n", n)), self._tables(self.rewards)
+        front, tables = (*_draw.front_axes(size), _check.count("n", n, low=0)), self._tables(self.rewards)
         fields = sampling.log(tables, self.reward_law, self.start, law, front, length, _check.generator(rng))
         led = self.terminal[fields[3]]
         terminated, truncated = led & ~self.terminal[fields[0]], np.zeros(led.shape, np.bool_)
@@ -764,6 +765,8 @@ class MDP(Stored):
 
         Examples
         --------
+        >>> MDP.dense([[[1.0]]], [[0.5]], discount=0.5).check_policy([0]).tolist()
+        [0]
         >>> MDP.dense([[[1.0]]], [[0.5]], discount=0.5).check_policy([1])
         Traceback (most recent call last):
         ...
@@ -797,6 +800,8 @@ class MDP(Stored):
 
         Examples
         --------
+        >>> MDP.dense([[[1.0]]], [[0.5]], discount=0.5).check_behavior([[1.0]]).tolist()
+        [[1.0]]
         >>> MDP.dense([[[1.0]]], [[0.5]], discount=0.5).check_behavior([[0.5]])
         Traceback (most recent call last):
         ...

@@ -333,7 +333,7 @@ def weighted_risk(
     """
     matrices, goal = _arguments.heads_and_target(heads, target)
     tasks = matrices.shape[-1]
-    rows = _check.vector("counts", counts, tasks, "an entry for each task", low=0.0)
+    rows = _check.vector("counts", counts, tasks, "an entry for each task, a column of heads", low=0.0)
     factor = _check.vector("weights", _positive("weights", weights), tasks, "an entry for each task")
     each, exponents = _arguments.source_deviations(source_noise, tasks)
     parts = (matrices.shape[:-2], goal.shape[:-1], rows.shape[:-1], factor.shape[:-1], each.shape[:-1])
@@ -622,7 +622,7 @@ def _risk(n: ArrayLike, value: Floats, heads: ArrayLike, dimension: int, noise: 
 
 def _scale(dimension: int, k: int, noise: ArrayLike) -> Any:
     rank = _check.whole("k", k, low=1)
-    return _check.real_array("noise", noise, low=0.0) ** 2 * rank * _check.whole("dimension", dimension, low=rank)
+    return _check.real_array("noise", noise, low=0.0) ** 2 * rank * _check.at_least("dimension", dimension, rank, "k")
 
 
 def _order(n: ArrayLike, value: Floats, dimension: int, k: int, noise: ArrayLike) -> Floats:

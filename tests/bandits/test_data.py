@@ -199,7 +199,11 @@ BAD = [
     (lambda: BanditData(np.array([[1, 4]], object), [[1, 2]]), TypeError, "counts must hold numbers, got dtype object"),
     (lambda: BanditData.from_log([0, 2], [0, 1], [0, 1], n_contexts=2), ValueError, r"contexts\[1\] must be"),
     (lambda: BanditData.from_log(None, [0, -1], [0, 1]), ValueError, r"arms\[1\] must be a whole number"),
-    (lambda: BanditData.from_log(None, [0, 1], [0, 1.5]), ValueError, r"rewards\[1\] must be in \[0, 1\], got 1.5"),
+    (
+        lambda: BanditData.from_log(None, [0, 1], [0, 1.5]),
+        ValueError,
+        r"rewards\[1\] must be in reward_range \[0, 1\], got 1.5",
+    ),
     (lambda: BanditData.from_log(None, [0, 1, 1], [0, 1]), ValueError, "arms must have the shape"),
     (lambda: BanditData.from_log(None, [[0], [1]], [[1], [0]]), ValueError, r"^rewards must .*, got \(2, 1\): columns"),
     (lambda: BanditData.from_log([[0]], [[1]], [[1]], n_arms=9), ValueError, r"as in rewards\[:, 0\], .*batch=\(1,\)"),

@@ -226,7 +226,7 @@ def fake(observations, actions=(0,), rewards=(0.0,), terminations=(False,)):
         (lambda: stored(ENDS_IN_3), {"n_states": 6}, "n_states must be 4, as the observations have, or 5, got 6"),
         (lambda: stored(ENDS_IN_3), {"horizon": 1}, "horizon must fit every episode"),
         (lambda: stored(ENDS_IN_3, STOPS_IN_2), {"horizon": 3}, "episode 1 has 2 steps, not 3"),
-        (lambda: stored(ENDS_IN_3), {"horizon": 0}, "horizon must be a whole number in [1, 2**53], got 0"),
+        (lambda: stored(ENDS_IN_3), {"horizon": 0}, "horizon must be a whole number in [1, 1000000000], got 0"),
         (lambda: stored(ENDS_IN_3).filter_episodes(lambda _: False), {}, "dataset must hold at least one episode"),
         (lambda: fake([[0], [1]]), {}, "episode 3: observations must have shape (n,), one label a step, got (2, 1)"),
         (

@@ -96,7 +96,7 @@ class Empirical:
 def empirical(data: MDPData, discount: float | None, horizon: int | None) -> Empirical:
     """Check `discount` and `horizon` against the data; data without a step axis serve every step of a horizon."""
     _check.instance("data", data, MDPData)
-    steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
+    steps = None if horizon is None else _check.count("horizon", horizon)
     if data.horizon is not None:
         if steps is not None and steps != data.horizon:
             raise ValueError(f"horizon must be the {data.horizon} steps of the data, got {steps}")

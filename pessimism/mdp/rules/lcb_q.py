@@ -169,6 +169,6 @@ def _sizes(
 
 def _size(name: str, given: int | None, *labels: Ints) -> int:
     seen = 1 + max((int(x.max(initial=0)) for x in labels), default=0)
-    if given is not None and seen > _check.whole(name, given, low=1):
+    if given is not None and seen > _check.count(name, given):
         raise ValueError(f"{name} must be at least {seen}, the labels of the log, got {given}")
     return seen if given is None else int(given)

@@ -243,7 +243,10 @@ def fold_count(n: int, discount: float) -> int:
     >>> fold_count(1000, 0.9)
     70
     """
-    return max(1, math.ceil(math.log(max(_check.whole("n", n), 1)) / (1.0 - _input.discount(discount, None))))
+    steps = math.log(max(_check.whole("n", n), 1)) / (1.0 - _input.discount(discount, None))
+    if steps > _check.MAX_COUNT:
+        raise ValueError(f"discount must be smaller: {discount!r} asks for {steps:.3g} folds of n = {n} transitions")
+    return max(1, math.ceil(steps))
 
 
 def _unseen_width(unseen: float, v_max: float) -> float:

@@ -14,7 +14,7 @@ changes its mind (`turning`).
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -117,9 +117,17 @@ def as_level(level: Level | float | None) -> Level | None:
         return None
     if callable(level):
         claimed = level
-        return lambda n, contexts, arms: _check.not_nan("level", np.squeeze(claimed(n, contexts, arms)).item())
-    number = _check.not_nan("level", level)
+        return lambda n, contexts, arms: _number(np.squeeze(claimed(n, contexts, arms)))
+    number = _number(level)
     return lambda n, contexts, arms: number
+
+
+def _number(level: Any) -> float:
+    """A level whose widths neither overflow nor vanish: 0, infinite or of a size that can be squared."""
+    size, most = abs(_check.not_nan("level", level)), _check.MAX_SIZE
+    if size not in (0.0, math.inf) and not 1.0 / most <= size <= most:
+        raise ValueError(f"level must be 0, infinite or in [{1.0 / most:g}, {most:g}] in size, got {level!r}")
+    return float(np.asarray(level))
 
 
 def duels(level: Level) -> list[Duel]:

@@ -134,7 +134,7 @@ def check_offline_rule(
     number = checked_arguments("rule", rule, "the data", waive, OfflineSubject.waivable, examples)
     if not isinstance(lower_bound, bool):
         _check.choice("lower_bound", lower_bound, ("known rewards",))
-    steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
+    steps = None if horizon is None else _check.count("horizon", horizon)
     if level is not None and steps is not None:
         raise ValueError("level must be None with a horizon: the widths of discounted rules are measured only")
     gamma = _check.open_unit_interval("discount", discount)
