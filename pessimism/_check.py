@@ -132,6 +132,21 @@ def whole_array(
     return _own(array, np.int64)
 
 
+def positions(name: str, value: ArrayLike, size: int, what: str) -> NDArray[np.intp]:
+    """Distinct positions among `size` of `what`, at least one: as they are, or those where a mask is True."""
+    array = numeric(name, value)
+    if array.dtype == np.bool_ and array.shape == (size,):
+        array = np.flatnonzero(array)
+    elif array.dtype == np.bool_ or array.ndim != 1:
+        raise ValueError(f"{name} must be positions, of shape (k,), or a mask of shape ({size},), got {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} must keep at least one of {size} {what}, got none")
+    found = whole_array(name, array, high=size - 1)
+    first = np.unique(found, return_index=True)[1]
+    require(name, found, np.isin(np.arange(found.size), first), "named once")
+    return found.astype(np.intp)
+
+
 def require_ndim(name: str, array: NDArray[Any], min_ndim: int) -> None:
     if array.ndim < min_ndim:
         axes = {1: "(..., n)", 2: "(..., contexts, arms)"}[min_ndim]
