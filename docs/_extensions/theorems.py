@@ -1,6 +1,7 @@
 """The theorem index: a row a statement, from docstrings, the marks of tests and the calls of simulations."""
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 from textwrap import indent
@@ -111,18 +112,29 @@ def make(app: Sphinx) -> None:
         "Made from the code: what the notes of a function say of it, the tests that carry its name, the simulations\n"
         "that call it. ``python -m pessimism theorems [WORD]`` prints it in a terminal.\n\n"
     )
-    wing = ""
-    for each in _theorems.statements():
+    wing, every = "", list(_theorems.statements())
+    for each in every:
         if not each.name.startswith(f"{wing}."):
             wing = each.name.split(".")[0]
             text += _pages.heading(TITLES[wing], "-") + f".. py:currentmodule:: pessimism.{wing}.bounds\n\n"
+            text += _pages.overview(glance(one) for one in every if one.name.startswith(f"{wing}."))
         text += row(each, tests.get(each.name, []), figures.get(each.name, []))
     _pages.write(Path(app.srcdir) / "claims" / "made", {"theorems.inc": text})
 
 
+def glance(each: _theorems.Statement) -> tuple[str, str, str]:
+    """Name, what is said, and the first word of the status: a row of the table that leads to the cards."""
+    function = each.name.split(".")[1]
+    return f"`{function} <{target(each)}_>`__", " ".join(each.summary.split()), re.split(r"\W", each.status)[0]
+
+
+def target(each: _theorems.Statement) -> str:
+    return f"statement-{each.name.replace('.', '-').replace('_', '-')}"
+
+
 def row(each: _theorems.Statement, tests: list[str], figures: list[str]) -> str:
     function = each.name.split(".")[1]
-    text = f".. card:: {function}\n   :class-card: theorem\n\n"
+    text = f".. _{target(each)}:\n\n.. card:: {function}\n   :class-card: theorem\n\n"
     text += f"   .. rst-class:: summary\n\n   {each.summary}\n\n"  # bold letters could hold no formula
     text += indent(f"{each.value}\n\n{each.text}", "   ") + "\n\n"
     fields = {
