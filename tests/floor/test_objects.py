@@ -11,7 +11,7 @@ from pessimism.bilevel import hypergradient, minimize_bilevel
 from pessimism.bilevel.problems import Cosh, HyperRepresentation, Ridge
 from pessimism.mdp import MDPData, Transitions, generators, plan, vi_lcb
 from pessimism.mdp import behavior as mdp_behavior
-from pessimism.tasks import LinearTasks, instances, min_l1
+from pessimism.tasks import LinearTasks, TaskPool, instances, min_l1
 
 pytestmark = pytest.mark.filterwarnings("ignore::pessimism.mdp.ImitationWarning")
 
@@ -54,6 +54,12 @@ def test_a_repr_is_short_and_says_what_it_is():
         assert len(text) < 600, text
         assert "array(" not in text, text
         assert type(thing).__name__ in thing._repr_html_()
+
+
+def test_a_pool_says_what_is_left():
+    pool = TaskPool([np.ones((20, 3)), np.ones((9, 3))], [np.ones(20), np.ones(9)])
+    pool.sample([5, 2], rng=0)
+    assert repr(pool) == "TaskPool(tasks=2, dimension=3, rows_left=22 of 29)"
 
 
 def test_a_repr_tells_what_matters():
