@@ -31,6 +31,9 @@ MAX_COUNT = 10**9
 MAX_SIZE = 1e150
 """Largest number accepted as input: its square does not overflow."""
 
+MIN_SIZE = 1e-300
+"""Smallest positive number accepted where 0 is not: smaller ones lose digits, and their inverses overflow."""
+
 
 def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
     """Array of numbers, the caller's own if it was one."""
@@ -258,10 +261,10 @@ def open_unit_interval(name: str, value: float) -> float:
 
 
 def positive(name: str, value: float, high: float = MAX_SIZE) -> float:
-    """A number above 0; neither its square nor the inverse of its square overflows."""
+    """A number above 0, of which all digits are kept; its square does not overflow."""
     expectation = "positive and finite" if high == MAX_SIZE else f"positive and at most {high:g}"
     number = scalar(name, value, lambda x: 0.0 < x < math.inf and (x <= high or high == MAX_SIZE), expectation)
-    return between(name, number, 1.0 / MAX_SIZE, high)
+    return between(name, number, MIN_SIZE, high)
 
 
 def nonnegative(name: str, value: float, high: float = MAX_SIZE) -> float:

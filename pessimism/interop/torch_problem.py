@@ -81,7 +81,7 @@ def from_torch(
     >>> from_torch(lambda x, y: (y**2).sum(), lambda x, y: ((y - x) ** 2).sum(), 0, 1)
     Traceback (most recent call last):
     ...
-    ValueError: dim_x must be a whole number in [1, 2**53], got 0
+    ValueError: dim_x must be a whole number in [1, 1000000000], got 0
     """
     dim_x, dim_y = _check.count("dim_x", dim_x), _check.count("dim_y", dim_y)
     upper, lower = of_three(f, g, sample)

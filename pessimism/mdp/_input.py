@@ -268,7 +268,7 @@ def from_function(
 
     It is not asked about terminal states and infeasible actions.
     """
-    n_states, n_actions = _check.whole("n_states", n_states, low=1), _check.whole("n_actions", n_actions, low=1)
+    n_states, n_actions = _check.count("n_states", n_states), _check.count("n_actions", n_actions)
     _check.function("step", step, "of state and action")
     pairs: list[dict[int, tuple[float, float]]] = []
     ended = terminal(ends, n_states)

@@ -8,7 +8,7 @@ rewards (`reward_sums`). Logs of any length therefore cost the same, and merging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -137,7 +137,7 @@ class MDPData(Stored):
     feasible: NDArray[np.bool_]
     # The hook behind `model`: `MDP.from_data`, set by model.py. That file imports this one (models draw data), so this
     # one cannot import `MDP`, and cannot name it as a type either.
-    _model: ClassVar["_FromData"]
+    _model: ClassVar[Any]
 
     def __init__(
         self,
@@ -665,12 +665,6 @@ class MDPData(Stored):
         _require_episodes(self)
         main, auxiliary = splitting.episodes(self.statistics, _check.generator(rng))
         return self.trusted(*main), self.trusted(*auxiliary)
-
-
-class _FromData(Protocol):
-    """What makes an `MDP` of data."""
-
-    def __call__(self, data: MDPData, discount: float | None, *, start: ArrayLike | None) -> Any: ...
 
 
 def _logs(first: MDPData, others: tuple[MDPData, ...]) -> list[MDPData]:

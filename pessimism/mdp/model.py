@@ -284,8 +284,7 @@ class MDP(Stored):
         >>> ring.best_policy.tolist()
         [1, 1, 0]
         """
-        sizes = _check.count("n_states", n_states), _check.count("n_actions", n_actions)
-        tables = _input.from_function(step, *sizes, terminal, feasible)
+        tables = _input.from_function(step, n_states, n_actions, terminal, feasible)
         return cls(*tables, start, discount, horizon=horizon, terminal=terminal, feasible=feasible)
 
     @classmethod

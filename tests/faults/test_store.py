@@ -204,7 +204,7 @@ def test_a_store_that_cannot_be_one_is_named(tmp_path):
         one(path)
     assert refused.value.__notes__ == [f"The sweep's store is {path}."]
     for wrong in ("", "a\0b"):  # "" would be the working folder
-        with pytest.raises(ValueError, match="store must be the path of a folder"):
+        with pytest.raises(ValueError, match="store must be a path that a file can have"):
             one(wrong)
 
 
