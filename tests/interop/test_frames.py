@@ -72,6 +72,37 @@ def test_several_columns_are_their_combinations_and_the_order_of_labels_is_the_u
 
 
 @backends
+def test_rounds_of_other_arms_are_left_out_on_request_and_counted(make):
+    """The same as filtering the rows first; contexts stay, and rewards of other arms are not looked at."""
+    table = {"s": ["u", "v", "w", "u", "v"], "a": ["x", "y", "z", "z", "x"], "r": [1.0, 0.0, 7.0, None, 0.5]}
+    names = {"arm": "a", "reward": "r", "context": "s"}
+    log = bandit_log(make(table), **names, arms=["y", "x"], drop_others=True)
+    filtered = make({name: [column[i] for i in (0, 1, 4)] for name, column in table.items()})
+    same(log.data, bandit_log(filtered, **names, arms=["y", "x"], contexts=["u", "v", "w"]).data)
+    assert (log.arms, log.contexts, log.dropped) == (("y", "x"), ("u", "v", "w"), 2)
+    assert "dropped=2" in repr(log)
+
+    clean = table | {"r": [1.0, 0.0, 1.0, 0.0, 0.5]}
+    whole = bandit_log(make(clean), **names)
+    assert whole.dropped == 0
+    restricted = whole.restrict(["y", "x"])
+    same(restricted.data, log.data)
+    assert (restricted.arms, restricted.contexts, restricted.dropped) == (log.arms, log.contexts, 2)
+    assert restricted.restrict(["x"]).dropped == 3
+
+    with pytest.raises(ValueError, match="column 'a' must hold one of the 2 labels in arms"):
+        bandit_log(make(clean), **names, arms=["y", "x"])
+    with pytest.raises(ValueError, match=r"column 'r' must hold .*, got .* in row 3 \(counted from 0\)"):
+        bandit_log(make(table), **names, arms=["y", "z"], drop_others=True)
+    with pytest.raises(ValueError, match="arms must hold a label that occurs in column 'a', got none in 5 rows"):
+        bandit_log(make(table), **names, arms=["nobody"], drop_others=True)
+    with pytest.raises(ValueError, match="drop_others must come with arms"):
+        bandit_log(make(table), **names, drop_others=True)
+    with pytest.raises(ValueError, match=r"arms\[1\] must be one of the 3 arms of the log, got 'q'"):
+        whole.restrict(["x", "q"])
+
+
+@backends
 def test_without_context_there_is_one(make):
     log = bandit_log(make({"a": ["x", "y", "x"], "r": [True, False, False]}), arm="a", reward="r")
     same(log.data, BanditData.from_log(None, [0, 1, 0], [1, 0, 0]))
