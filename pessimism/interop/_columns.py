@@ -3,7 +3,7 @@
 import datetime
 import decimal
 import numbers
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -230,7 +230,32 @@ def flags(table: Any, column: str) -> NDArray[np.bool_]:
 def rewards(
     table: Any, column: str, reward_range: tuple[float, float], kept: NDArray[np.bool_] | None = None
 ) -> Floats:
-    """Finite numbers in a range, of the rows that are `kept`; in a column of objects Python's own numbers are some."""
+    """Rewards in their range, of the rows that are `kept`."""
+    low, high = reward_range
+
+    def inside(found: Floats) -> NDArray[np.bool_]:
+        return np.asarray((found >= low) & (found <= high))
+
+    return numbers_of(table, column, inside, f"a finite number in reward_range = [{low:g}, {high:g}]", kept)
+
+
+def propensities(table: Any, column: str) -> Floats:
+    """Probabilities with which the arms of a log were chosen."""
+
+    def chance(found: Floats) -> NDArray[np.bool_]:
+        return np.asarray((found > 0.0) & (found <= 1.0))
+
+    return numbers_of(table, column, chance, "a probability in (0, 1] (not its logarithm)")
+
+
+def numbers_of(
+    table: Any,
+    column: str,
+    good: Callable[[Floats], NDArray[np.bool_]],
+    expectation: str,
+    kept: NDArray[np.bool_] | None = None,
+) -> Floats:
+    """Finite numbers for which `good` holds; in a column of objects Python's own numbers are some."""
     rows = None if kept is None else np.flatnonzero(kept)
     series = without_nulls(table if kept is None else table.filter(kept.tolist()), column, "a number", rows)
     found = as_floats(series)
@@ -239,9 +264,7 @@ def rewards(
         real = np.array([isinstance(value, numbers.Real) for value in values])
         require_rows(column, real, values, "a number", TypeError, rows)
         found = np.array(values, dtype=np.float64)
-    low, high = reward_range
-    good = np.isfinite(found) & (found >= low) & (found <= high)
-    require_rows(column, good, found, f"a finite number in reward_range = [{low:g}, {high:g}]", rows=rows)
+    require_rows(column, np.isfinite(found) & good(found), found, expectation, rows=rows)
     return found
 
 

@@ -44,7 +44,7 @@ from pessimism._objects import Speaking
 from pessimism._optional import optional
 from pessimism._shown import shown
 from pessimism._types import Ints
-from pessimism.bandits import BanditData
+from pessimism.bandits import BanditData, PropensityData
 from pessimism.interop import _columns
 from pessimism.interop._columns import Positions, labels_in
 from pessimism.interop._logs import Decided, labelled_by
@@ -73,6 +73,8 @@ class BanditLog(Decided, Speaking):
         ``(None,)`` if no column does.
     dropped : int
         Rounds of other arms that the reader, or `restrict`, was asked to leave out.
+    propensities : PropensityData or None
+        The rounds with the propensities that the log states, if a column of them was read: what estimators take.
 
     Examples
     --------
@@ -85,6 +87,7 @@ class BanditLog(Decided, Speaking):
     arms: tuple[Any, ...]
     contexts: tuple[Any, ...]
     dropped: int = 0
+    propensities: PropensityData | None = None
 
     def __post_init__(self) -> None:
         _check.instance("data", self.data, BanditData)
@@ -105,7 +108,8 @@ class BanditLog(Decided, Speaking):
         Returns
         -------
         BanditLog
-            With all contexts, also those of which no round is left; `dropped` counts what was left out.
+            With all contexts, also those of which no round is left; `dropped` counts what was left out. It has no
+            propensities: those of the log are not those among the arms that are left.
 
         Raises
         ------
@@ -139,6 +143,7 @@ def bandit_log(
     arms: Iterable[Hashable] | None = None,
     contexts: Iterable[Hashable] | None = None,
     drop_others: bool = False,
+    propensity: str | None = None,
 ) -> BanditLog:
     """Read logged decisions from a data frame, one row for each round, as counts and sums.
 
@@ -162,6 +167,9 @@ def bandit_log(
     drop_others : bool
         Leave out the rounds of arms that are not in `arms`, whose rewards are then not looked at; the log says how many
         (`dropped`), and keeps their contexts. Default: such a round is an error.
+    propensity : str, optional
+        Column of the probabilities, in (0, 1], with which the arms were chosen, given their context; not together with
+        `drop_others`.
 
     Returns
     -------
@@ -198,6 +206,14 @@ def bandit_log(
     >>> log = bandit_log(table, arm="drug", reward="healed", arms=["b"], drop_others=True)
     >>> log.data.counts.tolist(), log.dropped
     ([[3]], 1)
+
+    A log that states its propensities can value another policy.
+
+    >>> from pessimism.bandits import estimators
+    >>> table = pd.DataFrame({"drug": ["b", "a", "b"], "healed": [1, 0, 1], "chance": [0.5, 0.5, 0.75]})
+    >>> log = bandit_log(table, arm="drug", reward="healed", propensity="chance")
+    >>> round(float(estimators.ips(log.propensities, [[0.0, 1.0]])), 4)
+    1.1111
     """
     given = () if context is None else _columns.names("context", context)
     if context is not None and not given:
@@ -207,6 +223,10 @@ def bandit_log(
     if _check.flag("drop_others", drop_others) and arms is None:
         raise ValueError("drop_others must come with arms, the labels of the arms to keep")
     own = {"arm": _columns.name("arm", arm), "reward": _columns.name("reward", reward)}
+    if propensity is not None:
+        own["propensity"] = _columns.name("propensity", propensity)
+        if drop_others:
+            raise ValueError("propensity must not come with drop_others: among fewer arms the probabilities are others")
     table = _columns.opened(frame, own | {"context": given})
     known = _columns.known_labels(table, arm)[0]
     played = _columns.positions(arm, labels_in(table, arm), "arms", arms, known, others=drop_others)
@@ -221,15 +241,15 @@ def bandit_log(
         met = _columns.positions(context, columns[0], "contexts", contexts, everywhere)
     else:
         met = _columns.positions(list(given), list(zip(*columns, strict=True)), "contexts", contexts)
-    data = BanditData.from_log(
-        met.codes[kept],
-        played.codes[kept],
-        _columns.rewards(table, reward, _check.interval("reward_range", reward_range), kept if drop_others else None),
-        n_contexts=len(met.labels),
-        n_arms=len(played.labels),
-        reward_range=reward_range,
-    )
-    return BanditLog(data, played.labels, met.labels, int(len(kept) - kept.sum()))
+    span = _check.interval("reward_range", reward_range)
+    rewards = _columns.rewards(table, reward, span, kept if drop_others else None)
+    known_sizes: dict[str, Any] = {"n_contexts": len(met.labels), "n_arms": len(played.labels), "reward_range": span}
+    data = BanditData.from_log(met.codes[kept], played.codes[kept], rewards, **known_sizes)
+    stated = None
+    if propensity is not None:
+        chances = _columns.propensities(table, propensity)
+        stated = PropensityData.from_log(met.codes, played.codes, rewards, chances, **known_sizes)
+    return BanditLog(data, played.labels, met.labels, int(len(kept) - kept.sum()), stated)
 
 
 # Rows out.

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pessimism import sweep
-from pessimism.bandits import BanditData
+from pessimism.bandits import BanditData, PropensityData
 from pessimism.interop.frames import BanditLog, bandit_log, read_parquet, rows_to_frame, to_xarray, write_parquet
 from tests.interop import tables
 from tests.interop.tables import MAKERS, backends, same
@@ -488,3 +488,24 @@ def test_values_that_a_row_does_not_have_are_nan():
 def test_a_bad_grid_is_named(rows, arguments, error, message):
     with pytest.raises(error, match=re.escape(message)):
         to_xarray(rows, **arguments)
+
+
+@backends
+def test_stated_propensities_reach_the_estimators(make):
+    """As `PropensityData` of the same rows, whatever the names of arms and contexts."""
+    rng = np.random.default_rng(0)
+    arms, places, clicks = rng.integers(3, size=50), rng.integers(2, size=50), rng.integers(2, size=50)
+    chance = rng.uniform(1e-3, 1.0, size=50)
+    labels = {"item": np.array(["c", "a", "b"])[arms].tolist(), "place": np.array(["left", "right"])[places].tolist()}
+    table = labels | {"click": clicks.tolist(), "p": chance.tolist()}
+    roles = {"arm": "item", "reward": "click", "propensity": "p"}
+    log = bandit_log(make(table), context="place", arms=["c", "a", "b"], **roles)
+    plain = PropensityData.from_log(places, arms, clicks, chance)
+    for field in ("counts", "inverse", "weighted", "smallest"):
+        assert np.array_equal(getattr(log.propensities, field), getattr(plain, field))
+    assert log.restrict(["a"]).propensities is None
+    with pytest.raises(ValueError, match="propensity must not come with drop_others"):
+        bandit_log(make(table), arms=["a"], drop_others=True, **roles)
+    table["p"][7] = 0.0
+    with pytest.raises(ValueError, match=r"'p' must hold a probability in \(0, 1\].* got 0.0 in row 7"):
+        bandit_log(make(table), **roles)
