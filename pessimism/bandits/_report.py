@@ -50,7 +50,7 @@ def _trust(counts: Ints, sums: Floats, reward_range: tuple[float, float], arms: 
     fewest = int(np.minimum(hits, pulls - hits).min()) if coins else int(pulls.min())
     guaranteed = "given_counts" + (", clopper_pearson" if coins and len(counts) == 1 else "")
     kind = "successes or failures" if coins else "rounds"
-    trust = f"a pair it plays has only {fewest:,} {kind}" if fewest < FEW else f"{fewest:,} {kind} or more"
+    trust = f"a pair it plays has {fewest:,} {kind}" if fewest < FEW else f"{fewest:,} {kind} or more"
     return [
         f"    the log is worth about {worth:,.0f} rounds of its own",
         f"    intervals that hold at every n: {guaranteed}",

@@ -545,7 +545,7 @@ class BanditData(Stored):
           the given policy: C* about 10
             the log is worth about 10 rounds of its own
             intervals that hold at every n: given_counts, clopper_pearson
-            asymptotic intervals: do not trust them, a pair it plays has only 4 successes or failures
+            asymptotic intervals: do not trust them, a pair it plays has 4 successes or failures
           the most played arms: C* about 1.11
           the least played of the pulled arms: C* about 10
         What this log cannot tell:

@@ -152,7 +152,7 @@ def test_describe_says_which_intervals_deserve_trust():
     """By the policy's own pairs: rounds of the same worth are n / V."""
     log = BanditData([[60, 40], [0, 100]], [[30.0, 12.0], [0.0, 95.0]])
     assert "worth about 114 rounds of its own" in log.describe([1, 1])  # 200^2 / (100^2 / 40 + 100^2 / 100)
-    assert "do not trust them, a pair it plays has only 5 successes or failures" in log.describe([1, 1])
+    assert "do not trust them, a pair it plays has 5 successes or failures" in log.describe([1, 1])
     assert "only `given_counts` says something" in log.describe([1, 0])
     single = BanditData([[60, 40]], [[30.0, 12.5]]).describe([1])
     assert "hold at every n: given_counts\n" in single
