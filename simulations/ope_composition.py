@@ -52,7 +52,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(1, 2, width=4.8, height=3.4)
+    figure, axes = plotting.panels(1, 2, width=4.5, height=3.4)
     left, right = axes
     plotting.loglog(left, x="rounds n", y="mean squared error", title="C* = 10, mean 0.5")
     sizes = [row for row in rows if row["cstar"] == 10 and row["mean"] == 0.5]
@@ -63,7 +63,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     plotting.theorem(
         left, smooth, bounds.value_van_trees(smooth, 10.0, 10.0), color="black", label="van Trees, worst r"
     )
-    left.legend(fontsize=6.5, loc="lower left")
+    left.legend(fontsize=7.5, loc="lower left")
     plotting.loglog(right, x="composition C*", y="error of IPS / error of direct", title="Cost of using weights")
     many = [row for row in rows if row["n"] == 10_000]
     for (mean, points), color in zip(rates.group(many, "mean").items(), ("grey", "sky", "blue"), strict=True):
@@ -78,7 +78,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     right.set_ylim(0.8, 20)
     right.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
     right.set_xticks([2, 10, 100], ["2", "10", "100"])
-    right.legend(fontsize=6.5, loc="upper left")
+    right.legend(fontsize=7.5, loc="upper left")
     plotting.caption(
         figure,
         f"Exact. The target plays one arm of probability 1/C*; fill and model {FILL:g}. Dashed on the right: "

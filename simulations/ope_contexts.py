@@ -57,7 +57,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     panel.axvspan(N / 10, N / 3, color="0.92", zorder=0)
     panel.set_ylim(0.05, 400)
     panel.set_xticks([10, 100, 1000], ["10", "100", "1,000"])
-    panel.legend(fontsize=6.5, loc="upper left")
+    panel.legend(fontsize=7.5, loc="upper left")
     plotting.caption(
         figure,
         "Exact; law of the contexts known. Shaded: n/10 to n/3, where most pairs stop being seen. "

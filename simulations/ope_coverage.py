@@ -43,7 +43,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(1, 2, width=4.8, height=3.5, sharey=True)
+    figure, axes = plotting.panels(1, 2, width=4.5, height=3.5, sharey=True)
     for panel, (mean, here) in zip(axes, rates.group(rows, "mean").items(), strict=True):
         n = here[0]["n"]
         for name, points in rates.group(here, "interval").items():
@@ -60,7 +60,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         panel.set_title(f"mean reward {mean:g}", loc="left")
         panel.set_ylim(0, 1.03)
     axes[0].set_ylabel("coverage (95 % promised)")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=6.5)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=7.5)
     plotting.caption(
         figure,
         f"Exact, {n} rounds, one arm of probability 1/C*. The normal interval ends at the probability, dashed, that "

@@ -59,7 +59,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     plotting.theorem(panel, sizes, [rows[0]["efficient"]] * 2, color="black", label="efficiency bound, n → ∞")
     panel.set_ylim(0.5, 40)
     panel.set_yticks([1, 3, 10, 30], ["1", "3", "10", "30"])
-    panel.legend(fontsize=6.5, loc="lower right")
+    panel.legend(fontsize=7.5, loc="lower right")
     plotting.caption(
         figure,
         "RAND health insurance experiment; the full log's means are the truth, law of the contexts known. Exact. "

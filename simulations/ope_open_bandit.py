@@ -74,7 +74,7 @@ def _or_none(value: Any) -> float | None:
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(1, 2, width=4.8, height=3.5, sharey=True)
+    figure, axes = plotting.panels(1, 2, width=4.5, height=3.5, sharey=True)
     looks = {
         "truth": ("the other log's mean", "black", "s"),
         **LOOKS,
@@ -94,9 +94,9 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         panel.set_title(f"value of {'uniform choice' if target == 'uniform' else 'Thompson'}", loc="left")
         panel.set_xlabel("campaign")
         for campaign, size in {row["campaign"]: row["kish_size"] for row in here}.items():
-            panel.text(list(ITEMS).index(campaign), 15.2, f"{size:,.0f}", ha="center", fontsize=7, color="0.4")
+            panel.text(list(ITEMS).index(campaign), 15.2, f"{size:,.0f}", ha="center", fontsize=7.5, color="0.4")
     axes[0].set_ylabel("clicks per 1,000 rounds")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=7)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=7.5)
     plotting.caption(
         figure,
         "Open Bandit samples, 10,000 rounds a log; bars of two standard errors, asymptotic. Grey: Kish's effective "

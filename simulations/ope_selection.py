@@ -18,20 +18,27 @@ from pessimism.bandits import Bandit, greedy, instances, ix, lcb, log_smoothing_
 
 from ._grid import cells
 
-VERSION = 1
+VERSION = 2
 REPLICATES = 20_000
 GAPS = [0.5, 1, 2, 4, 8, 16]
-"""Gaps of the two arms, times sqrt(1/n)."""
+"""Gaps of the two arms, times sqrt(1/n); 0 stands for the ten arms, whose means are given."""
 
 GRID = {
     "quick": [
-        *cells(kind=["ten arms"], n=[50, 100, 200, 400, 800, 1600], replicates_per_block=[REPLICATES], block=[0]),
+        *cells(
+            kind=["ten arms"],
+            n=[50, 100, 200, 400, 800, 1600],
+            scale=[0],
+            replicates_per_block=[REPLICATES],
+            block=[0],
+        ),
         *cells(kind=["two arms"], n=[50, 200, 1000, 4000], scale=GAPS, replicates_per_block=[REPLICATES], block=[0]),
     ],
     "full": [
         *cells(
             kind=["ten arms"],
             n=[50, 70, 100, 140, 200, 280, 400, 560, 800, 1130, 1600, 3200],
+            scale=[0],
             replicates_per_block=[REPLICATES],
             block=range(10),
         ),
@@ -73,7 +80,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(1, 2, width=4.8, height=3.5)
+    figure, axes = plotting.panels(1, 2, width=4.5, height=3.5)
     averaged = rates.average_blocks(rows)
     for panel, (kind, here) in zip(axes, rates.group(averaged, "kind").items(), strict=True):
         plotting.loglog(panel, x="rounds n", y="", title={"ten arms": "ten arms", "two arms": "two arms, C* = 4"}[kind])
@@ -89,7 +96,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
             panel.text(0.97, 0.5, "no errors:\n" + "\n".join(none), transform=panel.transAxes, ha="right", fontsize=8)
     axes[0].set_ylim(1e-5, 0.5)
     axes[0].set_ylabel("expected loss (reward units)")
-    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=7)
+    figure.legend(*axes[1].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=7.5)
     plotting.caption(
         figure,
         "Monte Carlo, bars of two standard errors; no errors, no point. Left: one arm of mean 0.6 has 91 % of the log, "

@@ -64,6 +64,9 @@ class PropensityData(Stored):
     >>> log = PropensityData.from_log(None, [0, 1, 0], [1.0, 0.0, 1.0], [0.5, 0.5, 0.25])
     >>> log.inverse.tolist(), log.weighted.tolist()
     ([[6.0, 2.0]], [[6.0, 0.0]])
+    >>> one = [[1.0]]
+    >>> PropensityData([[1]], one, one, [[2.0]], [[2.0]], [[4.0]], [[4.0]], [[4.0]], [[0.5]]).stated.tolist()
+    [[0.5]]
     """
 
     counts: Ints
@@ -247,6 +250,12 @@ class PropensityData(Stored):
         ------
         ValueError
             If the rounds were not kept.
+
+        Examples
+        --------
+        >>> from pessimism.bandits import PropensityData
+        >>> PropensityData.from_log(None, [0, 0], [1.0, 0.0], [0.5, 0.25]).rounds("mine").propensities.tolist()
+        [0.25, 0.5]
         """
         if self.propensities is None or self.rewards is None:
             raise ValueError(f"{estimator} needs the rounds themselves: make the data with keep_rounds=True")

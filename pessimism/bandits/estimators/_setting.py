@@ -95,6 +95,23 @@ def check_model(name: str, model: ArrayLike, data: BanditData | PropensityData) 
     return np.asarray(np.broadcast_to(table, (*table.shape[:-2], *shape)))
 
 
+def check_fill(fill: ArrayLike, data: BanditData) -> Floats:
+    """Rewards for unseen pairs: inside the range of rewards, or NaN."""
+    given = _check.numeric("fill", fill)
+    known = check_model("fill", np.where(np.isnan(given), 0.0, given), data)
+    missing = np.broadcast_to(np.isnan(given), known.shape)
+    low, high = data.reward_range
+    _check.require("fill", known, missing | ((known >= low) & (known <= high)), f"in reward_range [{low:g}, {high:g}]")
+    return np.where(missing, np.nan, known)
+
+
+def check_rewards(name: str, table: Floats, data: BanditData) -> Floats:
+    """A table inside the range of rewards."""
+    low, high = data.reward_range
+    _check.require(name, table, (table >= low) & (table <= high), f"in reward_range [{low:g}, {high:g}]")
+    return table
+
+
 def check_groups(groups: ArrayLike, data: BanditData) -> Ints:
     """(S, A) labels of groups from 0; one row serves all contexts."""
     labels = _check.whole_array("groups", groups, high=data.n_arms * data.n_contexts)

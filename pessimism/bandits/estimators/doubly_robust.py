@@ -13,13 +13,13 @@ from pessimism.bandits._engine.forms import Form
 from pessimism.bandits.data import BanditData
 from pessimism.bandits.estimators._setting import (
     by_round,
+    check_fill,
     check_model,
     of_rounds,
     of_table,
     setting,
     stated_policy,
 )
-from pessimism.bandits.estimators.model_based import check_fill
 from pessimism.bandits.propensities import PropensityData
 
 __all__ = ["cross_fit", "doubly_robust", "shrunk_doubly_robust", "switch", "switch_doubly_robust"]

@@ -9,7 +9,7 @@ from pessimism import _check
 from pessimism._types import Floats
 from pessimism.bandits._input import check_arm_law, check_contexts
 from pessimism.bandits.data import BanditData
-from pessimism.bandits.estimators._setting import check_model, context_shares
+from pessimism.bandits.estimators._setting import check_fill, check_model, check_rewards, context_shares
 from pessimism.bandits.propensities import PropensityData
 
 __all__ = ["direct", "shrunken"]
@@ -115,23 +115,6 @@ def shrunken(
     k = _check.positive("strength", strength, _check.MAX_SIZE)
     m = check_rewards("center", check_model("center", center, log), log)
     return _over_contexts(shares, np.einsum("...sa,...sa->...s", chosen, (log.sums + k * m) / (log.counts + k)))
-
-
-def check_fill(fill: ArrayLike, data: BanditData) -> Floats:
-    """Rewards for unseen pairs: inside the range of rewards, or NaN."""
-    given = _check.numeric("fill", fill)
-    known = check_model("fill", np.where(np.isnan(given), 0.0, given), data)
-    missing = np.broadcast_to(np.isnan(given), known.shape)
-    low, high = data.reward_range
-    _check.require("fill", known, missing | ((known >= low) & (known <= high)), f"in reward_range [{low:g}, {high:g}]")
-    return np.where(missing, np.nan, known)
-
-
-def check_rewards(name: str, table: Floats, data: BanditData) -> Floats:
-    """A table inside the range of rewards."""
-    low, high = data.reward_range
-    _check.require(name, table, (table >= low) & (table <= high), f"in reward_range [{low:g}, {high:g}]")
-    return table
 
 
 def _place(
