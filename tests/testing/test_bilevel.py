@@ -14,6 +14,7 @@ from pessimism.testing import SolverError, bilevel_problems, check_solver
 from pessimism.testing.bilevel import _promises, solvers
 from pessimism.testing.bilevel._recipes import Recipe, recipe
 from pessimism.testing.bilevel._solver import Case, SolverSubject, probe_case
+from tests.testing import tried
 from tests.testing import wrong_solvers as wrong
 
 RATES = {"lower_step": 0.2, "z_step": 0.2}
@@ -147,7 +148,7 @@ def test_a_malformed_result_is_told_so(change, message):
 
 
 @pytest.mark.usefixtures("hardly_shrunk")
-@pytest.mark.parametrize("name", wrong.WRONG)
+@pytest.mark.parametrize("name", tried(wrong.WRONG))
 def test_a_wrong_solver_is_told_what_it_does_wrong(name):
     kind, claims, message = wrong.WRONG[name]
     with pytest.raises(SolverError) as error:

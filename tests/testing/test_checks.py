@@ -24,7 +24,7 @@ from pessimism.testing import (
     check_relevance,
     check_rule,
 )
-from tests.testing import wrong_planners, wrong_rules, wrong_tasks
+from tests.testing import tried, wrong_planners, wrong_rules, wrong_tasks
 
 RIGHT = {
     check_rule: (RuleError, greedy, "the data", "'repeat', 'batch'"),
@@ -57,7 +57,7 @@ WRONG = [
 
 
 @pytest.mark.usefixtures("hardly_shrunk")
-@pytest.mark.parametrize(("check", "rule", "options", "message"), WRONG)
+@pytest.mark.parametrize(("check", "rule", "options", "message"), tried(WRONG))
 def test_a_wrong_function_is_told_what_it_does_wrong(check, rule, options, message):
     with pytest.raises(RIGHT[check][0]) as error:
         check(rule, **options)
