@@ -21,6 +21,7 @@ This is the only part of the package that imports Hypothesis.
 """
 
 from pessimism.testing._driver import RuleError
+from pessimism.testing.bandit.estimators import EstimatorError, check_estimator, from_rows
 from pessimism.testing.bandit.rules import check_rule
 from pessimism.testing.bandit.strategies import bandit_data, bandits, behaviors
 from pessimism.testing.bilevel.solvers import SolverError, check_solver
@@ -34,6 +35,7 @@ from pessimism.testing.tasks.strategies import linear_tasks, task_data, task_pro
 
 __all__ = [
     "AllocationError",
+    "EstimatorError",
     "PlannerError",
     "RelevanceError",
     "RuleError",
@@ -43,11 +45,13 @@ __all__ = [
     "behaviors",
     "bilevel_problems",
     "check_allocation",
+    "check_estimator",
     "check_offline_rule",
     "check_planner",
     "check_relevance",
     "check_rule",
     "check_solver",
+    "from_rows",
     "linear_tasks",
     "mdp_behaviors",
     "mdp_data",

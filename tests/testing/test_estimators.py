@@ -1,0 +1,198 @@
+"""`check_estimator`: every mistake by its own name, no right estimator accused, nor the Open Bandit Pipeline's."""
+
+import re
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from pessimism.bandits import BanditData, estimators
+from pessimism.testing import EstimatorError, check_estimator, from_rows
+from tests import obp
+from tests.testing import wrong_estimators as wrong
+
+EXAMPLES = 1000 if settings.default.max_examples > 1000 else 20
+IPS = ["perfect", "unbiased", "support", "doubled", "split", "linear", "on_policy", "scale"]
+MODEL = wrong.MODEL
+robust = partial(estimators.doubly_robust, model=MODEL)
+
+
+@pytest.mark.parametrize("name", wrong.WRONG)
+def test_a_mistake_has_its_own_name(name):
+    estimator, message = wrong.WRONG[name]
+    with pytest.raises(EstimatorError) as error:
+        check_estimator(estimator, like=estimators.ips, promises=IPS, waive=["support", "unused"], examples=1)
+    assert re.search(f'breaks "[a-z_]*": .*{message}', str(error.value))
+
+
+@pytest.mark.parametrize("name", wrong.WRONG_ROBUST)
+def test_a_mistake_of_a_doubly_robust_estimator_has_its_own_name(name):
+    estimator, message = wrong.WRONG_ROBUST[name]
+    waive = ["support", "unused", "arms", "contexts"]  # the model stays where it is
+    with pytest.raises(EstimatorError) as error:
+        check_estimator(estimator, like=robust, promises=["perfect", "unbiased"], waive=waive, examples=1)
+    assert re.search(f'breaks "[a-z_]*": .*{message}', str(error.value))
+
+
+KEPT = {
+    "ips": (estimators.ips, IPS, []),
+    "snips": (
+        estimators.snips,
+        ["perfect", "support", "doubled", "on_policy", "constant", "range", "scale", "shift"],
+        [],
+    ),
+    "direct": (
+        partial(estimators.direct, fill=0.5),
+        ["perfect", "doubled", "constant", "range", "linear"],
+        ["support", "unused"],
+    ),
+    "doubly robust": (
+        robust,
+        ["perfect", "unbiased", "support", "doubled", "split", "linear"],
+        ["arms", "contexts", "unused"],
+    ),
+    "doubly robust, one number": (
+        partial(estimators.doubly_robust, model=0.3),
+        ["perfect", "unbiased", "support", "doubled", "split", "linear"],
+        [],
+    ),
+    "clipped": (partial(estimators.clipped, cap=5.0), ["support", "doubled", "split", "scale"], []),
+    "implicit exploration": (
+        partial(estimators.implicit_exploration, gamma=0.1),
+        ["support", "doubled", "split", "linear", "scale"],
+        [],
+    ),
+    "shrunken": (partial(estimators.shrunken, strength=1.0, center=0.5), ["range", "linear"], []),
+    "switch": (partial(estimators.switch, model=0.3, threshold=5.0), ["doubled", "split"], []),
+    "switch doubly robust": (
+        partial(estimators.switch_doubly_robust, model=0.3, threshold=5.0),
+        ["doubled", "split"],
+        [],
+    ),
+    "shrunk doubly robust": (
+        partial(estimators.shrunk_doubly_robust, model=0.3, shrinkage=9.0),
+        ["doubled", "split", "support"],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_ours_keep_what_they_promise(name):
+    estimator, promises, waive = KEPT[name]
+    check_estimator(estimator, like=estimator, promises=promises, waive=waive, examples=EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "promise"),
+    [
+        (estimators.ips, "constant"),
+        (estimators.ips, "range"),
+        (estimators.snips, "split"),
+        (estimators.snips, "unbiased"),
+        (estimators.snips, "linear"),
+        (partial(estimators.direct, fill=0.5), "on_policy"),
+        (partial(estimators.clipped, cap=5.0), "perfect"),
+        (partial(estimators.clipped, cap=1.0), "linear"),
+        (partial(estimators.shrunken, strength=1.0, center=0.5), "doubled"),
+        (partial(estimators.doubly_robust, model=0.3), "shift"),
+    ],
+)
+def test_what_is_not_kept_is_found(estimator, promise):
+    with pytest.raises(EstimatorError, match=f'breaks "{promise}"'):
+        check_estimator(estimator, promises=[promise], waive=["unused"], examples=20)
+
+
+def in_rows(name):
+    theirs = obp.estimators()
+
+    def estimate(contexts, arms, rewards, propensities, target):
+        n = len(arms)
+        dist, position = target[:, :, None], np.zeros(n, int)
+        rounds = {"reward": rewards, "action": arms, "position": position, "action_dist": dist, "pscore": propensities}
+        predicted = {"estimated_rewards_by_reg_model": MODEL[contexts][:, :, None]}
+        if name == "direct":
+            return theirs.DirectMethod().estimate_policy_value(action_dist=dist, position=position, **predicted)
+        if name == "doubly robust":
+            return theirs.DoublyRobust().estimate_policy_value(**rounds, **predicted)
+        if name == "snips":
+            return theirs.SelfNormalizedInverseProbabilityWeighting().estimate_policy_value(**rounds)
+        return theirs.InverseProbabilityWeighting().estimate_policy_value(**rounds)
+
+    return from_rows(estimate)
+
+
+@pytest.mark.parametrize("name", ["ips", "doubly robust"])
+def test_the_open_bandit_pipeline_is_not_accused(name):
+    like, promises, waive = (estimators.ips, IPS, []) if name == "ips" else (robust, *KEPT["doubly robust"][1:])
+    promises = [promise for promise in promises if promise not in ("support", "scale")]
+    check_estimator(in_rows(name), like=like, promises=promises, waive=[*waive, "support", "unused"], examples=5)
+
+
+def test_self_normalised_rows_are_not_accused():
+    """Of logs without a matched round their code makes NaN with a warning; the perfect log has none."""
+
+    def snips(contexts, arms, rewards, propensities, target):
+        w = target[np.arange(len(arms)), arms] / propensities
+        return (w * rewards).sum() / w.sum() if w.any() else np.nan
+
+    check_estimator(
+        from_rows(snips), like=estimators.snips, promises=["perfect", "constant"], waive=["support"], examples=5
+    )
+
+
+def test_a_probability_of_an_arm_drawn_anew_is_caught():
+    rng = np.random.default_rng(0)
+
+    def ips(contexts, arms, rewards, propensities, target):
+        drawn = rng.integers(3, size=len(arms))
+        return (target[np.arange(len(arms)), drawn] / propensities * rewards).mean()
+
+    with pytest.raises(EstimatorError, match=r'breaks "(repeat|perfect|batch)"'):
+        check_estimator(from_rows(ips), waive=["support"], examples=5)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (lambda d, p, b: 0.5, 'breaks "batch": .*returned float64 of shape'),
+        (lambda d, p, b: np.zeros(d.shape, np.float32), "float32"),
+        (lambda d, p, b: d.sums.sum(axis=(-2, -1)) / (d.n - d.n), "warned of RuntimeWarning"),
+        (lambda d, p, b: 1 / 0, "raised ZeroDivisionError"),
+        (lambda d, p, b: p.fill(0.1) or np.full(d.shape, 0.1), 'breaks "mutation": it wrote into policy'),
+    ],
+)
+def test_the_contract_is_told(estimator, message):
+    with pytest.raises(EstimatorError, match=message):
+        check_estimator(estimator, promises=[], examples=2)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"promises": ["rubbish"]}, ValueError, "promises must be one of"),
+        ({"waive": ["unbiased"]}, ValueError, "waive must be one of"),
+        ({"waive": "support"}, TypeError, r"like \['support'\]"),
+        ({"like": 3}, TypeError, "like must be a function"),
+        ({"examples": 0}, ValueError, "examples must be"),
+    ],
+)
+def test_arguments_are_named(options, error, message):
+    with pytest.raises(error, match=message):
+        check_estimator(estimators.ips, **options)
+
+
+def test_rows_are_the_table():
+    data = BanditData([[3, 0, 2], [1, 4, 0]], [[1, 0, 2], [0, 3, 0]], [[1, 0, 2], [0, 3, 0]])
+    seen = []
+
+    def keep(contexts, arms, rewards, propensities, target):
+        seen.append(BanditData.from_log(contexts, arms, rewards, n_contexts=2, n_arms=3))
+        assert target.shape == (10, 3)
+        assert np.allclose(propensities, 1 / 3)
+        return 1.0
+
+    from_rows(keep)(data, np.full((2, 3), 1 / 3), np.full((2, 3), 1 / 6))
+    assert seen[0].counts.tolist() == data.counts.tolist()
+    assert seen[0].sums.tolist() == data.sums.tolist()
