@@ -1,6 +1,8 @@
 """Properties that a rule must have, tried on many data sets: Hypothesis strategies, and checks for your own rules.
 
-A rule is any function ``rule(data) -> policy`` (`check_rule`), an offline rule ``rule(data, discount=...) -> plan``
+A rule is any function ``rule(data) -> policy`` (`check_rule`), an estimator ``estimator(data, policy, behavior) ->
+value`` (`check_estimator`; of rows, through `from_rows`), an interval the same with ``delta=`` (`check_interval`), an
+offline rule ``rule(data, discount=...) -> plan``
 (`check_offline_rule`), a planner ``planner(mdp) -> plan`` (`check_planner`), a relevance of source tasks
 ``rule(heads, target) -> weights`` (`check_relevance`), an allocation ``rule(relevance, budget, floor=...) -> rows``
 (`check_allocation`) or a bilevel solver ``method(problem, x0, y0, budget=..., rng=...) -> result`` (`check_solver`).
@@ -22,8 +24,9 @@ This is the only part of the package that imports Hypothesis.
 
 from pessimism.testing._driver import RuleError
 from pessimism.testing.bandit.estimators import EstimatorError, check_estimator, from_rows
+from pessimism.testing.bandit.intervals import check_interval
 from pessimism.testing.bandit.rules import check_rule
-from pessimism.testing.bandit.strategies import bandit_data, bandits, behaviors
+from pessimism.testing.bandit.strategies import bandit_data, bandits, behaviors, logged_bandits, propensities
 from pessimism.testing.bilevel.solvers import SolverError, check_solver
 from pessimism.testing.bilevel.strategies import bilevel_problems
 from pessimism.testing.mdp.offline_rules import check_offline_rule
@@ -46,6 +49,7 @@ __all__ = [
     "bilevel_problems",
     "check_allocation",
     "check_estimator",
+    "check_interval",
     "check_offline_rule",
     "check_planner",
     "check_relevance",
@@ -53,9 +57,11 @@ __all__ = [
     "check_solver",
     "from_rows",
     "linear_tasks",
+    "logged_bandits",
     "mdp_behaviors",
     "mdp_data",
     "mdps",
+    "propensities",
     "task_data",
     "task_problems",
 ]

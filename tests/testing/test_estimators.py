@@ -6,9 +6,10 @@ from functools import partial
 import numpy as np
 import pytest
 from hypothesis import settings
+from scipy import stats
 
-from pessimism.bandits import BanditData, estimators
-from pessimism.testing import EstimatorError, check_estimator, from_rows
+from pessimism.bandits import BanditData, estimators, intervals
+from pessimism.testing import EstimatorError, check_estimator, check_interval, from_rows
 from tests import obp
 from tests.testing import wrong_estimators as wrong
 
@@ -39,12 +40,12 @@ KEPT = {
     "ips": (estimators.ips, IPS, []),
     "snips": (
         estimators.snips,
-        ["perfect", "support", "doubled", "on_policy", "constant", "range", "scale", "shift"],
+        ["perfect", "support", "doubled", "on_policy", "constant", "within", "scale", "shift"],
         [],
     ),
     "direct": (
         partial(estimators.direct, fill=0.5),
-        ["perfect", "doubled", "constant", "range", "linear"],
+        ["perfect", "doubled", "constant", "within", "linear"],
         ["support", "unused"],
     ),
     "doubly robust": (
@@ -63,7 +64,7 @@ KEPT = {
         ["support", "doubled", "split", "linear", "scale"],
         [],
     ),
-    "shrunken": (partial(estimators.shrunken, strength=1.0, center=0.5), ["range", "linear"], []),
+    "shrunken": (partial(estimators.shrunken, strength=1.0, center=0.5), ["within", "linear"], []),
     "switch": (partial(estimators.switch, model=0.3, threshold=5.0), ["doubled", "split"], []),
     "switch doubly robust": (
         partial(estimators.switch_doubly_robust, model=0.3, threshold=5.0),
@@ -88,7 +89,7 @@ def test_ours_keep_what_they_promise(name):
     ("estimator", "promise"),
     [
         (estimators.ips, "constant"),
-        (estimators.ips, "range"),
+        (estimators.ips, "within"),
         (estimators.snips, "split"),
         (estimators.snips, "unbiased"),
         (estimators.snips, "linear"),
@@ -196,3 +197,73 @@ def test_rows_are_the_table():
     from_rows(keep)(data, np.full((2, 3), 1 / 3), np.full((2, 3), 1 / 6))
     assert seen[0].counts.tolist() == data.counts.tolist()
     assert seen[0].sums.tolist() == data.sums.tolist()
+
+
+def normal(quantile, deviation, bend=lambda half: half):
+    """A normal interval as somebody may write it, with a mistake."""
+
+    def interval(data, policy, behavior, delta):
+        n, w = data.n, policy / behavior
+        mean = np.einsum("sa,...sa->...", w, data.sums) / n
+        second = np.einsum("sa,...sa->...", w**2, data.sums) / n
+        half = bend(stats.norm.ppf(quantile(delta)) * deviation(np.maximum(second - mean**2, 0.0)) / np.sqrt(n))
+        return np.clip(mean - half, 0, 1), np.clip(mean + half, 0, 1)
+
+    return interval
+
+
+def hoeffding(level, range_of=lambda data, w: w.max()):
+    def interval(data, policy, behavior, delta):
+        w = policy / behavior
+        mean = np.einsum("sa,...sa->...", w, data.sums) / data.n
+        half = range_of(data, w) * np.sqrt(level(delta) / (2 * data.n))
+        return np.clip(mean - half, 0, 1), np.clip(mean + half, 0, 1)
+
+    return interval
+
+
+def seen_range(data, w):
+    return (w * (data.sums > 0)).max(axis=(-2, -1))
+
+
+WRONG_INTERVALS = {
+    "one side": (normal(lambda d: 1 - d, np.sqrt), "the quantile is of 1 - delta, not 1 - delta/2"),
+    "swapped": (normal(lambda d: 1 - (1 - d) / 2, np.sqrt), "delta and 1 - delta are swapped"),
+    "variance": (normal(lambda d: 1 - d / 2, lambda s2: s2), "the variance stands for the standard deviation"),
+    "halved": (normal(lambda d: 1 - d / 2, np.sqrt, lambda h: h / 2), "the half-width is halved"),
+    "asymptotic": (normal(lambda d: 1 - d / 2, np.sqrt), "it is the normal interval of importance sampling"),
+    "log10": (hoeffding(lambda d: np.log10(2 / d)), "the logarithm is of base 10"),
+    "one-sided": (hoeffding(lambda d: np.log(1 / d)), "delta is not halved"),
+    "range of the sample": (hoeffding(lambda d: np.log(2 / d), seen_range), "its range is read off the sample"),
+    "no sqrt": (lambda data, p, b, delta: (0 * data.n + 0.49, 0 * data.n + 0.5), "at four times as many rounds"),
+    "not nested": (hoeffding(lambda d: np.log(2 / (1 - d)) + 3), 'breaks "nested"|it does not hold that at'),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_INTERVALS)
+def test_a_mistake_in_an_interval_has_its_own_name(name):
+    interval, message = WRONG_INTERVALS[name]
+    with pytest.raises(EstimatorError, match=message):
+        check_interval(interval, like=intervals.hoeffding)
+
+
+ASYMPTOTIC = ["coverage", "width"]
+
+
+@pytest.mark.parametrize(
+    ("interval", "options"),
+    [
+        (intervals.given_counts, {}),
+        (intervals.hoeffding, {}),
+        (intervals.empirical_bernstein, {"waive": ["shrinks"]}),
+        (intervals.clopper_pearson, {"arm": True}),
+        (intervals.wilson, {"arm": True, "waive": ["coverage"]}),
+        (intervals.normal_direct, {"waive": ASYMPTOTIC}),
+        (intervals.normal_ips, {"waive": ASYMPTOTIC}),
+        (intervals.normal_snips, {"waive": ASYMPTOTIC}),
+        (partial(intervals.implicit_exploration, gamma=0.2), {"waive": ["shrinks"]}),
+        (partial(intervals.log_smoothing, smoothing=0.4), {"waive": ["shrinks"]}),
+    ],
+)
+def test_our_intervals_keep_what_they_promise(interval, options):
+    check_interval(interval, like=interval, delta=0.1, **options)

@@ -76,7 +76,7 @@ WRONG = {
     "not divided": (averaged(lambda pi, p, mu: pi), "the propensities are not divided by"),
     "next arm's propensity": (averaged(lambda pi, p, mu: pi / next_arm(p)), "propensities are of the next arm"),
     "previous arm's propensity": (averaged(lambda pi, p, mu: pi / arm_before(p)), "propensities are of the arm before"),
-    "next arm's probability": (averaged(lambda pi, p, mu: next_arm(pi) / p), "the policy's probabilities are of the next"),
+    "next arm's probability": (averaged(lambda pi, p, mu: next_arm(pi) / p), "the policy's probabilities are"),
     "over all contexts": (averaged(lambda pi, p, mu: pi / mu.sum(axis=0)), r"propensities are p\(a\) over all"),
     "joint": (averaged(lambda pi, p, mu: pi / mu), "propensities are of the joint law"),
     "squared": (averaged(lambda pi, p, mu: (pi / p) ** 2), "weights are squared"),
@@ -97,7 +97,7 @@ WRONG = {
 WRONG_ROBUST = {
     "unweighted": (robust(lambda d, w, base, e: base + total(e)), "the correction of the model is not weighted"),
     "sign": (robust(lambda d, w, base, e: base - total(w * e)), "the correction of the model has the wrong sign"),
-    "logged arm": (robust(lambda d, w, base, e: total(d.counts * MODEL) + total(w * e)), "the baseline is the model at the"),
+    "logged arm": (robust(lambda d, w, base, e: total(d.counts * MODEL) + total(w * e)), "the baseline is the model"),
     "no correction": (robust(lambda d, w, base, e: base), "the correction of the model is missing"),
     "no baseline": (robust(lambda d, w, base, e: total(w * e)), "the model is subtracted and not added"),
     "clipped": (robust(lambda d, w, base, e: base + total(np.minimum(w, 5) * e)), ""),

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from pessimism._types import Floats, Ints
-from pessimism.bandits import Bandit, BanditData
+from pessimism.bandits import Bandit, BanditData, PropensityData
 from pessimism.testing._whole_numbers import GRID, SHARES, STEPS, counts_and_shares, laws, several
 
 SPREADS = 4
@@ -49,6 +49,22 @@ def drawn_rounds(
     counts, shares = counts_and_shares(steps, shares, max_pulls, ties)
     counts, shares, spread = (table.reshape(*size, n_contexts, n_arms) for table in (counts, shares, spread))
     return _assemble(counts, shares / GRID, spread / SPREADS, reward_range)
+
+
+@st.composite
+def drawn_logs(draw: st.DrawFn, contexts: int, arms: int, most: int) -> tuple[BanditData, Floats, Floats]:
+    data = draw(drawn_rounds((contexts, arms), most, (), (0.0, 1.0), True))
+    shape = data.counts.shape
+    policy = np.stack([draw(laws((shape[1],), zeros=True)) for _ in range(shape[0])])
+    return data, policy, draw(laws(shape, zeros=False))
+
+
+@st.composite
+def drawn_propensities(draw: st.DrawFn, contexts: int, arms: int, rounds: int) -> PropensityData:
+    s, a, n = (draw(st.integers(1, most)) for most in (contexts, arms, rounds))
+    columns = draw(several(n, st.integers(0, s - 1), st.integers(0, a - 1), st.integers(0, 1), st.integers(1, 100)))
+    where, arm, reward, chance = np.reshape(columns, (n, 4)).T
+    return PropensityData.from_log(where, arm, reward, chance / 100, n_contexts=s, n_arms=a, batch=())
 
 
 def _assemble(counts: Ints, share: Floats, spread: Floats, reward_range: tuple[float, float]) -> BanditData:

@@ -1,8 +1,8 @@
 r"""What an estimator of the value of a policy owes its user, one function a promise.
 
 An estimator maps counts N(s, a), reward sums S(s, a), a policy pi(a|s) and a behavior mu(s, a) to a number. Whatever
-it is, arms and contexts may be renumbered (by a transposition: a cyclic renaming would not see an off-by-one arm), and what
-nobody plays may be left out. What it claims besides is a promise by name.
+it is, arms and contexts may be renumbered (by a transposition: a cyclic renaming would not see an off-by-one arm), and
+what nobody plays may be left out. What it claims besides is a promise by name.
 """
 
 import math
@@ -215,7 +215,7 @@ def within(subject: EstimatorSubject, case: Case, answer: Floats) -> str | None:
     """The estimate lies in the range of rewards, of this log and of one whose rewards are all 1."""
     given = case.given
     ones = BanditData(given.data.counts, given.data.counts * 1.0)
-    for value in (float(answer), float(subject.ask(given._replace(data=ones), "range"))):
+    for value in (float(answer), float(subject.ask(given._replace(data=ones), "within"))):
         if not -RELATIVE <= value <= 1 + RELATIVE:
             return f"{value:.17g} is outside [0, 1]"
     return None
@@ -323,7 +323,7 @@ CLAIMS = {
     "on_policy": on_policy,
     "scale": scale,
     "shift": shift,
-    "range": within,
+    "within": within,
     "constant": constant,
 }
 OF_THEIR_OWN = {"perfect": perfect, "support": support, "unbiased": unbiased, "like": like}

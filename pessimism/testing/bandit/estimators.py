@@ -78,11 +78,11 @@ def check_estimator(
     - "linear": in the policy
     - "on_policy": the behavior itself is worth the mean reward
     - "constant": rewards that are all alike are worth that much; IPS does not promise it, self-normalised forms do
-    - "range": the estimate is in the range of rewards
+    - "within": the estimate is in the range of rewards
     - "scale", "shift": moves with the unit and the zero of the reward; not with a model that stays where it is
 
     IPS keeps perfect, doubled, support, unbiased, split, linear, on_policy and scale; SNIPS perfect, doubled, support,
-    on_policy, constant, range, scale and shift; DR with a fixed model perfect, doubled, support, unbiased, split and
+    on_policy, constant, within, scale and shift; DR with a fixed model perfect, doubled, support, unbiased, split and
     linear. With the right model most mistakes of a doubly robust estimator are invisible: check it with a wrong one.
 
     Examples

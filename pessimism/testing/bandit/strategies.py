@@ -12,11 +12,11 @@ from hypothesis.strategies import SearchStrategy
 
 from pessimism import _check
 from pessimism._types import Floats
-from pessimism.bandits import Bandit, BanditData
+from pessimism.bandits import Bandit, BanditData, PropensityData
 from pessimism.testing._whole_numbers import batch_axes, laws, length, limits, ready
-from pessimism.testing.bandit._drawn import drawn_bandits, drawn_behaviors, drawn_rounds
+from pessimism.testing.bandit._drawn import drawn_bandits, drawn_behaviors, drawn_logs, drawn_propensities, drawn_rounds
 
-__all__ = ["bandit_data", "bandits", "behaviors"]
+__all__ = ["bandit_data", "bandits", "behaviors", "logged_bandits", "propensities"]
 
 
 def bandits(*, max_contexts: int = 4, max_arms: int = 4, rewards: str = "bernoulli") -> SearchStrategy[Bandit]:
@@ -146,3 +146,79 @@ def bandit_data(
     most = limits("max_arms", arms, ("max_pulls", max_pulls), contexts * arms, ties)
     batch, interval = batch_axes(size), _check.interval("reward_range", reward_range)
     return ready("bandits", drawn_rounds((contexts, arms), most, batch, interval, ties))
+
+
+def logged_bandits(
+    *, max_contexts: int = 4, max_arms: int = 4, max_pulls: int = 100
+) -> SearchStrategy[tuple[BanditData, Floats, Floats]]:
+    r"""Strategy for what an estimator of values is called with: data, a policy and the behavior that logged them.
+
+    Parameters
+    ----------
+    max_contexts, max_arms : int
+        Largest S and A, at least 1.
+    max_pulls : int
+        Largest count of a (context, arm) pair, at least 0.
+
+    Returns
+    -------
+    SearchStrategy of (BanditData, (S, A) float, (S, A) float)
+        Data, policy and joint law :math:`\mu`, which is positive everywhere; pairs without pulls, and logs without any,
+        occur. Shrinks to one arm that was never pulled.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is out of its range.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> from pessimism.bandits import estimators
+    >>> from pessimism.testing import logged_bandits
+    >>> @settings(max_examples=10, database=None)
+    ... @given(logged_bandits())
+    ... def importance_sampling_is_linear_in_the_rewards(log):
+    ...     data, policy, behavior = log
+    ...     nothing = BanditData(data.counts, 0 * data.sums)
+    ...     assert data.n == 0 or estimators.ips(nothing, policy, behavior) == 0
+    >>> importance_sampling_is_linear_in_the_rewards()
+    """
+    contexts, arms = length("max_contexts", max_contexts), length("max_arms", max_arms)
+    most = limits("max_arms", arms, ("max_pulls", max_pulls), contexts * arms, True)
+    return ready("bandits", drawn_logs(contexts, arms, most))
+
+
+def propensities(*, max_contexts: int = 4, max_arms: int = 4, max_rounds: int = 50) -> SearchStrategy[PropensityData]:
+    """Strategy for logs of 0/1 rewards whose propensities move from round to round.
+
+    Parameters
+    ----------
+    max_contexts, max_arms : int
+        Largest S and A, at least 1.
+    max_rounds : int
+        Largest n, at least 1.
+
+    Returns
+    -------
+    SearchStrategy of PropensityData
+        With their rounds; propensities are multiples of 1/100. Shrinks to one round of one arm.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a size is below 1.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> from pessimism.bandits import estimators
+    >>> from pessimism.testing import propensities
+    >>> @settings(max_examples=10, database=None)
+    ... @given(propensities())
+    ... def an_inverse_propensity_is_at_least_one(log):
+    ...     assert (log.inverse >= log.counts).all()
+    >>> an_inverse_propensity_is_at_least_one()
+    """
+    sizes = length("max_contexts", max_contexts), length("max_arms", max_arms), length("max_rounds", max_rounds)
+    return ready("bandits", drawn_propensities(*sizes))
