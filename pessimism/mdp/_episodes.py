@@ -66,13 +66,15 @@ class Episodes(NamedTuple):
         return np.asarray(np.where(unknown, np.nan, estimate))
 
 
-def episodes(log: Log, policy: ArrayLike, behavior: ArrayLike | None, discount: float | None) -> Episodes:
-    """Check all four."""
+def episodes(
+    log: Log, policy: ArrayLike, behavior: ArrayLike | None, discount: float | None, q: Floats | None = None
+) -> Episodes:
+    """Check all four; Q (..., S, A) only says how many states and actions there are."""
     whole, live = _rectangle(log)
     horizon = whole.rewards.shape[-1]
     gamma = _input.discount(discount, horizon)
     states, actions = np.where(live, whole.states, 0), np.where(live, whole.actions, 0)
-    sizes = _sizes(policy, behavior, actions)
+    sizes = _sizes(policy, behavior, q, actions)
     for name, labels, size in (("states", states, sizes[0]), ("actions", actions, sizes[1])):
         _check.require(f"log.{name}", labels, labels < size, f"below {size}, as the policies say")
     target = as_law(_input.check_policy(policy, *sizes, horizon), sizes[1])
@@ -92,12 +94,12 @@ def episodes(log: Log, policy: ArrayLike, behavior: ArrayLike | None, discount: 
     return found._replace(lacking=_lacking(found, logged, live, known=behavior is not None))
 
 
-def _sizes(policy: ArrayLike, behavior: ArrayLike | None, actions: Ints) -> tuple[int, int]:
-    """S and A, from the shapes of the policies; A from the largest action if both are deterministic."""
+def _sizes(policy: ArrayLike, behavior: ArrayLike | None, q: Floats | None, actions: Ints) -> tuple[int, int]:
+    """S and A, from the shapes of the policies or of Q; A from the largest action if no shape tells."""
     given = [_check.numeric("policy", policy)]
     if behavior is not None:
         given.append(_check.numeric("behavior", behavior))
-    laws = [x for x in given if x.dtype.kind == "f"]
+    laws = [x for x in given if x.dtype.kind == "f"] + ([] if q is None else [q])
     for name, x in zip(("policy", "behavior"), given, strict=False):
         if x.ndim < (2 if x.dtype.kind == "f" else 1) or 0 in x.shape:
             raise ValueError(f"{name} must have shape (..., [H,] S) of int or (..., [H,] S, A) of float, got {x.shape}")

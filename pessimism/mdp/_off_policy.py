@@ -17,6 +17,8 @@ from pessimism.mdp.model import MDP
 def behavior_policy(behavior: ArrayLike, n_states: int, n_actions: int, horizon: int | None) -> Floats:
     """Laws over actions (..., [1 or H,] S, A) of the policy that made a log."""
     given = _check.numeric("behavior", behavior)
+    if given.dtype.kind == "f":
+        _check.require("behavior", given, ~(given < 0.0), "at least 0 (are they logarithms?)")
     if given.dtype.kind == "f" and n_states > 1 and given.shape[-2:] == (n_states, n_actions):
         whole = np.abs(given.sum(axis=(-2, -1)) - 1.0) <= _check.SUM_TOLERANCE
         if whole.all() and whole.size:

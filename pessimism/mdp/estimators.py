@@ -236,7 +236,7 @@ def trajectory_is(
     --------
     >>> from pessimism.mdp import Transitions, estimators
     >>> log = Transitions([[0, 0], [0, 0]], [[1, 1], [0, 1]], [[1, 1], [0, 1]], [[0, 0], [0, 0]])
-    >>> float(estimators.trajectory_is(log, [1], [[0.5, 0.5]]))
+    >>> round(float(estimators.trajectory_is(log, [1], [[0.5, 0.5]])), 9)
     4.0
     """
     found = episodes(log, policy, behavior, discount)
@@ -282,7 +282,7 @@ def per_decision_is(
     --------
     >>> from pessimism.mdp import Transitions, estimators
     >>> log = Transitions([[0, 0], [0, 0]], [[1, 1], [0, 1]], [[1, 1], [0, 1]], [[0, 0], [0, 0]])
-    >>> float(estimators.per_decision_is(log, [1], [[0.5, 0.5]]))
+    >>> round(float(estimators.per_decision_is(log, [1], [[0.5, 0.5]])), 9)
     3.0
     """
     found = episodes(log, policy, behavior, discount)
@@ -328,7 +328,7 @@ def weighted_is(
     --------
     >>> from pessimism.mdp import Transitions, estimators
     >>> log = Transitions([[0, 0], [0, 0]], [[1, 1], [0, 1]], [[1, 1], [0, 1]], [[0, 0], [0, 0]])
-    >>> float(estimators.weighted_is(log, [1], [[0.5, 0.5]]))
+    >>> round(float(estimators.weighted_is(log, [1], [[0.5, 0.5]])), 9)
     2.0
     """
     found = episodes(log, policy, behavior, discount)
@@ -371,7 +371,7 @@ def weighted_per_decision_is(
     --------
     >>> from pessimism.mdp import Transitions, estimators
     >>> log = Transitions([[0, 0], [0, 0]], [[1, 1], [0, 1]], [[1, 1], [0, 1]], [[0, 0], [0, 0]])
-    >>> float(estimators.weighted_per_decision_is(log, [1], [[0.5, 0.5]]))
+    >>> round(float(estimators.weighted_per_decision_is(log, [1], [[0.5, 0.5]])), 9)
     2.0
     """
     found = episodes(log, policy, behavior, discount)
@@ -422,11 +422,12 @@ def doubly_robust(
     --------
     >>> from pessimism.mdp import Transitions, estimators
     >>> log = Transitions([[0, 0], [0, 0]], [[1, 1], [0, 1]], [[1, 1], [0, 1]], [[0, 0], [0, 0]])
-    >>> float(estimators.doubly_robust(log, [1], [[0.5, 0.5]], q=[[[1.0, 2.0]], [[0.0, 1.0]]]))
+    >>> round(float(estimators.doubly_robust(log, [1], [[0.5, 0.5]], q=[[[1.0, 2.0]], [[0.0, 1.0]]])), 9)
     2.0
     """
-    found = episodes(log, policy, behavior, discount)
-    table, sizes, steps = _check.real_array("q", q, min_ndim=2), found.target.shape[-2:], found.gains.shape[-1]
+    table = _check.real_array("q", q, min_ndim=2)
+    found = episodes(log, policy, behavior, discount, table)
+    sizes, steps = found.target.shape[-2:], found.gains.shape[-1]
     if table.ndim == 2:
         table = table[None]
     if table.shape[-2:] != sizes or table.shape[-3] not in (1, steps):
