@@ -1054,7 +1054,8 @@ def value_pairs(mdp: MDP, policy: ArrayLike, behavior: ArrayLike, n: ArrayLike) 
     if mu.ndim != 2 or law.ndim != 2:
         raise ValueError(f"policy and behavior must be single laws, got batches {law.shape[:-2]} and {mu.shape[:-2]}")
     steps, d = variance.Steps(mdp.tables, mdp.rewards, mdp.reward_law), mdp.occupancy(law)
-    noise = steps.at(0).spread(mdp.evaluate(law), mdp.discount)
+    value, step = mdp.evaluate(law), steps.at(0)
+    noise = step.spread(value, step.mean(value), mdp.discount)
     played = (d > 0.0) & ~mdp.terminal[:, None]
     weight = np.divide(d, mu, out=np.full(d.shape, math.inf), where=mu > 0.0)
     if np.any(played & (mu == 0.0)):

@@ -131,7 +131,8 @@ def ring(horizon, discount=1.0):
     return MDP(lists, p, rewards, np.eye(5)[0], discount, horizon=horizon, reward_law="bernoulli")
 
 
-@checks("mdp.value_markov", "mdp.value_tree")
+@checks("mdp.value_markov")
+@checks("mdp.value_tree")
 @pytest.mark.parametrize("horizon", RING)
 def test_the_ring_of_the_theory(horizon):
     mdp, told = ring(horizon), RING[horizon]
@@ -230,7 +231,9 @@ def delta_method(value, p, r, visits, coins):
     return np.sum(noise / visits)
 
 
-@checks("mdp.value_markov", "mdp.value_pooled", "mdp.value_pairs")
+@checks("mdp.value_markov")
+@checks("mdp.value_pooled")
+@checks("mdp.value_pairs")
 @pytest.mark.parametrize("coins", [True, False])
 def test_bounds_are_those_of_the_delta_method(coins):
     rng = np.random.default_rng(4)

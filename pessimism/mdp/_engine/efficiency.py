@@ -13,11 +13,13 @@ def of_steps(
     steps: Steps, start: Floats, target: Floats, weight: Floats, discount: float, horizon: int
 ) -> tuple[float, float]:
     """Sum over steps and pairs of g^2h weight (H, S, A) x Var(r + g V(s') | s, a), and the variance of V_0."""
-    total, value = 0.0, values(steps, target, discount, horizon)
+    total, value = 0.0, np.zeros(steps.size[0])
     for h in range(horizon - 1, -1, -1):
-        noise = steps.at(h).spread(value[h + 1], discount)
-        total = discount**2 * total + float((weight[h] * noise).sum())
-    return total, _of_start(start, value[0])
+        step = steps.at(h)
+        later = step.mean(value)
+        total = discount**2 * total + float((weight[h] * step.spread(value, later, discount)).sum())
+        value = (at(target, h) * (step.r + discount * later)).sum(axis=-1)
+    return total, _of_start(start, value)
 
 
 def pooled(

@@ -43,29 +43,27 @@ class Step(NamedTuple):
     square: Any
 
     def mean(self, x: Floats) -> Floats:
-        """(S, A[, k]) means of x (S[, k]) over successors."""
-        return np.asarray((self.p @ x).reshape(*self.r.shape, *x.shape[1:]))
+        """(S, A) means of x (S,) over successors: the one product that costs."""
+        return np.asarray((self.p @ x).reshape(self.r.shape))
 
-    def with_reward(self, x: Floats) -> Floats:
-        """(S, A) means of reward times x (S,) at the successor."""
-        return self.r * self.mean(x) + self._leaning(x)
+    def with_reward(self, x: Floats, mean: Floats) -> Floats:
+        """(S, A) means of reward times x (S,) at the successor, from those of x."""
+        return self.r * mean + self._leaning(x)
 
-    def with_square(self, x: Floats) -> Floats:
-        """(S, A) means of squared reward times x (S,) at the successor."""
+    def with_square(self, x: Floats, mean: Floats) -> Floats:
+        """(S, A) means of squared reward times x (S,) at the successor, from those of x."""
         if self.square is None:
-            return (self.v + self.r**2) * self.mean(x)
+            return (self.v + self.r**2) * mean
         own = np.asarray(self.square @ x).reshape(self.r.shape)
-        return np.asarray(own + 2.0 * self.r * self._leaning(x) + self.r**2 * self.mean(x))
+        return np.asarray(own + 2.0 * self.r * self._leaning(x) + self.r**2 * mean)
 
-    def spread(self, x: Floats, factor: float, weight: Floats | float = 1.0) -> Floats:
-        """(S, A) variance of weight x reward + factor x (x at the successor)."""
-        centred = x - 0.5 * (x.max(initial=-np.inf) + x.min(initial=np.inf))
-        own = self.mean(np.stack([centred, centred**2], axis=-1))
-        return np.asarray(
-            weight**2 * self.v
-            + 2.0 * factor * weight * self._leaning(centred)
-            + factor**2 * np.maximum(own[..., 1] - own[..., 0] ** 2, 0.0)
-        ).clip(min=0.0)
+    def spread(self, x: Floats, mean: Floats, factor: float, weight: Floats | float = 1.0) -> Floats:
+        """(S, A) variance of weight x reward + factor x (x at the successor), from the means of x."""
+        middle = 0.5 * (x.max(initial=-np.inf) + x.min(initial=np.inf))
+        centred = x - middle
+        own = np.maximum(self.mean(centred**2) - (mean - middle) ** 2, 0.0)
+        mixed = 2.0 * factor * weight * self._leaning(centred)
+        return np.asarray(weight**2 * self.v + mixed + factor**2 * own).clip(min=0.0)
 
     def _leaning(self, x: Floats) -> Floats | float:
         return 0.0 if self.lean is None else np.asarray(self.lean @ x).reshape(self.r.shape)
@@ -133,6 +131,8 @@ def laws(steps: Steps, start: Floats, policy: Floats, horizon: int) -> Floats:
 
 def uncovered(steps: Steps, start: Floats, target: Floats, logged: Floats, horizon: int) -> tuple[int, int, int] | None:
     """The first (step, state, action) that a policy reaches and the other never plays."""
+    if not np.any((target > 0.0) & (logged == 0.0)):
+        return None
     reached = start > 0.0
     for h in range(horizon):
         plays = reached[:, None] & (at(target, h) > 0.0)
@@ -186,17 +186,18 @@ def corrected(
         step, b, pi = steps.at(h), at(logged, h), at(target, h)
         w: Floats | float = 1.0 if scale is None else scale[h]
         u = weights(pi, b)
-        q = w * step.r + discount * step.mean(value)
+        later = step.mean(value)
+        q = w * step.r + discount * later
         now = (b * u * q).sum(axis=-1)
         k = b * u**2
-        local = k * step.spread(value, discount, w)
+        local = k * step.spread(value, later, discount, w)
         if not exact:
             error, mean_error = q, now
             if model is not None:
                 error, mean_error = q - at(model, h), now - (pi * at(model, h)).sum(axis=-1)
             local = local + b * (u * error - mean_error[:, None]) ** 2
-        later = discount**2 * (k * step.mean(excess)).sum(axis=-1)
-        excess = local.sum(axis=-1) * np.exp(-log_scale) + later
+        growth = discount**2 * (k * step.mean(excess)).sum(axis=-1)
+        excess = local.sum(axis=-1) * np.exp(-log_scale) + growth
         if (largest := excess.max(initial=0.0)) > LARGE:
             excess, log_scale = excess / largest, log_scale + np.log(largest)
         value = now
@@ -211,9 +212,9 @@ def whole_path(steps: Steps, start: Floats, target: Floats, logged: Floats, disc
     for h in range(horizon - 1, -1, -1):
         step = steps.at(h)
         k = at(logged, h) * weights(at(target, h), at(logged, h)) ** 2
-        next_a, next_b, next_c = np.moveaxis(step.mean(np.stack([a, b, c], axis=-1)), -1, 0)
-        c = step.with_square(a) + 2.0 * discount * step.with_reward(b) + discount**2 * next_c
-        b = step.with_reward(a) + discount * next_b
+        next_a, next_b, next_c = step.mean(a), step.mean(b), step.mean(c)
+        c = step.with_square(a, next_a) + 2.0 * discount * step.with_reward(b, next_b) + discount**2 * next_c
+        b = step.with_reward(a, next_a) + discount * next_b
         a, b, c = ((k * x).sum(axis=-1) for x in (next_a, b, c))
         if (largest := max(x.max(initial=0.0) for x in (a, c))) > LARGE:
             a, b, c, log_scale = a / largest, b / largest, c / largest, log_scale + np.log(largest)
@@ -234,10 +235,12 @@ def fixed_counts(steps: Steps, start: Floats, target: Floats, counts: Ints, disc
         step, pi, n = steps.at(h), at(target, h), at(counts, h)
         p = step.p if isinstance(step.p, np.ndarray) else step.p.toarray()
         along = np.einsum("xs,xs->x", p @ covariance, p)
-        noise = step.spread(value, discount) + discount**2 * (p @ np.diag(covariance) - along).reshape(size, actions)
+        later = step.mean(value)
+        noise = step.spread(value, later, discount)
+        noise = noise + discount**2 * (p @ np.diag(covariance) - along).reshape(size, actions)
         own = (np.divide(pi**2, n, out=np.zeros((size, actions)), where=n > 0) * noise).sum(axis=-1)
         moves = np.einsum("sa,sat->st", pi, p.reshape(size, actions, size))
         covariance = discount**2 * moves @ covariance @ moves.T
         covariance[np.diag_indices(size)] += own
-        value = (pi * (step.r + discount * step.mean(value))).sum(axis=-1)
+        value = (pi * (step.r + discount * later)).sum(axis=-1)
     return float(start @ covariance @ start)
