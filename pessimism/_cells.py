@@ -122,6 +122,8 @@ def _is_canonical(value: Any) -> bool:
 def _shard(shard: tuple[int, int] | None) -> tuple[int, int]:
     try:
         i, n = (0, 1) if shard is None else shard
+        if isinstance(shard, (set, frozenset, dict)):  # in no order
+            raise TypeError
     except Exception:
         raise TypeError(f"shard must be a pair (i, n), got {shown(shard)}") from None
     if not 0 <= (i := _whole("shard[0]", i)) < (n := _whole("shard[1]", n)):

@@ -5,10 +5,12 @@ read-only, so a frozen dataclass that holds them is frozen in fact (copies throu
 """
 
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.random.bit_generator import BitGenerator, ISeedSequence
 from numpy.typing import ArrayLike, NDArray
 
 from pessimism._shown import shown as shown
@@ -23,8 +25,14 @@ MAX_TOTAL = 2**53
 MAX_AXES = 24
 """NumPy broadcasts 32, and a few are added to those of an argument."""
 
+MAX_COUNT = 10**9
+"""Largest number of rows, states, ... that an argument can ask for: tables of more fit into no memory."""
+
 MAX_SIZE = 1e150
 """Largest number accepted as input: its square does not overflow."""
+
+MIN_SIZE = 1e-300
+"""Smallest positive number accepted where 0 is not: smaller ones lose digits, and their inverses overflow."""
 
 
 def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
@@ -127,6 +135,21 @@ def whole_array(
     return _own(array, np.int64)
 
 
+def positions(name: str, value: ArrayLike, size: int, what: str) -> NDArray[np.intp]:
+    """Distinct positions among `size` of `what`, at least one: as they are, or those where a mask is True."""
+    array = numeric(name, value)
+    if array.dtype == np.bool_ and array.shape == (size,):
+        array = np.flatnonzero(array)
+    elif array.dtype == np.bool_ or array.ndim != 1:
+        raise ValueError(f"{name} must be positions, of shape (k,), or a mask of shape ({size},), got {array.shape}")
+    if array.size == 0:
+        raise ValueError(f"{name} must keep at least one of {size} {what}, got none")
+    found = whole_array(name, array, high=size - 1)
+    first = np.unique(found, return_index=True)[1]
+    require(name, found, np.isin(np.arange(found.size), first), "named once")
+    return found.astype(np.intp)
+
+
 def require_ndim(name: str, array: NDArray[Any], min_ndim: int) -> None:
     if array.ndim < min_ndim:
         axes = {1: "(..., n)", 2: "(..., contexts, arms)"}[min_ndim]
@@ -203,6 +226,19 @@ def whole(name: str, value: int, *, low: int = 0, high: int = MAX_TOTAL) -> int:
     return int(whole_array(name, value, low=low, high=high))
 
 
+def at_least(name: str, value: int, low: int, of: str) -> int:
+    """A whole number of at least another argument, which `of` names, but for sizes that no table has."""
+    number = whole(name, value, high=MAX_COUNT)
+    if number < low:
+        raise ValueError(f"{name} must be at least {of} = {low}, got {number}")
+    return number
+
+
+def count(name: str, value: int, *, low: int = 1) -> int:
+    """How many arms, states, ... a table is to have: a whole number from `low` to `MAX_COUNT`."""
+    return whole(name, value, low=low, high=MAX_COUNT)
+
+
 def extended_array(name: str, value: ArrayLike) -> NDArray[np.float64]:
     """float64 array whose entries may be infinite but not NaN."""
     array: NDArray[np.float64] = _own(numeric(name, value), np.float64)
@@ -224,14 +260,18 @@ def open_unit_interval(name: str, value: float) -> float:
     return between(name, value, 0.0, 1.0, "()")
 
 
-def positive(name: str, value: float, high: float = math.inf) -> float:
-    expectation = "positive and finite" if high == math.inf else f"positive and at most {high:g}"
-    return scalar(name, value, lambda x: 0.0 < x < math.inf and x <= high, expectation)
+def positive(name: str, value: float, high: float = MAX_SIZE) -> float:
+    """A number above 0, of which all digits are kept; its square does not overflow."""
+    expectation = "positive and finite" if high == MAX_SIZE else f"positive and at most {high:g}"
+    number = scalar(name, value, lambda x: 0.0 < x < math.inf and (x <= high or high == MAX_SIZE), expectation)
+    return between(name, number, MIN_SIZE, high)
 
 
-def nonnegative(name: str, value: float, high: float = math.inf) -> float:
-    expectation = "at least 0 and finite" if high == math.inf else f"at least 0 and at most {high:g}"
-    return scalar(name, value, lambda x: 0.0 <= x < math.inf and x <= high, expectation)
+def nonnegative(name: str, value: float, high: float = MAX_SIZE) -> float:
+    """A number of at least 0 whose square does not overflow."""
+    expectation = "at least 0 and finite" if high == MAX_SIZE else f"at least 0 and at most {high:g}"
+    number = scalar(name, value, lambda x: 0.0 <= x < math.inf and (x <= high or high == MAX_SIZE), expectation)
+    return between(name, number, 0.0, high)
 
 
 def not_nan(name: str, value: float) -> float:
@@ -255,6 +295,20 @@ def choice(name: str, value: str, known: tuple[str, ...]) -> str:
     return value
 
 
+def path(name: str, value: Any) -> str:
+    """Where a file is or is to be, as text."""
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(text, str):
+        raise TypeError(f"{name} must be a path, got {shown(value)}")
+    try:
+        possible = bool(text) and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:  # half a character
+        possible = False
+    if not possible:
+        raise ValueError(f"{name} must be a path that a file can have, got {shown(value)}")
+    return text
+
+
 def function(name: str, value: Any, of: str) -> Any:
     """A callable; `of` says what it takes and returns."""
     if not callable(value):
@@ -272,14 +326,29 @@ def listed(name: str, value: Any, of: str) -> list[Any]:
         raise TypeError(f"{name} must be a sequence of {of}, got {shown(value)}") from None
 
 
+def _is_integer(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.timedelta64))
+
+
 def generator(rng: Rng, name: str = "rng") -> np.random.Generator:
-    """NumPy's Generator for what a user gave as `rng`; None is a fresh one."""
-    try:
+    """NumPy's Generator for what a user gave as `rng`; None is a fresh one, a list of whole numbers one seed."""
+    sources = (np.random.Generator, np.random.RandomState, BitGenerator, ISeedSequence)
+    if rng is None or isinstance(rng, sources):
         return np.random.default_rng(rng)
-    except Exception as error:
-        kind = ValueError if isinstance(error, ValueError) else TypeError
+    # NumPy's own look at what else there is takes True for 1 and ends the process at a matrix
+    given: Any = rng
+    if type(given) is np.ndarray and given.dtype.kind in "iu" and given.ndim < 2:
+        given = given.tolist()
+    many = isinstance(given, (list, tuple))
+    seeds = list(given) if many else [given]
+    if not seeds or not all(_is_integer(seed) for seed in seeds):
         expected = "a Generator, a SeedSequence, a whole number of at least 0 or None"
-        raise kind(f"{name} must be {expected}, got {shown(rng)}") from None
+        raise TypeError(f"{name} must be {expected}, got {shown(rng)}")
+    for k, seed in enumerate(seeds):
+        if seed < 0:
+            entry = f"{name}[{k}]" if many else name
+            raise ValueError(f"{entry} must be a whole number of at least 0, got {shown(seed)}")
+    return np.random.default_rng([int(seed) for seed in seeds] if many else int(seeds[0]))
 
 
 def broadcast(names: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:

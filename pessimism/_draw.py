@@ -1,5 +1,7 @@
 """Drawing counts: what the samplers of every wing share."""
 
+import math
+
 import numpy as np
 
 from pessimism import _check
@@ -13,7 +15,12 @@ def front_axes(size: int | tuple[int, ...] | None) -> tuple[int, ...]:
     axes = _check.whole_array("size", size)
     if axes.ndim > 1:
         raise ValueError(f"size must be a whole number or a tuple of them, got shape {axes.shape}")
-    return tuple(axes.ravel().tolist())
+    front = tuple(axes.ravel().tolist())
+    if len(front) > _check.MAX_AXES or math.prod(front) > _check.MAX_COUNT:
+        raise ValueError(
+            f"size must have at most {_check.MAX_AXES} axes and {_check.MAX_COUNT} data sets, got {_check.shown(size)}"
+        )
+    return front
 
 
 def cdf(law: Floats) -> Floats:

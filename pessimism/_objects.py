@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from pessimism import _check
 from pessimism._store import write_whole
 from pessimism._version import __version__
 
@@ -74,16 +75,31 @@ class Stored(Speaking):
         -------
         Path
             The file.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `path` is none.
+        OSError
+            If the file cannot be written there.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pessimism.bandits import Bandit
+        >>> Bandit([[0.6, 0.5]]).save(f"{tempfile.mkdtemp()}/two arms").name
+        'two arms.npz'
         """
+        name = _check.path("path", path)
         arrays: dict[str, Any] = {}
         others: dict[str, Any] = {}
-        for name in fields(self):
-            value = getattr(self, name)
-            (arrays if isinstance(value, np.ndarray) else others)[name] = value
+        for field in fields(self):
+            value = getattr(self, field)
+            (arrays if isinstance(value, np.ndarray) else others)[field] = value
         head = {"class": type(self).__name__, "format": FORMAT, "pessimism": __version__, "fields": others}
         file = io.BytesIO()
         np.savez_compressed(file, __head__=np.array(json.dumps(head)), **arrays)
-        target = Path(path) if str(path).endswith(".npz") else Path(f"{os.fspath(path)}.npz")
+        target = Path(name if name.endswith(".npz") else f"{name}.npz")
         write_whole(target, file.getvalue())
         return target
 
@@ -105,18 +121,30 @@ class Stored(Speaking):
         ------
         ValueError
             If the file is not one of this class, or is of a later format.
+        TypeError
+            If `path` is none.
+        OSError
+            If the file cannot be read.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from pessimism.bandits import Bandit
+        >>> Bandit.load(Bandit([[0.6, 0.5]]).save(f"{tempfile.mkdtemp()}/two arms")).means.tolist()
+        [[0.6, 0.5]]
         """
+        name = _check.path("path", path)
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+            with open(name, "rb") as file, np.load(file, allow_pickle=False) as stored:
                 head = json.loads(str(stored["__head__"]))
-                arrays = {name: stored[name] for name in stored.files if name != "__head__"}
+                arrays = {key: stored[key] for key in stored.files if key != "__head__"}
         except (KeyError, ValueError, zipfile.BadZipFile, EOFError) as error:
-            raise ValueError(f"{os.fspath(path)} is not a file that {cls.__name__}.save wrote") from error
+            raise ValueError(f"path must be a file that {cls.__name__}.save wrote, got {name}") from error
         if head["class"] != cls.__name__:
-            raise ValueError(f"{os.fspath(path)} holds an object {head['class']}, not {cls.__name__}")
+            raise ValueError(f"{name} holds an object {head['class']}, not {cls.__name__}")
         if head["format"] > FORMAT:
-            raise ValueError(f"{os.fspath(path)} was written by pessimism {head['pessimism']}, which is newer")
-        others = {name: tuple(value) if isinstance(value, list) else value for name, value in head["fields"].items()}
+            raise ValueError(f"{name} was written by pessimism {head['pessimism']}, which is newer")
+        others = {key: tuple(value) if isinstance(value, list) else value for key, value in head["fields"].items()}
         return cls(**arrays, **others)
 
 

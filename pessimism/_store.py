@@ -71,14 +71,13 @@ class Store:
 
     def _compare(self, manifest: Path, now: dict[str, str]) -> bool:
         """Whether the manifest can be read; differences from `now` are reported."""
-        try:
-            then = dict(json.loads(manifest.read_bytes()))
-        except (ValueError, TypeError, RecursionError):
+        then = _loaded(manifest.read_bytes())
+        if not isinstance(then, dict):
             _warn(f"{manifest} is damaged and is replaced: which versions wrote the rows in {self} is unknown")
             return False
         differ = sorted(key for key in then.keys() | now.keys() if then.get(key) != now.get(key))
         if differ:
-            changes = ", ".join(f"{key} {then.get(key)} (stored) against {now.get(key)} (now)" for key in differ)
+            changes = ", ".join(f"{key} {then.get(key)!s:.40} (stored) against {now.get(key)} (now)" for key in differ)
             _warn(f"{self} was begun with other versions: {changes}; it will hold rows of both")
         return True
 
@@ -185,7 +184,11 @@ def _read_segment(
             if checksum != _checksum(body):
                 damaged.append(number)
             elif key == b"header":
-                written = json.loads(text).get("run_cell")
+                header = _loaded(text)
+                if not isinstance(header, dict):
+                    damaged.append(number)
+                    continue
+                written = header.get("run_cell")
                 target = found if None in (written, fingerprint) or written == fingerprint else foreign
             elif (i := wanted.get(key)) is not None and i not in target:
                 rows = _parsed(text)
@@ -199,11 +202,16 @@ def _read_segment(
 
 
 def _parsed(text: bytes) -> list[Row] | None:
+    rows = _loaded(text)
+    return rows if type(rows) is list and rows and all(type(row) is dict for row in rows) else None
+
+
+def _loaded(text: bytes) -> Any:
+    """What the JSON text says; None if it is none."""
     try:
-        rows = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return rows if type(rows) is list and rows and all(type(row) is dict for row in rows) else None
 
 
 def _read_single(path: Path, identity: str) -> list[Row] | None:

@@ -3,15 +3,20 @@
 import multiprocessing
 import os
 import pickle
+import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from functools import lru_cache, partial
 from typing import Any
 
 from pessimism._cells import Cell, copied, rows_text, stream
+
+PATIENCE = 5.0
+"""Seconds that a pool has to see that its workers are dead."""
 
 
 def attempt(run_cell: Callable[..., Any], cell: Cell, key: str) -> str | BaseException:
@@ -33,6 +38,38 @@ def work(run_cell: Callable[..., Any], cell: Cell, key: str, run_id: str) -> str
     return _portable(outcome) if isinstance(outcome, BaseException) else outcome
 
 
+def ready(*_: Any) -> None:
+    """What is submitted to see whether an executor takes work."""
+
+
+def kill_workers(executor: Any, futures: Iterable[Future[Any]]) -> None:
+    """End the processes of a pool at once, which breaks it, and let the pool see it.
+
+    To wait for its cells would be in vain: nobody reads their rows any more. And Python's pools do not survive a second
+    Ctrl-C: interrupted while they wait, they deadlock when the interpreter ends.
+    """
+    processes = list((getattr(executor, "_processes", None) or {}).values())
+    for process in processes:
+        if process.is_alive():
+            os.kill(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+    if processes:
+        wait(futures, timeout=PATIENCE)  # the pool marks them broken; one cancelled before would stop it half-way
+
+
+def end_with_this_process(executor: Any) -> None:
+    """Have the workers that a pool has yet to start end with this process, also those that never get a cell."""
+    if hasattr(executor, "_initializer") and hasattr(executor, "_initargs") and not getattr(executor, "_processes", 1):
+        executor._initargs = (executor._initializer, executor._initargs)
+        executor._initializer = begin
+
+
+def begin(initializer: Callable[..., Any] | None, arguments: tuple[Any, ...]) -> None:
+    """In a new worker, before the initializer of its pool."""
+    _end_with_parent()
+    if initializer is not None:
+        initializer(*arguments)
+
+
 def importable_by_workers(run_cell: Callable[..., Any]) -> bool:
     """Whether a spawned process can find the function: an interactive session, or a pipe, is in no file."""
     while isinstance(run_cell, partial):
@@ -41,11 +78,22 @@ def importable_by_workers(run_cell: Callable[..., Any]) -> bool:
     return module != "__main__" or os.path.isfile(getattr(sys.modules["__main__"], "__file__", None) or "")
 
 
+def can_be_started(pool: ProcessPoolExecutor) -> bool:
+    """Whether new processes find the main program, which spawned ones read again: one from a pipe has a false name."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    context: Any = getattr(pool, "_mp_context", None)
+    forks = context is not None and context.get_start_method() == "fork"
+    return forks or file is None or getattr(main, "__spec__", None) is not None or os.path.isfile(file)
+
+
 def _end_with_parent() -> None:
     """End this worker when its parent dies: it would wait for its next cell forever."""
+    global _watched
     parent = multiprocessing.parent_process()
-    if parent is None:
+    if parent is None or _watched:
         return
+    _watched = True
 
     def watch() -> None:
         try:
@@ -56,6 +104,9 @@ def _end_with_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="ends with its parent", daemon=True).start()
+
+
+_watched = False
 
 
 def _portable(error: BaseException) -> BaseException:

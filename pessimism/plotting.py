@@ -1,8 +1,8 @@
 """Rate plots from rows: measured points with their uncertainty, theorems as dashed lines beside them.
 
 One style: colour-blind safe colours (Okabe and Ito), the same colour and marker for the same rule in every figure,
-theorems dashed and grey. This is the only module that imports matplotlib; it draws what it is given and computes
-nothing.
+theorems dashed and grey. This is the only module that imports matplotlib. All functions but `rate_plot`, which
+simulates, draw what they are given and compute nothing.
 """
 
 from __future__ import annotations
@@ -238,14 +238,16 @@ def curve(
     _of_matplotlib(axes=axes)
     _texts(rule=rule, note=note, **({} if label is None else {"label": label}))
     name, usual_color, usual_marker = RULES.get(rule) or (rule, *_own_look(axes, rule))
-    color, marker = color or usual_color, marker or usual_marker
+    usual_color = COLORS[usual_color]
+    color = usual_color if color is None else _color(color)
+    marker = usual_marker if marker is None else _marker(marker)
     position, value = _numbers("x", x), _numbers("y", y)
     errors = np.zeros(position.shape) if se is None else _numbers("se", se)
     for part, array in (("y", value), ("se", errors)):
         _same_shape(part, array, position)
     _check.require("se", errors, ~(errors < 0.0), "at least 0")
     drawn = np.isfinite(value) & ((value > 0) | (axes.get_yscale() == "linear"))
-    kind: dict[str, Any] = {"color": COLORS.get(color, color), "marker": marker, "label": (label or name) + note}
+    kind: dict[str, Any] = {"color": color, "marker": marker, "label": (label or name) + note}
     if marker == "s":  # hollow and larger, to be seen around another rule's point
         kind |= {"markerfacecolor": "none", "markersize": 6}
     if se is None:
@@ -256,6 +258,27 @@ def curve(
     if axes.get_yscale() == "log" and len(middle):
         low = np.minimum(error, np.where(error < middle, error, middle - middle.min() / 10.0))
     axes.errorbar(position[drawn], middle, yerr=[low, error], capsize=2, elinewidth=0.9, **kind)
+
+
+def _color(color: Any) -> Any:
+    """A colour as Matplotlib takes it."""
+    from matplotlib.colors import is_color_like
+
+    known = COLORS.get(color, color) if isinstance(color, str) else color
+    if not isinstance(known, (str, tuple)) or not is_color_like(known):
+        raise ValueError(f"color must be a key of COLORS or a colour of Matplotlib, got {_check.shown(color)}")
+    return known
+
+
+def _marker(marker: str) -> str:
+    from matplotlib.markers import MarkerStyle
+
+    _check.instance("marker", marker, str)
+    try:
+        MarkerStyle(marker)
+    except ValueError:
+        raise ValueError(f"marker must be a marker of Matplotlib, got {_check.shown(marker)}") from None
+    return marker
 
 
 def _own_look(axes: Axes, rule: str) -> tuple[str, str]:
@@ -324,7 +347,16 @@ def loglog(axes: Axes, *, x: str, y: str, title: str = "") -> None:
     axes.set_title(title, loc="left")
 
 
-def heatmap(axes: Axes, x: Sequence[float], y: Sequence[float], values: ArrayLike, **look: Any) -> AxesImage:
+def heatmap(
+    axes: Axes,
+    x: Sequence[float],
+    y: Sequence[float],
+    values: ArrayLike,
+    *,
+    cmap: str | Colormap | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
+) -> AxesImage:
     """Draw values over a grid, one cell a point, ticks at some of the points.
 
     Parameters
@@ -335,8 +367,10 @@ def heatmap(axes: Axes, x: Sequence[float], y: Sequence[float], values: ArrayLik
         Positions of columns and rows; drawn at equal distances, every second or third with a tick if there are many.
     values : (rows, columns) array_like of float
         One value a cell. NaN has the colour map's colour for no value; infinities have those of its ends.
-    **look : object
-        ``cmap``, ``vmin``, ``vmax``; the limits are by default those of the finite values.
+    cmap : str or Colormap, optional
+        Colour map, by default Matplotlib's.
+    vmin, vmax : float, optional
+        Ends of its scale, by default the smallest and the largest finite value.
 
     Returns
     -------
@@ -355,14 +389,30 @@ def heatmap(axes: Axes, x: Sequence[float], y: Sequence[float], values: ArrayLik
         expected = "values must have shape (rows, columns) with an entry for each of y and of x"
         raise ValueError(f"{expected}, got {cells.shape} with {rows.shape} and {columns.shape}")
     finite = cells[np.isfinite(cells)]
-    if finite.size:
-        look = {"vmin": finite.min(), "vmax": finite.max()} | look
-    image = axes.imshow(cells, origin="lower", aspect="auto", interpolation="nearest", **look)
+    low = _end("vmin", vmin, finite.min() if finite.size else None)
+    high = _end("vmax", vmax, finite.max() if finite.size else None)
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"vmin must be at most vmax = {high:g}, got {low:g}")
+    colors = None if cmap is None else _colormap(cmap)
+    image = axes.imshow(cells, origin="lower", aspect="auto", interpolation="nearest", cmap=colors, vmin=low, vmax=high)
     for place, set_ticks in ((columns, axes.set_xticks), (rows, axes.set_yticks)):
         ticks = range(0, len(place), math.ceil(len(place) / MOST_TICKS))
         set_ticks(ticks, [power_label(place[tick].item()) for tick in ticks])
     axes.grid(visible=False)
     return image
+
+
+def _end(name: str, given: float | None, usual: float | None) -> float | None:
+    return usual if given is None else float(_check.real_array(name, _check.scalar(name, given)))
+
+
+def _colormap(cmap: Any) -> Any:
+    import matplotlib
+    from matplotlib.colors import Colormap
+
+    if isinstance(cmap, Colormap) or (isinstance(cmap, str) and cmap in matplotlib.colormaps):
+        return cmap
+    raise ValueError(f"cmap must be a colour map of Matplotlib or its name, got {_check.shown(cmap)}")
 
 
 def power_label(value: float) -> str:
@@ -426,6 +476,13 @@ def save(figure: Figure, path: str | Path) -> list[Path]:
     list of Path
         What was written. The files hold no dates: equal figures are equal files.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not of its kind.
+    OSError
+        If a file cannot be written there.
+
     Examples
     --------
     >>> import tempfile
@@ -436,11 +493,10 @@ def save(figure: Figure, path: str | Path) -> list[Path]:
     import matplotlib
 
     _of_matplotlib(figure=figure)
-    if not isinstance(path, (str, Path)) or not str(path):
-        raise TypeError(f"path must be a str or a Path, got {_check.shown(path)}")
+    name = _check.path("path", path)
     undated = {".png": "Software", ".pdf": "CreationDate", ".svg": "Date"}
-    one = Path(path).suffix in undated
-    files = [Path(path)] if one else [Path(f"{path}{suffix}") for suffix in (".png", ".pdf")]
+    one = Path(name).suffix in undated
+    files = [Path(name)] if one else [Path(f"{name}{suffix}") for suffix in (".png", ".pdf")]
     layout = figure.get_layout_engine()
     with matplotlib.rc_context(STYLE):
         for file in files:
@@ -505,7 +561,7 @@ def rate_plot(
     n : sequence of int
         Rounds N, each at least 1.
     size : int
-        Data sets a point, at least 2: half of them choose the worst gap, the other half value it.
+        Data sets a point, at least 4: half of them choose the worst gap, the other half value it.
     rng : Generator, SeedSequence or int, optional
         Source of the data sets; all rules see the same.
 
@@ -529,7 +585,7 @@ def rate_plot(
     from pessimism import rates
     from pessimism.bandits import bounds
 
-    named = {getattr(rules, "__name__", "rule"): rules} if callable(rules) else dict(rules)
+    named = {getattr(rules, "__name__", "rule"): rules} if callable(rules) else rules
     rows = rates.worst_rows(named, cstar=cstar, n=n, size=size, rng=rng)
     with style():
         figure, (axes,) = panels(1, 1, width=4.5, height=3.2)
@@ -540,7 +596,7 @@ def rate_plot(
         smooth = np.geomspace(min(n), max(n), 60)
         theorem(axes, smooth, bounds.lcb_upper(smooth, cstar, arms=2), label="upper bound for LCB")
         axes.legend()
-        caption(figure, "Two arms, means 1/2 +- gap/2, the gap worst for each rule and N. Bars: two standard errors.")
+        caption(figure, "Two arms, means 1/2 ± gap/2, the gap worst for each rule and N. Bars: two standard errors.")
     return figure, rows
 
 

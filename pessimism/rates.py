@@ -41,6 +41,7 @@ MIN_POINTS = 3
 MIN_DECADES = 2.0
 MAX_RELATIVE_ERROR = 0.1
 MIN_EVENTS = 100
+SMALLEST_ERROR = 1e-100
 
 
 class SlopeError(ValueError):
@@ -288,7 +289,9 @@ def fit(
         raise SlopeError(f"a slope needs x over at least {MIN_DECADES:g} decades, got {span}")
     relative = np.ones(position.shape)
     if se is not None:
-        relative = _same_length("se", _check.real_array("se", se, low=0.0), position) / value
+        error = _same_length("se", _check.real_array("se", se, low=0.0), position)
+        relative = error / value
+        _check.require("se", error, (error == 0.0) | (relative >= SMALLEST_ERROR), f"at least {SMALLEST_ERROR:g} of y")
         _refuse(position, relative > 0, "has standard error 0: no replicate differed, so its error is unknown")
         _refuse(position, relative <= MAX_RELATIVE_ERROR, f"has a relative error above {MAX_RELATIVE_ERROR:.0%}")
     if events is not None:
@@ -334,12 +337,14 @@ def fit_rows(rows: Sequence[Mapping[str, Any]], x: str = "n", y: str = "loss", *
     >>> fit_rows([{"n": n, "loss": 1 / n} for n in (1000, 10, 100)]).local.round(12).tolist()
     [-1.0, -1.0]
     """
-    for i, row in enumerate(_with_columns(rows, x=x, y=y)):
-        for name in (x, y):
+    rows = _with_columns(rows, x=x, y=y)
+    for i, row in enumerate(rows):
+        optional = [name for name in (f"{y}_se", f"{y}_events") if row.get(name) is not None]
+        for name in (x, y, *optional):
             try:
                 float(row[name])
-            except (TypeError, ValueError):
-                raise TypeError(f"rows[{i}][{name!r}] must be a number, got {row[name]!r}") from None
+            except (TypeError, ValueError, OverflowError):
+                raise TypeError(f"rows[{i}][{name!r}] must be a number, got {_check.shown(row[name])}") from None
     ordered = sorted(rows, key=lambda row: float(row[x]))
 
     def column(name: str) -> Floats | None:  # numpydoc ignore=GL08
@@ -368,7 +373,7 @@ def worst_rows(
     n : sequence of int
         Rounds N, each at least 1.
     size : int
-        Data sets for each gap, at least 2.
+        Data sets for each gap, at least 4.
     rng : Generator, SeedSequence or int, optional
         Source of the data sets; all rules see the same.
 
@@ -393,8 +398,8 @@ def worst_rows(
     The family is `pessimism.bandits.instances.symmetric`, on a grid of 25 gaps a factor 1.2 apart around
     :math:`2\sqrt{C^*/N}`. Half of the data sets choose the gap and the other half estimate its loss: choosing and
     estimating on the same ones would make it too large. The grid makes it too small, by less than one per cent where
-    the loss is smooth in the gap, and the largest loss of a family is a lower bound of the minimax risk. Cost: 25
-    times `size` data sets for every N.
+    the loss is smooth in the gap, and the largest loss on a family is a lower bound of the rule's largest loss on all
+    problems with this C*. Cost: 25 times `size` data sets for every N.
 
     Examples
     --------
@@ -405,23 +410,37 @@ def worst_rows(
     """
     from pessimism.bandits import instances
 
-    generator = np.random.default_rng(rng)
-    half = _check.whole("size", size, low=2) // 2
+    generator, c = _check.generator(rng), _check.between("cstar", cstar, 1.0, _check.MAX_SIZE)
+    half = _check.count("size", size, low=4) // 2
+    sizes = _check.whole_array("n", n, min_ndim=1, low=1)
+    if sizes.ndim != 1 or not sizes.size:
+        raise ValueError(f"n must have one axis with at least one number, got shape {sizes.shape}")
+    if not isinstance(rules, Mapping) or not all(isinstance(name, str) for name in rules):
+        raise TypeError(f"rules must be a dict of functions by name, got {_check.shown(rules)}")
+    for name, rule in rules.items():
+        _check.function(f"rules[{name!r}]", rule, "of a data set that returns its policy")
     rows: list[Row] = []
-    for rounds in n:
-        count = _check.whole("n", rounds, low=1)
-        gaps = np.minimum(1.0, 2.0 * math.sqrt(cstar / count) * 1.2 ** np.arange(-12.0, 13.0))
+    for count in sizes.tolist():
+        gaps = np.minimum(1.0, 2.0 * math.sqrt(c / count) * 1.2 ** np.arange(-12.0, 13.0))
         losses: dict[str, list[Floats]] = {name: [] for name in rules}
         for gap in gaps:
-            bandit, law = instances.symmetric(cstar, gap)
+            bandit, law = instances.symmetric(c, gap)
             data = bandit.sample(law, n=count, size=2 * half, rng=generator)
             for name, rule in rules.items():
-                losses[name].append(bandit.suboptimality(rule(data)))
+                losses[name].append(_loss(bandit, rule(data), name))
         for name, by_gap in losses.items():
             worst = int(np.argmax([loss[:half].mean() for loss in by_gap]))
             found = summarize("loss", by_gap[worst][half:])
-            rows.append({"n": count, "rule": name, "cstar": cstar, "gap": float(gaps[worst]), **found})
+            rows.append({"n": count, "rule": name, "cstar": c, "gap": float(gaps[worst]), **found})
     return rows
+
+
+def _loss(bandit: Any, policy: ArrayLike, name: str) -> Floats:
+    try:
+        loss: Floats = bandit.suboptimality(policy)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"rules[{name!r}] must return a policy of the data set: {error}") from error
+    return loss
 
 
 def _with_columns(rows: Iterable[Mapping[str, Any]], **columns: str) -> list[Mapping[str, Any]]:
@@ -445,6 +464,8 @@ def _points(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
         raise ValueError(f"x must have one axis, got shape {position.shape}")
     _same_length("y", value, position)
     _check.require("x", position, position > 0, "positive")
+    for name, array in (("x", position), ("y", value)):
+        _check.require(name, array, (array <= 0.0) | (array >= 1.0 / _check.MAX_SIZE), "at least 1e-150")
     if not np.all(np.diff(position) > 0):
         raise ValueError("x must increase: average blocks and sort first")
     _refuse(position, value > 0, "is not positive: its logarithm has no slope")

@@ -13,9 +13,9 @@ workers, and its rows are the same byte for byte. Keys and streams are made in `
 
 import json
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future, ProcessPoolExecutor
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -30,7 +30,17 @@ from pessimism._cells import Cell, Job, Row, jobs_of, stream_of
 from pessimism._fingerprint import fingerprint
 from pessimism._shown import shown
 from pessimism._store import Segment, Store, StoreWarning
-from pessimism._workers import attempt, hold_one_blas_thread, importable_by_workers, release_one_blas_thread, work
+from pessimism._workers import (
+    attempt,
+    can_be_started,
+    end_with_this_process,
+    hold_one_blas_thread,
+    importable_by_workers,
+    kill_workers,
+    ready,
+    release_one_blas_thread,
+    work,
+)
 
 __all__ = ["StoreWarning", "SweepError", "pending", "rng_for", "run"]
 
@@ -77,17 +87,26 @@ _WANTED = (
 )
 
 
+_NEVER_BEGAN = (
+    "They finished no cell: if that is so again, they cannot begin, for the reason that they print on stderr. A script "
+    "that spawns processes must do it below if __name__ == '__main__'."
+)
+
+
 class _DeadPoolError(Exception):
     """The workers of a pool have died; the cause says why."""
 
 
-def _outcomes(
-    run_cell: Callable[..., Any], todo: dict[int, Job], executor: _Executor | None
-) -> Generator[tuple[int, str | BaseException], None, None]:
-    """(index, rows as text or exception) as cells finish."""
+def _compute(
+    run_cell: Callable[..., Any],
+    todo: dict[int, Job],
+    executor: _Executor | None,
+    note: Callable[[int, str | BaseException], None],
+) -> None:
+    """Give `note` the index of every cell, as it finishes, and its rows as text or its exception."""
     if executor is None:
         for i, job in todo.items():
-            yield i, attempt(run_cell, job.cell, job.key)
+            note(i, attempt(run_cell, job.cell, job.key))
         return
     run_id = uuid4().hex
     waiting: dict[Future[Any], int] = {}
@@ -98,21 +117,22 @@ def _outcomes(
         while True:
             for i, job in islice(rest, SUBMITTED - len(waiting)):
                 future = executor.submit(work, run_cell, job.cell, job.key, run_id)
-                if not isinstance(future, Future):
-                    raise TypeError(f"{_WANTED}; its submit returned a {type(future).__name__}")
                 waiting[future] = i
                 future.add_done_callback(ended.put)
             if not waiting:
                 return
             outcome = _outcome(future := ended.get())
-            yield waiting.pop(future), outcome
+            note(waiting.pop(future), outcome)
     except Exception as error:
         if not _is_death(error):
             raise
         # results that arrived before the pool died are valid
         for future in [f for f in waiting if f.done() and not f.cancelled() and f.exception() is None]:
-            yield waiting.pop(future), future.result()
+            note(waiting.pop(future), future.result())
         raise _DeadPoolError from error
+    except BaseException:  # Ctrl-C: nobody will read what the cells that have begun return
+        kill_workers(executor, waiting)
+        raise
     finally:
         for future in waiting:
             future.cancel()
@@ -157,18 +177,28 @@ class _Sweep:
     done: dict[int, list[Row]]
     errors: dict[int, BaseException]
 
-    def compute(self, run_cell: Callable[..., Any], executor: _Executor | None, advance: Callable[[], object]) -> None:
-        todo = {i: job for i, job in enumerate(self.jobs) if i not in self.done}
+    def compute(
+        self,
+        run_cell: Callable[..., Any],
+        todo: dict[int, Job],
+        executor: _Executor | None,
+        around: AbstractContextManager[Callable[[], object]],
+    ) -> None:
+        before = len(self.done)
         try:
-            with closing(_outcomes(run_cell, todo, executor)) as outcomes:
-                for i, outcome in outcomes:
+            with around as advance:
+
+                def note(i: int, outcome: str | BaseException) -> None:
                     self._note(i, outcome)
                     advance()
+
+                _compute(run_cell, todo, executor, note)
             if self.store and self.segment:
                 with self.store.named_in_errors():
                     self.segment.sync()
         except _DeadPoolError as died:
-            raise self._error(f"The executor lost its workers: {self._standing()}") from died.__cause__
+            never = "" if len(self.done) + len(self.errors) > before else f" {_NEVER_BEGAN}"
+            raise self._error(f"The executor lost its workers: {self._standing()}{never}") from died.__cause__
         except BaseException as stop:
             stop.add_note(self._standing())
             raise
@@ -207,21 +237,40 @@ class _Sweep:
 def _store(store: str | os.PathLike[str] | None) -> Store | None:
     if store is None:
         return None
-    if not isinstance(store, (str, os.PathLike)):
-        raise TypeError(f"store must be a path, got {shown(store)}")
-    return Store(Path(store))
+    return Store(Path(_check.path("store", store)))
 
 
 def _check_call(run_cell: Any, executor: Any) -> None:
     if not callable(run_cell):
         raise TypeError(f"run_cell must be a function of a cell and a Generator, got {shown(run_cell)}")
-    if executor is not None and (isinstance(executor, type) or not callable(getattr(executor, "submit", None))):
+    if executor is None:
+        return
+    no_submit = isinstance(executor, type) or not callable(getattr(executor, "submit", None))
+    if no_submit or callable(getattr(executor, "get_executor", None)):
         raise TypeError(f"{_WANTED}; got {shown(executor):.80}")
     if isinstance(executor, ProcessPoolExecutor) and not importable_by_workers(run_cell):
         raise ValueError(
             "run_cell must be importable by the processes of the executor, and one that was defined in an interactive "
             "session is not: move it into a module, or use threads"
         )
+    if isinstance(executor, ProcessPoolExecutor) and not can_be_started(executor):
+        raise ValueError(
+            "executor must be threads in a program that is read from a pipe: every process that is spawned reads the "
+            "program again, from a file that does not exist; save it as a file to use processes"
+        )
+
+
+def _check_submit(run_cell: Callable[..., Any], job: Job, executor: _Executor) -> None:
+    """Submit a call that has the arguments of a cell and returns at once: no store is made before it is accepted."""
+    try:
+        future = executor.submit(ready, run_cell, job.cell, job.key, uuid4().hex)
+    except (TypeError, NotImplementedError) as error:
+        raise TypeError(f"{_WANTED}; its submit raised {error!r:.200}") from error
+    except Exception as error:
+        wanted = "executor must take work, and one that was shut down or lost its workers does not: pass a new one"
+        raise ValueError(f"{wanted}; its submit raised {error!r:.200}") from error
+    if not isinstance(future, Future):
+        raise TypeError(f"{_WANTED}; its submit returned a {type(future).__name__}")
 
 
 def run(
@@ -253,7 +302,8 @@ def run(
         Folder of finished cells; cells found there are not computed again.
     executor : executor, optional
         Anything with the interface of `concurrent.futures`, whose ``submit`` returns one of its futures; for dask
-        ``client.get_executor()``. Start processes by spawning, not forking. It is not shut down. Default: this thread.
+        ``client.get_executor()``. Start processes by spawning, not forking. It is not shut down, but Ctrl-C kills its
+        processes, since nobody would read the rows of the cells that have begun. Default: this thread.
     shard : (int, int), optional
         ``(i, n)`` computes and returns cells i, i + n, ... only.
     progress : bool
@@ -302,13 +352,17 @@ def run(
     kept, written = _store(store), fingerprint(run_cell)
     done: dict[int, list[Row]] = {}
     if kept:
-        kept.open()
         done = kept.read(jobs, written)
+    todo = {i: job for i, job in enumerate(jobs) if i not in done}
+    if executor is not None and todo:
+        end_with_this_process(executor)
+        _check_submit(run_cell, next(iter(todo.values())), executor)
+    if kept:
+        kept.open()
     header = {"name": name, "seed": int(seed), "version": int(version), "run_cell": written}
     with kept.segment(header) if kept else nullcontext() as segment:
         sweep = _Sweep(jobs, kept, segment, done, errors={})
-        with _around_cells(progress, name, len(jobs), len(done)) as advance:
-            sweep.compute(run_cell, executor, advance)
+        sweep.compute(run_cell, todo, executor, _around_cells(progress, name, len(jobs), len(done)))
     return sweep.rows()
 
 

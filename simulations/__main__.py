@@ -94,7 +94,7 @@ def executor(options: argparse.Namespace) -> Iterator[Any]:
 
 
 def stop(pool: Any) -> None:
-    """Drop the cells that have not begun and wait for those that have; a second Ctrl-C does not wait for them."""
+    """Drop the cells that have not begun and wait for those that threads have; a second Ctrl-C does not wait."""
     workers = list((getattr(pool, "_processes", None) or {}).values())
     try:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -1,8 +1,7 @@
 """No single level of pessimism serves both ends: worst loss at C* = 1.5 against worst loss at C* = 6.
 
 Losses are exact, and the worst over the gap of one family of two arms; the level L of the index runs from 0 (greedy) to
-infinity (imitation). This is our version of the
-statement that LCB is not adaptive in multi-armed bandits.
+infinity (imitation). This is our version of the statement that LCB is not adaptive in multi-armed bandits.
 
 See also `pessimism.bandits.index_rule`, `pessimism.bandits.exact.worst_case`, `pessimism.bandits.instances.symmetric`,
 `pessimism.bandits.instances.lcb_failure`.
@@ -44,7 +43,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, (panel,) = plotting.panels(1, 1, width=5.2, height=4.0)
+    figure, (panel,) = plotting.panels(1, 1, width=4.5, height=3.6)
     for (n, points), color in zip(rates.group(rows, "n").items(), ("sky", "blue", "black"), strict=True):
         swept = [row for row in points if row["name"] != "default"]
         default = next(row for row in points if row["name"] == "default")
@@ -54,16 +53,18 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         ends = (("s", x[0], y[0]), ("^", x[-1], y[-1]), ("o", default["loss_broad"], default["loss_near"]))
         for marker, across, up in ends:
             panel.plot(across, up, marker=marker, color=paint, markersize=7, markerfacecolor="white")
-    for marker, label in (("s", "greedy, L = 0"), ("o", r"LCB, $\delta = 1/N$"), ("^", r"imitation, L = $\infty$")):
+    for marker, label in (("s", "greedy, L = 0"), ("o", r"LCB, $\delta$ = 1/N"), ("^", "imitation, L = ∞")):
         panel.plot([], [], marker=marker, color="0.4", markerfacecolor="white", linestyle="", label=label)
     plotting.loglog(
-        panel, x=f"worst loss at $C^*$ = {BROAD:g} (reward units)", y=f"worst loss at $C^*$ = {NEAR:g} (reward units)"
+        panel, x=f"worst loss at C* = {BROAD:g} (broad data)", y=f"worst loss at C* = {NEAR:g} (near expert)"
     )
     panel.legend(loc="lower left")
+    look: Any = {"xycoords": "axes fraction", "textcoords": "axes fraction", "fontsize": 8, "color": "0.3"}
+    panel.annotate("", (0.72, 0.88), (0.4, 0.98), arrowprops={"arrowstyle": "->", "color": "0.3"}, **look)
+    panel.annotate("more pessimism", (0.6, 0.96), ha="left", **look)
     plotting.caption(
         figure,
-        "Two arms, level L from 0 to 128 and infinity, gap re-optimised for every point.",
-        "Exact. Left and low is better. Imitation ignores the gap, so its worst gap is 1: hence the",
-        "upturn at N = 100.",
+        "Exact, in reward units; low and left is better. Two arms, level L from 0 to 128 and infinity, the gap worst "
+        "for every point. Imitation ignores the gap, so that its worst gap is 1: hence the upturn at N = 100.",
     )
     return figure

@@ -17,6 +17,7 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.bandits import bounds, hoeffding_level, instances
 
+from ._words import legend_above
 from ._worst import worst_rows
 
 VERSION = 1
@@ -47,27 +48,32 @@ def crossing(rows: list[Any]) -> float:
 
 def plot(rows: list[dict[str, Any]]) -> Any:
     sizes = rates.group(rows, "n")
-    figure, axes = plotting.panels(1, len(sizes), height=3.2, sharey=True)
+    figure, axes = plotting.panels(1, len(sizes), width=4.5, height=3.3, sharey=True)
     for panel, (n, here) in zip(axes, sizes.items(), strict=True):
         for rule, points in rates.group(here, "rule").items():
             x, y = (np.array([row[key] for row in points], float) for key in ("cstar", "loss"))
             plotting.curve(panel, x[y > FLOOR], y[y > FLOOR], rule=rule)
+            panel.get_lines()[-1].set_markevery(3)
         smooth = np.linspace(1.02, 2.0, 200)
-        plotting.theorem(panel, smooth, bounds.imitation_upper(n, smooth), color="green", label=r"$e^{-N E(C^*)}$")
+        plotting.theorem(
+            panel, smooth, bounds.imitation_upper(n, smooth), color="green", label="imitation, upper bound"
+        )
         wide = np.linspace(1.02, 6, 300)
         prediction = bounds.lcb_normal_prediction(n, wide, hoeffding_level(n, 1, 2))
-        plotting.theorem(panel, wide, prediction, color="black", label="LCB, normal prediction")
+        plotting.theorem(panel, wide, prediction, color="black", label="LCB, predicted")
         met, expected = crossing(here), float(bounds.crossing(n))
         panel.axvline(met, color="0.6", linewidth=0.8)
-        plotting.loglog(panel, x=r"concentrability $C^*$ (1: expert data)", y="worst loss (reward units)")
-        panel.set_title(f"N = {n:,}: cross at {met:.3f}, predicted {expected:.3f}", loc="left")
+        plotting.loglog(panel, x="C*  (1: expert data)", y="", title=f"N = {n:,}")
+        told = f"LCB and imitation\ncross at {met:.2f},\npredicted: {expected:.2f}"
+        panel.text(0.97, 0.04, told, transform=panel.transAxes, ha="right", fontsize=8)
         panel.set_xscale("linear")
+        panel.set_xticks(range(1, 7))
         panel.set_ylim(FLOOR, 1.5)
-    axes[1].set_ylabel("")
-    axes[-1].legend(loc="lower right")
+    axes[0].set_ylabel("worst loss (reward units)")
+    legend_above(figure, axes[0])
     plotting.caption(
         figure,
-        "Two arms, means 1/2 ± g/2, gap re-optimised for every point. Exact; bound and predictions derived by us.",
-        r"Predicted crossing: $2-2\sqrt{\log N/N}$.",
+        "Exact: two arms, the gap worst for every point. Bound, prediction of LCB and the predicted crossing, "
+        "$2-2\\sqrt{\\log N/N}$, are derived by us.",
     )
     return figure

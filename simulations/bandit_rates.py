@@ -19,6 +19,7 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.bandits import bounds, exact, hoeffding_level, instances
 
+from ._words import signed
 from ._worst import worst_rows
 
 VERSION = 2
@@ -43,10 +44,6 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
     # its largest loss is at a gap of 1, and at small C* far below the smallest float
     rows[-1]["log10_loss"] = exact.most_played_log_error(1 / cstar, n) / math.log(10)
     return rows
-
-
-def signed(slope: float) -> str:
-    return f"{round(slope, 2) + 0.0:.2f}".replace("-", "−")
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:

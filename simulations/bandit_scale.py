@@ -18,6 +18,7 @@ from pessimism import plotting, rates
 from pessimism.bandits import Bandit, behavior, bernstein_lcb, bounds, greedy, lcb, most_played
 
 from ._grid import cells
+from ._words import legend_above, signed, tell
 from ._worst import worst_of
 
 VERSION = 3
@@ -52,32 +53,39 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(1, 2, height=3.6, sharey=True)
+    figure, axes = plotting.panels(1, 2, width=4.5, height=3.6, sharey=True)
     averaged = rates.average_blocks(rows)
     for panel, (cstar, here) in zip(axes, rates.group(averaged, "cstar").items(), strict=True):
-        plotting.loglog(panel, x="rounds N", y="loss (reward units)", title=f"$C^*$ = {cstar:g}, {ARMS} arms")
+        plotting.loglog(panel, x="rounds N", y="", title=f"C* = {cstar:g}")
+        notes, few = [], []
         for rule, points in rates.group(here, "rule").items():
             worst = worst_of(points)
             x, y, se = ([row[key] for row in worst] for key in ("n", "loss", "loss_se"))
             try:
-                slope = rates.fit_rows(worst)
-                note = f": {slope.slope:.3f} [{slope.low:.3f}, {slope.high:.3f}]"
+                fit = rates.fit_rows(worst)
+                notes.append((y[-1], f"slope {signed(fit.slope, 3)}", rule))
             except rates.SlopeError:
-                note = ": no slope (constant)" if len(worst) > 3 else ": no slope (too few errors)"
-            plotting.curve(panel, x, y, se=se, rule=rule, note=note)
+                if len(worst) < 4:
+                    few.append(plotting.RULES[rule][0])
+                    continue
+            plotting.curve(panel, x, y, se=se, rule=rule)
         n = np.geomspace(100, 1e9, 100)
         plotting.theorem(panel, n, bounds.lcb_upper(n, cstar, ARMS), label="LCB, upper bound")
         if cstar >= 2:  # below, the bound is void
             plotting.theorem(panel, n, bounds.minimax_lower(n, cstar), label="any rule, lower bound", color="black")
-        panel.set_ylim(1e-10, 3)
-        panel.legend(
-            loc="lower left", alignment="left", title="fitted slope, 95% interval", title_fontsize=7.5, fontsize=7.5
-        )
-    axes[1].set_ylabel("")
+        panel.set_ylim(1e-9, 30)
+        panel.set_xticks([1e2, 1e4, 1e6, 1e8])
+        panel.minorticks_off()
+        tell(panel, notes)
+        if few:
+            told = "almost no errors:\n" + "\n".join(few)
+            panel.text(0.97, 0.97, told, transform=panel.transAxes, ha="right", va="top", fontsize=8)
+    axes[0].set_ylabel("worst loss (reward units)")
+    legend_above(figure, axes[-1], last=["bound"])
     plotting.caption(
         figure,
-        "Monte Carlo, bars of two standard errors; worst of two splits and of gaps 1 and z sqrt(C*/N), z = 1/4 ... 4.",
-        "Points with fewer than 100 errors left out; intervals: sampling error of a line, not its fit.",
-        "A maximum of noisy means lies a little too high. Bounds ours.",
+        "Ten arms, Monte Carlo, bars of two standard errors; the worst of two splits and of gaps 1 and z sqrt(C*/N), "
+        "z = 1/4 ... 4, where points with fewer than 100 errors are left out and a maximum of noisy means lies a "
+        "little too high. Slopes: fitted lines. The bounds are ours.",
     )
     return figure

@@ -15,6 +15,8 @@ from pessimism import plotting, rates
 from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import Quadratic
 
+from ._words import legend_above
+
 VERSION = 2
 ROUNDING_FLOOR = 1e-13  # a gradient of entries near 1 is not known to be smaller
 LAST_BIT = "BO-REP's normalised steps jump about the minimiser and amplify it"
@@ -72,7 +74,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(2, 1, width=6.0, height=2.1)
+    figure, axes = plotting.panels(2, 1, width=4.5, height=2.1)
     curves = rates.group(rows, "method")
     for panel, methods in zip(axes, PANELS, strict=True):
         for method in methods:
@@ -81,23 +83,25 @@ def plot(rows: list[dict[str, Any]]) -> Any:
                 plotting.curve(panel, q, np.maximum(risk, FLOOR), rule=method)
             else:
                 name, color, _ = plotting.RULES[method]
-                look: Any = {"color": plotting.COLORS[color], "linewidth": 1.0, "label": f"{name} (has no Q)"}
+                look: Any = {"color": plotting.COLORS[color], "linewidth": 1.0, "label": f"{name}, no Q"}
                 panel.axhline(max(risk[0], FLOOR), **look)
             if method == "stocbio":
                 predicted, rate = ([row[key] for row in curves[method]] for key in ("predicted", "rate"))
-                plotting.theorem(panel, q, predicted, label="StocBiO's fixed point, closed form")
+                plotting.theorem(panel, q, predicted, label="StocBiO, closed form")
                 guide = risk[-1] * np.array(rate) ** (q - q[-1])
-                plotting.theorem(panel, q, guide, label=r"rate $(1 - a\mu)^Q$ as Q grows", color="wine")
+                plotting.theorem(panel, q, guide, label=r"rate $(1 - a\mu)^Q$", color="wine")
         panel.set_yscale("log")
-        panel.legend(fontsize=7.5)
     cut(*axes)
     axes[1].set_xlabel("terms Q")
     figure.supylabel("norm of the exact gradient at the end", fontsize=9)
+    axes[0].text(0.97, 0.9, "truncated: biased", transform=axes[0].transAxes, ha="right", fontsize=9)
+    axes[1].text(0.97, 0.85, "without bias: rounding alone", transform=axes[1].transAxes, ha="right", fontsize=9)
+    legend_above(figure, *axes, columns=2)
     plotting.caption(
         figure,
-        f"Exact: quadratic problem, condition 20, exact oracles, {BUDGET:,} calls. Below: rounding alone;",
-        "AmIGO's Q are steps on a z that it keeps, so that it needs at least one. BO-REP ends in a cycle of the size",
-        "of its last step, which falls as 1/sqrt(t).",
+        f"Exact: quadratic problem, condition 20, exact oracles, {BUDGET:,} calls. AmIGO's Q are steps on a z that it "
+        "keeps, so that it needs at least one. BO-REP ends in a cycle of the size of its last step, which falls as "
+        "1/sqrt(t).",
     )
     return figure
 

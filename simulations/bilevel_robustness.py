@@ -1,8 +1,8 @@
-"""Who diverges where: final gradient over step size x distance of the start, on problems of unbounded smoothness.
+"""Who diverges where: the largest safe step and the lowest end from near and far, under unbounded smoothness.
 
 Cosh and quartic upper levels over a quadratic lower level: their curvature grows without limit, so that a step that is
-safe near the solution diverges from far away. The moves of normalised methods have the length of the step, so that
-none diverges. They do not end at smaller gradients, though: MA-SOBA at its best step is a serious rival, and clipped
+safe near the solution diverges from far away. Normalised steps have a given length, and no run with them diverges
+here. They do not end at smaller gradients, though: MA-SOBA at its best step is a serious rival, and clipped
 MA-SOBA, which the papers do not run, is the one to beat. The falling step of BO-REP is ours; against the constant one
 of its paper MA-SOBA, whose step is constant, ends lower from fewer starts. Oracles are exact, budgets equal. A run
 whose normalised steps circle the solution amplifies its last bit: such rows are those of one processor.
@@ -10,15 +10,17 @@ whose normalised steps circle the solution amplifies its last bit: such rows are
 See also `pessimism.bilevel.minimize_bilevel`, `pessimism.bilevel.problems.Cosh`, `pessimism.bilevel.problems.Quartic`.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from pessimism import plotting
+from pessimism import plotting, rates
 from pessimism.bilevel import minimize_bilevel
 from pessimism.bilevel.problems import Cosh, Quartic
 
 from ._grid import cells
+from ._words import legend_above
 
 VERSION = 2
 ROUNDING_FLOOR = 1e-13  # a gradient of entries near 1 is not known to be smaller
@@ -33,6 +35,14 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "StocBiO": ("stocbio", {}),
     "BO-REP, constant step": ("bo-rep", {"decay": 0.0}),
     "BO-REP": ("bo-rep", {}),
+}
+LOOKS: dict[str, dict[str, Any]] = {
+    "BO-REP": {"rule": "bo-rep"},
+    "BO-REP, constant step": {"rule": "bo-rep", "label": "BO-REP, constant step", "color": "sky", "marker": "v"},
+    "clipped MA-SOBA": {"rule": "clipped-ma-soba"},
+    "MA-SOBA": {"rule": "ma-soba"},
+    "SOBA": {"rule": "soba"},
+    "StocBiO": {"rule": "stocbio"},
 }
 STEPS = {"quick": [10.0**k for k in range(-4, 1)], "full": [10.0 ** (k / 2) for k in range(-10, 3)]}
 DISTANCES = {"quick": (1, 3, 6, 10, 14), "full": (0.5, 1, 2, 3, 4, 6, 8, 10, 14)}
@@ -56,36 +66,43 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(2, len(METHODS), width=12.5, height=2.4, sharey=True)
-    steps, distances = (sorted({row[key] for row in rows}) for key in ("step", "distance"))
-    at = {(row["problem"], row["method"], row["step"], row["distance"]): row for row in rows}
-    for line, problem in enumerate(PROBLEMS):
-        for column, method in enumerate(METHODS):
-            panel = axes[line * len(METHODS) + column]
-            cells = [[at[problem, method, step, distance] for step in steps] for distance in distances]
-            shown = [[exponent(cell) for cell in line] for line in cells]
-            image = plotting.heatmap(panel, steps, distances, shown, cmap=plotting.sequential(), vmin=-4, vmax=1)
-            for (i, j), value in np.ndenumerate(np.array(shown)):
-                text = "×" if np.isnan(value) else str(round(value))
-                panel.text(
-                    j, i, text, ha="center", va="center", fontsize=6.5, color="white" if value < -1.5 else "black"
-                )
-            powers = [np.log10(step) for step in steps]
-            panel.set_xticks(range(len(steps)), [f"$10^{{{p:.0f}}}$" if p.is_integer() else "" for p in powers])
-            panel.set_title(f"{problem}: {method}", loc="left", fontsize=8)
-            panel.set_xlabel("step")
-        axes[line * len(METHODS)].set_ylabel("start: distance of every entry")
-    figure.colorbar(image, ax=axes, shrink=0.6, pad=0.01, label="log10 of the final gradient / that at distance 1")
+    figure, axes = plotting.panels(2, 2, width=4.5, height=2.5)
+    steps = sorted({row["step"] for row in rows})
+    for column, problem in enumerate(PROBLEMS):
+        above, below = axes[column], axes[2 + column]
+        for place, (method, look) in enumerate(LOOKS.items()):
+            own = [row for row in rows if (row["problem"], row["method"]) == (problem, method)]
+            starts = rates.group(own, "distance")
+            safe = [largest_step(runs, steps[0] / 10) for runs in starts.values()]
+            lowest = [10 ** float(np.nanmin([1.0, *map(exponent, runs)])) for runs in starts.values()]
+            x = np.array(list(starts), float)
+            plotting.curve(above, x, np.array(safe) * 1.18 ** (len(LOOKS) - 1 - place), **look)
+            plotting.curve(below, x, lowest, **look)
+        for panel in (above, below):
+            panel.set_yscale("log")
+            panel.set_xticks(sorted({row["distance"] for row in rows}))
+        above.set_title(problem, loc="left")
+        above.set_yticks([steps[0] / 10, *steps[::2]], ["none", *map(plotting.power_label, steps[::2])])
+        below.set_xlabel("distance of the start")
+        below.set_ylim(1e-13, 30)
+    axes[0].set_ylabel("largest step that\nnever diverges")
+    axes[2].set_ylabel("final gradient\nat the best step")
+    legend_above(figure, axes[0])
     plotting.caption(
         figure,
-        f"Exact: gradient of F at the last iterate, exact oracles, {BUDGET:,} calls for every run, "
-        f"dx = {DIMENSIONS[0]}, dy = {DIMENSIONS[1]}, steps on y and z by ten power iterations. "
-        "Cross: diverged. -12: that or less.",
-        "Steps on x fall as 1/sqrt(t) for SOBA, and for BO-REP, which is ours; the others are constant, and BO-REP's "
-        "then ends in a cycle whose size is a multiple of the step. StocBiO stops at its truncation bias.",
-        f"Normalising buys steps that never diverge, as a clip does, not a lower end: at its best step {ahead(rows)}.",
+        "Exact: gradient of F at the last iterate over that at distance 1, 1e-12 for that or less; exact oracles, "
+        f"{BUDGET:,} calls for every run, dx = {DIMENSIONS[0]}, dy = {DIMENSIONS[1]}. Above: of the steps tried, moved "
+        "apart where curves coincide. Steps on x fall as 1/sqrt(t) for SOBA and BO-REP, whose fall is ours; the others "
+        "are constant. No run with normalised or clipped steps diverges here, but that does not buy a lower end: "
+        f"{ahead(rows)}.",
     )
     return figure
+
+
+def largest_step(runs: Sequence[Mapping[str, Any]], none: float) -> float:
+    """Largest step up to which no run from a start diverged; `none` if the smallest did."""
+    diverged = [row["step"] for row in runs if np.isnan(exponent(row))]
+    return max((row["step"] for row in runs if row["step"] < min(diverged, default=np.inf)), default=none)
 
 
 def ahead(rows: list[dict[str, Any]]) -> str:
@@ -106,7 +123,7 @@ def ahead(rows: list[dict[str, Any]]) -> str:
     )
 
 
-def exponent(cell: dict[str, Any]) -> float:
+def exponent(cell: Mapping[str, Any]) -> float:
     """log10 of the final gradient; NaN if the run diverged."""
     if cell["status"] == "DIVERGED" or not np.isfinite(float(cell["risk"])):
         return float("nan")

@@ -34,7 +34,6 @@ VALIDATION = 100
 DAMPING, RHO = 1e-3, 3e-4
 STEPS = [0.3, 1, 3, 10, 30, 100, 300, 1000]
 SHARES = (0.1, 0.2, 0.3, 0.4)
-SHOWN = 0.3
 BINS = np.linspace(0.0, 1.0, 26)
 RIVALS = {
     "uncleaned": ("uncleaned", "black", "s", "-"),
@@ -166,32 +165,28 @@ def summary(splits: list[Split], ends: list[Any], base: Any) -> dict[str, Any]:
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(2, 2, width=9.0, height=3.3)
+    figure, (left, right) = plotting.panels(1, 2, width=4.5, height=5.0)
     methods = [rule for rule in rates.group(rows, "rule") if rule in METHODS]
     for rule, (label, color, marker, dashes) in RIVALS.items():
         share, risk, se = points(rows, rule, "risk")
         look: Any = {"color": color, "marker": marker, "label": label, "linestyle": dashes, "markersize": 5}
-        axes[0].errorbar(share, 100 * risk, yerr=200 * se, capsize=2, elinewidth=0.9, **look)
+        left.errorbar(share, 100 * risk, yerr=200 * se, capsize=2, elinewidth=0.9, **look)
     share, risk, se = points(rows, "bo-rep", "risk")
-    plotting.curve(axes[0], share, 100 * risk, se=100 * se, rule="bo-rep")
-    axes[0].set_ylabel("mistakes on test rows (%)")
+    plotting.curve(left, share, 100 * risk, se=100 * se, rule="bo-rep")
+    left.set_ylabel("mistakes on test rows (%)")
     for place, method in enumerate(methods):
         label, color, marker = plotting.RULES[method]
         look = {"color": plotting.COLORS[color], "marker": marker, "label": label, "linewidth": 1.0}
         beside = 6.0 * (place / (len(methods) - 1) - 0.5)  # shares are 10 apart
-        for panel, column, scale in ((axes[1], "apart", 100), (axes[2], "auc", 1)):
-            share, middle, se = points(rows, method, column)
-            panel.errorbar(share + beside, scale * middle, yerr=2 * scale * se, capsize=2, elinewidth=0.9, **look)
-    axes[1].axhline(0.0, **plotting.THEOREM)
-    axes[1].set_ylabel("mistakes above those\nat the minimiser of F (points)")
-    axes[2].set_ylabel("AUC of the weights,\nflipped against right rows")
-    for panel in axes[:3]:
-        panel.set_xlabel("training labels flipped (%)")
+        share, middle, se = points(rows, method, "apart")
+        right.errorbar(share + beside, 100 * middle, yerr=200 * se, capsize=2, elinewidth=0.9, **look)
+    right.axhline(0.0, **plotting.THEOREM)
+    right.set_ylabel("mistakes above those of\nthe minimiser of F (points)")
+    for panel, title in ((left, "does cleaning help?"), (right, "which method cleans?")):
+        panel.set_xlabel("labels flipped (%)")
         panel.set_xticks([100 * share for share in SHARES])
-    axes[0].legend(fontsize=7.5)
-    axes[1].legend(fontsize=7.5)
-    draw_weights(axes[3], rows)
-    plotting.caption(figure, *words(rows, methods))
+        panel.legend(title=title, alignment="left", loc="lower left", bbox_to_anchor=(-0.15, 1.0))
+    plotting.caption(figure, " ".join(words(rows, methods)))
     return figure
 
 
@@ -231,17 +226,3 @@ def points(rows: list[dict[str, Any]], rule: str, column: str) -> tuple[Any, Any
     kept = rates.average_blocks([{key: row[key] for key in keys} for row in rows if row["rule"] == rule], column)
     share, mean, se = (np.array([row[key] for row in kept]) for key in ("share", column, f"{column}_se"))
     return 100 * share, mean, se
-
-
-def draw_weights(panel: Any, rows: list[dict[str, Any]]) -> None:
-    """Histograms of BO-REP's weights, of flipped and of right rows."""
-    here = [row for row in rows if row["rule"] == "bo-rep" and row["share"] == SHOWN]
-    for column, label, color in (("right_weights", "right", "sky"), ("flipped_weights", "flipped", "vermillion")):
-        shares = 100 * np.mean([row[column] for row in here], axis=0)
-        panel.stairs(shares, BINS, fill=True, alpha=0.45, color=plotting.COLORS[color], label=f"{label} labels")
-        panel.stairs(shares, BINS, color=plotting.COLORS[color])
-    panel.axvline(0.5, **plotting.THEOREM)
-    panel.set_title(f"BO-REP, {100 * SHOWN:g} % flipped", loc="left")
-    panel.set_xlabel(r"weight $\sigma(x_i)$; dashed: the start")
-    panel.set_ylabel("rows of the kind (%)")
-    panel.legend(fontsize=7.5)

@@ -2,8 +2,8 @@
 
 The transition table is Gymnasium's own (4 x 4, slippery). The law of the logged pairs is (1 - w) times the occupancy of
 the optimal policy plus w times the uniform law. Counts are drawn from their law, and the learned policies are valued
-exactly. Holes and the goal are terminal: of the time an expert spends there nothing is logged, so that N counts draws,
-not transitions. Rewards depend on the successor, so they are noisy next to the goal; the Bernstein widths, which are
+exactly. Holes and the goal are terminal: a draw that falls there logs nothing, so that N counts draws, not
+transitions. Rewards depend on the successor, so they are noisy next to the goal; the Bernstein widths, which are
 made for known rewards, ignore that.
 
 See also `pessimism.mdp.vi_lcb`, `pessimism.mdp.vi_lcb_bernstein`, `pessimism.interop.gymnasium.mdp_from_env`.
@@ -17,6 +17,7 @@ from pessimism import plotting, rates
 from pessimism.mdp import behavior, behavior_cloning, plug_in, vi_lcb, vi_lcb_bernstein
 
 from ._grid import cells
+from ._words import legend_above
 
 VERSION = 2
 DISCOUNT = 0.95
@@ -48,25 +49,29 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(1, 3, width=10.0, height=3.4, sharey=True)
+    sizes = rates.group(rates.average_blocks(rows), "n")
+    ends = (min(sizes), max(sizes))  # the sizes between them say the same
+    figure, axes = plotting.panels(2, 1, width=4.5, height=1.9)
     place = {w: i for i, w in enumerate(sorted({row["weight"] for row in rows}))}
-    for panel, (n, here) in zip(axes, rates.group(rates.average_blocks(rows), "n").items(), strict=False):
-        for rule, points in rates.group(here, "rule").items():
+    for panel, n in zip(axes, ends, strict=True):
+        for rule, points in rates.group(sizes[n], "rule").items():
             x, y, se = ([row[key] for row in points] for key in ("weight", "loss", "loss_se"))
             plotting.curve(panel, [place[w] + OFFSETS[rule] for w in x], y, se=se, rule=rule)
-        coverage = {row["weight"]: row["cstar"] for row in here}
-        panel.set_xticks(list(place.values()), [f"{w:g}\n{coverage[w]:.3g}" for w in place], fontsize=6.5)
         panel.set_title(f"N = {n:,}", loc="left")
-        panel.set_xlabel("share of uniform data w, and C*")
         panel.axhline(rows[0]["best"], **plotting.THEOREM)
-    axes[0].set_ylabel("loss (reward units)")
-    axes[0].set_ylim(-0.005, 1.7 * rows[0]["best"])
-    axes[0].legend(fontsize=7.5, loc="upper left")
+        panel.text(0, 1.05 * rows[0]["best"], "loss of earning nothing", fontsize=8, color="0.3")
+        panel.set_ylim(-0.01, 1.35 * rows[0]["best"])
+        panel.set_ylabel("loss")
+        panel.set_xticks(list(place.values()), [""] * len(place))
+    coverage = {row["weight"]: row["cstar"] for row in sizes[n]}
+    labels = [f"{100 * w:g}\n{coverage[w]:.{1 if coverage[w] > 2 else 2}f}" for w in place]
+    panel.set_xticks(list(place.values()), labels, fontsize=8)
+    panel.set_xlabel("uniform data (%, above) and C* (below)")
+    legend_above(figure, axes[0])
     plotting.caption(
         figure,
-        f"Gymnasium's FrozenLake-v1, discount {DISCOUNT}; dashed: the loss of earning nothing. Losses exact, means "
-        "over data sets, bars of two standard errors;",
-        "the four rules are drawn side by side at every w. VI-LCB: "
-        f"constant {CONSTANT}, no theorem at that size; Bernstein's widths ignore the noise of rewards.",
+        f"Gymnasium's FrozenLake-v1, discount {DISCOUNT}. Losses in reward units, of policies exact, means over data "
+        "sets with bars of two standard errors; the four rules are drawn side by side at every share. VI-LCB: constant "
+        f"{CONSTANT}, no theorem at that size; Bernstein's widths ignore the noise of rewards.",
     )
     return figure

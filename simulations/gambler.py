@@ -25,6 +25,7 @@ from pessimism import plotting, rates
 from pessimism.mdp import MDP, generators, plug_in, vi_lcb_episodic
 
 from ._grid import cells
+from ._words import legend_above, signed, tell
 
 VERSION = 2
 GOAL, STEPS = 50, 100
@@ -83,34 +84,35 @@ def fitted_slope(points: list[Any]) -> tuple[float, float]:
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, (left, right) = plotting.panels(1, 2, width=8.4, height=3.6)
+    figure, (left, right) = plotting.panels(1, 2, width=4.5, height=3.6)
     for rule, points in rates.group([row for row in rows if row["n"] == 50], "rule").items():
         gaps = np.mean([row["state_gaps"] for row in points], axis=0)
-        name, color, marker = plotting.RULES[rule]
-        left.plot(np.arange(len(gaps)), gaps, color=plotting.COLORS[color], marker=marker, markersize=3, label=name)
-    left.set_title("N = 50", loc="left")
+        name, color, _ = plotting.RULES[rule]
+        left.plot(np.arange(len(gaps)), gaps, color=plotting.COLORS[color], label=name)
+    left.set_title("each capital, N = 50", loc="left")
     left.set_xlabel("capital")
-    left.set_ylabel("gap of the first step (probability)")
-    left.legend(loc="center", bbox_to_anchor=(0.52, 0.45))
-    plotting.loglog(right, x="draws N of every (stake, capital, step)", y="gap, uniform start (probability)")
+    left.set_ylabel("loss (probability of winning)")
+    plotting.loglog(right, x="draws N of every stake", y="", title="uniform start")
     averaged = rates.average_blocks([row for row in rows if row["n"] != 50])
+    notes = []
     for rule, points in rates.group(averaged, "rule").items():
         x, y, se = ([row[key] for row in points] for key in ("n", "loss", "loss_se"))
         slope, half = fitted_slope(points)
-        plotting.curve(right, x, y, se=se, rule=rule, note=f": {slope:.3f} ± {half:.3f}")
+        plotting.curve(right, x, y, se=se, rule=rule)
+        notes.append((y[0], f"slope {signed(slope)} ± {half:.2f}", rule))
         if rule == "vi_lcb_no_stake":
             line = np.exp(np.log(y).mean() + PUBLISHED_SLOPE * (np.log(x) - np.log(x).mean()))
+            plotting.theorem(right, x, line, label=f"published slope {signed(PUBLISHED_SLOPE, 3)}")
             ten = half * math.sqrt(points[0]["replicates"] / REPETITIONS)
-            plotting.theorem(
-                right, x, line, label=f"published: {PUBLISHED_SLOPE}, ten repetitions (± {ten:.3f} by our data)"
-            )
+    tell(right, notes)
     right.set_ylim(1e-5, 1)
-    right.legend(title="fitted slope, 95 % interval", alignment="left", loc="lower left", fontsize=7)
+    legend_above(figure, right, last=["published"])
     plotting.caption(
         figure,
-        "Our run of the experiment of Li et al. (2022), arXiv:2204.05275. Where every stake has the pessimistic value",
-        "0, we stake 1 or none: they do not say; the second was found in search of their slope. For large N both lose",
-        "the same, and more steeply: no evidence for a power of N. Fits: least squares, Monte Carlo error only. Losses",
-        "of policies exact, bars of two standard errors. Widths: Bernstein, of Var(V), c = 0.05, no logarithm.",
+        "Our run of the experiment of Li et al. (2022), arXiv:2204.05275. Where every stake has the pessimistic value "
+        "0 we stake 1 or none: they do not say, and the second was found in search of their slope, of ten repetitions "
+        f"(± {ten:.3f} by our data). For large N both lose the same, and more steeply: no evidence for a power of N. "
+        "Least squares with 95 % Monte Carlo errors; losses of policies exact, bars of two standard errors. Bernstein "
+        "widths of Var(V), c = 0.05, no logarithm.",
     )
     return figure

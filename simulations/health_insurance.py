@@ -16,6 +16,7 @@ from pessimism import plotting, rates
 from pessimism.bandits import Bandit, BanditData, behavior, bernstein_lcb, greedy, lcb, most_played
 
 from ._grid import cells
+from ._words import legend_above
 
 VERSION = 2
 RULES = {"lcb": lcb, "greedy": greedy, "most_played": most_played, "bernstein_lcb": bernstein_lcb}
@@ -58,24 +59,28 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(2, 2, height=2.7, sharey=True)
+    figure, axes = plotting.panels(2, 2, width=4.5, height=2.1, sharey=True)
     averaged = rates.average_blocks(rows)
     for panel, ((contexts, reward), here) in zip(
         axes, rates.group(averaged, "contexts", "reward").items(), strict=True
     ):
-        several = "no contexts" if contexts == 1 else f"{contexts} contexts"
-        title = f"{REWARDS[reward]}; {several}, $C^*$ = {here[0]['cstar']:.2f}"
-        plotting.loglog(panel, x="rows drawn from the log, N", y="loss (probability)", title=title)
+        question = REWARDS[reward] if contexts == 1 else ""
+        title = f"{question}\nC* = {here[0]['cstar']:.2f}".strip()
+        plotting.loglog(panel, x="", y="", title=title)
         for rule, points in rates.group(here, "rule").items():
             x, y, se = ([row[key] for row in points] for key in ("n", "loss", "loss_se"))
             plotting.curve(panel, x, y, se=se, rule=rule)
+        panel.set_xlim(7, 1.5e5)
         panel.set_ylim(1e-4, 0.3)
-    axes[1].legend(loc="lower left")
-    for panel in (axes[1], axes[3]):
-        panel.set_ylabel("")
+        if reward == next(iter(REWARDS)):
+            panel.set_ylabel("loss, " + ("no contexts" if contexts == 1 else f"{contexts} contexts"))
+        if contexts != 1:
+            panel.set_xlabel("rows drawn, N")
+    legend_above(figure, axes[0])
     plotting.caption(
         figure,
-        "RAND health insurance experiment, 20,190 person-years, five coinsurance levels. The full log's means are the",
-        "truth; N rows are drawn from it with replacement. Monte Carlo, bars of two standard errors; zeros left out.",
+        "RAND health insurance experiment: 20,190 person-years, five coinsurance levels. The means of the full log are "
+        "the truth, and N rows are drawn from it with replacement. Loss: probability of the outcome, Monte Carlo, bars "
+        "of two standard errors; zeros left out.",
     )
     return figure

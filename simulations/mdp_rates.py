@@ -29,6 +29,7 @@ from pessimism.mdp import (
 )
 
 from ._grid import cells
+from ._words import legend_above, signed, tell
 from ._worst import worst_of
 
 VERSION = 1
@@ -84,7 +85,8 @@ def plot(rows: list[dict[str, Any]]) -> Any:
             x, y, se = (np.array([row[key] for row in worst_of(points)], float) for key in ("n", "loss", "loss_se"))
             if len(x):
                 plotting.curve(panel, x, y, se=se, rule=rule)
-                slopes.append((y[-1], rates.local_slopes(x, y)[-1] if len(x) > 1 else math.nan, rule))
+                slope = rates.local_slopes(x, y)[-1] if len(x) > 1 else math.nan
+                slopes.append((y[-1], f"slope {signed(slope)}", rule))
             else:
                 few.append(plotting.RULES[rule][0])
         for rule, points in rates.group([row for row in exactly if row["cstar"] == cstar], "rule").items():
@@ -98,24 +100,15 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         panel.set_ylim(1e-5, 20)
         panel.set_xticks([1e2, 1e4, 1e6, 1e8])
         panel.minorticks_off()
-        tell(panel, slopes, few)
+        tell(panel, slopes)
+        if few:
+            look: Any = {"transform": panel.transAxes, "fontsize": 8}
+            panel.text(0.97, 0.97, "almost no errors:\n" + "\n".join(few), ha="right", va="top", **look)
     axes[0].set_ylabel("worst loss (reward units)")
-    entries = dict(zip(*reversed(axes[-1].get_legend_handles_labels()), strict=True))
-    labels = sorted(entries, key=lambda label: "predicted" in label)
-    figure.legend([entries[label] for label in labels], labels, loc="outside upper center", ncols=2)
+    legend_above(figure, axes[-1], last=["predicted"])
     plotting.caption(
         figure,
         "Stay-exit replica, discount 0.9, the gap worst for each rule and N. Monte Carlo, bars of two standard errors; "
         "crosses: exact worst losses; slopes at the largest N. Predictions derived by us.",
     )
     return figure
-
-
-def tell(panel: Any, slopes: list[tuple[float, float, str]], few: list[str]) -> None:
-    """Write the slopes, that of the lowest curve lowest, and which rules have too few errors to be drawn."""
-    look = {"transform": panel.transAxes, "fontsize": 8}
-    for line, (_, slope, rule) in enumerate(sorted(slopes)):
-        text = f"slope {round(slope, 2) + 0.0:.2f}".replace("-", "−")
-        panel.text(0.05, 0.04 + 0.08 * line, text, color=plotting.COLORS[plotting.RULES[rule][1]], **look)
-    if few:
-        panel.text(0.97, 0.97, "almost no errors:\n" + "\n".join(few), ha="right", va="top", **look)

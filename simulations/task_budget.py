@@ -16,6 +16,7 @@ from pessimism import plotting, rates
 from pessimism.tasks import LinearTasks, allocate, bounds, designs, fixed, instances, min_l1, min_l2, target_only
 
 from ._grid import cells
+from ._words import legend_above, signed, tell
 
 VERSION = 1
 DIMENSION = 20
@@ -74,41 +75,45 @@ def slope_note(points: Any) -> str:
     last = points[-1]
     first = next(row for row in points if 10 * row["n"] >= last["n"])
     if first is last:
-        return ": no slope"
+        return "no slope"
     ends = (first, last)
     measured, predicted = (
         rates.local_slopes([row["n"] for row in ends], [row[key] for row in ends])[0] for key in ("risk", "predicted")
     )
     error = 2 * np.hypot(*(row["risk_se"] / row["risk"] for row in ends)) / np.log(last["n"] / first["n"])
-    return f": {measured:.2f} ± {error:.2f} ({predicted:.2f})"
+    return f"slope {signed(measured)} ± {error:.2f} ({signed(predicted)})"
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(1, 3, width=11.0, height=4.0)
+    figure, axes = plotting.panels(2, 2, width=4.5, height=2.3)
     averaged = rates.group(rates.average_blocks(rows, "risk"), "world", "of")
-    shown = [(world, "representation") for world in WORLDS] + [("spike and pairs", "decision")]
-    small: dict[str, Any] = {"alignment": "left", "fontsize": 7, "title_fontsize": 7}
+    shown = [(world, of) for of in ("representation", "decision") for world in WORLDS]
     for panel, (world, of) in zip(axes, shown, strict=True):
         for rule, points in rates.group(averaged[world, of], "rule").items():
             n, risk, se, predicted = ([row[key] for row in points] for key in ("n", "risk", "risk_se", "predicted"))
-            note = slope_note(points) if of == "representation" else ""
-            plotting.curve(panel, n, risk, se=se, rule=rule, note=note)
+            plotting.curve(panel, n, risk, se=se, rule=rule)
             plotting.theorem(panel, n, predicted, color=plotting.RULES[rule][1])
-        plotting.loglog(panel, x="budget N (rows)", y=f"risk of the {of}", title=f"{world}, {WORLDS[world]}")
-        if of == "representation":
-            panel.legend(title="slope at the end", loc="lower left", handlelength=1.5, **small)
-        else:
+            if of == "representation" and rule == "l1":
+                tell(panel, [(0.0, slope_note(points), rule)])
+                panel.set_ylim(1e-5, 0.1)
+                panel.set_yticks([1e-5, 1e-4, 1e-3, 1e-2, 1e-1])
+        title = f"{world}\n{WORLDS[world]}" if of == "representation" else ""
+        plotting.loglog(panel, x="", y="", title=title)
+        if of == "decision":
+            panel.set_xlabel("budget N (rows)")
             least = bounds.target_term(TARGET_ROWS, make(world).rank)
-            plotting.theorem(panel, n, np.full(len(n), least), color="black", label="target's head only")
-            panel.legend(**small)
+            plotting.theorem(panel, n, np.full(len(n), least), color="purple", label="target's head only")
+            panel.set_yticks([0.02, 0.05, 0.1, 0.2, 0.3], ["0.02", "0.05", "0.1", "0.2", "0.3"])
+            panel.set_yticks([], minor=True)
+    axes[0].set_ylabel("risk of the\nrepresentation")
+    axes[2].set_ylabel("risk of the\ndecision")
+    legend_above(figure, axes[2], last=["head"])
     plotting.caption(
         figure,
         f"d = {DIMENSION}, noise 1, {FLOOR} rows of every task at least, inside N; target rows {TARGET_ROWS}. Points: "
-        "Monte Carlo, bars of two standard errors; dashed: leading-order risk of the same allocation, derived by us, "
-        "which is low where floors of three d rows matter, and in black what fitting the target's head costs on a "
-        "perfect representation.",
-        "Slopes: over the last decade of N, ± two standard errors, and in brackets that of the dashed line. L1 falls "
-        "faster than 1/N while floors take much of N. The optimal design knows the floor, L1 does not: their curves "
-        "lie on each other.",
+        "Monte Carlo, bars of two standard errors. Dashed, derived by us: leading-order risk of the same allocation, "
+        "low where floors of three d rows matter, and the cost of the target's head on a perfect representation. "
+        "Slope: L1's over the last decade, in brackets that of its dashed line. The optimal design knows the floor, L1 "
+        "does not: their curves lie on each other.",
     )
     return figure

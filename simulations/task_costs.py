@@ -14,6 +14,8 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.tasks import costs, designs, instances, min_l1, min_l2
 
+from ._words import legend_above
+
 VERSION = 1
 TASKS, RANK = 16, 3
 VARIANCE = 1e-3  # w' (W D W')^{-1} w
@@ -70,39 +72,40 @@ def price(kind: str, knob: float, prices: Any, n: Any) -> float:
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(1, 3, width=10.5, height=3.5)
+    figure, axes = plotting.panels(1, 3, width=4.5, height=3.6, sharey=True)
     names = {"optimal_design": "made for the cost", "l1": "L1"}
     labels = {
-        "linear": ("largest price / smallest", "prices"),
-        "power": ("exponent of n", r"$f(n) = n^\alpha$"),
-        "jump": ("fee C for each task", r"$f(n) = n + C\,1\{n > 0\}$"),
+        "linear": ("largest price\n/ smallest", "prices"),
+        "power": (r"power $\alpha$ of $n^\alpha$", "bulk"),
+        "jump": ("fee a task", "fees"),
     }
     for panel, kind in zip(axes, KNOBS, strict=True):
         here = [row for row in rows if row["kind"] == kind]
         best = {(row["knob"], row["n"]): row["cost"] for row in here if row["rule"] == "optimal_design"}
+        counts = []
         for rule, points in rates.group(here, "rule").items():
             ratio = rates.group([{**row, "ratio": row["cost"] / best[row["knob"], row["n"]]} for row in points], "knob")
             x = sorted(ratio)
             middle, low, high = (
                 [float(np.quantile([row["ratio"] for row in ratio[k]], q)) for k in x] for q in (0.5, 0.25, 0.75)
             )
-            note = bought(ratio[x[0]], ratio[x[-1]]) if kind == "jump" else ""
-            plotting.curve(panel, x, middle, rule=rule, label=names.get(rule), note=note)
+            counts.append(f"{names.get(rule, plotting.RULES[rule][0])} {bought(ratio[x[0]], ratio[x[-1]])}")
+            plotting.curve(panel, x, middle, rule=rule, label=names.get(rule))
             panel.fill_between(x, low, high, color=plotting.COLORS[plotting.RULES[rule][1]], alpha=0.15, linewidth=0)
         name, title = labels[kind]
-        plotting.loglog(panel, x=name, y="cost / cost of the rule made for it", title=title)
-        tick_plainly(panel)
-        if kind != "jump":
-            panel.set_xticks(KNOBS[kind], [f"{knob:g}" for knob in KNOBS[kind]])
-            panel.set_xticks([], minor=True)
-    axes[0].legend()
-    axes[2].legend(title="tasks bought (lowest to highest fee)", alignment="left", fontsize=7.5, title_fontsize=7.5)
+        plotting.loglog(panel, x=name, y="", title=title)
+        ticks = {"linear": (1, 8, 64), "power": (0.3, 1, 3), "jump": (1, 1e2, 1e4)}[kind]
+        panel.set_xticks(ticks, [plotting.power_label(tick) for tick in ticks])
+        panel.set_xticks([], minor=True)
+    tick_plainly(axes[0])
+    axes[0].set_ylabel("cost / that of the rule\nmade for it")
+    legend_above(figure, axes[0])
     plotting.caption(
         figure,
-        f"Exact, to leading order in the samples; random unit tasks, k = {RANK}, M = {TASKS}, medians and quartiles "
-        "over worlds (tasks bought: means). Every rule is scaled to the same accuracy.",
-        "Made for the cost: weighted L1; least p-norm (for exponents below 1 by enumeration of all bases); enumeration "
-        "of all bases with a fee for each, targets w1 - w2. Derived by us.",
+        f"Exact to leading order in the samples: k = {RANK}, M = {TASKS}, medians and quartiles over random unit "
+        "tasks, every rule scaled to the same accuracy. Made for the cost: weighted L1; least p-norm (below 1 by "
+        "enumeration of all bases); enumeration with a fee for each task, targets w1 − w2. Tasks bought on average, "
+        f"from the lowest to the highest fee: {'; '.join(counts)}. Derived by us.",
     )
     return figure
 
@@ -110,7 +113,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
 def bought(cheap: Any, dear: Any) -> str:
     """Mean number of tasks bought at the lowest and at the highest fee."""
     low, high = (f"{np.mean([row['bought'] for row in rows]):.3g}" for rows in (cheap, dear))
-    return f": {low}" if low == high else f": {low} to {high}"
+    return low if low == high else f"{low} to {high}"
 
 
 def tick_plainly(panel: Any) -> None:

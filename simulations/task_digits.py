@@ -21,6 +21,8 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.tasks import TaskData, TaskPool, a_mtrl, l1_a_mtrl, passive, target_only
 
+from ._words import signed
+
 VERSION = 1
 LAST_BIT = "it decides after which step a fit ends"
 RANK = 8
@@ -156,40 +158,49 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
 
 def plot(rows: list[dict[str, Any]]) -> Any:
     sets = rates.group(rows, "data", "n_target")
-    figure, axes = plotting.panels(len(sets), 2, width=8.6, height=2.6)
-    for line, ((data, n), here) in enumerate(sets.items()):
+    data_sets, few = (list(dict.fromkeys(key[i] for key in sets)) for i in (0, 1))
+    figure, axes = plotting.panels(len(data_sets), len(few), width=4.5, height=3.3 if len(data_sets) == 1 else 2.8)
+    told, runs = [], {}
+    for place, (panel, ((data, n), here)) in enumerate(zip(axes, sets.items(), strict=True)):
         tables = {
             rule: {(r["corruption"], r["digit"], r["block"]): r for r in here if r["rule"] == rule} for rule in RULES
         }
-        for panel, measure, scale in zip(axes[2 * line : 2 * line + 2], ("risk", "mistakes"), (1, 100), strict=True):
-            draw_differences(panel, tables, measure, scale)
-            panel.set_xlabel(
-                "squared error less that of uniform" if measure == "risk" else "mistakes less those of uniform (points)"
-            )
+        draw_differences(panel, tables, "risk", 1000)
+        panel.set_title(f"{data}, {n} target rows", loc="left")
+        if place % len(few):
+            panel.set_yticklabels([])
+        apart = {rule: mean_difference(table, tables["uniform"], "mistakes") for rule, table in tables.items()}
+        named = ", ".join(f"{RULES[rule]} {signed(100 * apart[rule], 1)}" for rule in ("l1", "l2", "target_only"))
+        told.append(f"{data}, {n} rows: {named}")
         seeds = len({row["block"] for row in here})
-        targets = f"{len(tables['l1']) // seeds} targets x {seeds} seed{'s' * (seeds > 1)}"
-        axes[2 * line].set_title(f"{data}, {n} target rows: {targets}", loc="left")
-        axes[2 * line + 1].set_yticklabels([])
+        runs[data] = f"{data}: {len(tables['l1']) // seeds} targets x {seeds} seed{'s' * (seeds > 1)}"
+    for panel in axes[-len(few) :]:
+        panel.set_xlabel("squared error less\nuniform's (1/1000)")
     plotting.caption(
         figure,
-        f"12 corruptions x 10 digits, 110 source tasks, k = {RANK}, {TOTAL} rows a task on average, {FIRST} of them in "
-        "phase 1. A dot for each target and seed;",
-        "circles: means, bars of two standard errors over targets (seeds averaged, test images shared). Right: % of "
-        "runs better and worse; the rest are ties.",
-        "A demonstration, no more: rules that concentrate run out of images to buy.",
-        *caps(rows),
+        f"Corrupted images ({'; '.join(runs.values())}): 110 source tasks, k = {RANK}, {TOTAL} rows a task on average, "
+        f"{FIRST} in phase 1. Dots: runs, the outermost left out; circles: means, bars of two standard errors over "
+        "targets (seeds averaged, test images shared). Right: % of runs better : worse than uniform; the rest are "
+        f"ties. Mistakes less those of uniform, in points: {'; '.join(told)}. A demonstration, no more: rules "
+        f"that concentrate run out of images. {caps(rows)}",
     )
     return figure
 
 
-def caps(rows: list[dict[str, Any]]) -> list[str]:
+def mean_difference(table: dict[Any, Any], base: dict[Any, Any], measure: str) -> float:
+    """Mean over the runs of a measure less its value for uniform."""
+    return float(np.mean([row[measure] - base[key][measure] for key, row in table.items()]))
+
+
+def caps(rows: list[dict[str, Any]]) -> str:
     """How many images a task has, and how often L1 runs out of them."""
     l1 = rates.group([row for row in rows if row["rule"] == "l1"], "data")
-    return [
-        f"{data}: there are {FOR_SALE[data]:,} for a task; L1 buys all of them for "
-        f"{np.mean([row['capped'] for row in here]):.1f} tasks a run."
+    bought = (
+        f"{data} {FOR_SALE[data]:,} a task, all of them bought by L1 for "
+        f"{np.mean([row['capped'] for row in here]):.1f} tasks a run"
         for data, here in l1.items()
-    ]
+    )
+    return f"Images for sale: {'; '.join(bought)}."
 
 
 def draw_differences(panel: Any, tables: dict[str, Any], measure: str, scale: float) -> None:
@@ -199,7 +210,7 @@ def draw_differences(panel: Any, tables: dict[str, Any], measure: str, scale: fl
     spread = np.random.default_rng(0)
     shown = [rule for rule in RULES if rule != "uniform"]
     beside = {"transform": panel.get_yaxis_transform(), "va": "center", "fontsize": 8}
-    panel.text(1.01, len(shown) - 0.35, "better : worse", **(beside | {"fontsize": 7, "color": "0.3"}))
+    widest = 0.0
     for place, rule in enumerate(shown):
         apart = {key: scale * (row[measure] - base[key][measure]) for key, row in tables[rule].items()}
         runs = np.array(list(apart.values()))
@@ -214,8 +225,10 @@ def draw_differences(panel: Any, tables: dict[str, Any], measure: str, scale: fl
         panel.errorbar(
             means.mean(), place, xerr=error, fmt="o", color=color, mec="black", capsize=3, markersize=5, zorder=4
         )
-        panel.text(1.01, place, f"{100 * (runs < 0).mean():.0f} : {100 * (runs > 0).mean():.0f} %", **beside)
+        panel.text(1.01, place, f"{100 * (runs < 0).mean():.0f} : {100 * (runs > 0).mean():.0f}", **beside)
+        widest = max(widest, float(np.quantile(abs(runs), 0.9)))
     panel.set_yticks(range(len(shown)), [RULES[rule] for rule in shown])
-    panel.locator_params(axis="x", nbins=6)
+    panel.set_xlim(-widest, widest)
+    panel.locator_params(axis="x", nbins=4)
     panel.set_ylim(-0.6, len(shown) - 0.4)
     panel.grid(axis="y", visible=False)

@@ -4,7 +4,7 @@ One task is the target itself, and pairs of other tasks contain a small part of 
 norm spreads over all M tasks, that of minimum L1 norm is on the one task. The construction is ours, not the paper's.
 The relevance is known; every task gets a floor of rows, together a tenth of the budget.
 
-See also `pessimism.tasks.bounds.l1_risk`, `pessimism.tasks.bounds.uniform_risk`,
+See also `pessimism.tasks.bounds.l1_risk`, `pessimism.tasks.bounds.uniform_risk`, `pessimism.tasks.bounds.l2_bound`,
 `pessimism.tasks.instances.spike_and_pairs_ratio`.
 """
 
@@ -16,6 +16,7 @@ from pessimism import plotting, rates
 from pessimism.tasks import allocate, bounds, fixed, instances, min_l1, min_l2
 
 from ._grid import cells
+from ._words import legend_above
 
 VERSION = 1
 DIMENSION = 12
@@ -55,45 +56,48 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
     return rows
 
 
-def uniform_over_l1(pairs: int) -> float:
-    """Ratio of the two risks without a floor."""
+def over_l1(risk: Any, pairs: int) -> float:
+    """A risk or bound over the risk of L1, both without a floor."""
     tasks = instances.spike_and_pairs(pairs, dimension=DIMENSION)
     world: Any = {"heads": tasks.heads, "target": tasks.target, "dimension": DIMENSION}
-    return float(bounds.uniform_risk(1, **world) / bounds.l1_risk(1, **world))
+    return float(risk(1, **world) / bounds.l1_risk(1, **world))
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, (left, right) = plotting.panels(1, 2, width=8.4, height=3.5)
+    figure, (panel,) = plotting.panels(1, 1, width=4.5, height=3.8)
     curves = rates.group(rates.average_blocks(rows, "risk"), "rule")
     base = {row["tasks"]: row for row in curves["l1"]}
-    for rule, points in curves.items():
-        m, risk, se, budget = (np.array([row[key] for row in points], float) for key in COLUMNS)
+    plotting.loglog(panel, x="source tasks M", y="risk / risk of L1")
+    for rule in ("uniform", "l2"):
+        m, risk, se = (np.array([row[key] for row in curves[rule]], float) for key in COLUMNS)
+        one = [base[int(t)] for t in m]
+        ratio = risk / np.array([row["risk"] for row in one])
+        error = ratio * np.hypot(se / risk, [row["risk_se"] / row["risk"] for row in one])
+        plotting.curve(panel, m, ratio, se=error, rule=rule)
         color = plotting.RULES[rule][1]
-        predicted, limit = (np.array([row[key] for row in points]) for key in ("predicted", "predicted_without_floor"))
-        scale = budget / (DIMENSION - 2)
-        plotting.curve(right, m, risk * scale, se=se * scale, rule=rule)
-        plotting.theorem(right, m, predicted * scale, color=color)
-        if rule != "l1":
-            one = [base[int(t)] for t in m]
-            ratio = risk / np.array([row["risk"] for row in one])
-            error = ratio * np.hypot(se / risk, [row["risk_se"] / row["risk"] for row in one])
-            plotting.curve(left, m, ratio, se=error, rule=rule)
-            plotting.theorem(left, m, predicted / np.array([row["predicted"] for row in one]), color=color)
-            exact, name = limit / np.array([row["predicted_without_floor"] for row in one]), r"$(\sqrt{M}+1)/2$"
-            if rule == "uniform":
-                exact, name = np.array([uniform_over_l1(row["pairs"]) for row in one]), r"$\sqrt{M}$, also L2's bound"
-            left.plot(m, exact, color=plotting.COLORS[color], linewidth=0.9, label=f"no floor: {name}")
-    plotting.loglog(left, x="source tasks M", y="risk / risk of L1")
-    plotting.loglog(right, x="source tasks M", y=r"risk $\times N\,/\,\sigma^2(d-k)$")
-    left.legend()
-    right.legend()
+        predicted, limit = (
+            np.array([row[key] for row in curves[rule]]) / np.array([row[key] for row in one])
+            for key in ("predicted", "predicted_without_floor")
+        )
+        plotting.theorem(panel, m, predicted, color=color, label=f"{plotting.RULES[rule][0]}, predicted")
+        if rule == "uniform":
+            limit = np.array([over_l1(bounds.uniform_risk, row["pairs"]) for row in one])
+        panel.plot(m, limit, color=plotting.COLORS[color], linewidth=0.8)
+        name = r"$\sqrt{M}$" if rule == "uniform" else r"$(\sqrt{M}+1)/2$"
+        look: dict[str, Any] = {"textcoords": "offset points", "color": plotting.COLORS[color], "fontsize": 8}
+        panel.annotate(name, (m[-2], limit[-2]), (-26, 6) if rule == "uniform" else (4, -22), **look)
+    bound = [over_l1(bounds.l2_bound, row["pairs"]) for row in one]
+    plotting.theorem(panel, m, bound, color="black", label="L2, upper bound")
+    panel.axhline(1.0, color=plotting.COLORS["blue"], label="L1")
+    legend_above(figure, panel, last=["predicted", "bound"])
     plotting.caption(
         figure,
-        f"Spike and pairs (our construction), d = {DIMENSION}, k = 2, relevance known. Points: Monte Carlo with two "
-        f"standard errors, every task has {FLOOR} rows at least, a tenth of the budget in all.",
-        "Dashed: leading-order risk of the same allocation, thin lines: its limit without a floor, both derived by us.",
+        f"Spike and pairs (our construction), d = {DIMENSION}, k = 2, relevance known. Points: Monte Carlo, bars of "
+        f"two standard errors; every task has {FLOOR} rows at least, a tenth of the budget in all. Dashed: leading "
+        "order of the same allocation; thin: without that floor. The bound of L2 is the line of uniform. All "
+        "derived by us.",
     )
     return figure
 
 
-COLUMNS = ("tasks", "risk", "risk_se", "budget")
+COLUMNS = ("tasks", "risk", "risk_se")

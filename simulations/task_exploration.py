@@ -57,32 +57,32 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(2, 2, width=8.0, height=2.9)
+    figure, axes = plotting.panels(2, 2, width=4.5, height=1.9, sharey=True)
     averaged = rates.average_blocks(rows, "risk")
     at = {(row["world"], row["rule"], row["share"], row["n_target"]): row for row in averaged}
     shares, sizes = (sorted({row[key] for row in averaged}) for key in ("share", "n_target"))
-    worlds = sorted({row["world"] for row in averaged})
-    for row, world in enumerate(worlds):
-        for column, other in enumerate(("uniform", "l2")):
-            panel = axes[2 * row + column]
-            mine, theirs = ([[at[world, rule, share, n] for share in shares] for n in sizes] for rule in ("l1", other))
-            ratio, noise = compare(mine, theirs)
-            image = plotting.heatmap(panel, shares, sizes, np.log2(ratio), cmap=plotting.diverging(), vmin=-3, vmax=3)
-            for (i, j), value in np.ndenumerate(ratio):
-                clear = abs(value - 1) > 2 * noise[i, j]
-                panel.text(j, i, f"{value:.2f}" if clear else f"({value:.2f})", ha="center", va="center", fontsize=7.5)
-            panel.set_title(f"L1 / {plotting.RULES[other][0]}, {world}, {WORLDS[world]}", loc="left")
-            panel.set_xlabel("share of the budget in phase 1")
-            panel.set_ylabel("target rows")
-            panel.set_yticks(range(len(sizes)), [f"{n:,}" for n in sizes])
-    bar = figure.colorbar(image, ax=axes, shrink=0.6, ticks=[-3, -2, -1, 0, 1, 2, 3])
-    bar.ax.set_yticklabels(["1/8", "1/4", "1/2", "1", "2", "4", "8"])
+    shown = [(other, world) for other in ("uniform", "l2") for world in sorted({row["world"] for row in averaged})]
+    for panel, (other, world) in zip(axes, shown, strict=True):
+        mine, theirs = ([[at[world, rule, share, n] for share in shares] for n in sizes] for rule in ("l1", other))
+        ratio, noise = compare(mine, theirs)
+        image = plotting.heatmap(panel, shares, sizes, np.log2(ratio), cmap=plotting.diverging(), vmin=-2, vmax=2)
+        unclear = np.nonzero(abs(ratio - 1) <= 2 * noise)
+        panel.plot(unclear[1], unclear[0], "x", color="0.3", markersize=4)
+        panel.set_title(f"L1 / {plotting.RULES[other][0]}, {world}", loc="left")
+        panel.set_xticks(range(len(shares)), [f"{100 * share:g}" for share in shares])
+        panel.set_yticks(range(len(sizes)), [f"{n:,}" for n in sizes])
+        if other == "l2":
+            panel.set_xlabel("budget in phase 1 (%)")
+    axes[0].set_ylabel("target rows")
+    axes[2].set_ylabel("target rows")
+    bar = figure.colorbar(image, ax=axes, location="top", aspect=40, ticks=[-2, -1, 0, 1, 2])
+    bar.ax.set_xticklabels(["1/4", "1/2", "1", "2", "4"])
     bar.set_label("risk of L1 / risk of the other (red: L1 loses)")
     plotting.caption(
         figure,
         f"Risk of the representation, d = {DIMENSION}, noise 1, {ROWS_PER_TASK} rows a task in all, two phases fitted "
-        "together; Lasso at 0.01 of its largest penalty; floor: one row.",
-        "Means over Monte Carlo runs; in brackets: within two standard errors of 1.",
+        "together; Lasso at 0.01 of its largest penalty; floor: one row. Means over Monte Carlo runs; crosses: within "
+        "two standard errors of 1.",
     )
     return figure
 

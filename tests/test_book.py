@@ -14,6 +14,7 @@ from pessimism import __main__ as command
 from pessimism import _theorems
 
 ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 sys.path.insert(0, str(ROOT / "docs"))
 
 from _extensions import _names, examples, theorems, tutorials  # noqa: E402
@@ -21,14 +22,34 @@ from _extensions import _names, examples, theorems, tutorials  # noqa: E402
 STATEMENTS = {each.name: each for each in _theorems.statements()}
 
 
+@pytest.mark.parametrize("page", tutorials.sources(ROOT / "docs"), ids=lambda page: page.stem)
+def test_a_page_prints_what_it_says(page, tmp_path):
+    """Run as printed, in one fresh process: by the last `make docs`, if page and package are the same, or now."""
+    if not tutorials.ran(page):
+        text = page.read_text(encoding="utf-8")
+        assert tutorials.differences(tutorials.printed(text), tutorials.run(text, tmp_path)) == []
+
+
 def test_a_tutorial_that_prints_something_else_is_told(tmp_path):
-    """The pages themselves are run when the book is built."""
     page = "```python\nprint(1)\n```\n\n```text\n1\n```\n\n```python\nx = 2\nprint(x)\n```\n\n```text\n{}\n```\n"
     outputs = tutorials.run(page, tmp_path)
     assert tutorials.differences(tutorials.printed(page.format("2")), outputs) == []
     assert tutorials.differences(tutorials.printed(page.format("3")), outputs) == ["block 2 printed '2'"]
     with pytest.raises(ExtensionError, match="ZeroDivisionError"):
         tutorials.run("```python\n1 / 0\n```\n", tmp_path)
+
+
+def test_the_readme_prints_what_it_says(tmp_path):
+    """Run as printed, in one fresh process and an empty folder."""
+    page = README.read_text(encoding="utf-8")
+    outputs = tutorials.run(page, tmp_path)
+    assert tutorials.differences(tutorials.printed(page), outputs) == []
+    assert sum(bool(said) for said in tutorials.printed(page)) >= 10
+
+
+def test_the_first_page_of_the_book_has_the_ten_lines_of_the_readme():
+    first = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    assert tutorials.blocks(first) == tutorials.blocks(README.read_text(encoding="utf-8"))[:2]
 
 
 def test_a_notebook_has_the_cells_of_its_page():

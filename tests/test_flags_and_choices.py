@@ -5,11 +5,12 @@ from functools import cache, partial
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pessimism import bandits, bilevel, mdp, plotting, sweep, tasks, testing
 from pessimism.bilevel import problems
-from pessimism.interop import frames, minari, transitions
+from pessimism.interop import frames, minari, quantecon, transitions
 from tests.test_package import public_functions
 
 
@@ -54,7 +55,11 @@ FLAGS = {
     "bilevel.problems.logistic.LogisticRidge.random.per_coordinate": partial(problems.LogisticRidge.random, rng=0),
     "bilevel.problems.ridge.Ridge.per_coordinate": partial(problems.Ridge, np.eye(2), [1, 2], np.eye(2), [1, 2]),
     "bilevel.problems.ridge.Ridge.random.per_coordinate": partial(problems.Ridge.random, rng=0),
+    "interop.frames.bandit_log.drop_others": lambda **kw: frames.bandit_log(
+        pd.DataFrame({"a": [0, 1], "r": [0, 1]}), arm="a", reward="r", arms=[0, 1], **kw
+    ),
     "interop.minari.MinariLog.data.per_step": lambda **kw: given().minari.data(**kw),
+    "interop.quantecon.to_discrete_dp.pairs": lambda **kw: quantecon.to_discrete_dp(given().model, **kw),
     "interop.transitions.TransitionLog.data.per_step": lambda **kw: transitions.TransitionLog(
         given().log, (0, 1, 2), (0, 1)
     ).data(**kw),

@@ -10,180 +10,56 @@ import ast
 import collections
 import copy
 import dataclasses
-import datetime
-import decimal
 import doctest
-import fractions
 import functools
 import importlib
 import inspect
 import itertools
+import pathlib
 import pkgutil
 import re
 import shutil
 import signal
-import sys
+import traceback
 import types
 import warnings
 
 import numpy as np
 import pytest
 from hypothesis import settings
-from numpy.typing import ArrayLike
 
 import pessimism
-from pessimism._types import Rng
+from tests.hostile import ALIEN, NUMBERS, bad_values, in_other_clothes, twisted
 
-SECONDS = 20
-HUGE = 10**5000
-
-
-class Hostile:
-    """Nothing can be done with it."""
-
-    def fails(self, *_, **__):
-        raise RuntimeError("hostile")
-
-    __repr__ = __bool__ = __len__ = __iter__ = __array__ = __float__ = __int__ = __eq__ = __getitem__ = fails
-    __hash__ = object.__hash__
-
-
-def bad_values():
-    """Name -> maker of a value that hardly any argument should take."""
-    return {
-        "str": lambda: "a",
-        "empty str": lambda: "",
-        "bytes": lambda: b"\x00\x01",
-        "None": lambda: None,
-        "nan": lambda: np.nan,
-        "inf": lambda: np.inf,
-        "-inf": lambda: -np.inf,
-        "-1": lambda: -1,
-        "0": lambda: 0,
-        "1.5": lambda: 1.5,
-        "1e300": lambda: 1e300,
-        "10**18": lambda: 10**18,
-        "huge": lambda: HUGE,
-        "-huge": lambda: -HUGE,
-        "[huge]": lambda: [HUGE, 1],
-        "True": lambda: True,
-        "complex": lambda: 1j,
-        "empty list": list,
-        "nested empty": lambda: [[]],
-        "ragged": lambda: [[1], [1, 2]],
-        "strings": lambda: ["a", "b"],
-        "mixed": lambda: [1, "a", None],
-        "object array": lambda: np.array([1, None], object),
-        "array": lambda: np.array([0.5, 0.5]),
-        "ints": lambda: np.array([1, 0]),
-        "5 axes": lambda: np.ones((1, 2, 1, 2, 3)),
-        "nan array": lambda: np.array([[np.nan, 1.0], [0.0, 1.0]]),
-        "complex array": lambda: np.array([1 + 2j]),
-        "datetimes": lambda: np.array(["2020-01-01"], "M8[D]"),
-        "timedelta": lambda: np.timedelta64(1, "D"),
-        "structured": lambda: np.zeros(2, [("a", float), ("b", int)]),
-        "masked": lambda: np.ma.masked_array([1.0, 2.0], [True, False]),
-        "dict": dict,
-        "dict of a": lambda: {"a": 1},
-        "set": lambda: {1, 2},
-        "generator": lambda: (i for i in range(3)),
-        "function": lambda: lambda *_, **__: None,
-        "constant": lambda: lambda *_, **__: 1,
-        "class": lambda: int,
-        "object": object,
-        "module": lambda: sys,
-        "date": lambda: datetime.date(2020, 1, 1),
-        "decimal": lambda: decimal.Decimal("0.5"),
-        "decimal nan": lambda: decimal.Decimal("nan"),
-        "fraction": lambda: fractions.Fraction(1, 3),
-        "tuple": lambda: (1, 2, 3),
-        "pair": lambda: (2, 1),
-        "namespace": types.SimpleNamespace,
-        "random state": lambda: np.random,
-        "number in words": lambda: "1",
-        "ellipsis": lambda: ...,
-        "slice": lambda: slice(2),
-        "range": lambda: range(3),
-        "memory": lambda: memoryview(b"\x01\x00"),
-        "2**64": lambda: 2**64,
-        "uint64": lambda: np.uint64(2**64 - 1),
-        "long double": lambda: np.longdouble("1e400"),
-        "tiny": lambda: 5e-324,
-        "flags": lambda: np.array([True, False]),
-        "matrix": lambda: np.ma.masked_array([[1.0, 0.0]]),
-        "object number": lambda: np.array(1, object),
-        "64 axes": lambda: np.ones((1,) * 64),
-        "deep": lambda: functools.reduce(lambda inner, _: [inner], range(3000), 1.0),
-        "hostile": Hostile,
-    }
-
-
-ALIEN = {"bytes", "complex", "strings", "mixed", "object array", "complex array", "datetimes", "timedelta"}
-ALIEN |= {
-    "structured",
-    "dict",
-    "dict of a",
-    "set",
-    "generator",
-    "object",
-    "module",
-    "date",
-    "decimal",
-    "namespace",
-    "ellipsis",
-    "slice",
-    "hostile",
-}
-"""What is no number, no flag and no generator of random numbers."""
-
-NUMBERS = {kind for plain in (float, int, bool, ArrayLike, Rng) for kind in (plain, plain | None)}
-NUMBERS |= {tuple[float, float], tuple[float, float] | None, int | tuple[int, ...] | None, int | tuple[int, ...]}
-
-
-def twisted(value):
-    """Name -> a valid value, spoilt."""
-    if isinstance(value, (bool, str, bytes)) or value is None:
-        return {"array of it": [value]}
-    found = {}
-    try:
-        array = np.asarray(value)
-    except Exception:
-        return {}
-    if array.dtype.kind not in "iuf":
-        return {"list of it": [value]}
-    with np.errstate(over="ignore"):
-        found["float16"] = array.astype(np.float16)
-    found["complex of it"] = array + 0j
-    found["objects"] = array.astype(object)
-    found["text"] = array.astype(str)
-    found["negative"] = -array
-    found["column"] = array[..., None]
-    found["row"] = array[None]
-    if array.ndim:
-        found["none of it"] = array[:0]
-        found["first"] = array[0] if len(array) else array
-        found["twice"] = np.concatenate([array, array])
-        found["longer"] = np.concatenate([array, array[:1]])
-        if array.size:
-            spoilt = array.astype(float)
-            spoilt.flat[-1] = np.nan
-            found["a nan"] = spoilt
-            found["an inf"] = np.where(np.isnan(spoilt), np.inf, spoilt)
-            words = array.astype(object)
-            words.flat[0] = "a"
-            found["a word"] = words
-            huge = array.astype(object)
-            huge.flat[0] = HUGE
-            found["a huge"] = huge
-    return found
+SECONDS = 60
+HOUSE = pathlib.Path(pessimism.__file__).parent
 
 
 # The calls of the doctests.
 
 
+TRUSTED = ("bandits.data.BanditData", "mdp.data.MDPData", "tasks.data.TaskData")
+PROTOCOL = "what somebody else's class is to have"
+UNCALLED = {
+    **{
+        f"pessimism.bilevel.problem.BilevelProblem{part}": PROTOCOL
+        for part in ("", ".cvp", ".grad_f", ".grad_g", ".hvp")
+    },
+    "pessimism.tasks.runs.Source": PROTOCOL,
+    "pessimism.tasks.runs.Source.sample": PROTOCOL,
+    "pessimism.interop.torch_problem.from_torch": "needs PyTorch: make test-torch",
+    **{f"pessimism.{data}.trusted": "takes clean arrays unseen" for data in TRUSTED},
+}
+"""Public callables without a valid call in a doctest of their module, and why."""
+
+
+@functools.cache
 def modules():
     names = [info.name for info in pkgutil.walk_packages(pessimism.__path__, "pessimism.")]
-    return [name for name in names if "._" not in name]
+    return [name for name in names if "._" not in name] + [
+        "pessimism._objects",
+        "pessimism.bilevel.problems._closed_form",
+    ]
 
 
 def name_of(function):
@@ -192,9 +68,35 @@ def name_of(function):
     if not (isinstance(module, str) and isinstance(name, str) and module.split(".")[0] == "pessimism"):
         return None
     hidden = any(part.startswith("_") for part in [*module.split("."), *name.split(".")])
-    if hidden or "<" in name or name.endswith(".trusted"):  # which takes clean arrays unseen
+    inherited = inspect.ismethod(function) and not function.__name__.startswith("_")
+    if (hidden and not inherited) or "<" in name or name.endswith(".trusted"):  # which takes clean arrays unseen
         return None
     return None if inspect.isclass(function) and issubclass(function, BaseException) else f"{module}.{name}"
+
+
+def offered():
+    """Names of what users can call: `__all__` of all public modules, with the methods of classes and their bases."""
+    found = set()
+    for module in map(importlib.import_module, modules()):
+        for thing in (getattr(module, entry) for entry in getattr(module, "__all__", ())):
+            exception = inspect.isclass(thing) and issubclass(thing, BaseException)
+            if not callable(thing) or exception or not str(thing.__module__).startswith("pessimism."):
+                continue
+            if not is_record(thing):
+                found.add(name_of(thing))
+            for base in thing.__mro__ if inspect.isclass(thing) else ():
+                methods = (getattr(member, "__func__", member) for key, member in vars(base).items() if key[0] != "_")
+                if base.__module__.startswith("pessimism."):
+                    found |= {f"{m.__module__}.{m.__qualname__}" for m in methods if inspect.isfunction(m)}
+    return {name for name in found if name} - set(UNCALLED)
+
+
+def module_of(name):
+    """The public module that a callable is from; None for what a private class gives to public ones."""
+    for name_of_module, rest in ((name.rsplit(".", k)[0], name.rsplit(".", k)[1:]) for k in (1, 2)):
+        if name_of_module in modules() and rest[0][0] != "_":
+            return name_of_module
+    return None
 
 
 class Recorder(ast.NodeTransformer):
@@ -250,6 +152,9 @@ def copied(value):
 # The contract.
 
 
+VALID = "valid: "
+
+
 class TooSlowError(BaseException):
     pass
 
@@ -276,7 +181,7 @@ def has_nan(value, depth=0):
 
 def fingerprints(arguments):
     return {
-        name: (value.tobytes(), value.shape)
+        name: (np.asarray(value).tobytes(), value.shape)
         for name, value in arguments.items()
         if isinstance(value, np.ndarray) and value.dtype.kind != "O"
     }
@@ -294,6 +199,14 @@ def docs(function, result):
     return text
 
 
+def is_ours(error):
+    """Whether an error comes of a line that raises it (or of Python, which found no such parameter)."""
+    frames = traceback.extract_tb(error.__traceback__)
+    written = pathlib.Path(frames[-1].filename)
+    ours = written.is_relative_to(HOUSE) or written == pathlib.Path(__file__)
+    return len(frames) == 1 or (ours and frames[-1].line.startswith("raise"))
+
+
 bare = inspect.Parameter("bare", inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -301,7 +214,8 @@ def is_record(function):
     """A class that takes its fields as they come: what a function returns."""
     if not inspect.isclass(function) or hasattr(function, "__post_init__"):
         return False
-    return dataclasses.is_dataclass(function) or issubclass(function, tuple)
+    parameters = getattr(function, "__dataclass_params__", None)
+    return issubclass(function, tuple) or (parameters is not None and parameters.init)
 
 
 def complaint(function, bound, parameter, what, bad):
@@ -338,6 +252,8 @@ def complaint(function, bound, parameter, what, bad):
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, old)
+    if raised is not None and what.startswith(VALID) and not isinstance(raised, OSError):  # its file is gone
+        return f"refuses what it takes otherwise: {type(raised).__name__}: {raised}"
     if raised is not None:
         try:
             message = str(raised)
@@ -348,6 +264,8 @@ def complaint(function, bound, parameter, what, bad):
             return f"{type(raised).__name__}: {message}"
         if plain and not re.search(rf"(?<![A-Za-z0-9_]){re.escape(parameter)}(?![A-Za-z0-9_])", message):
             return f"does not name {parameter}: {type(raised).__name__}: {message}"
+        if plain and not is_ours(raised):
+            return f"error of another library: {type(raised).__name__}: {message}"
     for warning in said:
         if warning.category.__name__ not in section(function, "Warns"):
             return f"warns: {warning.category.__name__}: {warning.message}"
@@ -376,12 +294,17 @@ def trials(function, bound):
                 continue
             given = next(iter(bound.arguments[parameter])) if isinstance(given, tuple) else next(iter(given.values()))
         for what, make in bad_values().items():
-            if what == "class" and (callable(given) or "Callable" in str(about.annotation)):
+            if what in ("class", "Enum class") and (callable(given) or "Callable" in str(about.annotation)):
                 # its errors are those of a user's function
                 continue
             yield parameter, what, make()
-        for what, value in twisted(given).items():
+        with np.errstate(all="ignore"):
+            spoilt = twisted(given)
+        for what, value in spoilt.items():
             yield parameter, what, value
+        if parameter in bound.arguments:
+            for what, value in in_other_clothes(given).items():
+                yield parameter, VALID + what, value
 
 
 # All of it in `make deep`, a slice of a few seconds otherwise.
@@ -391,13 +314,28 @@ SLICE = ("bandits.behavior", "bandits.model", "bandits.rules.lcb", "mdp.behavior
 STEP = 1 if DEEP else 9
 
 
+def test_every_public_callable_has_a_valid_call_to_spoil():
+    called = collections.defaultdict(set)
+    for module in modules():
+        for test in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(module)):
+            for example in test.examples:
+                if not (example.options.get(doctest.SKIP) or example.exc_msg):
+                    calls = [node.func for node in ast.walk(ast.parse(example.source)) if isinstance(node, ast.Call)]
+                    called[module] |= {getattr(call, "id", None) or getattr(call, "attr", None) for call in calls}
+    called[None] = set().union(*called.values())
+    names = offered()
+    assert len(names) > 250
+    assert sorted(name for name in names if name.split(".")[-1] not in called[module_of(name)]) == []
+
+
 @pytest.mark.parametrize("module", modules() if DEEP else [f"pessimism.{name}" for name in SLICE])
 def test_bad_input_is_one_error_or_an_answer(module, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
-    wrong, calls = [], 0
-    for name, made in harvest([module]).items():
-        for function, bound in made if name.startswith(f"{module}.") else ():
+    wrong, calls, harvested = [], 0, harvest([module])
+    assert {name for name in offered() if module_of(name) == module} <= set(harvested)
+    for name, made in harvested.items():
+        for function, bound in made if module_of(name) in (module, None) else ():
             for parameter, what, value in itertools.islice(trials(function, bound), 0, None, STEP):
                 calls += 1
                 if said := complaint(function, bound, parameter, what, value):
@@ -429,6 +367,9 @@ def test_what_is_outside_the_contract_is_seen():
     def nameless(x):
         raise ValueError("must be positive")
 
+    def borrowed(x):
+        return float("x")
+
     def warns(x):
         warnings.warn("x is odd", UserWarning, stacklevel=2)
 
@@ -439,7 +380,7 @@ def test_what_is_outside_the_contract_is_seen():
         x += 1
 
     seen = {}
-    for function in (good, key, nameless, warns, invalid, writes):
+    for function in (good, key, nameless, borrowed, warns, invalid, writes):
         bound = inspect.signature(function).bind(np.ones(2))
         seen[function.__name__] = complaint(function, bound, "x", "array", np.zeros(2))
     assert seen.pop("good") is None

@@ -4,9 +4,11 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -99,19 +101,6 @@ def test_only_the_decorator_of_the_floor_compiles():
             assert not names & {"njit", "jit", "vectorize", "guvectorize", "prange"}, path
 
 
-def test_the_readme_runs(tmp_path, monkeypatch):
-    """Every Python block of the README, in order, in one namespace."""
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "README.md").read_text()
-    blocks = text.split("```python\n")[1:]
-    assert len(blocks) >= 3
-    namespace = {"__name__": "readme"}
-    for block in blocks:
-        exec(compile(block.partition("```")[0], "README.md", "exec"), namespace)
-    for name in [key for key in namespace if key.startswith("test_")]:
-        namespace[name]()
-
-
 def test_what_the_readme_shows_exists():
     text = (ROOT / "README.md").read_text()
     shown = [part.partition(")")[0] for part in text.split("](")[1:]]
@@ -120,6 +109,17 @@ def test_what_the_readme_shows_exists():
     assert all((ROOT / path).exists() for path in local)
     for command in ("make figures", "make test"):
         assert command in text
+
+
+def test_an_index_page_shows_the_readme_with_absolute_addresses(monkeypatch):
+    interface = SimpleNamespace(MetadataHookInterface=object)  # hatchling is only where packages are built
+    monkeypatch.setitem(sys.modules, "hatchling.metadata.plugin.interface", interface)
+    absolute = runpy.run_path(str(ROOT / "hatch_build.py"))["absolute"]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = [part.partition(")")[0] for part in absolute(text, "https://example.org/us/it").split("](")[1:]]
+    assert "https://example.org/us/it/raw/HEAD/figures/bandit-rates.png" in shown
+    assert all(path.startswith("https://") for path in shown)
+    assert absolute(text, "") == text
 
 
 @pytest.mark.parametrize("file", ["CHANGELOG.md", "CONTRIBUTING.md", "CITATION.cff", "LICENSE", "pessimism/py.typed"])

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import matplotlib.figure
+import matplotlib.text
 import numpy as np
 import pytest
 
@@ -31,6 +32,7 @@ def module(name):
     return importlib.import_module(f"simulations.{name.replace('-', '_')}")
 
 
+COLUMN = 3.25  # inches
 KEPT = {  # cells that give every panel and curve; elsewhere those of the two smallest n
     "context-transition": lambda c: c["n"] in (100, 1000, 10_000) and c["alpha"] in (0, 1),  # its fit needs two decades
     "context-map": lambda c: c["n"] in (32, 64) and c["excess"] < 0.05,
@@ -101,6 +103,8 @@ def test_every_simulation_runs_and_draws(name, tmp_path, monkeypatch):
         figure = simulation.plot([_rows.printed(row) for row in rows])
         assert isinstance(figure, matplotlib.figure.Figure)
         plotting.save(figure, tmp_path / name)
+    letters = [text.get_fontsize() for text in figure.findobj(matplotlib.text.Text) if text.get_text()]
+    assert min(letters) * COLUMN / figure.get_figwidth() >= 5  # points, where the figure is as wide as a column
     assert set(simulation.GRID) == {"quick", "full"}
     columns = {key for row in rows for key in row}
     assert any(column.startswith(("loss", "risk", "cost", "mse", "n_mse", "coverage", "value")) for column in columns)

@@ -337,6 +337,7 @@ BAD_ARGUMENTS = [
     ({"shard": (0, 1.5)}, TypeError, r"shard\[1\] must be"),
     ({"shard": 1}, TypeError, r"shard must be a pair \(i, n\), got 1"),
     ({"shard": (0, 1, 2)}, TypeError, "shard must be a pair"),
+    ({"shard": {0, 2}}, TypeError, "shard must be a pair"),  # in which order?
 ]
 
 

@@ -1,6 +1,6 @@
 """Pages that are made: written into the source folder only where they changed, so that a second build is quick."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 
@@ -18,3 +18,14 @@ def write(folder: Path, pages: Mapping[str, str]) -> None:
 
 def heading(text: str, line: str = "=") -> str:
     return f"{text}\n{line * len(text)}\n\n"
+
+
+def overview(rows: Iterable[tuple[str, ...]]) -> str:
+    """A table that opens a page: what is on it, one row each; nothing for one row."""
+    listed = list(rows)
+    if len(listed) < 2:
+        return ""
+    text = ".. list-table::\n   :class: overview\n   :widths: auto\n\n"
+    for first, *others in listed:
+        text += f"   * - {first}\n" + "".join(f"     - {cell}\n" for cell in others)
+    return text + "\n"

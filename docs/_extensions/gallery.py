@@ -70,8 +70,8 @@ def page(path: Path) -> str:
     text += body + "\n\n"
     if drawn := statements(path):
         text += "Statements it draws: " + ", ".join(f"`{full}`" for full in drawn) + ".\n\n"
-    if also:
-        text += f"See also {also}\n\n"
+    if others := [each for each in re.findall("`[^`]+`", also) if each.strip("`~") not in drawn]:
+        text += "See also " + ", ".join(others) + ".\n\n"
     text += f".. code-block:: console\n\n   $ python -m simulations {me}\n\n"
     text += f"Rows: :download:`{me}.csv <../_static/figures/{me}.csv>`. A click on a column sorts.\n\n"
     text += f".. raw:: html\n   :file: {me}.html\n\n"

@@ -46,6 +46,8 @@ def index(homes: dict[str, Any], docs: dict[str, str]) -> str:
 def page(module: str, names: dict[str, Any], doc: str) -> str:
     text = _pages.heading(module) + f".. py:module:: {module}\n\n" + doc + "\n\n"
     text += f".. currentmodule:: {module}\n\n"
+    told = {name: summary(value) for name, value in names.items() if _names.documented(value)}
+    text += _pages.overview((f":py:obj:`{name}`", line) for name, line in told.items())
     for name, value in names.items():
         text += _pages.heading(name, "-")
         if inspect.isclass(value):
@@ -57,6 +59,11 @@ def page(module: str, names: dict[str, Any], doc: str) -> str:
         else:
             text += f".. autodata:: {name}\n\n"
     return text
+
+
+def summary(value: Any) -> str:
+    """First paragraph of a docstring, in one line."""
+    return " ".join((inspect.getdoc(value) or "").partition("\n\n")[0].split())
 
 
 def first_line(doc: str) -> str:

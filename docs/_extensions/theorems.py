@@ -1,6 +1,7 @@
 """The theorem index: a row a statement, from docstrings, the marks of tests and the calls of simulations."""
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 from textwrap import indent
@@ -21,23 +22,20 @@ TITLES = {
 
 UNDRAWN = {
     "bandits.imitation_exponent": "The bound that it is the exponent of, `imitation_upper`, is drawn.",
-    "bandits.imitation_lower": "It holds for one pair at a fixed gap, and the figures choose the gap anew for every N.",
+    "bandits.imitation_lower": "For the pair `instances.swapped` and gaps up to 1/4: no simulation has this pair.",
     "bandits.imitation_lower_recalled": "Recalled and not verified, so that no figure should show it as a theorem.",
-    "bandits.two_point_exponent": "An exponent at a fixed gap, and the figures choose the gap anew for every N.",
+    "bandits.two_point_exponent": "For the pair `instances.swapped` at a fixed gap: no simulation has this pair.",
     "bandits.greedy_failure_loss": "A limit for an instance that no simulation has; a test has the exact loss.",
-    "bandits.lcb_normal_gap": "The place of a maximum: the figures draw the maximum, `lcb_normal_prediction`.",
-    "bandits.lcb_exponent": "A limit far beyond the N of a figure: the prediction at finite N is drawn in its place.",
-    "bandits.contextual_upper": "Fourteen times the exact loss where a test compares them: all constant, no shape.",
-    "bandits.contextual_lower": "Its shape is drawn as `contextual_rate`; its constant is loose by a factor of two.",
-    "bandits.missing_mass_upper": "A probability, which no figure shows.",
+    "bandits.lcb_normal_gap": "Where a maximum lies: the figures draw the maximum itself, `lcb_normal_prediction`.",
+    "bandits.lcb_exponent": "A limit, which N = 10^16 does not reach; for finite N `lcb_normal_prediction` is drawn.",
+    "bandits.missing_mass_upper": "A probability, and the figures draw losses.",
     "bandits.missing_mass_published": "A step of a proof, 1.21 times `missing_mass_upper`.",
+    "bandits.missing_mass_loss": "`context-map` draws exponents, of a loss that is this one but for a rare event.",
     "bandits.value_missing_mass": "A thousandth of the errors in the figures of estimation: it speaks of smaller logs.",
-    "bandits.missing_mass_loss": "One of the two exact losses of `context-map`, but for a rare event.",
     "bandits.imitation_equal_marginals": "For one context it is `imitation_upper`, which is drawn.",
     "bandits.lcb_width_bound": "It takes the counts of one log, so that there is no curve over N to draw.",
     "bandits.greedy_width_bound": "It takes the counts of one log, so that there is no curve over N to draw.",
     "mdp.vi_lcb_rate": "A rate without constants: its power of the horizon is drawn as `horizon_exponent`.",
-    "mdp.vi_lcb_upper": "For VI-LCB with folds, which no figure has against N.",
     "mdp.nearly_expert_rate": "Unverified and without constants, so that no figure should show it as a theorem.",
     "mdp.minimax_lower_rate": "Unverified and without constants, so that no figure should show it as a theorem.",
     "mdp.minimax_lower": "On families of its own, which no simulation has: a test compares it with exact losses there.",
@@ -46,19 +44,18 @@ UNDRAWN = {
     "mdp.subsampled_episodes": "Some 10^10 episodes, by proof constants not seen in the theorem: beyond all figures.",
     "mdp.samples_needed": "A number of transitions, with a constant that we have not seen; the figures draw losses.",
     "mdp.discounted_rate": "A rate without constants: the power of the horizon is drawn as `horizon_exponent`.",
-    "mdp.episodic_rate": "A rate without constants, and no simulation measures what a finite horizon costs.",
+    "mdp.episodic_rate": "A rate without constants, for losses against a finite horizon, which no simulation varies.",
     "mdp.no_update": "The answer is yes or no, for the counts of one log.",
     "mdp.plug_in_failure_loss": "A limit for an instance that no simulation has; a test has the exact loss.",
-    "mdp.vi_lcb_bias": "The bias without the noise: `vi_lcb_normal_prediction`, which has both, is drawn.",
     "mdp.value_markov": "About the error of an estimated value: a test has the delta method.",
     "mdp.value_tree": "About the error of an estimated value: a test has every episode.",
     "mdp.value_pooled": "About the error of an estimated value: a test has the delta method.",
     "mdp.value_pairs": "About the error of an estimated value from pairs; a test has the delta method.",
-    "mdp.vi_lcb_normal_gap": "The place of a maximum: the figures draw the maximum, `vi_lcb_normal_prediction`.",
-    "tasks.power_bound": "A bound, which exaggerates: the figures draw the risk itself, `LinearTasks.predicted_risk`.",
-    "tasks.l2_bound": "On the spike and pairs it equals `uniform_risk`, whose line in `task-dominance` says so.",
+    "mdp.vi_lcb_normal_gap": "Where a maximum lies: the figures draw the maximum itself, `vi_lcb_normal_prediction`.",
+    "tasks.power_bound": "At q = 1 and 2 it is, in other units, `l1_risk` and `l2_bound`, which are drawn.",
+    "tasks.known_noise_risk": "All simulations have equal noise, for which it is `l1_risk`, which is drawn.",
     "tasks.weighted_risk": "All simulations fit rows of equal weight, for which `LinearTasks.predicted_risk` is drawn.",
-    "tasks.passive_order": "An order without constants: the risk with its constant, `uniform_risk`, is drawn.",
+    "tasks.passive_order": "An order: its parts, `uniform_risk` and `target_term`, are drawn with their constants.",
     "tasks.a_mtrl_order": "Unverified and without constants, so that no figure should show it as a theorem.",
     "tasks.effective_tasks": "Unverified, and a part of `a_mtrl_order`, which is not drawn.",
     "tasks.l1_a_mtrl_order": "An order without constants: the risk with its constant, `l1_risk`, is drawn.",
@@ -120,18 +117,29 @@ def make(app: Sphinx) -> None:
         "Made from the code: what the notes of a function say of it, the tests that carry its name, the simulations\n"
         "that call it. ``python -m pessimism theorems [WORD]`` prints it in a terminal.\n\n"
     )
-    wing = ""
-    for each in _theorems.statements():
+    wing, every = "", list(_theorems.statements())
+    for each in every:
         if not each.name.startswith(f"{wing}."):
             wing = each.name.split(".")[0]
             text += _pages.heading(TITLES[wing], "-") + f".. py:currentmodule:: pessimism.{wing}.bounds\n\n"
+            text += _pages.overview(glance(one) for one in every if one.name.startswith(f"{wing}."))
         text += row(each, tests.get(each.name, []), figures.get(each.name, []))
     _pages.write(Path(app.srcdir) / "claims" / "made", {"theorems.inc": text})
 
 
+def glance(each: _theorems.Statement) -> tuple[str, str, str]:
+    """Name, what is said, and the first word of the status: a row of the table that leads to the cards."""
+    function = each.name.split(".")[1]
+    return f"`{function} <{target(each)}_>`__", " ".join(each.summary.split()), re.split(r"\W", each.status)[0]
+
+
+def target(each: _theorems.Statement) -> str:
+    return f"statement-{each.name.replace('.', '-').replace('_', '-')}"
+
+
 def row(each: _theorems.Statement, tests: list[str], figures: list[str]) -> str:
     function = each.name.split(".")[1]
-    text = f".. card:: {function}\n   :class-card: theorem\n\n"
+    text = f".. _{target(each)}:\n\n.. card:: {function}\n   :class-card: theorem\n\n"
     text += f"   .. rst-class:: summary\n\n   {each.summary}\n\n"  # bold letters could hold no formula
     text += indent(f"{each.value}\n\n{each.text}", "   ") + "\n\n"
     fields = {

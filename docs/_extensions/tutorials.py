@@ -1,8 +1,9 @@
 """Tutorials are Markdown pages that run: their code in order, in one fresh process, with the figures they save.
 
-A page's blocks marked ``python`` are its program. A block marked ``text`` directly after one is what has been printed
-since the block before; a page that prints anything else is a warning, which is an error of ``make docs``. Figures that
-the program saves appear where the page names them.
+How-to pages run too, each in an empty folder. A page's blocks marked ``python`` are its program; code that cannot be
+run everywhere, as on a cluster, is a ``{code-block}``. A block marked ``text`` directly after one is what has been
+printed since the block before; a page that prints anything else is a warning, which is an error of ``make docs``.
+Figures that a tutorial saves appear where the page names them.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,7 @@ def run(text: str, folder: Path) -> list[str]:
             [sys.executable, str(script)], cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
     if done.returncode:
-        raise ExtensionError(f"a tutorial's code failed:\n{done.stderr}")
+        raise ExtensionError(f"a page's code failed:\n{done.stderr}")
     return done.stdout.split(f"{MARK}\n")
 
 
@@ -86,28 +88,47 @@ def add(cells: list[dict[str, Any]], kind: str, text: str) -> None:
     cells.append({**cell, "execution_count": None, "outputs": []} if kind == "code" else cell)
 
 
+def sources(docs: Path) -> list[Path]:
+    """The pages that run."""
+    pages = sorted([*docs.glob("tutorials/*.md"), *docs.glob("howto/*.md")])
+    return [page for page in pages if program(page.read_text(encoding="utf-8"))]
+
+
+def stamp(page: Path) -> Path:
+    return page.parents[1] / "tutorials" / "made" / f"{page.stem}.run"
+
+
+@cache
+def digest(page: Path) -> str:
+    """Of the page and of the package."""
+    package = sorted(Path(pessimism.__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in [page, *package])).hexdigest()
+
+
+def ran(page: Path) -> bool:
+    """Whether the page printed what it says when it was last run, with these sources."""
+    return stamp(page).exists() and stamp(page).read_text() == digest(page)
+
+
 def make(app: Sphinx) -> None:
-    """Run every page whose figures are older than it or the package, and write its notebook."""
-    source = Path(app.srcdir) / "tutorials"
-    made = source / "made"
+    """Run every page that is newer than its last run or older than the package; tutorials become notebooks too."""
+    made = Path(app.srcdir) / "tutorials" / "made"
     made.mkdir(exist_ok=True)
     (made / ".gitignore").write_text("*\n")
-    package = sorted(Path(pessimism.__file__).parent.rglob("*.py"))
-    code = hashlib.sha256(b"".join(file.read_bytes() for file in package)).hexdigest()
-    pages = {page: page.read_text(encoding="utf-8") for page in sorted(source.glob("*.md")) if page.stem != "index"}
-    digests = {page: hashlib.sha256((text + code).encode()).hexdigest() for page, text in pages.items()}
-    stamps = {page: made / f"{page.stem}.run" for page in pages}
-    old = [page for page in pages if not stamps[page].exists() or stamps[page].read_text() != digests[page]]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        outputs = dict(zip(old, pool.map(lambda page: run(pages[page], made), old), strict=True))
-    for page, text in pages.items():
-        (made / f"{page.stem}.ipynb").write_text(notebook(text), encoding="utf-8")
+    pages = {page: page.read_text(encoding="utf-8") for page in sources(Path(app.srcdir))}
+    lessons = [page for page in pages if page.parent.name == "tutorials"]
+    old = [page for page in pages if not ran(page)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool, tempfile.TemporaryDirectory() as empty:
+        folders = [made if page in lessons else Path(tempfile.mkdtemp(dir=empty)) for page in old]
+        outputs = dict(zip(old, pool.map(run, (pages[page] for page in old), folders), strict=True))
+    for page in lessons:
+        (made / f"{page.stem}.ipynb").write_text(notebook(pages[page]), encoding="utf-8")
     for page in old:
         wrong = differences(printed(pages[page]), outputs[page])
         for difference in wrong:
             LOGGER.warning("%s prints something else: %s", page.name, difference)
         if not wrong:
-            stamps[page].write_text(digests[page])
+            stamp(page).write_text(digest(page))
 
 
 def differences(said: list[str], outputs: list[str]) -> list[str]:

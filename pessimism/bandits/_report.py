@@ -9,6 +9,9 @@ from pessimism._types import Floats, Ints
 LONGEST_TABLE = 12
 """Arms listed one by one in a report; beyond that, only the extremes."""
 
+FEW = 10
+"""Rule of thumb: with fewer successes or failures of a pair that the policy plays, normal limits deserve no trust."""
+
 
 def describe(counts: Ints, sums: Floats, reward_range: tuple[float, float], policy: Ints | None) -> str:
     """Lines to be printed; `policy` (S,) holds one arm per context."""
@@ -20,6 +23,7 @@ def describe(counts: Ints, sums: Floats, reward_range: tuple[float, float], poli
     lines += ["Coverage (C* estimated from the log, contexts as logged):"]
     if policy is not None:
         lines.append(f"  the given policy: {_cstar(counts, policy)}")
+        lines += _trust(counts, sums, reward_range, policy)
     lines.append(f"  the most played arms: {_cstar(counts, counts.argmax(axis=-1))}")
     pulled = np.where(counts > 0, counts, np.iinfo(np.int64).max)
     lines.append(f"  the least played of the pulled arms: {_cstar(counts, pulled.argmin(axis=-1))}")
@@ -33,6 +37,25 @@ def _cstar(counts: Ints, arms: Ints) -> str:
     if uncovered.size:
         return f"C* infinite (its arm was never pulled in context {uncovered[0]})"
     return f"C* about {np.max(met[met > 0] / pulls[met > 0]):.3g}"
+
+
+def _trust(counts: Ints, sums: Floats, reward_range: tuple[float, float], arms: Ints) -> list[str]:
+    """What the log is worth to the policy, and which intervals for its value deserve trust."""
+    met = counts.sum(axis=-1)
+    pulls, hits = (np.take_along_axis(table, arms[:, None], axis=-1)[:, 0][met > 0] for table in (counts, sums))
+    if np.any(pulls == 0):
+        return ["    its value: only `given_counts` says something, and adds the whole range of what was never pulled"]
+    worth = met.sum() ** 2 / (met[met > 0] ** 2 / pulls).sum()
+    coins = reward_range == (0.0, 1.0) and np.array_equal(sums, np.floor(sums))
+    fewest = int(np.minimum(hits, pulls - hits).min()) if coins else int(pulls.min())
+    guaranteed = "given_counts" + (", clopper_pearson" if coins and len(counts) == 1 else "")
+    kind = "successes or failures" if coins else "rounds"
+    trust = f"a pair it plays has {fewest:,} {kind}" if fewest < FEW else f"{fewest:,} {kind} or more"
+    return [
+        f"    the log is worth about {worth:,.0f} rounds of its own",
+        f"    intervals that hold at every n: {guaranteed}",
+        f"    asymptotic intervals: {'do not trust them' if fewest < FEW else 'usable'}, {trust}",
+    ]
 
 
 def _arm_table(counts: Ints, sums: Floats) -> list[str]:

@@ -8,7 +8,8 @@ paper's). `Source` names the text, or says that the derivation is ours.
 Where the assumptions of a statement fail, the function returns NaN, which a plot leaves blank. Arguments out of their
 range raise a ValueError or a TypeError that names the first bad entry. N may be a fraction, for smooth curves.
 Losses are expected suboptimality for rewards in [0, 1], data are N i.i.d. rounds, delta = 1/N, `log` is natural.
-A curve over a one-parameter family is a lower bound of the minimax risk, not the minimax risk.
+The worst loss of a rule over a one-parameter family is a lower bound of that rule's worst loss over all problems with
+this :math:`C^*`, and says nothing about other rules.
 The paper is Rashidinejad, Zhu, Ma, Jiao, Russell (2021), arXiv:2103.12021, of which texts of March 2021 and July 2023
 exist: we follow its abstract and later works that restate it, not the text of one version.
 """
@@ -555,7 +556,7 @@ def contextual_rate(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Floats:
     Upper bound: Theorem 4 of the paper (delta = 1/N, constant 2000, logarithms hidden); lower bound of the same form:
     its Theorem 5. A shape to compare slopes with, not a bound: constants are missing.
 
-    :Status: published, without constants and logarithms.
+    :Status: published, without constants and logarithms; read in a restatement.
     :Source: Rashidinejad et al. (2021), arXiv:2103.12021, Theorems 4 and 5.
 
     Examples
@@ -587,6 +588,7 @@ def contextual_upper(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int) -
     pessimism.bandits.rules.lcb.lcb : The rule that is bounded.
     pessimism.bandits.bounds.contextual_lower : The lower bound.
     pessimism.bandits.instances.covered_contexts : The family on which its looseness is measured.
+    simulations.context_transition : Draws it beside exact losses.
 
     Notes
     -----
@@ -632,6 +634,7 @@ def contextual_lower(n: ArrayLike, cstar: ArrayLike, contexts: int, arms: int = 
     pessimism.bandits.instances.ambiguous_contexts : The family of the first term.
     pessimism.bandits.instances.contextual_two_point : That of the second.
     pessimism.bandits.instances.missing_mass : The instance of the third.
+    simulations.context_transition : Draws it beside exact losses.
 
     Notes
     -----
@@ -718,7 +721,7 @@ def missing_mass_published(n: ArrayLike, cstar: ArrayLike, contexts: int) -> Flo
     -----
     A step of the proof of Theorem 4; 1.21 times `missing_mass_upper`.
 
-    :Status: published, as a step of a proof.
+    :Status: published, as a step of a proof; read in a restatement.
     :Source: Rashidinejad et al. (2021), arXiv:2103.12021, proof of Theorem 4.
 
     Examples

@@ -177,7 +177,8 @@ class BanditData(Stored):
         [[2, 1, 0]]
         """
         low, high = _check.interval("reward_range", reward_range)
-        reward = _check.real_array("rewards", rewards, min_ndim=1, low=low, high=high)
+        reward = _check.real_array("rewards", rewards, min_ndim=1)
+        _check.require("rewards", reward, (reward >= low) & (reward <= high), f"in reward_range [{low:g}, {high:g}]")
         _check.log_axes("rewards", reward.shape, batch)
         arm = _labels("arms", arms, n_arms, reward.shape)
         context = _labels(
@@ -189,7 +190,8 @@ class BanditData(Stored):
         logs = math.prod(front)
         if logs * s * a > LARGEST_TABLE:
             raise ValueError(
-                f"a table of {s} contexts x {a} arms is too large: labels must be positions 0, 1, 2, ...; "
+                f"contexts and arms make a table of {s} (n_contexts) x {a} (n_arms) cells, which is too large: labels "
+                "must be positions 0, 1, 2, ...; "
                 "pessimism.interop.frames.bandit_log makes positions of any labels"
             )
         cell = ((np.arange(logs).reshape(*front, 1) * s + context) * a + arm).ravel()
@@ -246,6 +248,45 @@ class BanditData(Stored):
         counts, sums = self.counts.reshape(table)[place], self.sums.reshape(table)[place]
         squares = None if self.squares is None else self.squares.reshape(table)[place]
         return self.trusted(counts, sums, squares, self.reward_range)
+
+    def restrict(self, arms: ArrayLike) -> Self:
+        r"""The log of some of the arms: the rounds of all others are left out.
+
+        Parameters
+        ----------
+        arms : (K,) array_like of int, or (A,) array_like of bool
+            Positions of the arms to keep, each once, in the order wanted; or which arms to keep.
+
+        Returns
+        -------
+        BanditData
+            K arms, all contexts, the same batch and reward range. ``data.n - data.restrict(arms).n`` rounds were left
+            out of each data set.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If no arm is kept, an arm is not among 0 to A - 1 or named twice, or a mask has another length than A.
+
+        Notes
+        -----
+        The same as filtering the rows before they are counted. Policies learned from it name arms by their positions
+        in `arms`; ``np.asarray(arms)[policy]`` names those of the whole log (with a mask: ``np.flatnonzero(arms)``).
+        If :math:`\mu(s, a)` is the law of pairs in the log, what is left is a log of
+        :math:`\mu(s, a) / \sum_{t, b \in K} \mu(t, b)`: the shares of contexts change with those of arms, and so does
+        :math:`C^*`. Widths count K arms in place of A. Intervals and bounds hold if the arms were chosen without
+        looking at these rewards.
+
+        Examples
+        --------
+        >>> log = BanditData([[5, 3, 2]], [[4.0, 0.0, 1.0]])
+        >>> kept = log.restrict([2, 0])
+        >>> kept.counts.tolist(), int(log.n - kept.n)
+        ([[2, 5]], 3)
+        """
+        keep = _check.positions("arms", arms, self.n_arms, "arms")
+        squares = None if self.squares is None else self.squares.take(keep, axis=-1)
+        return self.trusted(self.counts.take(keep, axis=-1), self.sums.take(keep, axis=-1), squares, self.reward_range)
 
     def merge(self, *others: "BanditData") -> Self:
         """All rounds of several logs as one log.
@@ -502,6 +543,9 @@ class BanditData(Stored):
             2           0    0.0%                        1            -
         Coverage (C* estimated from the log, contexts as logged):
           the given policy: C* about 10
+            the log is worth about 10 rounds of its own
+            intervals that hold at every n: given_counts, clopper_pearson
+            asymptotic intervals: do not trust them, a pair it plays has 4 successes or failures
           the most played arms: C* about 1.11
           the least played of the pulled arms: C* about 10
         What this log cannot tell:

@@ -199,7 +199,7 @@ def worst_case(
     -----
     A logarithmic grid of 41 gaps, then a bounded search around every local maximum of at least half the largest. At a
     fixed gap the loss decays exponentially in n; the supremum over the gap has a rate. It is the worst case of one rule
-    on one family: for the best rule a lower bound of the minimax risk, not the minimax risk.
+    on one family: a lower bound of that rule's worst loss over all problems with this C*.
 
     Examples
     --------

@@ -267,7 +267,7 @@ def ambiguous_contexts(cstar: float, contexts: int, gap: float, best: Sequence[i
     >>> float(bandit.coverage(mu)), float(mu.sum().round(12))
     (1.25, 1.0)
     """
-    c, s = _cstar(cstar, high=2.0), _check.whole("contexts", contexts, low=2)
+    c, s = _cstar(cstar, high=2.0), _check.count("contexts", contexts, low=2)
     rho = np.concatenate([[2.0 - c], np.full(s - 1, (c - 1.0) / (s - 1))])
     other = rho / c
     other[0] = 0.0
@@ -299,7 +299,7 @@ def covered_contexts(cstar: float, contexts: int, gap: float, best: Sequence[int
     >>> mu.tolist()
     [[0.125, 0.375], [0.125, 0.375]]
     """
-    c, s = _cstar(cstar), _check.whole("contexts", contexts, low=2)
+    c, s = _cstar(cstar), _check.count("contexts", contexts, low=2)
     rho = np.full(s, 1.0 / s)
     return _by_context(rho, np.stack([rho / c, rho * (1.0 - 1.0 / c)], axis=-1), _gap(gap), best)
 
@@ -339,7 +339,7 @@ def contextual_two_point(cstar: float, contexts: int, gap: float, best: Sequence
     >>> float(bandit.coverage(mu))
     4.0
     """
-    c, s, g = _cstar(cstar, low=2.0), _check.whole("contexts", contexts, low=2), _gap(gap, high=0.5)
+    c, s, g = _cstar(cstar, low=2.0), _check.count("contexts", contexts, low=2), _gap(gap, high=0.5)
     arms = _bests(best, s)
     means = np.stack([np.where(arms == 0, 0.5 + g, 0.5 - g), np.full(s, 0.5)], axis=-1)
     return Bandit(means), np.tile([1.0 / (c * s), (1.0 - 1.0 / c) / s], (s, 1))
@@ -382,8 +382,8 @@ def missing_mass(n: int, contexts: int, arms: int = 2, gap: float = 1.0, best: S
     >>> float(bandit.coverage(mu)), bandit.contexts.tolist()
     (1.0, [0.8, 0.1, 0.1])
     """
-    rounds, s = _check.whole("n", n, low=1), _check.whole("contexts", contexts, low=2)
-    a, g = _check.whole("arms", arms, low=2), _gap(gap)
+    rounds, s = _check.whole("n", n, low=1), _check.count("contexts", contexts, low=2)
+    a, g = _check.count("arms", arms, low=2), _gap(gap)
     if s > rounds + 2:
         raise ValueError(f"contexts must be at most n + 2 = {rounds + 2}, got {s}")
     rho = np.full(s, 1.0 / (rounds + 1))

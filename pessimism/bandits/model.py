@@ -308,7 +308,7 @@ class Bandit(Stored):
         >>> bool(np.all(rewards == (arms == 0)))
         True
         """
-        mu, rounds, front = self.check_behavior(behavior), _check.whole("n", n), _draw.front_axes(size)
+        mu, rounds, front = self.check_behavior(behavior), _check.count("n", n, low=0), _draw.front_axes(size)
         law = np.broadcast_to(mu, _check.broadcast("behavior and model", mu.shape[:-2], self.shape) + mu.shape[-2:])
         cells, rewards = sampling.draw_log(self._rewards(law.shape), law, rounds, front, _check.generator(rng))
         return cells // self.n_arms, cells % self.n_arms, rewards
@@ -328,6 +328,8 @@ class Bandit(Stored):
 
         Examples
         --------
+        >>> Bandit([[0.6, 0.5]]).check_behavior([[0.5, 0.5]]).tolist()
+        [[0.5, 0.5]]
         >>> Bandit([[0.6, 0.5]]).check_behavior([[0.5, 0.6]])
         Traceback (most recent call last):
         ...

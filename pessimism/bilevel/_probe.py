@@ -30,11 +30,12 @@ class ProblemError(AssertionError):
 
 
 class Probe:
-    """The problem, three points around the user's, and random directions."""
+    """The problem, three points around the user's and one that mixes two of them, and random directions."""
 
     def __init__(self, problem: Any, start: tuple[Floats, Floats], rng: np.random.Generator) -> None:
         self.problem, self.rng, self.oracles = problem, rng, PlainOracles(problem)
         self.points = [(self._inside(self._near(start[0])), self._near(start[1])) for _ in range(POINTS)]
+        self.points.append((self.points[0][0], self.points[1][1]))  # what is remembered of x must not be of y
 
     def _near(self, centre: Floats) -> Floats:
         # away from the user's own: at a stationary point there is nothing to compare a gradient with

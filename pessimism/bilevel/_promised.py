@@ -13,8 +13,8 @@ DENSE = 200
 """Largest dy for which H is written out."""
 
 NEWTON = 50
-FEW, MANY = 100, 1000
-SUSPICIOUS, CERTAIN = 3.0, 7.0
+FEW, MANY = 200, 4000
+SUSPICIOUS, CERTAIN = 2.0, 7.0
 """Standard errors of a mean of few, and of many other, samples."""
 
 REPEATED = 1

@@ -42,7 +42,7 @@ def calls_rate(eps: ArrayLike, method: str = "bo-rep") -> Floats:
     See Also
     --------
     pessimism.bilevel.bounds.theorem_schedule : The steps with which the powers come.
-    simulations.bilevel_rate : Measures calls beside both powers.
+    simulations.bilevel_rate : Draws calls beside both powers.
 
     Notes
     -----
@@ -60,11 +60,12 @@ def calls_rate(eps: ArrayLike, method: str = "bo-rep") -> Floats:
     ([10000.0, 100000000.0], 1000.0)
     """
     e = _positive("eps", eps)
-    return e ** -float(POWERS[_check.choice("method", method, tuple(POWERS))])
+    with np.errstate(over="ignore"):  # infinite where float64 ends
+        return e ** -float(POWERS[_check.choice("method", method, tuple(POWERS))])
 
 
 def calls_lower_rate(eps: ArrayLike, condition: ArrayLike, *, noisy: bool = True) -> Floats:
-    r"""Order of the oracle calls that no first-order method can save, f smooth.
+    r"""Order of the oracle calls that every first-order method needs, f smooth.
 
     Parameters
     ----------
@@ -106,9 +107,10 @@ def calls_lower_rate(eps: ArrayLike, condition: ArrayLike, *, noisy: bool = True
     """
     e = _positive("eps", eps)
     kappa = _check.real_array("condition", condition, low=1.0)
-    if _check.flag("noisy", noisy):
-        return np.asarray(kappa**2.5 * e**-4.0)
-    return np.asarray(kappa**1.5 * e**-2.0)
+    powers = (2.5, -4.0) if _check.flag("noisy", noisy) else (1.5, -2.0)
+    _check.broadcast("eps and condition", e.shape, kappa.shape)
+    with np.errstate(over="ignore"):
+        return np.asarray(kappa ** powers[0] * e ** powers[1])
 
 
 def noise_adaptive_rate(iterations: ArrayLike, noise: ArrayLike) -> Floats:
@@ -151,6 +153,7 @@ def noise_adaptive_rate(iterations: ArrayLike, noise: ArrayLike) -> Floats:
     """
     t = _check.real_array("iterations", iterations, low=1.0)
     sigma = _check.real_array("noise", noise, low=0.0)
+    _check.broadcast("iterations and noise", t.shape, sigma.shape)
     return np.asarray(t**-0.5 + sigma**0.5 * t**-0.25)
 
 
@@ -196,7 +199,9 @@ def drift(step: ArrayLike, *, cross: ArrayLike, modulus: ArrayLike) -> Floats:
     """
     eta = _check.real_array("step", step, low=0.0)
     top, mu = _check.real_array("cross", cross, low=0.0), _positive("modulus", modulus)
-    return np.asarray(eta * top / mu)
+    _check.broadcast("step, cross and modulus", eta.shape, top.shape, mu.shape)
+    with np.errstate(over="ignore"):
+        return np.asarray(eta * top / mu)
 
 
 def theorem_schedule(method: str, eps: float, *, scale: float = 1.0) -> dict[str, Any]:
@@ -207,7 +212,8 @@ def theorem_schedule(method: str, eps: float, *, scale: float = 1.0) -> dict[str
     method : {"bo-rep", "slip", "accbo"}
         Name of the method.
     eps : float
-        :math:`\varepsilon`, in (0, 1]: the average gradient asked for, in units in which the problem's constants are 1.
+        :math:`\varepsilon`, in [1e-150, 1]: the average gradient asked for, in units in which the problem's constants
+        are 1.
     scale : float
         Factor of the step on x, positive: the theorems' constants, which depend on the problem.
 
@@ -244,7 +250,7 @@ def theorem_schedule(method: str, eps: float, *, scale: float = 1.0) -> dict[str
     {'step': 0.125, 'momentum': 0.75, 'decay': 0.0, 'period': 4}
     """
     name = _check.choice("method", method, tuple(POWERS))
-    e = _check.between("eps", eps, 0.0, 1.0, "(]")
+    e = _check.between("eps", eps, 1.0 / _check.MAX_SIZE, 1.0)
     factor = _check.positive("scale", scale)
     options: dict[str, Any] = {
         "step": factor * e ** (POWERS[name] - 1.0),

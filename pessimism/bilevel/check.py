@@ -80,7 +80,7 @@ class ProblemReport(Speaking):
 
     Notes
     -----
-    Statement: every error is at most 1e-4, the symmetry 1e-6, and the curvature positive, at three points. That is
+    Statement: every error is at most 1e-4, the symmetry 1e-6, and the curvature positive, at four points. That is
     evidence, no proof. Source: textbook finite differences.
 
     Examples
@@ -114,7 +114,8 @@ def check_problem(problem: BilevelProblem, x: ArrayLike, y: ArrayLike, *, rng: R
         has them. Give it `f` and `g` if you can: without them nothing says that `grad_f` and `grad_g` are right.
     x : (dx,) array_like of float
         Upper-level point: three points around (x, y) are tried, each entry moved by a tenth of its size or of 1 at
-        random, then into the allowed set if there is a `project_x`. Messages say which point.
+        random, then into the allowed set if there is a `project_x`, and the first x with the second y. Messages say
+        which point.
     y : (dy,) array_like of float
         Lower-level point.
     rng : Generator, SeedSequence or int, optional
@@ -137,10 +138,10 @@ def check_problem(problem: BilevelProblem, x: ArrayLike, y: ArrayLike, *, rng: R
     Notes
     -----
     Statement: that of the module. A derivative is wrong if its relative error is above 1e-4 at every step h of 1e-2 to
-    1e-5, and to 1e-7 while these disagree. Samples are wrong if the mean of 100 of them is 3 standard errors, and that
-    of 1000 others 7, from the exact value, which right ones are with probability below 1e-9. Cost: some 1000 calls,
-    most of them of f, g and `grad_g`, and with samples another 500 to 5000. Source: textbook. Use a problem in float64,
-    and numbers of ordinary size: what cannot be told from rounding, or from noise, passes.
+    1e-5, and to 1e-7 while these disagree. Samples are wrong if the mean of 200 of them is 2 standard errors, and that
+    of 4000 others 7, from the exact value, which right ones are with probability below 1e-9. Cost: some 1000 calls,
+    most of them of f, g and `grad_g`, and with samples another 2000 to 20,000. Source: textbook. Use a problem in
+    float64, and numbers of ordinary size: what cannot be told from rounding, or from noise, passes.
 
     Examples
     --------
@@ -204,7 +205,10 @@ def _require_clean(probe: Probe, name: str) -> None:
         if kind.kind == "f" and kind.itemsize < 8:
             raise ProblemError(f"{name} computes in {kind}: float64 is needed, here and in every solver")
     kept = [np.array(part) for part in parts]
-    probe.evaluate(name, *probe.points[1], v)
+    other = probe.evaluate(name, *probe.points[1], v)
+    told = np.concatenate([np.ravel(part) for part in kept])
+    if not np.array_equal(told, other) and all(np.array_equal(z, z.astype(np.float32)) for z in (told, other)):
+        raise ProblemError(f"{name} has 7 digits or fewer: some step computes in float32, or rounds{where(x, y)}")
     if not all(np.array_equal(part, before) for part, before in zip(parts, kept, strict=True)):
         raise ProblemError(f"{name} returns the same memory at every call: it must return a new array, or a copy")
 

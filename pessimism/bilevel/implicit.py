@@ -28,6 +28,7 @@ from pessimism import _check
 from pessimism._objects import Speaking
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
+from pessimism.bilevel._lower import newton, newton_step, norm
 from pessimism.bilevel._method import SECOND_ORDER
 from pessimism.bilevel._users_oracles import SYMMETRY, PlainOracles, finite, has, point, require_oracles, returned
 from pessimism.bilevel.problem import BilevelProblem, OracleError
@@ -42,9 +43,6 @@ REMEMBERED = 64
 EXACT, ROUNDING = 16.0 * np.finfo(float).eps, 1e3 * np.finfo(float).eps
 """A lower gradient below this, times the length of y and the Frobenius norm of products with unit vectors, is 0: at the
 user's y, and after the Newton step that judges one which is not."""
-
-NEWTON = 200
-"""Newton steps at most on a lower level for which there is no solver."""
 
 PROBES = 6
 """Random vectors for the norm of C: it then misses with probability 10 to the minus this."""
@@ -224,9 +222,9 @@ def _evaluate(
     """The hypergradient at a lower-level point, which is the solution if its gradient is rounding."""
     gradients = oracles.evaluate("grad_f", x, y)
     system = _System(oracles, x, y, asked.damping, gradients[len(x) :])
-    slack = _norm(oracles.evaluate("grad_g", x, y))
+    slack = norm(oracles.evaluate("grad_g", x, y))
     z = _solve(system, asked, start / system.unit) if system.b.any() else np.zeros(len(y))
-    if slack <= rounding * _norm(y) * _norm(np.array(system.images)):
+    if slack <= rounding * norm(y) * norm(np.array(system.images)):
         slack = 0.0
     return _result(system, gradients[: len(x)], z, asked, slack)
 
@@ -234,24 +232,11 @@ def _evaluate(
 def _bound_by_a_neighbour(oracles: PlainOracles, x: Floats, found: Hypergradient, asked: _Asked) -> float:
     """Distance to the hypergradient after one Newton step on y, and the bound of that one; infinite if it has none."""
     try:
-        neighbour = found.y - _newton_step(oracles, x, found.y)
+        neighbour = found.y - newton_step(oracles, x, found.y)
         other = _evaluate(oracles, x, neighbour, found.z, asked, ROUNDING)
     except ValueError:  # of a solver or an oracle, away from where the user asked
         return math.inf
-    return _norm(found.value - other.value) + other.error_bound
-
-
-def _newton_step(oracles: PlainOracles, x: Floats, y: Floats) -> Floats:
-    """Solution of H v = grad_g, as far as conjugate gradients come."""
-    from scipy.sparse.linalg import LinearOperator, cg
-
-    gradient, size = oracles.evaluate("grad_g", x, y), len(y)
-    unit = _norm(gradient)
-    if unit == 0.0:
-        return gradient
-    operator = LinearOperator((size, size), matvec=lambda v: oracles.evaluate("hvp", x, y, v.ravel()), dtype=np.float64)
-    with np.errstate(all="ignore"):  # a singular H
-        return np.asarray(unit * cg(operator, gradient / unit, rtol=1e-10, atol=0.0, maxiter=10 * size + 100)[0])
+    return norm(found.value - other.value) + other.error_bound
 
 
 def _lower(oracles: PlainOracles, x: Floats, y: Any) -> Floats:
@@ -262,31 +247,7 @@ def _lower(oracles: PlainOracles, x: Floats, y: Any) -> Floats:
     if callable(y) or has(problem, "solve_y"):
         name, solve = ("y", y) if callable(y) else ("solve_y", problem.solve_y)
         return finite(name, returned(name, solve(x.copy()), problem.dim_y))
-    return _newton(oracles, x)
-
-
-def _newton(oracles: PlainOracles, x: Floats) -> Floats:
-    """Minimiser of g from 0, by Newton steps that are halved until the gradient is shorter."""
-    y = np.zeros(oracles.dim_y)
-    slack = shorter = _norm(oracles.evaluate("grad_g", x, y))
-    for _ in range(NEWTON):
-        step = _newton_step(oracles, x, y)
-        for length in 0.5 ** np.arange(40):
-            shorter = _norm(oracles.call("grad_g", x, y - length * step, None, None))
-            if shorter < slack:
-                break
-        else:  # rounding, or no way down
-            break
-        y, slack = y - length * step, shorter
-    return y
-
-
-def _norm(vector: Floats) -> float:
-    """Euclidean length, also where the squares of the entries are 0 or infinite in float64."""
-    largest = float(abs(vector).max())
-    if 1e-120 < largest < 1e120 or largest in (0.0, math.inf):
-        return float(np.linalg.norm(vector))
-    return largest * float(np.linalg.norm(vector / largest))
+    return newton(oracles, x)[0]
 
 
 class _System:
@@ -309,11 +270,11 @@ class _System:
         u = np.random.default_rng(0).normal(size=len(y))
         u /= np.linalg.norm(u)
         image = self.hessian(u)
-        self.probe = u, image, _norm(image)
+        self.probe = u, image, norm(image)
 
     def hessian(self, v: Floats) -> Floats:
         """H v, after which H is still symmetric and positive definite for all we know."""
-        size = _norm(v)
+        size = norm(v)
         if not math.isfinite(size):
             raise ValueError("solver must ask for products with finite vectors: it diverges")
         image = self.oracles.evaluate("hvp", self.x, self.y, v)
@@ -323,7 +284,7 @@ class _System:
         if self.probe is not None:
             u, hu, size_hu = self.probe
             gap = abs(float(u @ scaled - unit @ hu))
-            if gap > SYMMETRY * (_norm(scaled) + size_hu):
+            if gap > SYMMETRY * (norm(scaled) + size_hu):
                 raise ValueError(f"hvp must be symmetric: for two unit vectors <u, Hv> and <v, Hu> are {gap:.3g} apart")
         curvature = float(unit @ scaled)
         if curvature + self.damping <= 0.0:
@@ -383,7 +344,7 @@ def _cg(system: _System, operator: Any, z: Floats, rtol: float, limit: int) -> F
     end = system.products + limit
     for _ in range(3):  # its own residual drifts from the true one: go on from where that is still too large
         z, info = cg(operator, system.b, x0=z, rtol=rtol, atol=0.0, maxiter=end - system.products)
-        if info != 0 or system.products >= end or _norm(system.left(z)) <= rtol * _norm(system.b):
+        if info != 0 or system.products >= end or norm(system.left(z)) <= rtol * norm(system.b):
             break
     return np.array(z)
 
@@ -404,16 +365,16 @@ def _direct(system: _System) -> Floats:
 def _neumann(system: _System, z: Floats, rtol: float, limit: int) -> Floats:
     v = np.array(system.images[0])  # of the random probe
     for _ in range(20):
-        v = system.product(v / _norm(v))
-    rate = 1.0 / _norm(v)
-    z, goal = z.copy(), 0.5 * rtol * _norm(system.b)  # half: room for the drift of the residual
+        v = system.product(v / norm(v))
+    rate = 1.0 / norm(v)
+    z, goal = z.copy(), 0.5 * rtol * norm(system.b)  # half: room for the drift of the residual
     left = system.b - system.product(z)
     for _ in range(limit):
-        size = _norm(left)
+        size = norm(left)
         if size <= goal:
             break
         image = system.product(left)
-        while _norm(left - rate * image) > size:  # more than 2 / L: the power iterations fell short
+        while norm(left - rate * image) > size:  # more than 2 / L: the power iterations fell short
             rate /= 2.0
         z += rate * left
         left = left - rate * image
@@ -421,9 +382,9 @@ def _neumann(system: _System, z: Floats, rtol: float, limit: int) -> Floats:
 
 
 def _result(system: _System, gx: Floats, z: Floats, asked: _Asked, slack: float) -> Hypergradient:
-    left, size, dense = system.left(z), _norm(system.b), asked.solver == "direct"
-    residual = _norm(left) / size if size else 0.0
-    bound = _error_bound(system, asked, system.unit * _norm(left - system.damping * z), slack, dense)
+    left, size, dense = system.left(z), norm(system.b), asked.solver == "direct"
+    residual = norm(left) / size if size else 0.0
+    bound = _error_bound(system, asked, system.unit * norm(left - system.damping * z), slack, dense)
     z = system.unit * z
     value = gx - system.oracles.evaluate("cvp", system.x, system.y, z)
     exact = dense or size == 0.0
@@ -459,5 +420,5 @@ def _cross_norm(system: _System, dense: bool) -> float:
         return float(np.linalg.norm([system.oracles.evaluate("cvp", system.x, system.y, v) for v in np.eye(dim)], 2))
     # the largest singular direction has a normal weight w, and P(|w| <= sqrt(pi/2) / 10) <= 1/10
     probes = np.random.default_rng(0).normal(size=(PROBES, dim))
-    images = [_norm(system.oracles.evaluate("cvp", system.x, system.y, v)) for v in probes]
+    images = [norm(system.oracles.evaluate("cvp", system.x, system.y, v)) for v in probes]
     return 10.0 * math.sqrt(2.0 / math.pi) * max(images)

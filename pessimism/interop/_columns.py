@@ -3,7 +3,7 @@
 import datetime
 import decimal
 import numbers
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,24 +72,29 @@ def positions(
     argument: str,
     given: Iterable[Hashable] | None,
     known: list[Any] | None = None,
+    others: bool = False,
 ) -> Positions:
-    """Positions among the labels given, else among all that the type of the column knows, else those seen, sorted."""
+    """Positions among the labels given, else among all that the type of the column knows, else those seen, sorted.
+
+    A label that is not among those given is an error; or -1, where `others` may occur.
+    """
     try:
         seen = set(values)
         labels = (sorted(seen) if known is None else known) if given is None else []
     except TypeError as error:
         raise TypeError(f"column {column!r} must hold labels that can be hashed and sorted: {error}") from None
     if given is not None:
-        labels = _given(argument, given)
+        labels = given_labels(argument, given)
         if isinstance(values[0], (np.datetime64, np.timedelta64)):
             labels = [type(values[0])(label, "ns") for label in labels]
     position = {label: i for i, label in enumerate(labels)}
     codes = np.array([position.get(value, -1) for value in values], dtype=np.int64)
-    require_rows(column, codes >= 0, values, f"one of the {len(labels)} labels in {argument}")
+    require_rows(column, (codes >= 0) | others, values, f"one of the {len(labels)} labels in {argument}")
     return Positions(codes, tuple(labels))
 
 
-def _given(argument: str, given: Iterable[Hashable]) -> list[Any]:
+def given_labels(argument: str, given: Iterable[Hashable]) -> list[Any]:
+    """Labels that a caller listed, as plain objects, at least one and each once."""
     labels_given = _check.listed(argument, given, "labels")
     labels = [tuple(map(plain, label)) if isinstance(label, tuple) else plain(label) for label in labels_given]
     if not labels:
@@ -222,18 +227,44 @@ def flags(table: Any, column: str) -> NDArray[np.bool_]:
     return np.asarray(found == 1)
 
 
-def rewards(table: Any, column: str, reward_range: tuple[float, float]) -> Floats:
-    """Finite numbers in a range; Python's own numbers are numbers too, in a column of objects."""
-    series = without_nulls(table, column, "a number")
+def rewards(
+    table: Any, column: str, reward_range: tuple[float, float], kept: NDArray[np.bool_] | None = None
+) -> Floats:
+    """Rewards in their range, of the rows that are `kept`."""
+    low, high = reward_range
+
+    def inside(found: Floats) -> NDArray[np.bool_]:
+        return np.asarray((found >= low) & (found <= high))
+
+    return numbers_of(table, column, inside, f"a finite number in reward_range = [{low:g}, {high:g}]", kept)
+
+
+def propensities(table: Any, column: str) -> Floats:
+    """Probabilities with which the arms of a log were chosen."""
+
+    def chance(found: Floats) -> NDArray[np.bool_]:
+        return np.asarray((found > 0.0) & (found <= 1.0))
+
+    return numbers_of(table, column, chance, "a probability in (0, 1] (not its logarithm)")
+
+
+def numbers_of(
+    table: Any,
+    column: str,
+    good: Callable[[Floats], NDArray[np.bool_]],
+    expectation: str,
+    kept: NDArray[np.bool_] | None = None,
+) -> Floats:
+    """Finite numbers for which `good` holds; in a column of objects Python's own numbers are some."""
+    rows = None if kept is None else np.flatnonzero(kept)
+    series = without_nulls(table if kept is None else table.filter(kept.tolist()), column, "a number", rows)
     found = as_floats(series)
     if found is None:
         values = series.to_list()
         real = np.array([isinstance(value, numbers.Real) for value in values])
-        require_rows(column, real, values, "a number", TypeError)
+        require_rows(column, real, values, "a number", TypeError, rows)
         found = np.array(values, dtype=np.float64)
-    low, high = reward_range
-    good = np.isfinite(found) & (found >= low) & (found <= high)
-    require_rows(column, good, found, f"a finite number in reward_range = [{low:g}, {high:g}]")
+    require_rows(column, np.isfinite(found) & good(found), found, expectation, rows=rows)
     return found
 
 
@@ -245,11 +276,11 @@ def as_floats(series: Any) -> Floats | None:
     return np.asarray(series.cast(narwhals.Float64).to_numpy(), dtype=np.float64)
 
 
-def without_nulls(table: Any, column: str, expectation: str) -> Any:
+def without_nulls(table: Any, column: str, expectation: str, rows: Ints | None = None) -> Any:
     series = table.get_column(column)
     bad = nulls(series)
     if bad.any():  # only then is the list worth its making
-        require_rows(column, ~bad, series.to_list(), expectation)
+        require_rows(column, ~bad, series.to_list(), expectation, rows=rows)
     return series
 
 
@@ -267,11 +298,16 @@ def require_rows(
     values: Any,
     expectation: str,
     error: type[ValueError | TypeError] = ValueError,
+    rows: Ints | None = None,
 ) -> None:
-    """Raise an error that names the first row of a column that is not `good`, and what was expected of every row."""
+    """Raise an error that names the first row of a column that is not `good`, and what was expected of every row.
+
+    `rows` are their numbers in the user's table, where only some of them are looked at.
+    """
     if not good.all():
-        row = int(good.argmin())
-        value = values[row].item() if isinstance(values, np.ndarray) else values[row]
+        first = int(good.argmin())
+        value = values[first].item() if isinstance(values, np.ndarray) else values[first]
+        row = first if rows is None else int(rows[first])
         raise error(
             f"column {column!r} must hold {expectation} in every row, got {shown(value)} in row {row} (counted from 0)"
         )

@@ -4,7 +4,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["given", "of_three"]
+from pessimism._shown import shown
+from pessimism.bilevel._lower import solved
+from pessimism.bilevel.problems._closed_form import variable
+
+__all__ = ["given", "of_three", "users_solver", "with_solver"]
 
 SAMPLE = ("sample", "s")
 """What the third argument of f and g may be called if it has a default."""
@@ -48,3 +52,19 @@ def given(**oracles: Any) -> dict[str, Callable[..., Any]]:
         if not callable(oracle):
             raise TypeError(f"{name} must be a function, got {type(oracle).__name__}")
     return found
+
+
+def with_solver(problem: Any, solve_y: Any) -> Any:
+    """The problem, with Newton steps as its `solve_y` where these were asked for."""
+    if isinstance(solve_y, str):
+        problem.solve_y = lambda x: solved(problem, variable("x", x, problem.dim_x))
+    return problem
+
+
+def users_solver(solve_y: Any) -> Any:
+    """The function that a caller gave; None if there is none, or Newton steps were asked for."""
+    if solve_y is None or callable(solve_y):
+        return solve_y
+    if not isinstance(solve_y, str) or solve_y != "newton":
+        raise TypeError(f"solve_y must be a function or 'newton', got {shown(solve_y)}")
+    return None

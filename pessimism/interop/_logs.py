@@ -108,7 +108,7 @@ class Reduced:
         """
         log, sizes = self.transitions, self._sizes()
         known: dict[str, Any] = {"n_states": sizes[0], "n_actions": sizes[1], "reward_range": reward_range}
-        if per_step and log.rewards.ndim == 1 and self.lengths is not None:
+        if _check.flag("per_step", per_step) and log.rewards.ndim == 1 and self.lengths is not None:
             fields = (np.split(getattr(log, name), np.cumsum(self.lengths)[:-1]) for name in Transitions.__slots__)
             episodes = [Transitions(*own) for own in zip(*fields, strict=True)]
             return MDPData.from_episodes(episodes, horizon=int(self.lengths.max()), **known)

@@ -1,7 +1,6 @@
 """Rows of sweeps as typed columns: one kind of value a column, infinities as numbers."""
 
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -118,10 +117,3 @@ def listed(rows: Iterable[Row]) -> list[Row]:
 
 def keys_of(rows: list[Row]) -> list[str]:
     return list(dict.fromkeys(key for row in rows for key in row))
-
-
-def path_of(name: str, path: Any) -> str:
-    """A path as a string."""
-    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-        raise TypeError(f"{name} must be a path, got {shown(path)}")
-    return str(os.fspath(path))

@@ -18,6 +18,8 @@ Common mistakes, and what they lead to:
   `BanditLog.decisions` translates back.
 - *Arms that were never pulled are missing*, unless the type of the column names its categories. Widths and
   :math:`C^*` count all arms one could have pulled, so pass ``arms=`` (and ``contexts=``) whenever you know them.
+- *Rounds of other arms are not dropped in silence*: a label that is not in ``arms=`` is an error. To leave such rounds
+  out, say ``drop_others=True``, or use `BanditLog.restrict`; either way ``log.dropped`` counts them.
 - *Rewards on another scale.* Widths are those of rewards in `reward_range`. A click is 0 or 1; a price is not. Pass
   the range that is known beforehand, not the range that was seen.
 - *Labels* are equal where the type of the column says so, at its own resolution: times with a zone are instants, given
@@ -42,11 +44,11 @@ from pessimism._objects import Speaking
 from pessimism._optional import optional
 from pessimism._shown import shown
 from pessimism._types import Ints
-from pessimism.bandits import BanditData
+from pessimism.bandits import BanditData, PropensityData
 from pessimism.interop import _columns
 from pessimism.interop._columns import Positions, labels_in
 from pessimism.interop._logs import Decided, labelled_by
-from pessimism.interop._rows import ABSENT, Row, arrow_table, column_of, keys_of, leafwise, listed, path_of, spelled
+from pessimism.interop._rows import ABSENT, Row, arrow_table, column_of, keys_of, leafwise, listed, spelled
 
 __all__ = ["BanditLog", "bandit_log", "read_parquet", "rows_to_frame", "to_xarray", "write_parquet"]
 
@@ -69,6 +71,10 @@ class BanditLog(Decided, Speaking):
     contexts : tuple
         Label of every context, in the order of the axis before; a tuple each if several columns make a context,
         ``(None,)`` if no column does.
+    dropped : int
+        Rounds of other arms that the reader, or `restrict`, was asked to leave out.
+    propensities : PropensityData or None
+        The rounds with the propensities that the log states, if a column of them was read: what estimators take.
 
     Examples
     --------
@@ -80,6 +86,8 @@ class BanditLog(Decided, Speaking):
     data: BanditData
     arms: tuple[Any, ...]
     contexts: tuple[Any, ...]
+    dropped: int = 0
+    propensities: PropensityData | None = None
 
     def __post_init__(self) -> None:
         _check.instance("data", self.data, BanditData)
@@ -88,6 +96,41 @@ class BanditLog(Decided, Speaking):
 
     def _names(self) -> tuple[tuple[Any, ...], tuple[Any, ...], str, str]:
         return self.contexts, self.arms, "arm", "contexts"
+
+    def restrict(self, arms: Iterable[Hashable]) -> "BanditLog":
+        """The log of some of the arms, by their labels: the rounds of all others are left out.
+
+        Parameters
+        ----------
+        arms : iterable
+            Labels of the arms to keep, each once, in the order wanted.
+
+        Returns
+        -------
+        BanditLog
+            With all contexts, also those of which no round is left; `dropped` counts what was left out. It has no
+            propensities: those of the log are not those among the arms that are left.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `arms` is empty, repeats a label, or holds one that the log does not have.
+
+        Examples
+        --------
+        >>> log = BanditLog(BanditData([[2, 1, 4]], [[1.0, 1.0, 0.0]]), arms=("a", "b", "c"), contexts=(None,))
+        >>> kept = log.restrict(["c", "a"])
+        >>> kept.data.counts.tolist(), kept.arms, kept.dropped
+        ([[4, 2]], ('c', 'a'), 1)
+        """
+        labels = _columns.given_labels("arms", arms)
+        place = {label: i for i, label in enumerate(self.arms)}
+        for i, label in enumerate(labels):
+            if label not in place:
+                raise ValueError(f"arms[{i}] must be one of the {len(place)} arms of the log, got {shown(label)}")
+        data = self.data.restrict([place[label] for label in labels])
+        left_out = int(self.data.counts.sum() - data.counts.sum())
+        return BanditLog(data, tuple(labels), self.contexts, self.dropped + left_out)
 
 
 def bandit_log(
@@ -99,6 +142,8 @@ def bandit_log(
     reward_range: tuple[float, float] = (0.0, 1.0),
     arms: Iterable[Hashable] | None = None,
     contexts: Iterable[Hashable] | None = None,
+    drop_others: bool = False,
+    propensity: str | None = None,
 ) -> BanditLog:
     """Read logged decisions from a data frame, one row for each round, as counts and sums.
 
@@ -119,6 +164,12 @@ def bandit_log(
         if it has one; else those that occur, sorted, which misses arms that were never pulled.
     contexts : iterable, optional
         The same for contexts; tuples if `context` is a sequence, by default those that occur, sorted.
+    drop_others : bool
+        Leave out the rounds of arms that are not in `arms`, whose rewards are then not looked at; the log says how many
+        (`dropped`), and keeps their contexts. Default: such a round is an error.
+    propensity : str, optional
+        Column of the probabilities, in (0, 1], with which the arms were chosen, given their context; not together with
+        `drop_others`.
 
     Returns
     -------
@@ -149,15 +200,39 @@ def bandit_log(
     [[1, 1, 0], [0, 2, 0]]
     >>> log.decisions(lcb(log.data))
     {'f': 'b', 'm': 'b'}
+
+    Only some of the arms are of interest.
+
+    >>> log = bandit_log(table, arm="drug", reward="healed", arms=["b"], drop_others=True)
+    >>> log.data.counts.tolist(), log.dropped
+    ([[3]], 1)
+
+    A log that states its propensities can value another policy.
+
+    >>> from pessimism.bandits import estimators
+    >>> table = pd.DataFrame({"drug": ["b", "a", "b"], "healed": [1, 0, 1], "chance": [0.5, 0.5, 0.75]})
+    >>> log = bandit_log(table, arm="drug", reward="healed", propensity="chance")
+    >>> round(float(estimators.ips(log.propensities, [[0.0, 1.0]])), 4)
+    1.1111
     """
     given = () if context is None else _columns.names("context", context)
     if context is not None and not given:
         raise ValueError("context must name at least one column, got none: leave it out if there is one context")
     if contexts is not None and not given:
         raise ValueError("contexts must come with context, the column that they label")
+    if _check.flag("drop_others", drop_others) and arms is None:
+        raise ValueError("drop_others must come with arms, the labels of the arms to keep")
     own = {"arm": _columns.name("arm", arm), "reward": _columns.name("reward", reward)}
+    if propensity is not None:
+        own["propensity"] = _columns.name("propensity", propensity)
+        if drop_others:
+            raise ValueError("propensity must not come with drop_others: among fewer arms the probabilities are others")
     table = _columns.opened(frame, own | {"context": given})
-    played = _columns.positions(arm, labels_in(table, arm), "arms", arms, _columns.known_labels(table, arm)[0])
+    known = _columns.known_labels(table, arm)[0]
+    played = _columns.positions(arm, labels_in(table, arm), "arms", arms, known, others=drop_others)
+    kept = played.codes >= 0
+    if not kept.any():
+        raise ValueError(f"arms must hold a label that occurs in column {arm!r}, got none in {len(table)} rows")
     columns = [labels_in(table, column) for column in given]
     if context is None:
         met = Positions(np.zeros(len(table), np.int64), (None,))
@@ -166,15 +241,15 @@ def bandit_log(
         met = _columns.positions(context, columns[0], "contexts", contexts, everywhere)
     else:
         met = _columns.positions(list(given), list(zip(*columns, strict=True)), "contexts", contexts)
-    data = BanditData.from_log(
-        met.codes,
-        played.codes,
-        _columns.rewards(table, reward, _check.interval("reward_range", reward_range)),
-        n_contexts=len(met.labels),
-        n_arms=len(played.labels),
-        reward_range=reward_range,
-    )
-    return BanditLog(data, played.labels, met.labels)
+    span = _check.interval("reward_range", reward_range)
+    rewards = _columns.rewards(table, reward, span, kept if drop_others else None)
+    known_sizes: dict[str, Any] = {"n_contexts": len(met.labels), "n_arms": len(played.labels), "reward_range": span}
+    data = BanditData.from_log(met.codes[kept], played.codes[kept], rewards, **known_sizes)
+    stated = None
+    if propensity is not None:
+        chances = _columns.propensities(table, propensity)
+        stated = PropensityData.from_log(met.codes, played.codes, rewards, chances, **known_sizes)
+    return BanditLog(data, played.labels, met.labels, int(len(kept) - kept.sum()), stated)
 
 
 # Rows out.
@@ -254,7 +329,7 @@ def write_parquet(rows: Iterable[Row], path: str | os.PathLike[str]) -> None:
     ...     read_parquet(pathlib.Path(folder) / "rows.parquet") == rows
     True
     """
-    optional("pyarrow.parquet", "frames").write_table(arrow_table(rows), path_of("path", path))
+    optional("pyarrow.parquet", "frames").write_table(arrow_table(rows), _check.path("path", path))
 
 
 def read_parquet(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -286,7 +361,7 @@ def read_parquet(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     [{'n': 1, 'loss': 'inf'}]
     """
     # not read_table: in a folder called "n=3" that adds a column n of its own
-    with optional("pyarrow.parquet", "frames").ParquetFile(path_of("path", path)) as file:
+    with optional("pyarrow.parquet", "frames").ParquetFile(_check.path("path", path)) as file:
         table = file.read()
     absent = {field.name for field in table.schema if (field.metadata or {}).items() >= ABSENT.items()}
     return [

@@ -21,13 +21,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._optional import optional
 from pessimism._types import Floats
 from pessimism.bilevel import BilevelProblem
 from pessimism.bilevel.problems._closed_form import variable
-from pessimism.interop._functions import given, of_three
+from pessimism.interop._functions import given, of_three, users_solver, with_solver
 
 __all__ = ["from_jax"]
 
@@ -39,8 +40,8 @@ def from_jax(
     dim_y: int,
     *,
     sample: Callable[[np.random.Generator, str], Any] | None = None,
-    solve_y: Callable[[Floats], Floats] | None = None,
-    project_x: Callable[[Floats], Floats] | None = None,
+    solve_y: Callable[[Floats], ArrayLike] | str | None = None,
+    project_x: Callable[[Floats], ArrayLike] | None = None,
 ) -> BilevelProblem:
     r"""A bilevel problem from its two functions.
 
@@ -58,10 +59,13 @@ def from_jax(
         ``sample(rng, level)``, with level "f" or "g": a handle, such as an array of row indices, always of one shape
         (another shape is compiled anew). It is called once a sample, also where several oracles share it. Functions of
         three arguments get it as the third, and None for exact.
-    solve_y : callable, optional
-        ``solve_y(x)``, the minimiser of g.
+    solve_y : callable or "newton", optional
+        ``solve_y(x)``, the minimiser of g in y: NumPy, or a solver written in JAX, which computes in float64 here. Or
+        "newton": Newton steps from y = 0, by conjugate gradients with `hvp`, until `grad_g` no longer gets shorter.
+        With either the history of a run has its `gradient_norm`, and `hypergradient` starts at the solution. Default:
+        none.
     project_x : callable, optional
-        ``project_x(x)``, the allowed x nearest to x.
+        ``project_x(x)``, the allowed x nearest to x; it computes in float64 too.
 
     Returns
     -------
@@ -73,6 +77,9 @@ def from_jax(
     ValueError, TypeError
         If a dimension is below 1, f or g does not return one number in float64, or neither takes the sample. At a
         call: if x, y or v has another shape.
+    OracleError
+        At a call of `solve_y`, if it is "newton" and ends where the next Newton step is longer than
+        :math:`10^{-8} \max(1, \|y\|)`: g is then not strongly convex in y, or as good as not.
     ImportError
         If JAX is not installed.
 
@@ -90,11 +97,20 @@ def from_jax(
     ... )
     >>> problem.cvp(np.ones(1), np.zeros(2), np.array([1.0, 2.0])).tolist()
     [-6.0]
+
+    With a lower level that has no closed form.
+
+    >>> problem = from_jax(
+    ...     lambda x, y: jnp.sum(y**2), lambda x, y: jnp.sum(jnp.cosh(y) - x * y), dim_x=2, dim_y=2, solve_y="newton"
+    ... )
+    >>> bool(np.allclose(problem.solve_y(np.array([0.5, 2.0])), np.arcsinh([0.5, 2.0])))
+    True
     """
-    dim_x, dim_y = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
+    dim_x, dim_y = _check.count("dim_x", dim_x), _check.count("dim_y", dim_y)
     upper, lower = of_three(f, g, sample)
-    others = given(sample=sample, solve_y=solve_y, project_x=project_x)
+    others = given(sample=sample, solve_y=users_solver(solve_y), project_x=project_x)
     jax = optional("jax", "jax")
+    others |= {name: _in_float64(jax, others[name]) for name in ("solve_y", "project_x") if name in others}
     _require_numbers(jax, {"f": upper, "g": lower}, dim_x, dim_y)
     f_value, g_value, grad_f, grad_g, grad_gx, hvp, cvp = (
         _compiled(jax, function, dim_x, dim_y) for function in _derivatives(jax, upper, lower)
@@ -111,7 +127,7 @@ def from_jax(
         cvp=lambda x, y, v, s=None: cvp(x, y, v, s),
         **others,
     )
-    return cast(BilevelProblem, problem)
+    return cast(BilevelProblem, with_solver(problem, solve_y))
 
 
 def _derivatives(jax: Any, upper: Callable[..., Any], lower: Callable[..., Any]) -> tuple[Callable[..., Any], ...]:
@@ -135,6 +151,17 @@ def _compiled(jax: Any, function: Callable[..., Any], dim_x: int, dim_y: int) ->
         with _float64(jax):
             returned = fast(*points, arguments[-1])
             return jax.tree.map(np.array, returned)  # copies: what JAX returns is read-only
+
+    return call
+
+
+def _in_float64(jax: Any, function: Callable[[Floats], Any]) -> Callable[[Floats], Any]:
+    """A function of the user's, which may be written in JAX, and what it returns as NumPy's."""
+
+    def call(x: Floats) -> Any:
+        with _float64(jax):
+            returned = function(x)
+            return np.array(returned) if isinstance(returned, jax.Array) else returned
 
     return call
 

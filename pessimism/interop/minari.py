@@ -1,13 +1,18 @@
 r"""Minari data sets as logs of transitions, and logs as Minari data sets.
 
-Both observations and actions must be Discrete. An episode of T steps has T + 1 observations: step t is the transition
-:math:`(s_t, a_t, r_t, s_{t+1})`.
+Observations and actions are positions in tables, so their spaces must be finite: Discrete, MultiDiscrete, MultiBinary,
+or Tuple or Dict of these, nested as one likes. Of a space with parts the values are numbered in row-major order: the
+parts in the order of the space (that of its sorted keys in a Dict), the last one running fastest, each counted from its
+start. `position_of` and `value_at` go from one to the other, so that a policy can act in the environment:
+``env.step(value_at(env.action_space, policy[position_of(env.observation_space, observation)]))``.
+
+An episode of T steps has T + 1 observations: step t is the transition :math:`(s_t, a_t, r_t, s_{t+1})`.
 
 =====================  ============================================================================================
 in the data set        in our structure
 =====================  ============================================================================================
-observations           ``states`` and ``next_states``: positions from the start of the space
-actions, rewards       ``actions``, positions from the start of the space; ``rewards``
+observations           ``states`` and ``next_states``: positions in the space
+actions, rewards       ``actions``, positions in the space; ``rewards``
 terminations           ``terminated``: the transition leads to a terminal state, worth 0, see below
 truncations            ``truncated``: the log goes no further, and nothing is known of what follows; so too at the
                        end of an episode without a mark, if any episode of the data set has one
@@ -35,10 +40,11 @@ from pessimism import _check
 from pessimism._objects import Speaking
 from pessimism._optional import optional
 from pessimism._types import Floats, Ints
+from pessimism.interop import _spaces
 from pessimism.interop._logs import Reduced
 from pessimism.mdp import Transitions
 
-__all__ = ["MinariLog", "from_minari", "to_minari"]
+__all__ = ["MinariLog", "from_minari", "position_of", "to_minari", "value_at"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -96,10 +102,10 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
     Raises
     ------
     TypeError
-        If observations or actions are not Discrete.
+        If observations or actions are not Discrete, MultiDiscrete, MultiBinary, or Tuple or Dict of these.
     ValueError
-        If an episode does not fit in its spaces or in the horizon or goes on after a termination, `n_states` is neither
-        of the two, or the data set is empty.
+        If a space has more than 10^9 values, an episode does not fit in its spaces or in the horizon or goes on
+        after a termination, `n_states` is neither of the two, or the data set is empty.
     FileNotFoundError
         If there is no such local data set.
     ImportError
@@ -132,28 +138,31 @@ def from_minari(dataset: Any, *, n_states: int | None = None, horizon: int | Non
             raise ValueError(f"dataset must be the id of a data set that Minari has: {error}") from None
     if not hasattr(dataset, "iterate_episodes"):
         raise TypeError(f"dataset must be a MinariDataset or the id of one, got {type(dataset).__name__}")
-    spaces = _discrete("observations", dataset.observation_space), _discrete("actions", dataset.action_space)
+    spaces = (
+        _spaces.require_finite("dataset", dataset.observation_space, "observations"),
+        _spaces.require_finite("dataset", dataset.action_space, "actions"),
+    )
     episodes = [_episode(episode, spaces) for episode in dataset.iterate_episodes()]
     if not episodes:
         raise ValueError("dataset must hold at least one episode, got none")
     if any(episode.terminated.any() or episode.truncated.any() for episode in episodes):
         for episode in episodes:  # where ends are marked, what has none was cut
             episode.truncated[-1:] = ~episode.terminated[-1:]
-    observed, both = int(spaces[0].n), _entered_both_ways(episodes)
-    n_states = observed + both if n_states is None else _check.whole("n_states", n_states)
+    observed, both = _spaces.size(spaces[0]), _entered_both_ways(episodes)
+    n_states = observed + both if n_states is None else _check.count("n_states", n_states, low=0)
     if n_states not in (observed, observed + 1):
         raise ValueError(f"n_states must be {observed}, as the observations have, or {observed + 1}, got {n_states}")
     if both and n_states == observed:
         raise ValueError(f"n_states must be {observed + 1}, got {n_states}: a state that terminates is also passed")
     rows = [_sent(episode, observed) if n_states > observed else episode for episode in episodes]
     if horizon is not None:
-        steps = _check.whole("horizon", horizon, low=1)
+        steps = _check.count("horizon", horizon)
         rows = [_continued(k, row, steps) for k, row in enumerate(rows)]
     join = np.concatenate if horizon is None else np.stack
     lengths = np.array([len(episode.rewards) for episode in episodes])
     lengths.setflags(write=False)
     log = Transitions(*(join(column) for column in zip(*rows, strict=True)))
-    return MinariLog(log, log.terminated, lengths, int(n_states), int(spaces[1].n))
+    return MinariLog(log, log.terminated, lengths, int(n_states), _spaces.size(spaces[1]))
 
 
 class _Episode(NamedTuple):
@@ -165,16 +174,10 @@ class _Episode(NamedTuple):
     truncated: NDArray[np.bool_]
 
 
-def _discrete(what: str, space: Any) -> Any:
-    if not isinstance(space, optional("gymnasium.spaces", "rl").Discrete):
-        raise TypeError(f"dataset must have Discrete {what}, got {space}: there are no tables for anything else")
-    return space
-
-
 def _episode(logged: Any, spaces: tuple[Any, Any]) -> _Episode:
     name = f"episode {logged.id}"
     labels, actions = (
-        _positions(f"{name}: {what}", values, space)
+        _spaces.encoded(f"{name}: {what}", values, space)
         for what, values, space in zip(
             ("observations", "actions"), (logged.observations, logged.actions), spaces, strict=True
         )
@@ -190,13 +193,6 @@ def _episode(logged: Any, spaces: tuple[Any, Any]) -> _Episode:
     cut = np.zeros(len(ends), np.bool_)
     cut[-1:] = not ends[-1:].any() and np.any(logged.truncations)
     return _Episode(labels[:-1], actions, rewards, labels[1:], ends, cut)
-
-
-def _positions(name: str, labels: Any, space: Any) -> Ints:
-    values = np.asarray(labels)
-    if values.ndim != 1:
-        raise ValueError(f"{name} must have shape (n,), one label a step, got {values.shape}")
-    return _check.whole_array(name, values - int(space.start), high=int(space.n) - 1)
 
 
 def _entered_both_ways(episodes: Iterable[_Episode]) -> bool:
@@ -227,6 +223,70 @@ def _continued(k: int, episode: _Episode, steps: int) -> _Episode:
     no = zero.astype(np.bool_)
     more = _Episode(end, zero, zero.astype(np.float64), end, no, no)
     return _Episode(*(np.concatenate(pair) for pair in zip(episode, more, strict=True)))
+
+
+def position_of(space: Any, value: Any) -> int:
+    """Position of a value of a space, as `from_minari` numbers them.
+
+    Parameters
+    ----------
+    space : gymnasium.Space
+        Discrete, MultiDiscrete, MultiBinary, or Tuple or Dict of these.
+    value : object
+        An observation or an action, as the environment gives or takes it.
+
+    Returns
+    -------
+    int
+        Its place in row-major order, from 0.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the space is of another kind or too large, or `value` is not in it.
+    ImportError
+        If Gymnasium is not installed.
+
+    Examples
+    --------
+    >>> from gymnasium.spaces import Discrete, MultiDiscrete, Tuple
+    >>> space = Tuple([Discrete(2, start=1), MultiDiscrete([3, 4])])
+    >>> position_of(space, (2, [1, 3])) == 1 * 12 + 1 * 4 + 3
+    True
+    """
+    return int(_spaces.encoded("value", value, _spaces.require_finite("space", space), axes=0))
+
+
+def value_at(space: Any, position: int) -> Any:
+    """Value at a position of a space: what `position_of` undoes.
+
+    Parameters
+    ----------
+    space : gymnasium.Space
+        As for `position_of`.
+    position : int
+        From 0 to one less than the number of values.
+
+    Returns
+    -------
+    int, array, tuple or dict
+        An observation or an action, in the form in which the environment gives or takes it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the space is of another kind or too large, or the position is not one of its own.
+    ImportError
+        If Gymnasium is not installed.
+
+    Examples
+    --------
+    >>> from gymnasium.spaces import Discrete, MultiDiscrete, Tuple
+    >>> value_at(Tuple([Discrete(2, start=1), MultiDiscrete([3, 4])]), 19)
+    (2, array([1, 3]))
+    """
+    finite = _spaces.require_finite("space", space)
+    return _spaces.decoded(_check.whole("position", position, high=_spaces.size(finite) - 1), finite)
 
 
 def to_minari(
@@ -260,6 +320,8 @@ def to_minari(
     ------
     ValueError
         If the log is not of connected episodes, goes on after a termination, or the data set exists.
+    OSError
+        If the data set cannot be written.
     ImportError
         If Minari or Gymnasium is not installed.
 

@@ -24,7 +24,6 @@ from pessimism._optional import optional
 from pessimism._types import Floats, Ints
 from pessimism.bandits import BanditData, PropensityData
 from pessimism.interop._columns import require_rows
-from pessimism.interop._rows import path_of
 
 __all__ = ["OpenBanditLog", "read_log"]
 
@@ -146,11 +145,9 @@ def read_log(source: str | os.PathLike[str] | IO[bytes], *, n_items: int | None 
     if not isinstance(source, (str, os.PathLike)) and not hasattr(source, "read"):
         raise TypeError(f"source must be a path or a binary file, got {_check.shown(source)}")
     if n_items is not None:
-        n_items = _check.whole("n_items", n_items, low=1)
-    if n_items is not None:
-        n_items = _check.whole("n_items", n_items, low=1)
+        n_items = _check.count("n_items", n_items)
     if not hasattr(source, "read"):
-        path_of("source", source)
+        _check.path("source", source)
     table = _read(source)
     if table.num_rows == 0:
         raise ValueError("an Open Bandit log must hold at least one round, got none")

@@ -29,7 +29,7 @@ from pessimism._optional import optional
 from pessimism._types import Floats
 from pessimism.bilevel import BilevelProblem
 from pessimism.bilevel.problems._closed_form import variable
-from pessimism.interop._functions import given, of_three
+from pessimism.interop._functions import given, of_three, users_solver, with_solver
 
 __all__ = ["from_torch"]
 
@@ -41,7 +41,7 @@ def from_torch(
     dim_y: int,
     *,
     sample: Callable[[np.random.Generator, str], Any] | None = None,
-    solve_y: Callable[[Floats], Floats] | None = None,
+    solve_y: Callable[[Floats], Floats] | str | None = None,
     project_x: Callable[[Floats], Floats] | None = None,
 ) -> BilevelProblem:
     r"""A bilevel problem from its two functions.
@@ -64,6 +64,8 @@ def from_torch(
     ValueError, TypeError
         If a dimension is below 1, a function takes other arguments, or neither takes the sample. At a call: if f or g
         does not return one number in float64, or x, y or v has another shape.
+    OracleError
+        At a call of `solve_y`, if it is "newton" and fails, as there.
     RuntimeError
         At a call for derivatives under ``torch.inference_mode()``.
     ImportError
@@ -79,16 +81,16 @@ def from_torch(
     >>> from_torch(lambda x, y: (y**2).sum(), lambda x, y: ((y - x) ** 2).sum(), 0, 1)
     Traceback (most recent call last):
     ...
-    ValueError: dim_x must be a whole number in [1, 2**53], got 0
+    ValueError: dim_x must be a whole number in [1, 1000000000], got 0
     """
-    dim_x, dim_y = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
+    dim_x, dim_y = _check.count("dim_x", dim_x), _check.count("dim_y", dim_y)
     upper, lower = of_three(f, g, sample)
-    others = given(sample=sample, solve_y=solve_y, project_x=project_x)
+    others = given(sample=sample, solve_y=users_solver(solve_y), project_x=project_x)
     torch = optional("torch", "torch")
     autodiff = _Autodiff(torch, upper, lower, (dim_x, dim_y))
     oracles = {name: getattr(autodiff, name) for name in ("f", "g", "grad_f", "grad_g", "grad_gx", "hvp", "cvp")}
     problem: Any = SimpleNamespace(dim_x=dim_x, dim_y=dim_y, **oracles, **others)
-    return cast(BilevelProblem, problem)
+    return cast(BilevelProblem, with_solver(problem, solve_y))
 
 
 class _Autodiff:

@@ -77,11 +77,12 @@ def episodes(
     sizes = _sizes(policy, behavior, q, actions)
     for name, labels, size in (("states", states, sizes[0]), ("actions", actions, sizes[1])):
         _check.require(f"log.{name}", labels, labels < size, f"below {size}, as the policies say")
-    target = as_law(_input.check_policy(policy, *sizes, horizon), sizes[1])
+    every = np.ones(sizes, np.bool_)  # a log does not tell which actions are feasible
+    target = as_law(_input.check_policy(policy, every, horizon), sizes[1])
     if behavior is None:
         logged = weighing.frequencies(states, actions, live, sizes)
     else:
-        logged = behavior_policy(behavior, *sizes, horizon)
+        logged = behavior_policy(behavior, every, horizon)
     batch = states.shape[:-2]
     _check.broadcast("log, policy and behavior", batch, target.shape[:-3], logged.shape[:-3])
     by_policy, by_behavior = (weighing.gathered(law, states, actions) for law in (target, logged))

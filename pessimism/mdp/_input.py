@@ -15,22 +15,63 @@ from pessimism.mdp._engine.counting import Rows
 from pessimism.mdp._engine.ending import conflict
 from pessimism.mdp._engine.splitting import Statistics
 from pessimism.mdp._engine.tables import States, per_successor, staying
+from pessimism.mdp._feasible import feasible, require_actions, require_none, unread
 
 Policy = Ints | Floats
 
 MAX_STATES = 2**31 - 1
 
 
+def model(
+    next_states: ArrayLike,
+    probabilities: ArrayLike,
+    rewards_of: ArrayLike,
+    start: ArrayLike | None,
+    gamma: float | None,
+    horizon: int | None,
+    reward_law: str,
+    span: tuple[float, float] | None,
+    ending: ArrayLike | None,
+    allowed: ArrayLike | None,
+) -> tuple[Any, ...]:
+    """The fields of a model, in their order."""
+    steps = None if horizon is None else _check.whole("horizon", horizon, low=0, high=MAX_STATES)
+    successors, p, ends, mask = transitions(next_states, probabilities, steps, ending, allowed)
+    n_states = len(ends)
+    law = _check.choice("reward_law", reward_law, ("deterministic", "bernoulli"))
+    own_axes = successors.shape[successors.ndim - np.ndim(next_states) :]
+    r = rewards(rewards_of, own_axes, steps, law, ends, mask)
+    rho = _check.law("start", np.full(n_states, 1.0 / n_states) if start is None else start, axes=1)
+    if rho.shape[-1] != n_states:
+        raise ValueError(f"start must have {n_states} entries, one a state, got {rho.shape[-1]}")
+    core = successors.ndim
+    _check.broadcast("probabilities, rewards and start", p.shape[:-core], batch(r, successors), rho.shape[:-1])
+    by_successor = p if per_successor(r, successors) else None
+    known = reward_range(span, r, by_successor, law, mask & ~ends[:, None])
+    return successors, p, r, rho, discount(gamma, steps), steps, law, known, ends, mask
+
+
 def transitions(
-    next_states: ArrayLike, probabilities: ArrayLike, horizon: int | None, ending: ArrayLike | None
-) -> tuple[States, Floats, NDArray[np.bool_]]:
-    """Lists of successors and their probabilities, with a step axis if there is a horizon, and the terminal states."""
+    next_states: ArrayLike,
+    probabilities: ArrayLike,
+    horizon: int | None,
+    ending: ArrayLike | None,
+    allowed: ArrayLike | None,
+) -> tuple[States, Floats, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Lists of successors and their probabilities, with a step axis if there is a horizon; terminal states; feasible.
+
+    Infeasible pairs stay where they are, whatever was given for them.
+    """
     successors = lists(next_states, (3,) if horizon is None else (3, 4))
     core = successors.ndim
+    ends = terminal(ending, successors.shape[-3])
+    mask = feasible(allowed, successors.shape[-3:-1], ends)
+    if not mask.all():
+        successors = np.where(mask[..., None], successors, np.arange(len(ends))[:, None, None])
+        probabilities = unread("probabilities", probabilities, mask[..., None], np.eye(1, successors.shape[-1])[0])
     p = _check.real_array("probabilities", probabilities, low=0.0)
     if p.shape[p.ndim - core :] != successors.shape:
         raise ValueError(f"probabilities must end in the shape {successors.shape} of next_states, got {p.shape}")
-    ends = terminal(ending, successors.shape[-3])
     if ends.any():
         stays = (p == 0) | (successors == np.arange(len(ends))[:, None, None])
         _check.require("probabilities", p, stays | ~ends[:, None, None], "0 where a terminal state would be left")
@@ -42,7 +83,7 @@ def transitions(
             successors, p = successors[None], p[..., None, :, :, :]
         if successors.shape[0] not in (1, horizon):
             raise ValueError(f"next_states must have 1 or horizon = {horizon} steps, got {successors.shape[0]}")
-    return successors.astype(np.int32), p, ends
+    return successors.astype(np.int32), p, ends, mask
 
 
 def terminal(value: ArrayLike | None, n_states: int) -> NDArray[np.bool_]:
@@ -59,11 +100,21 @@ def lists(next_states: ArrayLike, axes: tuple[int, ...]) -> Ints:
     return _check.whole_array("next_states", successors, high=successors.shape[-3] - 1)
 
 
-def rewards(value: ArrayLike, table: tuple[int, ...], horizon: int | None, law: str, ends: NDArray[np.bool_]) -> Floats:
-    """Mean rewards, with a step axis if there is a horizon; terminal states earn nothing.
+def rewards(
+    value: ArrayLike,
+    table: tuple[int, ...],
+    horizon: int | None,
+    law: str,
+    ends: NDArray[np.bool_],
+    mask: NDArray[np.bool_],
+) -> Floats:
+    """Mean rewards, with a step axis if there is a horizon; terminal states and infeasible pairs earn nothing.
 
     `table` is the shape of next_states as given: it says whether the rewards have a step axis of their own.
     """
+    if not mask.all():
+        entries = _check.numeric("rewards", value).shape[-len(table) :] == table
+        value = unread("rewards", value, mask[..., None] if entries else mask, 0.0)
     r = _check.real_array("rewards", value)
     if law == "bernoulli":
         _check.require("rewards", r, (r >= 0) & (r <= 1), "in [0, 1]: they are Bernoulli means")
@@ -86,16 +137,16 @@ def above(low: float, high: float) -> float:
 
 
 def reward_range(
-    given: tuple[float, float] | None, r: Floats, probabilities: Floats | None, law: str, ends: NDArray[np.bool_]
+    given: tuple[float, float] | None, r: Floats, probabilities: Floats | None, law: str, logged: NDArray[np.bool_]
 ) -> tuple[float, float]:
     """The interval given, if it holds every reward that can occur; by default (0, 1) or the smallest that does.
 
-    For rewards per successor pass their `probabilities`: what has probability 0 does not occur. Nor do terminal states
-    earn anything.
+    For rewards per successor pass their `probabilities`: what has probability 0 does not occur. Nor do pairs earn
+    anything that are not `logged` (S, A): of terminal states, or infeasible.
     """
     low, high = 0.0, 1.0
-    if law == "deterministic" and r.size and not ends.all():
-        occurs = ~ends[:, None] if probabilities is None else (probabilities > 0) & ~ends[:, None, None]
+    if law == "deterministic" and r.size and logged.any():
+        occurs = logged if probabilities is None else (probabilities > 0) & logged[..., None]
         low = float(np.where(occurs, r, np.inf).min())
         high = float(np.where(occurs, r, -np.inf).max())
     if given is None:
@@ -144,8 +195,12 @@ def total_discount(gamma: float, horizon: int | None) -> float:
     return float(horizon) if gamma == 1.0 else (1.0 - gamma**horizon) / (1.0 - gamma)
 
 
-def check_policy(policy: ArrayLike, n_states: int, n_actions: int, horizon: int | None, name: str = "policy") -> Policy:
-    """Actions (int64) or laws over actions (float64), with a step axis if there is a horizon."""
+def check_policy(policy: ArrayLike, mask: NDArray[np.bool_], horizon: int | None, name: str = "policy") -> Policy:
+    """Feasible actions (int64) or laws over them (float64), with a step axis if there is a horizon.
+
+    `mask` (S, A) says which actions are feasible.
+    """
+    n_states, n_actions = mask.shape
     kind = {"i": "int", "u": "int", "b": "bool", "f": "float"}[_check.numeric(name, policy).dtype.kind]
     whole = kind == "int"
     if whole:
@@ -162,21 +217,44 @@ def check_policy(policy: ArrayLike, n_states: int, n_actions: int, horizon: int 
         sizes = f"S = {n_states}, A = {n_actions}" + (f", H = {horizon}" if horizon is not None else "")
         expected = f"(..., {shown}) of int or (..., {shown}, A) of float with {sizes}"
         raise ValueError(f"{name} must have shape {expected}, got {kind} of shape {clean.shape}")
+    if whole:
+        require_actions(name, clean.astype(np.int64, copy=False), mask)
+    else:
+        require_none(name, clean, mask)
     return clean
 
 
-def from_dense(matrices: ArrayLike, ends: ArrayLike | None) -> tuple[Ints, Floats]:
-    """Padded lists from matrices ([H,] S, A, S), whose rows may be 0 in terminal states."""
-    full = _check.real_array("transitions", matrices, low=0.0)
+def from_dense(
+    matrices: ArrayLike, earned: ArrayLike, horizon: int | None, ends: ArrayLike | None, allowed: ArrayLike | None
+) -> tuple[Ints, Floats, ArrayLike]:
+    """Padded lists and rewards from matrices ([H,] S, A, S).
+
+    Rows may be 0 in terminal states and anything if they are infeasible.
+    """
+    if any(hasattr(x, "tocsr") for x in (matrices if isinstance(matrices, (list, tuple)) else [matrices])):
+        raise TypeError("transitions must be an array: for matrices of scipy.sparse see MDP.sparse")
+    full = _check.numeric("transitions", matrices)
     if full.ndim not in (3, 4) or full.shape[-1] != full.shape[-3] or 0 in full.shape[-3:]:
         raise ValueError(f"transitions must have shape (S, A, S) or (H, S, A, S), got {full.shape}")
+    if allowed is not None:
+        none = np.zeros(full.shape[-1], np.bool_) if ends is None else terminal(ends, full.shape[-1])
+        mask = feasible(allowed, full.shape[-3:-1], none)
+        full = np.where(mask[..., None], full, np.eye(full.shape[-1])[:, None, :])
+    full = _check.real_array("transitions", full, low=0.0)
     if ends is not None:
         empty = terminal(ends, full.shape[-1])[:, None] & ~full.any(axis=-1)
         full = np.where(empty[..., None], np.eye(full.shape[-1])[:, None, :], full)
     _check.require_total_one("transitions", full, axes=1)
     width = int((full > 0).sum(axis=-1).max(initial=1))
     order = np.argsort(full == 0, axis=-1, kind="stable")[..., :width]
-    return order, np.take_along_axis(full, order, axis=-1)
+    p, r = np.take_along_axis(full, order, axis=-1), _check.numeric("rewards", earned)
+    if p.ndim == 4 and horizon is None:
+        raise ValueError(f"transitions must have shape (S, A, S) without a horizon, got {full.shape}")
+    if r.shape[-p.ndim :] == full.shape:
+        if allowed is None:
+            _check.real_array("rewards", r)  # also those of what never happens
+        r = np.take_along_axis(r, np.broadcast_to(order, r.shape[:-1] + p.shape[-1:]), axis=-1)
+    return order, p, r
 
 
 def from_function(
@@ -184,17 +262,21 @@ def from_function(
     n_states: int,
     n_actions: int,
     ends: ArrayLike | None,
+    allowed: ArrayLike | None,
 ) -> tuple[Ints, Floats, Floats]:
     """Padded lists, probabilities and rewards per successor from the outcomes that `step(s, a)` lists.
 
-    It is not asked about terminal states.
+    It is not asked about terminal states and infeasible actions.
     """
+    n_states, n_actions = _check.count("n_states", n_states), _check.count("n_actions", n_actions)
     _check.function("step", step, "of state and action")
     pairs: list[dict[int, tuple[float, float]]] = []
-    for s, ended in enumerate(terminal(ends, n_states)):
+    ended = terminal(ends, n_states)
+    asked = feasible(allowed, (n_states, n_actions), ended) & ~ended[:, None]
+    for s in range(n_states):
         for a in range(n_actions):
             merged: dict[int, tuple[float, float]] = {}
-            listed = [(1.0, s, 0.0)] if ended else _outcomes(f"step({s}, {a})", step(s, a), n_states)
+            listed = _outcomes(f"step({s}, {a})", step(s, a), n_states) if asked[s, a] else [(1.0, s, 0.0)]
             for probability, successor, reward in listed:
                 if probability > 0:
                     p, weighted = merged.get(successor, (0.0, 0.0))

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._types import Floats
@@ -14,19 +14,19 @@ from pessimism.mdp._engine.variance import Steps
 from pessimism.mdp.model import MDP
 
 
-def behavior_policy(behavior: ArrayLike, n_states: int, n_actions: int, horizon: int | None) -> Floats:
-    """Laws over actions (..., [1 or H,] S, A) of the policy that made a log."""
+def behavior_policy(behavior: ArrayLike, mask: NDArray[np.bool_], horizon: int | None) -> Floats:
+    """Laws over actions (..., [1 or H,] S, A) of the policy that made a log; `mask` (S, A) says what is feasible."""
     given = _check.numeric("behavior", behavior)
     if given.dtype.kind == "f":
         _check.require("behavior", given, ~(given < 0.0), "at least 0 (are they logarithms?)")
-    if given.dtype.kind == "f" and n_states > 1 and given.shape[-2:] == (n_states, n_actions):
+    if given.dtype.kind == "f" and len(mask) > 1 and given.shape[-2:] == mask.shape:
         whole = np.abs(given.sum(axis=(-2, -1)) - 1.0) <= _check.SUM_TOLERANCE
         if whole.all() and whole.size:
             raise ValueError(
                 "behavior must hold a law over actions for every state, but sums to 1 as a whole: the joint law of "
                 "(state, action)? Divide it by the law of the states"
             )
-    return as_law(_input.check_policy(behavior, n_states, n_actions, horizon, "behavior"), n_actions)
+    return as_law(_input.check_policy(behavior, mask, horizon, "behavior"), mask.shape[1])
 
 
 class OffPolicy:
@@ -37,7 +37,7 @@ class OffPolicy:
 
     def __init__(self, mdp: MDP, policy: ArrayLike, behavior: ArrayLike, *, horizon: bool = True) -> None:
         self.steps, self.target = judged(mdp, policy, horizon=horizon)
-        self.logged = _single(mdp, "behavior", behavior_policy(behavior, mdp.n_states, mdp.n_actions, mdp.horizon))
+        self.logged = _single(mdp, "behavior", behavior_policy(behavior, mdp.feasible, mdp.horizon))
         self.start, self.discount, self.horizon = mdp.start, mdp.discount, mdp.horizon or 0
 
     @property

@@ -37,9 +37,10 @@ def prescribe(mdp: MDP, *, cstar: ArrayLike, mix: ArrayLike | None = None, polic
     cstar : (...) array_like of float
         Target :math:`C^*`, at least 1; broadcasts with the batch of the model.
     mix : (..., [H,] S, A) array_like of float, optional
-        The law :math:`\nu` mixed with the policy's occupancy. Default: :math:`d(s)/(A-1)` on every action but the
-        policy's, which lies off its support, so that every :math:`C^* \ge 1` is reached and the ratio is :math:`C^*` at
-        every covered pair. It keeps the law of the states, the case in which imitation looks good.
+        The law :math:`\nu` mixed with the policy's occupancy. Default: :math:`d(s)`, divided equally between the
+        feasible actions other than the policy's: off its support, so that every :math:`C^* \ge 1` is reached and the
+        ratio is :math:`C^*` at every covered pair of a state with a choice. It keeps the law of the states, the case in
+        which imitation looks good; where a state has one feasible action that action keeps its own law.
     policy : (..., [H,] S) array_like of int, optional
         The deterministic policy to be covered. Default: `best_policy`.
 
@@ -126,7 +127,7 @@ def expert(mdp: MDP, policy: ArrayLike | None = None) -> Floats:
 
 
 def uniform(mdp: MDP) -> Floats:
-    r"""Uniform coverage: every pair with probability 1/(SA), at every step; terminal states are not counted.
+    r"""Uniform coverage: every feasible pair with equal probability, at every step; terminal states are not counted.
 
     Parameters
     ----------
@@ -136,7 +137,7 @@ def uniform(mdp: MDP) -> Floats:
     Returns
     -------
     (..., [H,] S, A) float
-        The law; its :math:`C^*` is :math:`SA \max d^*`.
+        The law; its :math:`C^*` is :math:`SA \max d^*` if all actions are feasible.
 
     Examples
     --------
@@ -146,7 +147,8 @@ def uniform(mdp: MDP) -> Floats:
     _check.instance("mdp", mdp, MDP)
     steps = () if mdp.horizon is None else (mdp.horizon,)
     open_states = ~mdp.terminal if not mdp.terminal.all() else mdp.terminal
-    law = np.repeat((open_states / (open_states.sum() * mdp.n_actions))[:, None], mdp.n_actions, axis=1)
+    pairs = open_states[:, None] & mdp.feasible
+    law = pairs / pairs.sum()
     return np.array(np.broadcast_to(law, (*mdp.shape, *steps, *law.shape)))
 
 
@@ -217,8 +219,10 @@ def from_data(data: MDPData) -> Floats:
 
 
 def _off_support(mdp: MDP, d: Floats, policy: np.ndarray) -> Floats:
-    """The actions that the policy does not take, equally, under its own law of states; its own law if A = 1."""
-    if mdp.n_actions == 1:
-        return d
-    own = policy[..., None] == np.arange(mdp.n_actions)
-    return np.asarray(d.sum(axis=-1, keepdims=True) * ~own / (mdp.n_actions - 1))
+    """The feasible actions that the policy does not take, equally, under its own law of states.
+
+    In states with one feasible action it is its own law.
+    """
+    others = mdp.feasible & (policy[..., None] != np.arange(mdp.n_actions))
+    count = others.sum(axis=-1, keepdims=True)
+    return np.where(count > 0, d.sum(axis=-1, keepdims=True) * others / np.maximum(count, 1), d)

@@ -1,7 +1,8 @@
 r"""Choosing how pessimistic to be: which constants of the widths change anything at all.
 
-A rule with widths raises no value, and so imitates, unless its constant is small enough for the log at hand. No rule
-that reads the constant off the data is best everywhere; what the data do tell is where it begins to matter.
+A rule with widths raises no value, and so imitates, unless its constant is small enough for the log at hand. Which
+constant is best depends on the composition of the data, which the data themselves do not show; what they do show is
+where the constant begins to matter.
 """
 
 from pessimism import _check

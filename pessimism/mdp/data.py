@@ -8,7 +8,7 @@ rewards (`reward_sums`). Logs of any length therefore cost the same, and merging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,11 +17,11 @@ from pessimism import _check
 from pessimism._objects import Stored, spread
 from pessimism._shares import apportion
 from pessimism._types import Floats, Ints, Rng
-from pessimism.mdp import _input, _raw
+from pessimism.mdp import _feasible, _input, _raw
 from pessimism.mdp._engine import splitting
 from pessimism.mdp._engine.counting import Rows
 from pessimism.mdp._engine.splitting import Statistics
-from pessimism.mdp._engine.tables import States, staying
+from pessimism.mdp._engine.tables import States
 
 __all__ = ["MDPData", "Transitions"]
 
@@ -110,12 +110,15 @@ class MDPData(Stored):
     terminal : (S,) array_like of bool, optional
         States in which an episode ends. They are worth 0, have no visits and no width, and are not counted among the
         pairs; visits given for them must stay and earn 0, and are dropped. Default: none.
+    feasible : (S, A) array_like of bool, optional
+        Actions that exist in a state, at least one in every state. Visits of other pairs are refused; no rule chooses
+        them, and they are not counted among the pairs. Rows of terminal states are not read. Default: all actions.
 
     Raises
     ------
     ValueError, TypeError
-        If an entry is impossible: a fractional count, successors that do not add up, sums outside counts x range. The
-        message names the first such entry.
+        If an entry is impossible: a fractional count, successors that do not add up, sums outside counts x range, a
+        visit of an infeasible pair. The message names the first such entry.
 
     Examples
     --------
@@ -131,9 +134,10 @@ class MDPData(Stored):
     reward_range: tuple[float, float]
     reward_law: str
     terminal: NDArray[np.bool_]
+    feasible: NDArray[np.bool_]
     # The hook behind `model`: `MDP.from_data`, set by model.py. That file imports this one (models draw data), so this
     # one cannot import `MDP`, and cannot name it as a type either.
-    _model: ClassVar["_FromData"]
+    _model: ClassVar[Any]
 
     def __init__(
         self,
@@ -144,6 +148,7 @@ class MDPData(Stored):
         reward_range: tuple[float, float] = (0.0, 1.0),
         reward_law: str = "bernoulli",
         terminal: ArrayLike | None = None,
+        feasible: ArrayLike | None = None,
     ) -> None:
         visits = _check.whole_array("counts", counts)
         successors = _input.lists(next_states, (3, 4)).astype(np.int32)
@@ -157,7 +162,9 @@ class MDPData(Stored):
         moved = _check.whole_array("next_counts", next_counts)
         if moved.shape != (*visits.shape, successors.shape[-1]):
             shape = (*visits.shape, successors.shape[-1])
-            raise ValueError(f"next_counts must have shape {shape} to go with counts, got {moved.shape}")
+            raise ValueError(
+                f"next_counts must have shape {shape} to go with counts and next_states, got {moved.shape}"
+            )
         _check.require("next_counts.sum(axis=-1)", moved.sum(axis=-1), moved.sum(axis=-1) == visits, "equal to counts")
         low, high = _check.interval("reward_range", reward_range)
         if not (math.isfinite(low) and math.isfinite(high)):
@@ -168,7 +175,9 @@ class MDPData(Stored):
             raise ValueError(f"reward_sums must have shape {visits.shape} or {moved.shape}, got {sums.shape}")
         ends = _input.terminal(terminal, visits.shape[-2])
         if ends.any():
-            visits, successors, moved, sums = _ended(visits, successors, moved, sums, ends)
+            visits, successors, moved, sums = _raw.ended(visits, successors, moved, sums, ends)
+        mask = _feasible.feasible(feasible, visits.shape[-2:], ends)
+        _feasible.require_none("counts", visits, mask)
         per_entry = moved if sums.shape == moved.shape else visits
         slack = ROUNDING * per_entry * max(abs(low), abs(high))
         good = (sums >= per_entry * low - slack) & (sums <= per_entry * high + slack)
@@ -177,7 +186,7 @@ class MDPData(Stored):
             coins = (sums == np.floor(sums)) & (sums >= 0) & (sums <= per_entry)
             expected = "whole and at most the visits: rewards are 0 or 1 unless reward_law says otherwise"
             _check.require("reward_sums", sums, coins, expected)
-        self._set(visits, successors, moved, sums, (low, high), law, ends)
+        self._set(visits, successors, moved, sums, (low, high), law, ends, mask)
 
     def _set(self, *values: Any) -> None:
         for name, value in zip(self.__slots__, values, strict=True):
@@ -195,14 +204,15 @@ class MDPData(Stored):
         reward_range: tuple[float, float],
         reward_law: str,
         terminal: NDArray[np.bool_] | None = None,
+        feasible: NDArray[np.bool_] | None = None,
     ) -> Self:
         """Data from arrays that are right by construction: no copy, no check. For samplers.
 
         Parameters
         ----------
-        counts, next_states, next_counts, reward_sums, reward_range, reward_law, terminal : fields of the class
-            The arrays of the dtypes int64, int32, int64 and float64, and bool; terminal states have no visits and
-            lead to themselves.
+        counts, next_states, next_counts, reward_sums, reward_range, reward_law, terminal, feasible : fields
+            The arrays of the dtypes int64, int32, int64 and float64, and bool; terminal states have no visits, lead to
+            themselves and count as feasible.
 
         Returns
         -------
@@ -216,10 +226,10 @@ class MDPData(Stored):
         >>> int(MDPData.trusted(*fields).n)
         3
         """
-        self, ends = object.__new__(cls), terminal
-        if ends is None:
-            ends = np.zeros(counts.shape[-2], np.bool_)
-        self._set(counts, next_states, next_counts, reward_sums, reward_range, reward_law, ends)
+        self = object.__new__(cls)
+        ends = np.zeros(counts.shape[-2], np.bool_) if terminal is None else terminal
+        mask = np.ones(counts.shape[-2:], np.bool_) if feasible is None else feasible
+        self._set(counts, next_states, next_counts, reward_sums, reward_range, reward_law, ends, mask)
         return self
 
     @classmethod
@@ -234,6 +244,7 @@ class MDPData(Stored):
         terminated: ArrayLike | None = None,
         truncated: ArrayLike | None = None,
         batch: tuple[int, ...] | None = None,
+        feasible: ArrayLike | None = None,
     ) -> Self:
         """Add up a raw log.
 
@@ -242,7 +253,8 @@ class MDPData(Stored):
         log : Transitions
             Of shape (..., n), or of episodes (..., K, H) if `per_step`.
         n_states, n_actions : int, optional
-            S and A. Default: one more than the largest label. Pass them: a label that was never seen is missed.
+            S and A. Default: those of `feasible`, else one more than the largest label. Pass them: a label that was
+            never seen is missed.
         per_step : bool
             Keep the last axis as the step axis of finite-horizon data; the axis before it is added up. Otherwise the
             last axis is added up and the axes before it are separate logs.
@@ -255,6 +267,8 @@ class MDPData(Stored):
         batch : tuple of int, optional
             The axes in front of n. Needed only for logs of one transition each, unless they are kept per step: arrays
             (n, 1) usually are columns of one log.
+        feasible : (S, A) array_like of bool, optional
+            As for the class. A state that is added for the ends of episodes needs no row.
 
         Returns
         -------
@@ -265,8 +279,8 @@ class MDPData(Stored):
         Raises
         ------
         ValueError, TypeError
-            If a label or a reward is out of its range, or `n_states` leaves no room for a state of its own where
-            terminated transitions need one.
+            If a label or a reward is out of its range, an action was infeasible, or `n_states` leaves no room for a
+            state of its own where terminated transitions need one.
 
         Warns
         -----
@@ -299,11 +313,12 @@ class MDPData(Stored):
         cut = log.truncated if truncated is None else _raw.marked("truncated", truncated, shape)
         if not keep_steps:
             _check.log_axes("log.rewards", shape, batch)
-        leading, sizes = shape[: -2 if keep_steps else -1], _raw.sizes_of({"": log}, n_states, n_actions)
+        leading, sizes = shape[: -2 if keep_steps else -1], _raw.sizes_of({"": log}, n_states, n_actions, feasible)
         place = np.arange(math.prod(leading)).reshape(*leading, *[1] * (len(shape) - len(leading)))
         rows = _raw.in_a_row(log, np.broadcast_to(place, shape))
         steps, marks = shape[-1] if keep_steps else None, (ended.ravel(), cut.ravel())
-        return cls.trusted(*_raw.added_up(rows, marks, (leading, shape), sizes, n_states is None, steps, reward_range))
+        told = steps, reward_range, feasible
+        return cls.trusted(*_raw.added_up(rows, marks, (leading, shape), sizes, n_states is None, *told))
 
     @classmethod
     def from_episodes(
@@ -314,6 +329,7 @@ class MDPData(Stored):
         n_actions: int | None = None,
         reward_range: tuple[float, float] | None = None,
         horizon: int | None = None,
+        feasible: ArrayLike | None = None,
     ) -> Self:
         """Add up episodes, which may differ in length.
 
@@ -326,6 +342,8 @@ class MDPData(Stored):
             As for `from_transitions`.
         horizon : int, optional
             H, to keep the step axis; no episode may be longer. Default: the steps are added up.
+        feasible : (S, A) array_like of bool, optional
+            As for `from_transitions`.
 
         Returns
         -------
@@ -361,17 +379,16 @@ class MDPData(Stored):
         if not logs:
             raise ValueError("episodes must hold at least one episode, got none")
         lengths = np.array([log.rewards.size for log in logs])
-        steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
+        steps = None if horizon is None else _check.count("horizon", horizon)
         _check.require("lengths of episodes", lengths, lengths <= (steps or np.inf), f"at most horizon = {steps}")
-        sizes = _raw.sizes_of({f"episodes[{k}].": log for k, log in enumerate(logs)}, n_states, n_actions)
+        sizes = _raw.sizes_of({f"episodes[{k}].": log for k, log in enumerate(logs)}, n_states, n_actions, feasible)
         parts = zip(*(_raw.in_a_row(log, np.zeros(log.rewards.shape, np.int64)) for log in logs), strict=True)
         rows = Rows._make(map(np.concatenate, parts))
         ended, cut = (np.concatenate([getattr(log, name) for log in logs]) for name in ("terminated", "truncated"))
         if ended.any() or cut.any():
             cut[np.cumsum(lengths) - 1] = True
-        return cls.trusted(
-            *_raw.added_up(rows, (ended, cut), ((), ended.shape), sizes, n_states is None, steps, reward_range)
-        )
+        told = steps, reward_range, feasible
+        return cls.trusted(*_raw.added_up(rows, (ended, cut), ((), ended.shape), sizes, n_states is None, *told))
 
     @property
     def statistics(self) -> Statistics:
@@ -384,8 +401,9 @@ class MDPData(Stored):
         return int(self.counts.shape[-3]) if self.next_states.ndim == 4 else None
 
     def _shown(self) -> dict[str, Any]:
-        pairs = self.counts.size // max(1, math.prod(self.shape))
-        seen = spread((self.counts > 0).reshape(*self.shape, pairs).sum(axis=-1)) if self.counts.size else "0"
+        cells = self.counts.size // max(1, math.prod(self.shape))
+        seen = spread((self.counts > 0).reshape(*self.shape, cells).sum(axis=-1)) if self.counts.size else "0"
+        pairs = cells if self.feasible.all() else cells // self.feasible.size * np.count_nonzero(self.feasible)
         steps = {"horizon": self.horizon} if self.horizon is not None else {}
         return {
             "batch": self.shape,
@@ -455,7 +473,7 @@ class MDPData(Stored):
             return array.reshape(place.size, *array.shape[len(self.shape) :])[chosen]
 
         counts, next_counts, sums = pick(self.counts), pick(self.next_counts), pick(self.reward_sums)
-        told = self.reward_range, self.reward_law, self.terminal
+        told = self.reward_range, self.reward_law, self.terminal, self.feasible
         return self.trusted(counts, self.next_states, next_counts, sums, *told)
 
     def model(self, discount: float | None = None, *, start: ArrayLike | None = None) -> Any:
@@ -484,7 +502,7 @@ class MDPData(Stored):
         Parameters
         ----------
         *others : MDPData
-            Logs over the same states, actions and steps, with the same reward range; batches broadcast.
+            Logs over the same states, feasible actions and steps, with the same reward range; batches broadcast.
 
         Returns
         -------
@@ -494,7 +512,7 @@ class MDPData(Stored):
         Raises
         ------
         ValueError
-            If sizes or reward ranges differ, or a state that is terminal in one log was left in another.
+            If sizes, masks or reward ranges differ, or a state that is terminal in one log was left in another.
 
         Examples
         --------
@@ -605,7 +623,7 @@ class MDPData(Stored):
         >>> data.folds(3, rng=0).counts.sum(axis=0).tolist()
         [[9]]
         """
-        count = _check.whole("k", k, low=1)
+        count = _check.count("k", k)
         _input.require_divisible(self.statistics)
         return self.trusted(*splitting.folds(self.statistics, count, _check.generator(rng)))
 
@@ -649,23 +667,6 @@ class MDPData(Stored):
         return self.trusted(*main), self.trusted(*auxiliary)
 
 
-class _FromData(Protocol):
-    """What makes an `MDP` of data."""
-
-    def __call__(self, data: MDPData, discount: float | None, *, start: ArrayLike | None) -> Any: ...
-
-
-def _ended(visits: Ints, lists: Any, moved: Ints, sums: Floats, ends: NDArray[np.bool_]) -> tuple[Any, Any, Any, Any]:
-    """Tables in which terminal states have no visits and lead to themselves."""
-    core = ends[:, None, None]
-    stays = (moved == 0) | (lists == np.arange(len(ends))[:, None, None])
-    _check.require("next_counts", moved, stays | ~core, "0 where a terminal state would be left")
-    own = core if sums.shape == moved.shape else ends[:, None]
-    _check.require("reward_sums", sums, (sums == 0) | ~own, "0 in terminal states, which earn nothing")
-    visits, moved = np.where(ends[:, None], 0, visits), np.where(core, 0, moved)
-    return visits, staying(lists, ends).astype(np.int32), moved, sums
-
-
 def _logs(first: MDPData, others: tuple[MDPData, ...]) -> list[MDPData]:
     for i, log in enumerate(others):
         _check.instance(f"others[{i}]", log, MDPData)
@@ -682,6 +683,10 @@ def _alike(first: MDPData, others: tuple[MDPData, ...]) -> list[MDPData]:
             raise ValueError(f"others[{i}] must have reward_range {first.reward_range}, got {log.reward_range}")
     _check.broadcast("the batches of the logs", *(log.shape for log in logs))
     ends = np.logical_or.reduce([log.terminal for log in logs])
+    for i, log in enumerate(others):
+        apart = np.argwhere((log.feasible != first.feasible) & ~ends[:, None])
+        if apart.size:
+            raise ValueError(f"others[{i}] must have the feasible actions of the first log, in state {apart[0][0]} too")
     for i, log in enumerate(logs):
         left = np.flatnonzero(ends & log.counts.any(axis=(*range(log.counts.ndim - 2), -1)))
         if left.size:

@@ -454,9 +454,9 @@ def _empirical(
     law = _start(data, start)
     model: Any = data.model(_input.discount(discount, horizon or data.horizon), start=law)
     if horizon is not None:
-        steps = _check.whole("horizon", horizon, low=1)
+        steps = _check.count("horizon", horizon)
         tables = model.next_states, model.probabilities, model.rewards
-        model = MDP(*tables, law, discount, horizon=steps, terminal=data.terminal)
+        model = MDP(*tables, law, discount, horizon=steps, terminal=data.terminal, feasible=data.feasible)
     plays = as_law(model.check_policy(policy), model.n_actions)
     plays = plays if model.horizon is not None else plays[..., None, :, :]
     counted = 1 if model.discount == 0.0 else model.horizon  # what has no weight may be unknown

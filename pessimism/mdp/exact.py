@@ -169,6 +169,8 @@ def _replicas(mdp: MDP) -> tuple[NDArray[np.bool_], Floats, Floats]:
     """Which states are decision states, and the probabilities (..., S, 2) of staying and of falling into a sink."""
     if mdp.horizon is not None or mdp.n_actions != 2:
         raise ValueError(f"exact enumeration needs a discounted model with two actions; {_MONTE_CARLO}")
+    if not mdp.feasible.all():
+        raise ValueError(f"exact enumeration needs both actions to be feasible in every state; {_MONTE_CARLO}")
     p, here = mdp.probabilities, mdp.next_states == np.arange(mdp.n_states)[:, None, None]
     rewards = mdp.rewards if mdp.per_successor else mdp.rewards[..., None]
     sink, decision = (_everywhere((np.abs(rewards - earned) <= TOLERANCE) | (p == 0)) for earned in (0.0, 1.0))

@@ -4,6 +4,8 @@ None of them is hard by design: what a rule loses here is a measurement. For mod
 Arguments out of range raise a ValueError or TypeError that names them.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,8 +50,8 @@ def garnet(n_states: int, n_actions: int, n_successors: int, *, discount: float,
     >>> mdp.n_states, mdp.n_actions, mdp.n_successors
     (20, 3, 4)
     """
-    states, actions = _check.whole("n_states", n_states, low=1), _check.whole("n_actions", n_actions, low=1)
-    width = _check.whole("n_successors", n_successors, low=1)
+    states, actions = _check.count("n_states", n_states), _check.count("n_actions", n_actions)
+    width = _check.count("n_successors", n_successors)
     if width > states:
         raise ValueError(f"n_successors must be at most n_states = {states}, got {width}")
     generator = _check.generator(rng)
@@ -88,7 +90,7 @@ def torus(side: int, *, discount: float, slip: float = 0.2) -> MDP:
     >>> mdp.best_policy.reshape(4, 4)[0].tolist(), mdp.optimal_values[1].round(3).item()
     ([0, 3, 1, 1], 4.737)
     """
-    size = _check.whole("side", side, low=3)
+    size = _check.whole("side", side, low=3, high=math.isqrt(_check.MAX_COUNT))
     lost = _check.between("slip", slip, 0.0, 1.0)
     row, column = np.divmod(np.arange(size * size), size)
     around = [((row + down) % size) * size + (column + right) % size for down, right in MOVES]
@@ -165,7 +167,7 @@ def allowed_stakes(goal: int = 50) -> NDArray[np.bool_]:
 
 
 def _largest_stakes(goal: int) -> Ints:
-    capital = np.arange(_check.whole("goal", goal, low=2) + 1)
+    capital = np.arange(_check.count("goal", goal, low=2) + 1)
     return np.asarray(np.minimum(capital, capital[::-1]))
 
 

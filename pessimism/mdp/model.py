@@ -24,11 +24,12 @@ from numpy.typing import ArrayLike, NDArray
 from pessimism import _check, _draw
 from pessimism._objects import Stored
 from pessimism._types import Floats, Ints, Rng
-from pessimism.mdp import _input
+from pessimism.mdp import _input, _sparse
 from pessimism.mdp._engine import sampling
 from pessimism.mdp._engine.evaluation import expected_sums, state_laws
 from pessimism.mdp._engine.optimum import optimum
 from pessimism.mdp._engine.tables import States, Tables, as_law, per_successor
+from pessimism.mdp._feasible import require_none
 from pessimism.mdp._input import Policy
 from pessimism.mdp.data import MDPData, Transitions
 
@@ -64,6 +65,10 @@ class MDP(Stored):
     terminal : (S,) array_like of bool, optional
         States in which an episode ends: they are worth 0. Their rows need not say anything (probabilities may be 0);
         rows that move or earn are refused. Default: none.
+    feasible : (S, A) array_like of bool, optional
+        Actions that exist in a state; at least one in every state. Of the other pairs neither probabilities nor rewards
+        are read (they may be 0, -inf or nan); nobody chooses or logs them, and they count in no range and no number of
+        pairs. Rows of terminal states are not read, since nothing is chosen there. Default: all actions.
 
     Raises
     ------
@@ -97,6 +102,7 @@ class MDP(Stored):
     reward_law: str
     reward_range: tuple[float, float]
     terminal: NDArray[np.bool_]
+    feasible: NDArray[np.bool_]
     _optimum: tuple[Ints, Floats, Floats] | None
 
     def __init__(
@@ -111,22 +117,10 @@ class MDP(Stored):
         reward_law: str = "deterministic",
         reward_range: tuple[float, float] | None = None,
         terminal: ArrayLike | None = None,
+        feasible: ArrayLike | None = None,
     ) -> None:
-        steps = None if horizon is None else _check.whole("horizon", horizon, low=0, high=_input.MAX_STATES)
-        successors, p, ends = _input.transitions(next_states, probabilities, steps, terminal)
-        n_states = len(ends)
-        kind = _check.choice("reward_law", reward_law, ("deterministic", "bernoulli"))
-        own_axes = successors.shape[successors.ndim - np.ndim(next_states) :]
-        r = _input.rewards(rewards, own_axes, steps, kind, ends)
-        rho = _check.law("start", np.full(n_states, 1.0 / n_states) if start is None else start, axes=1)
-        if rho.shape[-1] != n_states:
-            raise ValueError(f"start must have {n_states} entries, one a state, got {rho.shape[-1]}")
-        core = successors.ndim
-        _check.broadcast(
-            "probabilities, rewards and start", p.shape[:-core], _input.batch(r, successors), rho.shape[:-1]
-        )
-        span = _input.reward_range(reward_range, r, p if per_successor(r, successors) else None, kind, ends)
-        self._set(successors, p, r, rho, _input.discount(discount, steps), steps, kind, span, ends)
+        given = next_states, probabilities, rewards, start, discount
+        self._set(*_input.model(*given, horizon, reward_law, reward_range, terminal, feasible))
 
     def _set(self, *fields: Any) -> None:
         for name, value in zip(self.__slots__, (*fields, None), strict=True):
@@ -146,6 +140,7 @@ class MDP(Stored):
         reward_law: str = "deterministic",
         reward_range: tuple[float, float] | None = None,
         terminal: ArrayLike | None = None,
+        feasible: ArrayLike | None = None,
     ) -> Self:
         r"""Model from full transition matrices.
 
@@ -155,7 +150,7 @@ class MDP(Stored):
             :math:`P(s' \mid s, a)`; (H, S, A, S) with a horizon.
         rewards : (..., [H,] S, A) or (..., [H,] S, A, S) array_like of float
             Mean rewards, as for the class; a last axis is the next state.
-        start, discount, horizon, reward_law, reward_range, terminal : optional
+        start, discount, horizon, reward_law, reward_range, terminal, feasible : optional
             As for the class.
 
         Returns
@@ -163,17 +158,16 @@ class MDP(Stored):
         MDP
             With lists as long as the largest number of successors of a pair.
 
+        See Also
+        --------
+        pessimism.mdp.model.MDP.sparse : From matrices of scipy.sparse.
+
         Examples
         --------
         >>> MDP.dense([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [0.5]], [1, 0], discount=0.5).value([0, 0]).item()
         1.5
         """
-        successors, p = _input.from_dense(transitions, terminal)
-        if p.ndim == 4 and horizon is None:
-            raise ValueError(f"transitions must have shape (S, A, S) without a horizon, got {np.shape(transitions)}")
-        r = _check.real_array("rewards", rewards)
-        if r.shape[-p.ndim :] == (*p.shape[:-1], p.shape[-3]):
-            r = np.take_along_axis(r, np.broadcast_to(successors, r.shape[:-1] + p.shape[-1:]), axis=-1)
+        successors, p, r = _input.from_dense(transitions, rewards, horizon, terminal, feasible)
         return cls(
             successors,
             p,
@@ -184,6 +178,69 @@ class MDP(Stored):
             reward_law=reward_law,
             reward_range=reward_range,
             terminal=terminal,
+            feasible=feasible,
+        )
+
+    @classmethod
+    def sparse(
+        cls,
+        transitions: Any,
+        rewards: Any,
+        start: ArrayLike | None = None,
+        discount: float | None = None,
+        *,
+        horizon: int | None = None,
+        reward_law: str = "deterministic",
+        reward_range: tuple[float, float] | None = None,
+        terminal: ArrayLike | None = None,
+        feasible: ArrayLike | None = None,
+    ) -> Self:
+        r"""Model from transition matrices of scipy.sparse, which are never made dense.
+
+        Parameters
+        ----------
+        transitions : sequence of A sparse (S, S), or sparse (SA, S)
+            :math:`P(s' \mid s, a)`: one matrix an action, or one whose row s A + a is that of the pair (s, a), in any
+            format; entries stored twice are added up. With a horizon they are those of every step.
+        rewards : (..., S, A) array_like of float, or sparse like `transitions`
+            Mean rewards of pairs; sparse ones are of a pair and its successor, 0 where nothing is stored.
+        start, discount, horizon, reward_law, reward_range, terminal, feasible : optional
+            As for the class. Rows of terminal states may be empty.
+
+        Returns
+        -------
+        MDP
+            With lists as long as the largest number of successors of a pair.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the row that is not a law, or the argument whose shape does not fit; or if the padded lists would
+            have more than :math:`10^9` entries.
+
+        Notes
+        -----
+        Time and memory are O(nnz) and those of the lists, SAB.
+
+        Examples
+        --------
+        >>> from scipy.sparse import csr_array
+        >>> stay, move = csr_array([[1.0, 0.0], [0.0, 1.0]]), csr_array([[0.0, 1.0], [0.0, 1.0]])
+        >>> MDP.sparse([stay, move], [[0.0, 0.0], [1.0, 1.0]], discount=0.5).best_policy.tolist()
+        [1, 0]
+        """
+        successors, p, r = _sparse.tables(transitions, rewards, terminal, feasible)
+        return cls(
+            successors,
+            p,
+            r,
+            start,
+            discount,
+            horizon=horizon,
+            reward_law=reward_law,
+            reward_range=reward_range,
+            terminal=terminal,
+            feasible=feasible,
         )
 
     @classmethod
@@ -197,6 +254,7 @@ class MDP(Stored):
         *,
         horizon: int | None = None,
         terminal: ArrayLike | None = None,
+        feasible: ArrayLike | None = None,
     ) -> Self:
         """Model from a function that lists what can happen.
 
@@ -204,10 +262,10 @@ class MDP(Stored):
         ----------
         step : callable
             ``step(s, a)`` gives triples (probability, next state, reward). A next state that occurs twice has the sum
-            of its probabilities and their mean reward. Not called for terminal states.
+            of its probabilities and their mean reward. Not called for terminal states and infeasible actions.
         n_states, n_actions : int
             S and A, at least 1.
-        start, discount, horizon, terminal : optional
+        start, discount, horizon, terminal, feasible : optional
             As for the class.
 
         Returns
@@ -226,9 +284,8 @@ class MDP(Stored):
         >>> ring.best_policy.tolist()
         [1, 1, 0]
         """
-        sizes = _check.whole("n_states", n_states, low=1), _check.whole("n_actions", n_actions, low=1)
-        tables = _input.from_function(step, *sizes, terminal)
-        return cls(*tables, start, discount, horizon=horizon, terminal=terminal)
+        tables = _input.from_function(step, n_states, n_actions, terminal, feasible)
+        return cls(*tables, start, discount, horizon=horizon, terminal=terminal, feasible=feasible)
 
     @classmethod
     def from_data(cls, data: MDPData, discount: float | None = None, *, start: ArrayLike | None = None) -> Self:
@@ -244,9 +301,9 @@ class MDP(Stored):
         Returns
         -------
         MDP
-            Of the batch of the data, with their terminal states. A pair that was never seen earns the low end of the
-            reward range (0 if that is lower and there are terminal states) and goes to any successor on its list with
-            equal probability.
+            Of the batch of the data, with their terminal states and feasible actions. A pair that was never seen earns
+            the low end of the reward range (0 if that is lower and there are terminal states) and goes to any successor
+            on its list with equal probability.
 
         Examples
         --------
@@ -260,7 +317,12 @@ class MDP(Stored):
         shares, rewards = data.transition_shares, data.mean_rewards
         if rewards.shape[-successors.ndim :] == successors.shape:  # a batch that looks like rewards per successor
             rewards = np.broadcast_to(rewards[..., None], shares.shape)
-        return cls(successors, shares, rewards, start, discount, horizon=data.horizon, terminal=data.terminal)
+        ends, mask = data.terminal, data.feasible
+        return cls(successors, shares, rewards, start, discount, horizon=data.horizon, terminal=ends, feasible=mask)
+
+    def _shown(self) -> dict[str, Any]:
+        whole = Stored._shown(self)
+        return {name: whole[name] for name in whole if name != "feasible" or not self.feasible.all()}
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -297,13 +359,17 @@ class MDP(Stored):
 
     @property
     def mean_rewards(self) -> Floats:
-        """(..., [H or 1,] S, A) float, mean reward of every pair."""
+        """(..., [H or 1,] S, A) float, mean reward of every pair; 0 of an infeasible one."""
         return np.asarray((self.probabilities * self.rewards).sum(axis=-1)) if self.per_successor else self.rewards
 
     @property
     def tables(self) -> Tables:
-        """The arrays that planners and other loops over states read: a named tuple, with mean rewards of pairs."""
-        return self._tables(self.mean_rewards)
+        """The arrays that planners read: a named tuple, with mean rewards of pairs, and -inf of infeasible ones."""
+        return self._tables(self._only_feasible(self.mean_rewards, -np.inf))
+
+    def _only_feasible(self, table: Floats, instead: float) -> Floats:
+        """A table (..., S, A) with another number for infeasible pairs."""
+        return table if self.feasible.all() else np.where(self.feasible, table, instead)
 
     def _tables(self, rewards: Floats) -> Tables:
         return Tables(self.next_states, self.probabilities, rewards, self.discount, self.horizon, self.shape)
@@ -315,7 +381,8 @@ class MDP(Stored):
         if means.size == 0:  # no steps or no models
             return 0.0, 0.0
         total = _input.total_discount(self.discount, self.horizon)
-        return float(means.min()) * total, float(means.max()) * total
+        low, high = self._only_feasible(means, np.inf).min(), self._only_feasible(means, -np.inf).max()
+        return float(low) * total, float(high) * total
 
     @property
     def optimal_values(self) -> Floats:
@@ -329,7 +396,7 @@ class MDP(Stored):
 
     @property
     def gaps(self) -> Floats:
-        """(..., [H,] S, A) float, how much an action loses if the rest is optimal; 0 for tied actions."""
+        """(..., [H,] S, A) float, how much an action loses if the rest is optimal; 0 if tied, inf if infeasible."""
         return self._solved()[2]
 
     def _solved(self) -> tuple[Ints, Floats, Floats]:
@@ -355,7 +422,8 @@ class MDP(Stored):
         Raises
         ------
         ValueError, TypeError
-            If an action does not exist, a law does not sum to one or the shape does not fit.
+            If an action does not exist or is infeasible in its state, a law does not sum to one or the shape does not
+            fit.
 
         Notes
         -----
@@ -367,7 +435,7 @@ class MDP(Stored):
         >>> MDP.dense([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [0.5]], discount=0.5).evaluate([0, 0]).tolist()
         [1.5, 1.0]
         """
-        return expected_sums(self.tables, as_law(self.check_policy(policy), self.n_actions))
+        return expected_sums(self._tables(self.mean_rewards), as_law(self.check_policy(policy), self.n_actions))
 
     def value(self, policy: ArrayLike) -> Floats:
         r"""Value :math:`J(\pi) = \sum_s \rho(s) V^\pi(s)` of a policy.
@@ -408,12 +476,10 @@ class MDP(Stored):
         0.5
         """
         law = as_law(self.check_policy(policy), self.n_actions)
-        return self._from_start(expected_sums(self._tables(self.gaps), law))
+        return self._from_start(expected_sums(self._tables(self._only_feasible(self.gaps, 0.0)), law))
 
     def _from_start(self, values: Floats) -> Floats:
-        if self.horizon == 0:
-            return np.zeros(values.shape[:-2])
-        first = values if self.horizon is None else values[..., 0, :]
+        first = values if self.horizon is None else values[..., :1, :].sum(axis=-2)  # 0 if there are no steps
         return np.asarray((self.start * first).sum(axis=-1))
 
     def occupancy(self, policy: ArrayLike) -> Floats:
@@ -507,7 +573,7 @@ class MDP(Stored):
         Raises
         ------
         ValueError, TypeError
-            If `behavior` is not a law over (state, action), or `n` or `size` is not a whole number in range.
+            If `behavior` is not a law over feasible (state, action), or `n` or `size` is not a whole number in range.
 
         Notes
         -----
@@ -535,7 +601,7 @@ class MDP(Stored):
         Parameters
         ----------
         counts : (..., [H,] S, A) array_like of int
-            Transitions to draw from every pair (and step); 0 in terminal states.
+            Transitions to draw from every pair (and step); 0 in terminal states and of infeasible actions.
         size, rng : as for `sample`
             The data sets to draw and the source of randomness.
 
@@ -559,6 +625,7 @@ class MDP(Stored):
         if visits.shape[-len(core) :] != core:
             raise ValueError(f"counts must end in shape {core}, got {visits.shape}")
         _check.require("counts", visits, (visits == 0) | ~self.terminal[:, None], "0 in terminal states")
+        require_none("counts", visits, self.feasible)
         batch = _check.broadcast("counts and model", visits.shape[: -len(core)], self.shape)
         shape = (*_draw.front_axes(size), *batch, *core)
         return self._outcomes(np.broadcast_to(visits, shape).copy(), _check.generator(rng))
@@ -568,7 +635,7 @@ class MDP(Stored):
         return self._logged(counts, next_counts, sums)
 
     def _logged(self, counts: Ints, next_counts: Ints, sums: Floats) -> MDPData:
-        told = self.reward_range, self.reward_law, self.terminal
+        told = self.reward_range, self.reward_law, self.terminal, self.feasible
         return MDPData.trusted(counts, self.next_states, next_counts, sums, *told)
 
     def sample_episodes(
@@ -655,7 +722,7 @@ class MDP(Stored):
         [[0, 1, 0], [0, 1, 0]]
         """
         law, length = self._episode_law(policy, steps)
-        front, tables = (*_draw.front_axes(size), _check.whole("n", n)), self._tables(self.rewards)
+        front, tables = (*_draw.front_axes(size), _check.count("n", n, low=0)), self._tables(self.rewards)
         fields = sampling.log(tables, self.reward_law, self.start, law, front, length, _check.generator(rng))
         led = self.terminal[fields[3]]
         terminated, truncated = led & ~self.terminal[fields[0]], np.zeros(led.shape, np.bool_)
@@ -692,10 +759,13 @@ class MDP(Stored):
         Raises
         ------
         ValueError, TypeError
-            If an action does not exist, a law does not sum to one or the shape does not fit.
+            If an action does not exist or is infeasible in its state, a law does not sum to one or the shape does not
+            fit.
 
         Examples
         --------
+        >>> MDP.dense([[[1.0]]], [[0.5]], discount=0.5).check_policy([0]).tolist()
+        [0]
         >>> MDP.dense([[[1.0]]], [[0.5]], discount=0.5).check_policy([1])
         Traceback (most recent call last):
         ...
@@ -704,7 +774,7 @@ class MDP(Stored):
         return self._policy("policy", policy)
 
     def _policy(self, name: str, value: ArrayLike) -> Policy:
-        clean = _input.check_policy(value, self.n_states, self.n_actions, self.horizon, name)
+        clean = _input.check_policy(value, self.feasible, self.horizon, name)
         core = (1 if self.horizon is None else 2) + (clean.dtype.kind == "f")
         _check.broadcast(f"{name} and model", clean.shape[: clean.ndim - core], self.shape)
         return clean
@@ -725,10 +795,12 @@ class MDP(Stored):
         Raises
         ------
         ValueError, TypeError
-            If it is not a law over (state, action), or its shape does not fit the model.
+            If it is not a law over feasible (state, action), or its shape does not fit the model.
 
         Examples
         --------
+        >>> MDP.dense([[[1.0]]], [[0.5]], discount=0.5).check_behavior([[1.0]]).tolist()
+        [[1.0]]
         >>> MDP.dense([[[1.0]]], [[0.5]], discount=0.5).check_behavior([[0.5]])
         Traceback (most recent call last):
         ...
@@ -741,6 +813,7 @@ class MDP(Stored):
         if mu.shape[-len(core) :] != core:
             raise ValueError(f"{name} must end in shape {core}, got {mu.shape}")
         _check.require_total_one(name, mu, axes=2)
+        require_none(name, mu, self.feasible)
         _check.broadcast(f"{name} and model", mu.shape[: -len(core)], self.shape)
         return mu
 

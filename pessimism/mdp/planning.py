@@ -48,6 +48,11 @@ class Plan(Speaking):
     error_bound : (...) float
         Largest possible error of `value` as a fixed point, rounding included, recomputed from `value` itself; 0 for
         finite recursions, inf where no fixed point is claimed.
+    q : (..., [H,] S, A) float or None
+        :math:`Q(s, a) = r(s, a) + \gamma \sum_{s'} P(s' \mid s, a) V(s')` for `value` (of the next step, if there is a
+        horizon), less the width of a rule that has one; so its maximum is `value` up to the error bound, or less where
+        the rule only raises values. -inf for what is never chosen: infeasible actions, and pairs that the rule
+        excludes. None where a rule has none.
 
     Examples
     --------
@@ -62,6 +67,7 @@ class Plan(Speaking):
     status: Any
     iterations: Ints
     error_bound: Floats
+    q: Floats | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -104,8 +110,9 @@ def plan(
     initial : (..., S) array_like of float, optional
         Values to start from (a warm start). Default: 0. Not used with a horizon.
     max_iterations : int, optional
-        Largest number of policy improvements. Default: more than any model needs while float64 can tell its discount
-        from 1.
+        Largest number of policy improvements: with "value_iteration_sup", which does nothing in between, k of them
+        make `value` the k-th iterate of the textbook. Not used with a horizon. Default: more than any model needs
+        while float64 can tell its discount from 1.
 
     Returns
     -------

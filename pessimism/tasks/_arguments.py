@@ -22,6 +22,36 @@ def heads_and_target(heads: ArrayLike, target: ArrayLike, *, single: bool = Fals
     return matrices, vectors
 
 
+def source_deviations(source_noise: ArrayLike, n_tasks: int) -> tuple[Floats, Ints]:
+    """Deviations (..., M) of the source tasks, the largest in [1, 2), and the powers of two (...) divided out."""
+    value = _check.real_array("source_noise", source_noise)
+    if value.ndim and value.shape[-1] != n_tasks:
+        raise ValueError(
+            f"source_noise must be one number or have shape (..., {n_tasks}), an entry for each source task, "
+            f"got {value.shape}"
+        )
+    _check.require("source_noise", value, value > 0, "positive")
+    value = np.asarray(value if value.ndim else np.broadcast_to(value, (n_tasks,)))
+    exponents = np.frexp(value.max(axis=-1))[1].astype(np.int64) - 1
+    return np.ldexp(value, -exponents[..., None]), exponents
+
+
+def single_deviations(source_noise: ArrayLike, n_tasks: int) -> tuple[Floats, int]:
+    """The same (M,) for one problem."""
+    noise, exponent = source_deviations(source_noise, n_tasks)
+    if noise.ndim > 1:
+        raise ValueError(f"source_noise must be one number or have shape ({n_tasks},), got {noise.shape}")
+    return noise, int(exponent)
+
+
+def precisions(name: str, samples: Floats, noise: Floats) -> Floats:
+    """Samples over the variances of their noise."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = samples / noise**2
+    _check.require(f"{name} / source_noise**2", value, np.isfinite(value), "finite")
+    return value
+
+
 def orthonormal(name: str, columns: Floats) -> Floats:
     """Orthonormal basis (..., d, k) of the span of columns (..., d, k), which must be independent."""
     if columns.shape[-1] > columns.shape[-2]:
@@ -45,14 +75,22 @@ def six_digits(found: LeastNorm) -> Floats:
     )
 
 
-def weights(name: str, value: Any) -> Floats:
-    """Weights (..., M) of the tasks: those of a Relevance, or an array."""
+def weights(name: str, value: Any, *, each: tuple[int, ...] = (), of: str = "") -> Floats:
+    """Weights (..., M) of the tasks: those of a Relevance, or an array.
+
+    An array (..., 1) may be a column of one problem, unless `of`, of shape `each`, has an entry for every problem.
+    """
     for part in ("samples", "shares"):  # of a Purchase, whose weights are not what it buys, and of a Design
         if hasattr(value, part):
             raise TypeError(f"{name} must be a Relevance or an array, got a {type(value).__name__}: pass its {part}")
     array = _check.real_array(name, getattr(value, "weights", value))
     if array.ndim < 1 or array.shape[-1] == 0:
         raise ValueError(f"{name} must have shape (..., tasks) with at least one task, got {array.shape}")
+    if array.ndim > 1 and array.shape[-1] == 1 and not each and not hasattr(value, "weights"):
+        raise ValueError(
+            f"{name} must have shape (M,) for M tasks, got {array.shape}: a column must lose its last axis, as in "
+            f"{name}[:, 0]" + f", and problems of one task each need {of} each" * bool(of)
+        )
     return array
 
 

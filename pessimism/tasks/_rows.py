@@ -44,7 +44,7 @@ def row_pairs_by_label(inputs: Any, outputs: Any, tasks: ArrayLike, n_tasks: int
         fits = label <= len(y)
         _check.require("tasks", label, fits, f"at most {len(y)}, the number of rows, or n_tasks given")
     else:
-        high = _check.whole("n_tasks", n_tasks, low=1) - 1
+        high = _check.count("n_tasks", n_tasks) - 1
         _check.require("tasks", label, label <= high, f"below n_tasks = {high + 1}")
     if label.shape != y.shape:
         raise ValueError(f"tasks must have shape {y.shape}, a label for every row, got {label.shape}")

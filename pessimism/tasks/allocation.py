@@ -6,7 +6,7 @@ norm that the relevance :math:`\nu^p` minimises, q is `power`:
 ====================  =================================================================================
 ``(p, q)``            rule
 ====================  =================================================================================
-``(1, 1)``            L1: optimal to leading order in the budget (Elfving; see `designs.c_optimal`)
+``(1, 1)``            L1: optimal to leading order in the budget, for equal noise (`designs.c_optimal`)
 ``(2, 2)``            L2: the squares of the minimum-norm relevance
 ``(2, 1)``            ablation: minimum norm, but not squared
 ``(any, 0)``          uniform
@@ -35,6 +35,7 @@ def allocate(
     power: float = 1.0,
     floor: ArrayLike = 0,
     caps: ArrayLike | None = None,
+    source_noise: ArrayLike = 1.0,
 ) -> Ints:
     r"""Divide a budget in proportion to :math:`|\nu_m|^q`, between floors and caps.
 
@@ -50,6 +51,9 @@ def allocate(
         Least rows of each task, :math:`N_{\min}`. At 0 some tasks may get none, so that their heads stay unknown.
     caps : int or (..., M) array_like of int, optional
         Most rows of each task. Default: no cap.
+    source_noise : float or (..., M) array_like of float
+        Standard deviation :math:`\sigma_m` of the noise of each source task, positive: :math:`\sigma_m |\nu_m|` takes
+        the place of :math:`|\nu_m|`.
 
     Returns
     -------
@@ -69,6 +73,10 @@ def allocate(
 
     Notes
     -----
+    For a fixed :math:`\nu`, :math:`n_m \propto \sigma_m |\nu_m|` minimises :math:`\sum_m \sigma_m^2 \nu_m^2 / n_m` at
+    a given total, by the inequality of Cauchy and Schwarz (derived by us); the :math:`\nu` to go with it is that of
+    `min_l1` with the same `source_noise`.
+
     Tasks that leave their bounds are fixed at them in turn, and fractions are rounded by largest remainders, the
     lowest index first among equals. Where every task of positive relevance is at its cap, the rest of the budget is
     spread evenly over the others, as is all of it if no task is relevant. Cost O(M log M) a turn, at most M turns.
@@ -79,8 +87,10 @@ def allocate(
     [67, 33, 0]
     >>> allocate([0.5, -0.25, 0.0], 100, power=2, floor=10).tolist()
     [72, 18, 10]
+    >>> allocate([0.5, -0.25, 0.0], 100, source_noise=[1.0, 2.0, 1.0]).tolist()
+    [50, 50, 0]
     """
-    weights, least, most, total = _purchase(relevance, budget, floor, caps)
+    weights, least, most, total = _purchase(relevance, budget, floor, caps, source_noise)
     q = _check.nonnegative("power", power)
     largest = weights.max(axis=-1, keepdims=True)
     weights = (weights / np.where(largest > 0, largest, 1.0)) ** q
@@ -151,23 +161,20 @@ def phase_budgets(total: int, phases: int, *, growth: float = 2.0) -> list[int]:
 
 
 def _purchase(
-    relevance: Relevance | ArrayLike, budget: ArrayLike, floor: ArrayLike, caps: ArrayLike | None
+    relevance: Relevance | ArrayLike, budget: ArrayLike, floor: ArrayLike, caps: ArrayLike | None, noise: ArrayLike
 ) -> tuple[Floats, Ints, Ints, Ints]:
     """Weights, floors, caps (batch, M) and budgets (batch), checked against each other."""
-    weights = np.abs(_arguments.weights("relevance", relevance))
     total = _check.whole_array("budget", budget)
-    if not hasattr(relevance, "weights") and weights.ndim > 1 and weights.shape[-1] == 1 and total.ndim == 0:
-        raise ValueError(
-            f"relevance must have shape (M,) for M tasks, got {weights.shape}: a column must lose its last axis, as in "
-            "relevance[:, 0], and problems of one task each need a budget each"
-        )
+    weights = np.abs(_arguments.weights("relevance", relevance, each=total.shape, of="a budget"))
     least = _check.whole_array("floor", floor)
     most = _check.whole_array("caps", _check.MAX_TOTAL if caps is None else caps)
     for name, bound in (("floor", least), ("caps", most)):
         if bound.ndim and bound.shape[-1] not in (1, weights.shape[-1]):
             raise ValueError(f"{name} must have shape (..., {weights.shape[-1]}), a task each, got {bound.shape}")
-    names = "relevance, budget, floor and caps"
-    batch = _check.broadcast(names, weights.shape, (*total.shape, 1), least.shape, most.shape)
+    deviations, _ = _arguments.source_deviations(noise, weights.shape[-1])
+    names = "relevance, budget, floor, caps and source_noise"
+    batch = _check.broadcast(names, weights.shape, (*total.shape, 1), least.shape, most.shape, deviations.shape)
+    weights = weights * deviations
     weights, least, most = (np.broadcast_to(x, batch) for x in (weights, least, most))
     total = np.broadcast_to(total, batch[:-1])
     _check.require("floor", least, least <= most, "at most the cap of its task in caps")

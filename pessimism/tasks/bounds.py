@@ -19,8 +19,8 @@ approximation, not a bound) or *unverified* (recalled; do not quote it as the pa
 that the derivation is ours. Risks are squared errors: a statement in terms
 of :math:`\epsilon` with risk :math:`\epsilon^2` needs :math:`N \sim \epsilon^{-2}`, that is :math:`\rho \sim 1/N`.
 
-Du, Hu, Kakade, Lee, Lei (2021), arXiv:2002.09434; Chen, Jamieson, Du (2022), arXiv:2202.00911; Wang, Chen, Jamieson,
-Du (2023), arXiv:2306.02556.
+Du, Hu, Kakade, Lee, Lei (2021), arXiv:2002.09434; Chen, Du, Jamieson (2022), arXiv:2202.00911 (Chen, Jamieson, Du in
+the proceedings); Wang, Chen, Jamieson, Du (2023), arXiv:2306.02556.
 """
 
 from typing import Any
@@ -33,12 +33,13 @@ from pessimism._status import Status
 from pessimism._types import Floats
 from pessimism.tasks import _arguments
 from pessimism.tasks._arguments import six_digits
-from pessimism.tasks._engine.linear_algebra import least_norm
+from pessimism.tasks._engine.linear_algebra import fit_variance, least_norm
 from pessimism.tasks.relevance import Relevance, min_l1, min_l2
 
 __all__ = [
     "a_mtrl_order",
     "effective_tasks",
+    "known_noise_risk",
     "l1_a_mtrl_order",
     "l1_risk",
     "l2_bound",
@@ -86,7 +87,8 @@ def power_bound(n: ArrayLike, relevance: Relevance | ArrayLike, *, power: ArrayL
     >>> power_bound(100, [0.75, 0.25], power=[0.0, 1.0, 2.0]).tolist()
     [0.0125, 0.01, 0.0125]
     """
-    budget, weights = _positive("n", n), np.abs(_arguments.weights("relevance", relevance))
+    budget = _positive("n", n)
+    weights = np.abs(_arguments.weights("relevance", relevance, each=budget.shape, of="a budget n"))
     q = _check.real_array("power", power, low=0.0, high=2.0)
     _check.broadcast("n, relevance and power", budget.shape, weights.shape[:-1], q.shape)
 
@@ -134,9 +136,10 @@ def l1_risk(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int
 
     Notes
     -----
-    To leading order no allocation of N rows has a smaller source term, for this estimator and a known target; it is
-    attained at :math:`n_m = N|\nu^1_m|/\|\nu^1\|_1`, floors being negligible. Elfving's theorem on c-optimal designs,
-    applied to the leading order. Cost: a linear program for each world.
+    To leading order no allocation of N rows has a smaller source term, for this estimator, a known target and tasks
+    of equal noise; it is attained at :math:`n_m = N|\nu^1_m|/\|\nu^1\|_1`, floors being negligible.
+    Where the noise differs between tasks the rule may lose any factor: see `known_noise_risk`. Elfving's theorem on
+    c-optimal designs, applied to the leading order. Cost: a linear program for each world.
 
     :Status: derived.
     :Source: our derivation, by Elfving's theorem on c-optimal designs.
@@ -148,6 +151,57 @@ def l1_risk(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int
     """
     weights = _certain(min_l1(heads, target))
     return _risk(n, np.abs(weights).sum(axis=-1) ** 2, heads, dimension, noise)
+
+
+def known_noise_risk(
+    n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int, source_noise: ArrayLike
+) -> Floats:
+    r"""Compute the least source term of all allocations where the noise of every source task is known.
+
+    Parameters
+    ----------
+    n, heads, target, dimension : as in `l1_risk`
+        See there, also for what is raised.
+    source_noise : float or (..., M) array_like of float
+        Standard deviation :math:`\sigma_m` of the noise of each source task, positive.
+
+    Returns
+    -------
+    (...) float
+        :math:`(d-k) \bigl(\min\{\sum_m \sigma_m |\nu_m| : W\nu = w\}\bigr)^2 / N`.
+
+    See Also
+    --------
+    l1_risk : The same for equal noise.
+    pessimism.tasks.relevance.min_l1 : The weights, with the same `source_noise`.
+    pessimism.tasks.allocation.allocate : The division, with the same `source_noise`.
+    pessimism.tasks.designs.c_optimal : The optimum with floors.
+
+    Notes
+    -----
+    To leading order no allocation of N rows has a smaller source term, however the rows are weighted in the fit; it is
+    attained at :math:`n_m \propto \sigma_m |\nu_m|`, floors being negligible, with rows of equal weight. Proof: a fit
+    takes some :math:`\nu`, and by Cauchy and Schwarz
+    :math:`\sum_m \sigma_m^2\nu_m^2/n_m \ge (\sum_m \sigma_m|\nu_m|)^2/N`; the tasks bought at the minimum are
+    independent, so that only one :math:`\nu` composes the target of them. The rule that ignores the noise has
+    :math:`\|\nu^1\|_1 \sum_m \sigma_m^2 |\nu^1_m| / N` instead. Cost: a linear program for each world.
+
+    :Status: derived.
+    :Source: our derivation, by Elfving's theorem for heads divided by their noise.
+
+    Examples
+    --------
+    The third task alone would do, but its noise is ten times that of the others.
+
+    >>> heads, target = [[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], [0.6, 0.8]
+    >>> known_noise_risk(100, heads, target, dimension=12, source_noise=[1.0, 1.0, 10.0]).round(12).item()
+    0.196
+    >>> known_noise_risk(100, heads, target, dimension=12, source_noise=1.0).round(12).item()
+    0.1
+    """
+    noise, exponents = _arguments.source_deviations(source_noise, _check.matrix("heads", heads, "k, tasks").shape[-1])
+    weights = _certain(min_l1(heads, target, source_noise=noise))
+    return _risk(n, (noise * np.abs(weights)).sum(axis=-1) ** 2, heads, dimension, np.ldexp(1.0, exponents))
 
 
 def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int, noise: ArrayLike = 1.0) -> Floats:
@@ -167,12 +221,13 @@ def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: in
     --------
     pessimism.tasks.rules.a_mtrl.a_mtrl : The rule.
     pessimism.tasks.instances.identity : The instance for which the ratio to `l1_risk` tends to M.
+    simulations.task_dominance : Draws it beside the risk.
 
     Notes
     -----
     `power_bound` of :math:`\nu^2` at q = 2, to leading order; entries below 1e-12 of the largest count as 0. The risk
     itself is smaller, often by much: `LinearTasks.predicted_risk` at :math:`n \propto (\nu^2)^2` serves to compare
-    rules. It is between 1 and :math:`\|\nu^2\|_0` times `l1_risk`.
+    rules. The bound is between 1 and :math:`\|\nu^2\|_0` times `l1_risk`.
 
     :Status: derived.
     :Source: our derivation.
@@ -233,6 +288,7 @@ def weighted_risk(
     *,
     dimension: int,
     noise: ArrayLike = 1.0,
+    source_noise: ArrayLike = 1.0,
 ) -> Floats:
     r"""Compute the source term when the rows of the tasks are weighted in the loss, as by `TaskData.weighted`.
 
@@ -245,12 +301,15 @@ def weighted_risk(
         average of every task.
     heads, target, dimension, noise : as in `l1_risk`
         See there; here the target may lie outside the span of the heads.
+    source_noise : float or (..., M) array_like of float
+        Standard deviation :math:`\sigma_m` of the noise of each source task, positive, in units of `noise`.
 
     Returns
     -------
     (...) float
-        :math:`\sigma^2 (d-k) \sum_m \nu_m^2/n_m` at :math:`\nu = \arg\min\{\sum_m \nu_m^2/(v_m n_m) : W\nu = w\}`;
-        inf where the tasks sampled do not span the target.
+        :math:`\sigma^2 (d-k) \sum_m \sigma_m^2 \nu_m^2/n_m` at
+        :math:`\nu = \arg\min\{\sum_m \nu_m^2/(v_m n_m) : W\nu = w\}`; inf where the tasks sampled do not span
+        the target.
 
     See Also
     --------
@@ -258,9 +317,9 @@ def weighted_risk(
 
     Notes
     -----
-    Leading order, all :math:`n_m \gg d`; least at equal weights, for equal noise. If the loss averages the rows
-    of each task, :math:`\nu = \nu^2` whatever was bought: buying by :math:`|\nu^1|` and fitting averages combines the
-    weaknesses of both, and may be many times worse than uniform. Cost :math:`O(k^2 M)`.
+    Leading order, all :math:`n_m \gg d`; least at :math:`v_m = 1/\sigma_m^2`, so for equal noise at equal weights. If
+    the loss averages the rows of each task, :math:`\nu = \nu^2` whatever was bought: buying by :math:`|\nu^1|` and
+    fitting averages combines the weaknesses of both, and may be many times worse than uniform. Cost :math:`O(k^2 M)`.
 
     :Status: derived.
     :Source: our derivation.
@@ -274,14 +333,15 @@ def weighted_risk(
     """
     matrices, goal = _arguments.heads_and_target(heads, target)
     tasks = matrices.shape[-1]
-    rows = _check.vector("counts", counts, tasks, "an entry for each task", low=0.0)
+    rows = _check.vector("counts", counts, tasks, "an entry for each task, a column of heads", low=0.0)
     factor = _check.vector("weights", _positive("weights", weights), tasks, "an entry for each task")
-    parts = (matrices.shape[:-2], goal.shape[:-1], rows.shape[:-1], factor.shape[:-1])
-    _check.broadcast("counts, weights, heads and target", *parts)
+    each, exponents = _arguments.source_deviations(source_noise, tasks)
+    parts = (matrices.shape[:-2], goal.shape[:-1], rows.shape[:-1], factor.shape[:-1], each.shape[:-1])
+    _check.broadcast("counts, weights, heads, target and source_noise", *parts)
     found = least_norm(matrices, goal, rows * factor)
-    value, nu = six_digits(found), found.weights
-    terms = np.divide(nu**2, rows, out=np.zeros(np.broadcast_shapes(nu.shape, rows.shape)), where=rows > 0)
-    return _risk(1.0, np.where(np.isfinite(value), terms.sum(axis=-1), value), heads, dimension, noise)
+    value = six_digits(found)
+    terms = np.ldexp(fit_variance(found.weights, rows, each), 2 * exponents)
+    return _risk(1.0, np.where(np.isfinite(value), terms, value), heads, dimension, noise)
 
 
 def target_term(n: ArrayLike, k: int, *, noise: ArrayLike = 1.0, source_term: ArrayLike = 0.0) -> Floats:
@@ -448,8 +508,8 @@ def a_mtrl_order(
     >>> a_mtrl_order(10_000, [0.5, 0.5, 0.0], dimension=50, k=2).round(12).item()
     0.01
     """
-    weights = _arguments.weights("relevance", relevance)
-    value = effective_tasks(n, weights) * (weights**2).sum(axis=-1)
+    weights = _arguments.weights("relevance", relevance, each=_positive("n", n).shape, of="a budget n")
+    value = effective_tasks(n, relevance) * (weights**2).sum(axis=-1)
     return _order(n, value, dimension, k, noise)
 
 
@@ -487,7 +547,8 @@ def effective_tasks(n: ArrayLike, relevance: Relevance | ArrayLike) -> Floats:
     >>> effective_tasks([100, 10**9], [1.0, 1e-3, 1e-3]).round(6).tolist()
     [1.0002, 3.0]
     """
-    budget, weights = _positive("n", n), _arguments.weights("relevance", relevance)
+    budget = _positive("n", n)
+    weights = _arguments.weights("relevance", relevance, each=budget.shape, of="a budget n")
     _check.broadcast("n and relevance", budget.shape, weights.shape[:-1])
     largest = np.abs(weights).max(axis=-1, keepdims=True)
     parts = (weights / np.where(largest > 0, largest, 1.0)) ** 2  # the squares of tiny weights would be 0
@@ -531,7 +592,8 @@ def l1_a_mtrl_order(
     >>> l1_a_mtrl_order(10_000, [1.0, 0.0, 0.0], dimension=50, k=2).round(12).item()
     0.01
     """
-    return _order(n, np.abs(_arguments.weights("relevance", relevance)).sum(axis=-1) ** 2, dimension, k, noise)
+    weights = _arguments.weights("relevance", relevance, each=_positive("n", n).shape, of="a budget n")
+    return _order(n, np.abs(weights).sum(axis=-1) ** 2, dimension, k, noise)
 
 
 def _positive(name: str, value: ArrayLike) -> Floats:
@@ -560,7 +622,7 @@ def _risk(n: ArrayLike, value: Floats, heads: ArrayLike, dimension: int, noise: 
 
 def _scale(dimension: int, k: int, noise: ArrayLike) -> Any:
     rank = _check.whole("k", k, low=1)
-    return _check.real_array("noise", noise, low=0.0) ** 2 * rank * _check.whole("dimension", dimension, low=rank)
+    return _check.real_array("noise", noise, low=0.0) ** 2 * rank * _check.at_least("dimension", dimension, rank, "k")
 
 
 def _order(n: ArrayLike, value: Floats, dimension: int, k: int, noise: ArrayLike) -> Floats:

@@ -5,8 +5,10 @@ some weights :math:`\nu` with :math:`W\nu = w` have variance
 
 .. math:: \sum_m \nu_m^2 / n_m \le e .
 
-Times :math:`\sigma^2 (d-k)` this is the leading order of the risk (`designs.variance`). All that follows is derived by
-us. For given weights the best samples are closed forms, and it remains to minimise a norm of the weights:
+Times :math:`\sigma^2 (d-k)` this is the leading order of the risk (`designs.variance`). Where the noise
+:math:`\sigma_m` differs between tasks and is known (`source_noise`), all of it holds with :math:`w_m/\sigma_m` for
+:math:`w_m` and :math:`\sigma_m \nu_m` for :math:`\nu_m`, and the variance is in units of d - k. All that follows is
+derived by us. For given weights the best samples are closed forms, and it remains to minimise a norm of the weights:
 
 .. math::
     \text{linear } \sum_m c_m n_m: &\quad n_m \propto |\nu_m| / \sqrt{c_m}, &
@@ -23,10 +25,11 @@ above some floor, :math:`C\, 1\{n_m > N_{\min}\}`, is not covered: here the floo
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from itertools import chain, combinations, islice
 from math import comb
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -36,10 +39,11 @@ from pessimism._batch import CHUNK_BYTES
 from pessimism._objects import Speaking
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
-from pessimism.tasks._arguments import heads_and_target, six_digits
+from pessimism.tasks._arguments import heads_and_target, single_deviations, six_digits
 from pessimism.tasks._engine import interior_point
-from pessimism.tasks._engine.linear_algebra import OUTSIDE, least_norm, near_one, span, whitened
-from pessimism.tasks.relevance import _reached, min_l1
+from pessimism.tasks._engine.linear_algebra import OUTSIDE, LeastNorm, least_norm, near_one, span, whitened
+from pessimism.tasks._engine.pursuit import power_of_two, rounded
+from pessimism.tasks.relevance import _cheapest
 
 __all__ = ["Purchase", "jump_cost", "linear_cost", "power_cost"]
 
@@ -50,12 +54,18 @@ NEGLIGIBLE = 1e-10
 """A task that contributes less than this part of the target's length to a basic solution is left out."""
 
 _TOO_FAR = (
-    "exponent, jump or prices, heads, target and variance must be such that float64 can hold samples and cost, got a "
-    "cost of {}"
+    "exponent, jump or prices, heads, target and variance must be such that float64 can hold samples and cost, got {}"
 )
 
-Problem = tuple[Floats, Floats, float, Any]
-"""Heads and target near 1, the variance that goes with them, and the power of two that the weights lost."""
+
+class Problem(NamedTuple):
+    """Heads and target near 1, the variance that goes with them, the power of two that the weights lost, the noise."""
+
+    columns: Floats
+    goal: Floats
+    error: float
+    shift: Any
+    noise: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -71,7 +81,8 @@ class Purchase(Speaking):
     lower_bound : float
         No samples that meet the variance cost less, up to rounding.
     weights : (M,) float
-        :math:`\nu`, with :math:`W\nu = w` and :math:`\sum_m \nu_m^2 / n_m` the variance asked for.
+        :math:`\nu`, with :math:`W\nu = w` and :math:`\sum_m \nu_m^2 / n_m` the variance asked for (with noise that
+        is known, :math:`\sum_m \sigma_m^2 \nu_m^2 / n_m`).
     status : Status
         EXACT or CONVERGED for the optimum, SURROGATE for the basic solution of smallest L1 norm in its place; DEPENDENT
         where heads that are dependent but for rounding were taken to be.
@@ -95,7 +106,9 @@ class Purchase(Speaking):
     status: Status
 
 
-def linear_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, prices: ArrayLike) -> Purchase:
+def linear_cost(
+    heads: ArrayLike, target: ArrayLike, *, variance: float, prices: ArrayLike, source_noise: ArrayLike = 1.0
+) -> Purchase:
     r"""Find the cheapest samples if a sample of task m costs c_m.
 
     Parameters
@@ -107,7 +120,10 @@ def linear_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, prices:
     variance : float
         Largest variance e that the samples may leave, positive, in units of :math:`\sigma^2 (d - k)`.
     prices : float or (M,) array_like of float
-        Price c of a sample of each task, positive.
+        Price c of a sample of each task, positive; of any ratio.
+    source_noise : float or (M,) array_like of float
+        Standard deviation :math:`\sigma_m` of the noise of each source task, positive. The variance is then in units of
+        d - k, and e bounds :math:`\sum_m \sigma_m^2 \nu_m^2/n_m`.
 
     Returns
     -------
@@ -124,9 +140,10 @@ def linear_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, prices:
 
     Notes
     -----
-    Statement: the smallest cost is :math:`(\min_\nu \sum_m \sqrt{c_m} |\nu_m|)^2 / e = \max_y \{(w^\top y)^2 / e :
-    |w_m^\top y| \le \sqrt{c_m}\}`, a weighted L1 norm, so that Elfving's theorem holds with heads
-    :math:`w_m/\sqrt{c_m}`. Cost: a linear program. Source: derived by us (Cauchy-Schwarz).
+    Statement: the smallest cost is :math:`(\min_\nu \sum_m s_m |\nu_m|)^2 / e = \max_y \{(w^\top y)^2 / e :
+    |w_m^\top y| \le s_m\}` with :math:`s_m = \sigma_m \sqrt{c_m}`, a weighted L1 norm, so that Elfving's theorem holds
+    with heads :math:`w_m/s_m`. Cost: a linear program; where prices differ so much that float64 cannot certify it, the
+    simplex method on whole numbers, which proves the bound in exact arithmetic. Source: derived by us (Cauchy-Schwarz).
 
     Examples
     --------
@@ -135,25 +152,35 @@ def linear_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, prices:
     >>> linear_cost([[1.0, 1.0]], [2.0], variance=0.5, prices=[3.0, 2.0]).samples.round(9).tolist()
     [0.0, 8.0]
     """
-    problem = columns, goal, error, _ = _problem(heads, target, variance)
-    price = _check.real_array("prices", prices, low=0.0)
+    problem = _problem(heads, target, variance, source_noise)
+    columns, goal = problem.columns, problem.goal
+    price = _check.extended_array("prices", prices)
+    _check.require("prices", price, np.isfinite(price), "finite")
     if price.shape not in ((), columns.shape[1:]):
         raise ValueError(f"prices must be one number or have shape {columns.shape[1:]}, got {price.shape}")
     _check.require("prices", price, price > 0, "positive: of what costs nothing no number of samples is the cheapest")
-    roots = np.sqrt(np.broadcast_to(price, columns.shape[1:]))
-    try:
-        found = min_l1(columns / roots, goal)
-    except ConvergenceError as failure:
-        raise ConvergenceError(f"for heads divided by the roots of prices {failure}", failure.result) from None
+    price = np.broadcast_to(price, columns.shape[1:])
+    roots = np.sqrt(price) * problem.noise
+    if not roots.all():
+        raise ValueError("prices and source_noise must be such that float64 can hold sqrt(price) * noise, got 0")
+    middle = int(np.frexp([roots.min(), roots.max()])[1].sum()) // 2  # all units of money are alike
+    roots = np.ldexp(roots, -middle)
+    weights, least, status = _cheapest(columns, goal, roots, unit="the roots of prices")
     if not goal.any():
         return _nothing(columns)
-    samples = np.abs(found.weights) / roots**2
-    slope = np.abs((columns / roots).T @ found.dual).max()
-    lower = _power(float(goal @ found.dual / slope), error, 1.0)
-    return _purchase(problem, samples, lambda n: (roots**2 * n).sum(), lower, _reached(found, Status.EXACT))
+    parts = [Fraction(x) * Fraction(root) for x, root in zip(np.abs(weights).tolist(), roots.tolist(), strict=True)]
+    unit = power_of_two(2 * middle)
+    total, error = sum(parts, Fraction(0)), Fraction(problem.error)  # exact: no product need fit into float64
+    samples = [
+        rounded(part * total * unit / (Fraction(c) * error)) for part, c in zip(parts, price.tolist(), strict=True)
+    ]
+    bought = np.array(samples)
+    return _bought(problem, bought, rounded(total**2 * unit / error), rounded(least**2 * unit / error), status, weights)
 
 
-def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent: float) -> Purchase:
+def power_cost(
+    heads: ArrayLike, target: ArrayLike, *, variance: float, exponent: float, source_noise: ArrayLike = 1.0
+) -> Purchase:
     r"""Find the cheapest samples if n samples of a task cost a power of n.
 
     Parameters
@@ -162,6 +189,8 @@ def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent
         See there, also for what is raised.
     exponent : float
         :math:`\alpha`, positive. Below 1 further samples of a task are cheaper, above 1 dearer.
+    source_noise : as in `linear_cost`
+        With it, what follows holds for heads :math:`w_m/\sigma_m` and weights :math:`\sigma_m \nu_m`.
 
     Returns
     -------
@@ -186,29 +215,29 @@ def power_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, exponent
     >>> power_cost(heads, target, variance=0.01, exponent=0.5).samples.round(2).tolist()
     [5.33, 0.0, 99.72]
     """
-    problem = columns, goal, error, _ = _problem(heads, target, variance)
+    problem = _problem(heads, target, variance, source_noise)
+    columns, goal, error = problem.columns / problem.noise, problem.goal, problem.error
     alpha = _check.positive("exponent", exponent)
     if alpha == 1.0:
-        return linear_cost(heads, target, variance=variance, prices=1.0)
-    found = min_l1(columns, goal)
+        return linear_cost(heads, target, variance=variance, prices=1.0, source_noise=source_noise)
+    weights, least, status = _cheapest(problem.columns, goal, problem.noise, unit="source_noise")
     if not goal.any():
         return _nothing(columns)
     price = partial(_powers, exponent=alpha)
     if alpha > 1.0:
         samples, norm = _least_power(columns, goal, alpha)
-        return _convex(
-            _purchase(problem, samples, price, _power(norm, error, alpha), _reached(found, Status.CONVERGED))
-        )
+        ended = Status.DEPENDENT if status is Status.DEPENDENT else Status.CONVERGED
+        return _convex(_purchase(problem, samples, price, _power(norm, error, alpha), ended))
     p = 2.0 * alpha / (alpha + 1.0)
     best = _best_basis(columns, goal, lambda sizes: (sizes**p).sum(axis=-1))
-    lower = None if best is not None else _power(float(goal @ found.dual), error, alpha)
-    samples = np.abs(found.weights if best is None else best) ** (p / alpha)
-    return _purchase(
-        problem, samples, price, lower, _reached(found, Status.EXACT) if best is not None else Status.SURROGATE
-    )
+    lower = None if best is not None else _power(rounded(least), error, alpha)
+    samples = np.abs(problem.noise * weights if best is None else best) ** (p / alpha)
+    return _purchase(problem, samples, price, lower, status if best is not None else Status.SURROGATE)
 
 
-def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: float) -> Purchase:
+def jump_cost(
+    heads: ArrayLike, target: ArrayLike, *, variance: float, jump: float, source_noise: ArrayLike = 1.0
+) -> Purchase:
     r"""Find the cheapest samples if every sample costs 1, and every task that is sampled at all a jump C more.
 
     Parameters
@@ -217,6 +246,8 @@ def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: flo
         See there, also for what is raised.
     jump : float
         C, at least 0.
+    source_noise : as in `linear_cost`
+        With it, what follows holds for heads :math:`w_m/\sigma_m` and weights :math:`\sigma_m \nu_m`.
 
     Returns
     -------
@@ -241,29 +272,37 @@ def jump_cost(heads: ArrayLike, target: ArrayLike, *, variance: float, jump: flo
     [200.0, 200.0, 0.0]
     [0.0, 0.0, 625.0]
     """
-    problem = columns, goal, error, _ = _problem(heads, target, variance)
+    problem = _problem(heads, target, variance, source_noise)
+    columns, goal, error = problem.columns / problem.noise, problem.goal, problem.error
     fixed = _check.nonnegative("jump", jump)
     if fixed == 0.0:
-        return linear_cost(heads, target, variance=variance, prices=1.0)
-    found = min_l1(columns, goal)
+        return linear_cost(heads, target, variance=variance, prices=1.0, source_noise=source_noise)
+    weights, least, status = _cheapest(problem.columns, goal, problem.noise, unit="source_noise")
     if not goal.any():
         return _nothing(columns)
     best = _best_basis(columns, goal, lambda sizes: sizes.sum(axis=-1) ** 2 / error + fixed * (sizes > 0).sum(axis=-1))
-    weights = found.weights if best is None else best
+    samples = np.abs(problem.noise * weights if best is None else best)
     fewest = 1 if _parallel(columns, goal) else 2
-    lower = None if best is not None else _power(float(goal @ found.dual), error, 1.0) + fixed * fewest
-    status = _reached(found, Status.EXACT) if best is not None else Status.SURROGATE
-    return _purchase(problem, np.abs(weights), lambda n: n.sum() + fixed * (n > 0).sum(), lower, status)
+    lower = None if best is not None else _power(rounded(least), error, 1.0) + fixed * fewest
+    ended = status if best is not None else Status.SURROGATE
+    return _purchase(problem, samples, lambda n: n.sum() + fixed * (n > 0).sum(), lower, ended)
 
 
-def _problem(heads: ArrayLike, target: ArrayLike, variance: float) -> Problem:
+def _problem(heads: ArrayLike, target: ArrayLike, variance: float, source_noise: ArrayLike) -> Problem:
     columns, goal, sizes = near_one(*heads_and_target(heads, target, single=True))
+    noise, exponent = single_deviations(source_noise, columns.shape[1])
     shift = sizes[1] - sizes[0]
     with np.errstate(over="ignore", under="ignore"):
-        error = float(np.ldexp(_check.positive("variance", variance), -2 * shift))
-    if goal.any() and not np.finfo(float).tiny <= error < np.inf:
-        raise ValueError(_TOO_FAR.format("0" if error > 1.0 else "inf"))
-    return columns, goal, error, shift
+        error = float(np.ldexp(_check.positive("variance", variance), -2 * (shift + exponent)))
+        held = np.isfinite(columns / noise).all()
+    if goal.any() and not (np.finfo(float).tiny <= error < np.inf and held):
+        raise ValueError(_TOO_FAR.format("a cost of 0" if error > 1.0 and held else "a cost of inf"))
+    return Problem(columns, goal, error, shift, noise)
+
+
+def _spent(problem: Problem, samples: Floats) -> LeastNorm:
+    """The least variance of samples, in the unit of the problem's error."""
+    return least_norm(problem.columns, problem.goal, samples / problem.noise**2)
 
 
 def _nothing(columns: Floats) -> Purchase:
@@ -279,15 +318,23 @@ def _purchase(
     status: Status,
 ) -> Purchase:
     """The purchase of these samples, scaled to meet the variance; without a lower bound it is the cost itself."""
-    columns, goal, error, shift = problem
     with np.errstate(over="ignore", invalid="ignore"):
-        samples = samples * (least_norm(columns, goal, samples).value / error)
+        samples = samples * (_spent(problem, samples).value / problem.error)
         cost = float(price(samples))
-    if not 0.0 < cost < np.inf:
-        raise ValueError(_TOO_FAR.format(cost))
-    spent = least_norm(columns, goal, samples)
+    return _bought(problem, samples, cost, cost if lower is None else float(lower), status)
+
+
+def _bought(
+    problem: Problem, samples: Floats, cost: float, lower: float, status: Status, weights: Floats | None = None
+) -> Purchase:
+    """The purchase, if float64 can hold it; weights that are not given are those of least variance."""
+    if not (0.0 < cost < np.inf and np.isfinite(samples).all()):
+        raise ValueError(_TOO_FAR.format("samples of inf" if 0.0 < cost < np.inf else f"a cost of {cost}"))
+    # on a vertex the weights are known, and samples that differ by 1e300 need not be summed
+    spent = _spent(problem, samples if weights is None else problem.noise**2 * (samples > 0))
     six_digits(spent)
-    return Purchase(samples, cost, cost if lower is None else float(lower), np.ldexp(spent.weights, shift), status)
+    weights = spent.weights if weights is None else weights
+    return Purchase(samples, cost, lower, np.ldexp(weights, problem.shift), status)
 
 
 def _powers(samples: Floats, exponent: float) -> Any:

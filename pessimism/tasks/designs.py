@@ -36,9 +36,15 @@ from pessimism import _check
 from pessimism._objects import Speaking
 from pessimism._status import ConvergenceError, Status
 from pessimism._types import Floats
-from pessimism.tasks._arguments import heads_and_target, six_digits
+from pessimism.tasks._arguments import (
+    heads_and_target,
+    precisions,
+    single_deviations,
+    six_digits,
+    source_deviations,
+)
 from pessimism.tasks._engine import interior_point
-from pessimism.tasks._engine.linear_algebra import VAGUE, least_norm, near_one, whitened
+from pessimism.tasks._engine.linear_algebra import VAGUE, least_norm, near_one, span, whitened
 from pessimism.tasks.relevance import _reached, min_l1
 
 __all__ = ["Design", "a_optimal", "c_optimal", "d_optimal", "e_optimal", "variance"]
@@ -84,7 +90,7 @@ class Design(Speaking):
     status: Status
 
 
-def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
+def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0, source_noise: ArrayLike = 1.0) -> Design:
     r"""Find the best shares for one target.
 
     Parameters
@@ -95,6 +101,8 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
         Head w of the target, in the span of the heads.
     floor : float or (M,) array_like of float
         Smallest share of every task.
+    source_noise : float or (M,) array_like of float
+        Standard deviation :math:`\sigma_m` of the noise of each source task, positive.
 
     Returns
     -------
@@ -104,6 +112,7 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
     See Also
     --------
     pessimism.tasks.relevance.min_l1 : The same optimum without floors.
+    pessimism.tasks.bounds.known_noise_risk : The risk of buying by it.
     pessimism.tasks.rules.fixed.fixed : The rule that buys by given shares.
 
     Notes
@@ -114,6 +123,12 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
     steps of :math:`O(M^3)`. Source: Elfving (1952) without floors; with floors derived by us. For the target 0 all
     shares are optimal; what the floors leave is then shared evenly.
 
+    With `source_noise`, :math:`M(x) = \sum_m x_m w_m w_m^\top / \sigma_m^2`: all of this holds for the heads
+    :math:`w_m / \sigma_m`. Without floors :math:`x_m \propto \sigma_m |\nu_m|` for the weights of smallest
+    :math:`\sum_m \sigma_m |\nu_m|`, whose square is the value. The tasks bought are then independent, so that only one
+    :math:`\nu` composes the target of them: sums over rows attain the value, and so do rows weighted by
+    :math:`1/\sigma_m^2` (derived by us).
+
     Examples
     --------
     >>> heads, target = [[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]], [3.0, 1.0]
@@ -122,14 +137,21 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
     ([0.642857, 0.0, 0.357143], 12.25)
     >>> c_optimal(heads, target, floor=0.1).shares.min().round(9).item()
     0.1
+
+    Of two copies of a task the one with less noise is bought.
+
+    >>> c_optimal([[1.0, 1.0]], [2.0], source_noise=[3.0, 0.5]).shares.tolist()
+    [0.0, 1.0]
     """
     columns, goal, sizes = near_one(*heads_and_target(heads, target, single=True))
     floors = _floors(floor, columns.shape[1])
-    found = min_l1(columns, goal)
+    noise, exponent = single_deviations(source_noise, columns.shape[1])
+    found = min_l1(columns, goal, source_noise=noise)
     if not goal.any():
         return Design(_feasible(np.ones(len(floors)), floors), 0.0, 0.0, np.zeros(len(goal)), Status.EXACT)
+    columns, sizes = columns / noise, (sizes[0] - exponent, sizes[1])
     if not floors.any():
-        shares = _feasible(np.abs(found.weights), floors)
+        shares = _feasible(noise * np.abs(found.weights), floors)
         return _c_design(columns, goal, floors, shares, found.dual, sizes, _reached(found, Status.EXACT))
     rows, change = whitened(columns)
     wanted = change @ goal[:, None]
@@ -139,7 +161,7 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0) ->
     return _c_design(columns, goal, floors, shares, point, sizes, _reached(found, Status.CONVERGED))
 
 
-def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
+def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0, source_noise: ArrayLike = 1.0) -> Design:
     r"""Find the best shares on average over targets drawn from :math:`N(0, I)`.
 
     Parameters
@@ -148,6 +170,9 @@ def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
         W, of rank k.
     floor : float or (M,) array_like of float
         Smallest share of every task.
+    source_noise : float or (M,) array_like of float
+        Standard deviation :math:`\sigma_m` of the noise of each source task, positive: what follows then holds for the
+        heads :math:`w_m / \sigma_m`.
 
     Returns
     -------
@@ -166,7 +191,7 @@ def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     >>> design.shares.round(6).tolist(), round(design.value, 6)
     ([0.333333, 0.666667], 9.0)
     """
-    rows, change, floors, exponent = _problem(heads, floor)
+    rows, change, floors, exponent = _problem(heads, floor, source_noise)
     size = np.linalg.norm(change)
     shares = _minimise_trace(rows, change / size, floors)
     points, slopes, _ = interior_point.information(rows, change, shares)
@@ -175,12 +200,12 @@ def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     return _certified(shares, _times(value, -2 * exponent), gap, _times(dual, -2 * exponent), Status.CONVERGED)
 
 
-def d_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
+def d_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0, source_noise: ArrayLike = 1.0) -> Design:
     r"""Find the shares of the smallest confidence ellipsoid; without floors also the best for the worst source task.
 
     Parameters
     ----------
-    heads, floor : as in `a_optimal`
+    heads, floor, source_noise : as in `a_optimal`
         See there.
 
     Returns
@@ -200,7 +225,7 @@ def d_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     >>> design.shares.round(6).tolist(), round(design.value, 6)
     ([0.5, 0.5], -2.772589)
     """
-    rows, change, floors, exponent = _problem(heads, floor)
+    rows, change, floors, exponent = _problem(heads, floor, source_noise)
     local = partial(_det, rows, floors)
     shares = _minimise(local, floors)
     half = interior_point.root(rows, shares) @ change
@@ -208,12 +233,12 @@ def d_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     return _certified(shares, value, local(shares)[0], _times(half.T @ half, -2 * exponent), Status.CONVERGED)
 
 
-def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
+def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0, source_noise: ArrayLike = 1.0) -> Design:
     r"""Find the best shares for the hardest target of length 1.
 
     Parameters
     ----------
-    heads, floor : as in `a_optimal`
+    heads, floor, source_noise : as in `a_optimal`
         See there.
 
     Returns
@@ -234,7 +259,7 @@ def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     >>> design.shares.round(6).tolist(), round(design.value, 6)
     ([0.2, 0.8], 0.2)
     """
-    rows, change, floors, exponent = _problem(heads, floor)
+    rows, change, floors, exponent = _problem(heads, floor, source_noise)
     cost = change @ change.T
     size = np.linalg.norm(cost, 2)
     shares, dual = _semidefinite(rows, cost / size, floors)
@@ -244,7 +269,7 @@ def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0) -> Design:
     return _certified(shares, _times(value, 2 * exponent), gap, dual, Status.CONVERGED)
 
 
-def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
+def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike, *, source_noise: ArrayLike = 1.0) -> Floats:
     r"""Compute the variance with which a target is learned from given samples, in units of :math:`\sigma^2 (d - k)`.
 
     Parameters
@@ -255,12 +280,15 @@ def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
         Head w of the target.
     samples : (..., M) array_like of float
         Counts n or shares, at least 0. Leading axes broadcast.
+    source_noise : float or (..., M) array_like of float
+        Standard deviation :math:`\sigma_m` of the noise of each source task, positive. The variance is then in units of
+        d - k, for a fit that weights the rows of a task by :math:`1/\sigma_m^2` (`TaskData.weighted`).
 
     Returns
     -------
     (...) float
-        :math:`w^\top (W \mathrm{diag}(n) W^\top)^{-1} w`; inf where w is outside the span of the sampled tasks; NaN,
-        with a `ConvergenceWarning`, where sampled heads of a batch are nearly dependent.
+        :math:`w^\top (W \mathrm{diag}(n/\sigma^2) W^\top)^{-1} w`; inf where w is outside the span of the sampled
+        tasks; NaN, with a `ConvergenceWarning`, where sampled heads of a batch are nearly dependent.
 
     Raises
     ------
@@ -273,12 +301,12 @@ def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
 
     Notes
     -----
-    Statement: :math:`\min_\nu \{\sum_m \nu_m^2 / n_m : W\nu = w\}`, tasks without samples left out. A sampled task adds
-    a direction if its head, scaled to length 1, is further from the span of those before it, in the order of pivoting,
-    than the rounding of its entries, 2e-16 max(k, M); within 1e-9 the value has fewer than six digits, and is NaN or
-    an error. A target counts as reached within 1e-8 of its length. Neither depends on the counts, and counts of
-    very different sizes cost no accuracy. Cost :math:`O(k^2 M)` an item. Source: derived by us, as the leading
-    order of the risk of least squares over representations.
+    Statement: :math:`\min_\nu \{\sum_m \sigma_m^2 \nu_m^2 / n_m : W\nu = w\}`, tasks without samples left out.
+    A sampled task adds a direction if its head, scaled to length 1, is further from the span of those before it, in the
+    order of pivoting, than the rounding of its entries, 2e-16 max(k, M); within 1e-9 the value has fewer than six
+    digits, and is NaN or an error. A target counts as reached within 1e-8 of its length. Neither depends on the counts,
+    and counts of very different sizes cost no accuracy. Cost :math:`O(k^2 M)` an item. Source: derived by us, as the
+    leading order of the risk of least squares over representations.
 
     Examples
     --------
@@ -289,8 +317,12 @@ def variance(heads: ArrayLike, target: ArrayLike, samples: ArrayLike) -> Floats:
     """
     columns, goal = heads_and_target(heads, target)
     counts = _check.vector("samples", samples, columns.shape[-1], "an entry for each column of heads", low=0.0)
-    _check.broadcast("heads, target and samples", columns.shape[:-2], goal.shape[:-1], counts.shape[:-1])
-    return six_digits(least_norm(columns, goal, counts))
+    noise, exponents = source_deviations(source_noise, columns.shape[-1])
+    batches = columns.shape[:-2], goal.shape[:-1], counts.shape[:-1], noise.shape[:-1]
+    _check.broadcast("heads, target, samples and source_noise", *batches)
+    found = least_norm(columns, goal, precisions("samples", counts, noise))
+    with np.errstate(over="ignore", under="ignore"):
+        return six_digits(found._replace(value=np.ldexp(found.value, 2 * exponents)))
 
 
 def _floors(floor: ArrayLike, n_tasks: int) -> Floats:
@@ -304,18 +336,20 @@ def _floors(floor: ArrayLike, n_tasks: int) -> Floats:
     return np.asarray(floors / max(total, 1.0))
 
 
-def _problem(heads: ArrayLike, floor: ArrayLike) -> tuple[Floats, Floats, Floats, Any]:
+def _problem(heads: ArrayLike, floor: ArrayLike, source_noise: ArrayLike) -> tuple[Floats, Floats, Floats, Any]:
     """Whitened heads, the change of basis that whitens them, floors, and the power of two divided out of the heads."""
     columns = _check.matrix("heads", heads, "k, tasks", single=True)
     columns, _, (exponent, _) = near_one(columns, np.zeros(len(columns)))
     floors = _floors(floor, columns.shape[1])
-    sizes = np.linalg.svd(columns, compute_uv=False)
+    noise, less = single_deviations(source_noise, columns.shape[1])
+    columns, exponent = columns / noise, exponent - less
+    sizes = span(columns).sizes
     rank = np.count_nonzero(sizes > VAGUE * sizes[0])
     if rank < len(columns):
         raise ValueError(
             f"heads must have rank k = {len(columns)}, got rank {rank} from {columns.shape[1]} tasks: add source "
-            "tasks in the missing directions, or express the heads in a basis of their span (a singular value below "
-            f"{VAGUE:g} of the largest leaves a design fewer than six digits, and counts as 0)"
+            "tasks in the missing directions, or express the heads in a basis of their span (with heads of length 1, a "
+            f"singular value below {VAGUE:g} of the largest leaves a design fewer than six digits, and counts as 0)"
         )
     rows, change = whitened(columns)
     if floors.sum() >= 1.0 and np.isinf(least_norm(rows, np.eye(len(rows)), floors).value).any():

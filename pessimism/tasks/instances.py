@@ -74,7 +74,7 @@ def spike_and_pairs(pairs: int, *, coherence: float | None = None, dimension: in
     >>> tasks.heads.round(12).tolist()
     [[1.0, 0.6, 0.6], [0.0, 0.8, -0.8]]
     """
-    half = _check.whole("pairs", pairs, low=1)
+    half = _check.count("pairs", pairs)
     worst = float(_worst_coherence(1 + 2 * half))
     g = worst if coherence is None else _check.between("coherence", coherence, 0.0, 1.0, "[)")
     signs = np.repeat([0.0, 1.0, -1.0], [1, half, half])
@@ -152,6 +152,7 @@ def identity(k: int, *, others: float, dimension: int, noise: float = 1.0) -> Li
     [1.0, 0.1, 0.1]
     """
     rank = _check.whole("k", k, low=1)
+    _check.at_least("dimension", dimension, rank, "k")
     return _on_axes(np.eye(rank), _target(rank, others), dimension, noise)
 
 
@@ -223,7 +224,8 @@ def block_spikes(blocks: int, block_size: int, *, others: float, dimension: int,
     [[1.414, 0.816, 0.816, 0.816, 0.0, 0.0, 0.0, 0.0],
      [0.0, 0.0, 0.0, 0.0, 1.414, 0.816, 0.816, 0.816]]
     """
-    rank, size = _check.whole("blocks", blocks, low=1), _check.whole("block_size", block_size, low=1)
+    rank, size = _check.count("blocks", blocks), _check.count("block_size", block_size)
+    _check.at_least("dimension", dimension, rank, "blocks")
     root = np.sqrt(size)
     lengths = np.full(size, np.sqrt(root / (root + 1.0)))
     lengths[0] = np.sqrt(root)
@@ -302,7 +304,7 @@ def random_gaussian(k: int, tasks: int, *, dimension: int, noise: float = 1.0, r
     ((4, 2), (2, 7), 1.0)
     """
     rank = _check.whole("k", k, low=1)
-    count, d = _check.whole("tasks", tasks, low=rank), _check.whole("dimension", dimension, low=rank)
+    count, d = _check.at_least("tasks", tasks, rank, "k"), _check.at_least("dimension", dimension, rank, "k")
     generator = _check.generator(rng)
     q, r = np.linalg.qr(generator.standard_normal((d, rank)))
     vectors = generator.standard_normal((rank, count + 1))
@@ -312,7 +314,7 @@ def random_gaussian(k: int, tasks: int, *, dimension: int, noise: float = 1.0, r
 
 def _on_axes(heads: Floats, target: Floats, dimension: int, noise: float) -> LinearTasks:
     k = len(target)
-    return LinearTasks(np.eye(_check.whole("dimension", dimension, low=k), k), heads, target, noise)
+    return LinearTasks(np.eye(_check.at_least("dimension", dimension, k, "k"), k), heads, target, noise)
 
 
 def _target(k: int, others: float) -> Floats:

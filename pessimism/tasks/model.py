@@ -21,7 +21,7 @@ from pessimism._draw import front_axes
 from pessimism._objects import Stored
 from pessimism._types import Floats, Ints, Rng
 from pessimism.tasks._arguments import orthonormal, six_digits
-from pessimism.tasks._engine.linear_algebra import least_norm
+from pessimism.tasks._engine.linear_algebra import fit_variance, least_norm
 from pessimism.tasks._engine.sampling import draw_statistics
 from pessimism.tasks.data import TaskData
 
@@ -44,7 +44,10 @@ class LinearTasks(Stored):
     target : (..., k) array_like of float
         Head w of the target task.
     noise : (...) array_like of float
-        Standard deviation :math:`\sigma` of the outputs' noise, at least 0, the same for every task.
+        Standard deviation :math:`\sigma` of the noise of the target's outputs, at least 0, and of those of every source
+        task.
+    source_noise : (..., M) array_like of float, optional
+        Standard deviations :math:`\sigma_m` for each source task, at least 0. Default: `noise`.
 
     Raises
     ------
@@ -67,8 +70,16 @@ class LinearTasks(Stored):
     heads: Floats
     target: Floats
     noise: Floats
+    source_noise: Floats
 
-    def __init__(self, representation: ArrayLike, heads: ArrayLike, target: ArrayLike, noise: ArrayLike = 1.0) -> None:
+    def __init__(
+        self,
+        representation: ArrayLike,
+        heads: ArrayLike,
+        target: ArrayLike,
+        noise: ArrayLike = 1.0,
+        source_noise: ArrayLike | None = None,
+    ) -> None:
         basis = _check.matrix("representation", representation, "d, k")
         d, k = basis.shape[-2:]
         if k > d:
@@ -84,18 +95,26 @@ class LinearTasks(Stored):
             raise ValueError(f"heads must have {k} rows, one for each column of representation, got {sources.shape}")
         goal = _check.vector("target", target, k, "an entry for each column of representation")
         deviation = _check.real_array("noise", noise, low=0.0)
-        for name, batch in (("heads", sources.shape[:-2]), ("target", goal.shape[:-1]), ("noise", deviation.shape)):
+        tasks = sources.shape[-1]
+        if source_noise is None:
+            each = np.broadcast_to(deviation[..., None], (*deviation.shape, tasks))
+        else:
+            each = _check.vector("source_noise", source_noise, tasks, "an entry for each source task", low=0.0)
+        batches = {"heads": sources.shape[:-2], "target": goal.shape[:-1], "noise": deviation.shape}
+        batches["source_noise"] = each.shape[:-1]
+        for name, batch in batches.items():
             _check.broadcast(f"representation and {name}", basis.shape[:-2], batch)
-        batches = basis.shape[:-2], sources.shape[:-2], goal.shape[:-1], deviation.shape
-        _check.broadcast("representation, heads, target and noise", *batches)
-        for name, value in (("representation", basis), ("heads", sources), ("target", goal), ("noise", deviation)):
+        names = "representation, heads, target and noise" + ", source_noise" * (source_noise is not None)
+        _check.broadcast(names, basis.shape[:-2], *batches.values())
+        values = {"representation": basis, "heads": sources, "target": goal, "noise": deviation, "source_noise": each}
+        for name, value in values.items():
             object.__setattr__(self, name, value)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Batch of worlds."""
         parts = (self.representation.shape[:-2], self.heads.shape[:-2], self.target.shape[:-1], self.noise.shape)
-        return np.broadcast_shapes(*parts)
+        return np.broadcast_shapes(*parts, self.source_noise.shape[:-1])
 
     @property
     def dimension(self) -> int:
@@ -150,7 +169,7 @@ class LinearTasks(Stored):
         >>> tasks.sample([10, 10**9], size=5, rng=0).grams.shape
         (5, 2, 3, 3)
         """
-        return self._draw(n, self.coefficients, size, rng)
+        return self._draw(n, self.coefficients, self.source_noise, size, rng)
 
     def sample_target(self, n: ArrayLike, *, size: int | tuple[int, ...] | None = None, rng: Rng = None) -> TaskData:
         """Draw the statistics of n rows of the target task.
@@ -174,15 +193,16 @@ class LinearTasks(Stored):
         (1, 3)
         """
         rows = _check.whole_array("n", n)
-        return self._draw(rows[..., None], self.target_coefficients[..., None, :], size, rng)
+        return self._draw(rows[..., None], self.target_coefficients[..., None, :], self.noise[..., None], size, rng)
 
-    def _draw(self, n: ArrayLike, theta: Floats, size: int | tuple[int, ...] | None, rng: Rng) -> TaskData:
+    def _draw(
+        self, n: ArrayLike, theta: Floats, noise: Floats, size: int | tuple[int, ...] | None, rng: Rng
+    ) -> TaskData:
         rows, tasks = _check.whole_array("n", n), theta.shape[-2]
         if rows.ndim and rows.shape[-1] not in (1, tasks):
             raise ValueError(f"n must have shape (..., {tasks}), an entry for each task, got {rows.shape}")
         batch = _check.broadcast("n and the world", (*self.shape, tasks), rows.shape)
         counts: Ints = np.array(np.broadcast_to(rows, front_axes(size) + batch))
-        noise = np.broadcast_to(self.noise[..., None], (*self.noise.shape, tasks))
         return TaskData.trusted(counts, *draw_statistics(_check.generator(rng), counts, theta, noise))
 
     def sample_rows(self, n: ArrayLike, *, rng: Rng = None) -> tuple[Floats, Floats, Ints]:
@@ -219,7 +239,7 @@ class LinearTasks(Stored):
         tasks = np.repeat(np.arange(self.n_tasks), np.broadcast_to(counts, self.n_tasks))
         inputs = generator.standard_normal((len(tasks), self.dimension))
         signal = np.einsum("nd,nd->n", inputs, self.coefficients[tasks])
-        return inputs, signal + self.noise * generator.standard_normal(len(tasks)), tasks
+        return inputs, signal + self.source_noise[tasks] * generator.standard_normal(len(tasks)), tasks
 
     def risk(self, coefficients: ArrayLike) -> Floats:
         r"""Compute the excess risk of a decision on the target, exactly.
@@ -322,7 +342,9 @@ class LinearTasks(Stored):
         Returns
         -------
         (...) float
-            :math:`\rho = \sigma^2 (d-k)\, w^\top (W D W^\top)^{-1} w` with D = diag(n), and with target rows
+            :math:`\rho = \sigma^2 (d-k)\, w^\top (W D W^\top)^{-1} w` with D = diag(n), for noise that differs
+            :math:`(d-k) \sum_m \sigma_m^2 \nu_m^2 / n_m` with :math:`\nu = D W^\top (W D W^\top)^{-1} w`; with rows of
+            the target
             :math:`\rho + (\sigma^2 + \rho)\,k/(n_T - k - 1)`; inf where the tasks sampled do not span the target,
             unless d = k, where every representation spans all inputs and :math:`\rho = 0`. NaN, with a warning, where
             the tasks sampled in a batch are nearly dependent: see `variance`.
@@ -337,8 +359,9 @@ class LinearTasks(Stored):
         For the minimiser of the squared error summed over all rows, with x standard normal and all :math:`n_m \gg d`;
         where :math:`n_m` is near d the risk is larger, by a factor of about n/(n - d - 1). First-order perturbation of
         the best rank-k approximation; derived by us. The quadratic form is the least :math:`\sum_m \nu_m^2/n_m` with
-        :math:`W\nu = w`, so no division of a budget N does better than :math:`\|\nu^1\|_1^2/N`, attained at
-        :math:`n \propto |\nu^1|`.
+        :math:`W\nu = w`, so for equal noise no division of a budget N does better than :math:`\|\nu^1\|_1^2/N`,
+        attained at :math:`n \propto |\nu^1|`. Where the noise differs between tasks, the fit takes the same
+        :math:`\nu`, since it weighs all rows alike, and the best division is that of `bounds.known_noise_risk`.
 
         Examples
         --------
@@ -348,10 +371,13 @@ class LinearTasks(Stored):
         """
         rows = _check.vector("n", n, self.n_tasks, "an entry for each task", low=0.0)
         _check.broadcast("n and the world", self.shape, rows.shape[:-1])
-        factor, form = (
-            self.noise**2 * (self.dimension - self.rank),
-            six_digits(least_norm(self.heads, self.target, rows)),
-        )
+        found, excess = least_norm(self.heads, self.target, rows), self.dimension - self.rank
+        form = six_digits(found)
+        alike = (self.source_noise == self.source_noise[..., :1]).all(axis=-1)
+        factor = self.source_noise[..., 0] ** 2 * excess
+        if not alike.all():
+            terms = fit_variance(found.weights, rows, self.source_noise) * excess
+            factor, form = np.where(alike, factor, 1.0), np.where(alike | ~np.isfinite(form), form, terms)
         reached = ~np.isinf(form)
         rho = np.where(reached, factor * np.where(reached, form, 0.0), np.inf if self.dimension > self.rank else 0.0)
         return rho if n_target is None else self._with_target_rows(rho, self.rank, n_target)

@@ -43,6 +43,10 @@ class TaskPool:
         self._rows = row_pairs(inputs, outputs)
         self._left = [np.arange(len(y)) for _, y in self._rows]
 
+    def __repr__(self) -> str:
+        rows, width = sum(len(y) for _, y in self._rows), self._rows[0][0].shape[1]
+        return f"TaskPool(tasks={self.n_tasks}, dimension={width}, rows_left={int(self.caps.sum()):,} of {rows:,})"
+
     def restocked(self) -> "TaskPool":
         """Make a pool of the same rows with none of them sold.
 

@@ -20,6 +20,7 @@ only in bases that differ by a rotation: it needs heads on an orthonormal repres
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -29,9 +30,10 @@ from pessimism import _check
 from pessimism._objects import Speaking
 from pessimism._status import Status, conclude
 from pessimism._types import Floats, Ints
-from pessimism.tasks._arguments import heads_and_target
+from pessimism.tasks._arguments import heads_and_target, source_deviations
 from pessimism.tasks._engine import lasso as engine
 from pessimism.tasks._engine.linear_algebra import OUTSIDE, Span, least_norm, length, near_one, span, times
+from pessimism.tasks._engine.pursuit import Pursued, pursue
 
 __all__ = ["Relevance", "lasso", "min_l1", "min_l2"]
 
@@ -41,14 +43,11 @@ CERTIFICATE = 1e-8
 AXES = (2, 1, 2, 1, 0)
 """Axes of the fields of `Span` behind those of the batch."""
 
-TRACE = 1e-11
-"""Weights below this part of the largest are rounding errors, if without them the target is still reached."""
+NEAR, UNEVEN = 1e-7, 6.0
+"""Singular values of heads of length 1 that are near 0, and decades of lengths over costs that float64 may not bear."""
 
 GRADED = 1e-6
 """Heads whose singular values spread further are solved with heads of length 1."""
-
-REACHED, ENOUGH, TINY = 1e-13, 1e-11, 1e-300
-"""Residual, entry by entry, of a target that is reached; gap or such residual that needs no other attempt; no 0 / 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -140,19 +139,22 @@ def min_l2(heads: ArrayLike, target: ArrayLike) -> Relevance:
     return conclude(*_shortest(heads, target))
 
 
-def min_l1(heads: ArrayLike, target: ArrayLike) -> Relevance:
+def min_l1(heads: ArrayLike, target: ArrayLike, *, source_noise: ArrayLike = 1.0) -> Relevance:
     r"""Find the relevance of smallest L1 norm (basis pursuit), at a vertex: at most rank(W) tasks matter.
 
     Parameters
     ----------
     heads, target : as in `min_l2`
         See there, also for what is raised.
+    source_noise : float or (..., M) array_like of float
+        Standard deviation :math:`\sigma_m` of the noise of each source task, positive. Only ratios matter.
 
     Returns
     -------
     Relevance
-        :math:`\nu^1`; the dual point has :math:`\|W^\top y\|_\infty = 1` and proves it optimal. Where several are
-        optimal, as with duplicated tasks, it is one vertex of them: compare norms then, not entries.
+        :math:`\nu^1`, and with `source_noise` the weights of smallest :math:`\sum_m \sigma_m|\nu_m|`, to which the gap
+        is then relative; the dual point has :math:`\max_m |w_m^\top y| / \sigma_m = 1` and proves it optimal. Where
+        several are optimal, as with duplicated tasks, it is one vertex of them: compare norms then, not entries.
 
     See Also
     --------
@@ -164,25 +166,26 @@ def min_l1(heads: ArrayLike, target: ArrayLike) -> Relevance:
     Statement: :math:`\nu^1 = \arg\min\{\|\nu\|_1 : W\nu = w\}`, and :math:`\nu^1_m \ne 0` implies
     :math:`|w_m^\top y| = 1`. :math:`\|\nu^1\|_1` is the same for :math:`(QW, Qw)` with any invertible Q, so that
     the program can be solved for orthonormal rows, by the dual simplex method (HiGHS); weights and dual point are then
-    computed again from its final basis. Cost: a linear program with 2M variables an item, milliseconds. Source:
-    Wang et al. (2023) buy in proportion to :math:`|\nu^1_m|`; support and certificate are derived by us.
+    computed again from its final basis. Where float64 cannot prove them, a simplex method on whole numbers takes the
+    entries as exact and ends at the optimum; an error then says what keeps its dual point out of float64. Cost: a
+    linear program with 2M variables an item, milliseconds, and seconds for the few that need whole numbers. Source:
+    Wang et al. (2023) buy in proportion to :math:`|\nu^1_m|`; support, certificate, and the weighing by the noise
+    (`designs.c_optimal`) are derived by us.
 
     Examples
     --------
     >>> min_l1([[1.0, 0.0, 0.8], [0.0, 1.0, 0.6]], [0.8, 0.6]).weights.round(12).tolist()
     [0.0, 0.0, 1.0]
     """
-    scaled, goal, batch, exponents = _problem(heads, target)
+    deviations, exponent = source_deviations(source_noise, _check.matrix("heads", heads, "k, tasks").shape[-1])
+    scaled, goal, batch, exponents = _problem(heads, target, deviations[..., 0], name="source_noise")
     spanned = _within(scaled, goal)
-    parts = [np.broadcast_to(x, batch + x.shape[x.ndim - n :]) for x, n in zip(spanned, AXES, strict=True)]
-    columns, goals = np.broadcast_to(scaled, batch + scaled.shape[-2:]), np.broadcast_to(goal, batch + goal.shape[-1:])
-    weights, dual = np.zeros(batch + scaled.shape[-1:]), np.zeros(batch + scaled.shape[-2:-1])
-    steps = np.zeros(batch, np.int64)
-    for item in np.ndindex(batch):
-        if goals[item].any():
-            found = _pursue(columns[item], goals[item], Span(*(part[item] for part in parts)))
-            weights[item], dual[item], steps[item] = found
-    return conclude(*_constrained(scaled, goal, weights, dual, steps, exponents, spanned.lost, order=1))
+    found = _vertices(scaled, goal, deviations, spanned, batch)
+    weights = np.reshape([part.weights for part in found], batch + scaled.shape[-1:])
+    dual = np.reshape([part.dual for part in found], batch + goal.shape[-1:])
+    steps = np.reshape([part.steps for part in found], batch).astype(np.int64)
+    noise = deviations, exponent
+    return conclude(*_constrained(scaled, goal, weights, dual, steps, exponents, spanned, order=1, noise=noise))
 
 
 def lasso(
@@ -261,7 +264,7 @@ def _shortest(heads: ArrayLike, target: ArrayLike, *, within: bool = True) -> tu
         found = _shortest_of_graded(scaled, goal, spanned)
         weights, dual = (np.where(plain[..., None], x, y) for x, y in zip((weights, dual), found, strict=True))
     steps = np.zeros(batch, np.int64)
-    return _constrained(scaled, goal, weights, dual, steps, exponents, spanned.lost, order=2)
+    return _constrained(scaled, goal, weights, dual, steps, exponents, spanned, order=2)
 
 
 def _shortest_of_graded(heads: Floats, target: Floats, spanned: Span) -> tuple[Floats, Floats]:
@@ -305,12 +308,12 @@ def _reached(found: Relevance, status: Status) -> Status:
 
 
 def _problem(
-    heads: ArrayLike, target: ArrayLike, *more: Floats
+    heads: ArrayLike, target: ArrayLike, *more: Floats, name: str = "regularization"
 ) -> tuple[Floats, Floats, tuple[int, ...], tuple[Ints, Ints]]:
     """Heads and target with largest entries in [1/2, 1), their batch, and the powers of two that were divided out."""
     columns, goal = heads_and_target(heads, target)
     parts = columns.shape[:-2], goal.shape[:-1], *(array.shape for array in more)
-    batch = _check.broadcast("heads, target and regularization", *parts)
+    batch = _check.broadcast(f"heads, target and {name}", *parts)
     columns, goal, sizes = near_one(columns, goal)
     return columns, goal, batch, sizes
 
@@ -332,63 +335,34 @@ def _within(heads: Floats, target: Floats) -> Span:
     return spanned
 
 
-def _pursue(heads: Floats, target: Floats, spanned: Span) -> tuple[Floats, Floats, int]:
-    """Weights of a vertex of least L1 norm, a dual point and steps: of several attempts the best certified."""
-    rank = int((spanned.sizes > 0).sum())
-    basis, sizes = spanned.basis[:, :rank], spanned.sizes[:rank]
-    rows, right = spanned.tasks[:rank] * spanned.lengths, (target @ basis) / sizes
-    best, found = np.inf, (np.zeros(heads.shape[1]), np.zeros(len(target)), 0)
-    largest = np.abs(right).max()
-    # the solver's tolerances are absolute: where right sides differ by much, each row is scaled by its own
-    for scales in (np.full(rank, largest), np.where(right != 0, np.abs(right), largest)):
-        solution, point, steps = _vertex(rows / scales[:, None], right / scales)
-        for trace in (TRACE, 0.0):
-            used = np.flatnonzero(np.abs(solution) > trace * np.abs(solution).max())
-            weights = _on_support(heads, target, spanned.lengths, used)
-            dual = basis @ (_on_signs(rows[:, used], np.sign(solution[used]), point / scales) / sizes)
-            slope, norm = np.abs(heads.T @ dual).max(), np.abs(weights).sum()
-            missed = np.abs(heads @ weights - target)
-            residual = float((missed / np.maximum(np.abs(heads) @ np.abs(weights) + np.abs(target), TINY)).max())
-            doubt = max(abs(norm - target @ dual / slope) / norm, residual) if slope > 0 and norm > 0 else np.inf
-            if doubt < best:
-                best, found = doubt, (weights, dual, steps)
-            if residual < REACHED:  # what was left out was rounding
-                break
-        if best <= ENOUGH:
-            break
-    return found
-
-
-def _vertex(rows: Floats, right: Floats) -> tuple[Floats, Floats, int]:
-    """A basic solution (M) of min |x|_1 subject to rows x = right, and the dual point of its basis."""
-    from scipy.optimize import linprog
-
-    n_tasks = rows.shape[1]
-    found = linprog(
-        np.ones(2 * n_tasks),
-        A_eq=np.hstack([rows, -rows]),
-        b_eq=right,
-        method="highs-ds",
-        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
+def _vertices(heads: Floats, target: Floats, costs: Floats, spanned: Span, batch: tuple[int, ...]) -> list[Pursued]:
+    """What basis pursuit finds for each item of a batch."""
+    parts = [np.broadcast_to(x, batch + x.shape[x.ndim - n :]) for x, n in zip(spanned, AXES, strict=True)]
+    columns, goals, prices = (
+        np.broadcast_to(x, batch + x.shape[x.ndim - n :]) for x, n in ((heads, 2), (target, 1), (costs, 1))
     )
-    if found.x is None:  # feasible and bounded, so numerical trouble: the certificate reports it
-        return rows.T @ right, np.zeros(len(right)), int(found.nit)
-    return found.x[:n_tasks] - found.x[n_tasks:], found.eqlin.marginals, int(found.nit)
+    nothing = Pursued(np.zeros(heads.shape[-1]), np.zeros(heads.shape[-2]), 0, None)
+    return [
+        pursue(columns[item], goals[item], prices[item], Span(*(part[item] for part in parts)))
+        if goals[item].any()
+        else nothing
+        for item in np.ndindex(batch)
+    ]
 
 
-def _on_signs(rows: Floats, signs: Floats, point: Floats) -> Floats:
-    """The dual point nearest to a given one at which the rows' slopes are the signs."""
-    lengths = np.linalg.norm(rows, axis=0)
-    lacking = (signs - rows.T @ point) / lengths
-    return np.asarray(point + np.linalg.lstsq((rows / lengths).T, lacking)[0])
-
-
-def _on_support(heads: Floats, target: Floats, lengths: Floats, used: NDArray[np.intp]) -> Floats:
-    """Weights on some tasks, by least squares on heads of length 1."""
-    weights, units = np.zeros(len(lengths)), heads[:, used] / lengths[used]
-    found = np.linalg.lstsq(units, target)[0]
-    weights[used] = (found + np.linalg.lstsq(units, target - units @ found)[0]) / lengths[used]
-    return weights
+def _cheapest(heads: Floats, target: Floats, costs: Floats, *, unit: str) -> tuple[Floats, Fraction, Any]:
+    """Weights of least sum c|nu|, a lower bound of it, and how it ended; proved, or an error that names the unit."""
+    spanned = _within(heads, target)
+    (found,) = _vertices(heads, target, costs, spanned, ())
+    none, steps = (np.zeros((), np.int64),) * 2, np.zeros((), np.int64)
+    relevance, good, message = _constrained(
+        heads, target, found.weights, found.dual, steps, none, spanned, order=1, noise=(costs, none[0]), unit=unit
+    )
+    if found.exact is not None and np.isfinite(found.weights).all() and relevance.residual <= CERTIFICATE:
+        return found.weights, found.exact, Status.DEPENDENT if spanned.lost else Status.EXACT
+    conclude(relevance, good, message)
+    value = Fraction(float(target @ relevance.dual)) if target.any() else Fraction(0)
+    return found.weights, value, relevance.status
 
 
 def _constrained(
@@ -398,33 +372,53 @@ def _constrained(
     dual: Floats,
     iterations: Ints,
     exponents: tuple[Ints, Ints],
-    lost: NDArray[np.bool_],
+    spanned: Span,
     *,
     order: int,
+    noise: tuple[Floats, Ints] | None = None,
+    unit: str = "source_noise",
 ) -> tuple[Relevance, NDArray[np.bool_], str]:
     """The relevance in the user's units, with the certificate of min |nu|_order computed in the scaled problem."""
-    slopes = np.linalg.norm(times(heads.mT, dual), 2 if order == 2 else np.inf, axis=-1)
-    dual = dual / np.where(slopes > 0, slopes, 1.0)[..., None]
-    norm = np.linalg.norm(weights, order, axis=-1)
-    gap = np.asarray(np.abs(norm - (target * dual).sum(axis=-1)) / np.where(norm > 0, norm, 1.0))
-    residual = np.asarray(np.linalg.norm(times(heads, weights) - target, axis=-1) / length(target))
+    costs, exponent = noise or (np.ones(heads.shape[-1]), np.zeros((), np.int64))
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is not certified
+        slopes = np.linalg.norm(times(heads.mT, dual) / costs, 2 if order == 2 else np.inf, axis=-1)
+        dual = dual / np.where(slopes > 0, slopes, 1.0)[..., None]
+        norm = np.linalg.norm(costs * weights, order, axis=-1)
+        gap = np.asarray(np.abs(norm - (target * dual).sum(axis=-1)) / np.where(norm > 0, norm, 1.0))
+        residual = np.asarray(np.linalg.norm(times(heads, weights) - target, axis=-1) / length(target))
     good = np.asarray(np.maximum(gap, residual) <= CERTIFICATE)
-    status = _statuses(good, np.broadcast_to(lost & target.any(axis=-1), good.shape), Status.EXACT)
+    status = _statuses(good, np.broadcast_to(spanned.lost & target.any(axis=-1), good.shape), Status.EXACT)
     result = Relevance(
         np.ldexp(weights, (exponents[1] - exponents[0])[..., None]),
-        np.ldexp(np.broadcast_to(dual, (*iterations.shape, dual.shape[-1])), -exponents[0][..., None]),
+        np.ldexp(np.broadcast_to(dual, (*iterations.shape, dual.shape[-1])), (exponent - exponents[0])[..., None]),
         gap,
         residual,
         status,
         iterations,
     )
-    return (
-        result,
-        good,
-        f"the certificate of {np.count_nonzero(~good)} of {good.size} targets misses {CERTIFICATE:g}: largest gap "
-        f"{gap.max(initial=0.0):.3g}, largest residual {residual.max(initial=0.0):.3g}. Directions of heads are nearly "
-        "dependent: drop them from heads and target",
+    message = (
+        ""
+        if good.all()
+        else (
+            f"the certificate of {np.count_nonzero(~good)} of {good.size} targets misses {CERTIFICATE:g}: largest gap "
+            f"{gap.max():.3g}, largest residual {residual.max():.3g}. {_why(spanned, costs, unit)}"
+        )
     )
+    return result, good, message
+
+
+def _why(spanned: Span, costs: Floats, unit: str) -> str:
+    """What keeps a certificate out of float64."""
+    there = spanned.lengths > 0
+    least = np.where(spanned.sizes > 0, spanned.sizes, np.inf).min(axis=-1)
+    pulls = np.log10(np.where(there, spanned.lengths, 1.0)) - np.log10(costs)
+    decades = (np.where(there, pulls, -np.inf).max(axis=-1) - np.where(there, pulls, np.inf).min(axis=-1)).max()
+    if decades > UNEVEN and not (least < NEAR * spanned.sizes[..., 0]).any():
+        return (
+            f"The lengths of the heads over {unit} differ by a factor of 1e{decades:.0f}, too much for a dual point in "
+            "float64; heads themselves are not nearly dependent"
+        )
+    return "Directions of heads are nearly dependent: drop them from heads and target"
 
 
 def _statuses(good: NDArray[np.bool_], lost: NDArray[np.bool_], reached: Status) -> Any:

@@ -287,7 +287,7 @@ def fit_heads(basis: ArrayLike, data: TaskData, *, ridge: float = 0.0) -> Floats
     heads, determined = _heads_on(basis, data, ridge)
     if not determined.all():
         worst = [int(i) for i in np.argwhere(~determined)[0]]
-        raise ValueError(f"data must determine the heads: the rows of task {worst} do not span the representation")
+        raise ValueError(f"data must determine the heads: the rows of task {worst} do not span the basis")
     return heads
 
 

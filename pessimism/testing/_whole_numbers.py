@@ -70,7 +70,7 @@ def below(size: int, order: tuple[int, ...]) -> tuple[int, ...]:
 
 def length(name: str, value: int) -> int:
     """Of an axis: at least 1."""
-    return _check.whole(name, value, low=1)
+    return _check.count(name, value)
 
 
 def batch_axes(size: int | tuple[int, ...]) -> tuple[int, ...]:
@@ -91,6 +91,8 @@ def limits(name: str, arms: int, most: tuple[str, int], cells: int, ties: bool) 
         "ties", ties
     ):  # each arm rules out two means for the next: one like its own, one with a sum like its own
         _check.whole(name, arms, low=1, high=GRID // 2)
+    if cells > _check.MAX_COUNT:
+        raise ValueError(f"{name} must be smaller: the largest table has {cells} cells, more than {_check.MAX_COUNT}")
     return _check.whole(*most, low=0 if ties else arms, high=_check.MAX_TOTAL // cells)
 
 

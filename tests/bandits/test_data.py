@@ -12,6 +12,7 @@ from scipy.stats import binom, hypergeom
 
 from pessimism.bandits import Bandit, BanditData, ValueInterval, behavior
 from tests.bandits import FEW
+from tests.interop.tables import same
 
 COINS = st.sampled_from([0.0, 1.0])
 
@@ -147,6 +148,17 @@ def test_what_was_never_logged_adds_its_whole_range():
     assert (with_empty.low[1], with_empty.high[1]) == (0.0, 1.0)
 
 
+def test_describe_says_which_intervals_deserve_trust():
+    """By the policy's own pairs: rounds of the same worth are n / V."""
+    log = BanditData([[60, 40], [0, 100]], [[30.0, 12.0], [0.0, 95.0]])
+    assert "worth about 114 rounds of its own" in log.describe([1, 1])  # 200^2 / (100^2 / 40 + 100^2 / 100)
+    assert "do not trust them, a pair it plays has 5 successes or failures" in log.describe([1, 1])
+    assert "only `given_counts` says something" in log.describe([1, 0])
+    single = BanditData([[60, 40]], [[30.0, 12.5]]).describe([1])
+    assert "hold at every n: given_counts\n" in single
+    assert "usable, 40 rounds or more" in single
+
+
 def test_describe_names_what_the_log_cannot_tell():
     data = BanditData([[50, 0, 50], [0, 0, 0]], [[25.0, 0.0, 10.0], [0.0, 0.0, 0.0]])
     text = data.describe(policy=[2, 0])
@@ -199,7 +211,11 @@ BAD = [
     (lambda: BanditData(np.array([[1, 4]], object), [[1, 2]]), TypeError, "counts must hold numbers, got dtype object"),
     (lambda: BanditData.from_log([0, 2], [0, 1], [0, 1], n_contexts=2), ValueError, r"contexts\[1\] must be"),
     (lambda: BanditData.from_log(None, [0, -1], [0, 1]), ValueError, r"arms\[1\] must be a whole number"),
-    (lambda: BanditData.from_log(None, [0, 1], [0, 1.5]), ValueError, r"rewards\[1\] must be in \[0, 1\], got 1.5"),
+    (
+        lambda: BanditData.from_log(None, [0, 1], [0, 1.5]),
+        ValueError,
+        r"rewards\[1\] must be in reward_range \[0, 1\], got 1.5",
+    ),
     (lambda: BanditData.from_log(None, [0, 1, 1], [0, 1]), ValueError, "arms must have the shape"),
     (lambda: BanditData.from_log(None, [[0], [1]], [[1], [0]]), ValueError, r"^rewards must .*, got \(2, 1\): columns"),
     (lambda: BanditData.from_log([[0]], [[1]], [[1]], n_arms=9), ValueError, r"as in rewards\[:, 0\], .*batch=\(1,\)"),
@@ -244,6 +260,14 @@ BAD = [
         r"policy\[0\] must be a whole number in \[0, 1\]",
     ),
     (lambda: LOG.describe([[0.5, 0.5]]), ValueError, "policy must be one arm per context"),
+    (lambda: LOG.restrict([]), ValueError, "arms must keep at least one of 2 arms, got none"),
+    (lambda: LOG.restrict([False, False]), ValueError, "arms must keep at least one of 2 arms, got none"),
+    (lambda: LOG.restrict([True]), ValueError, r"a mask of shape \(2,\), got \(1,\)"),
+    (lambda: LOG.restrict(1), ValueError, r"arms must be positions, of shape \(k,\), or a mask"),
+    (lambda: LOG.restrict([0, 2]), ValueError, r"arms\[1\] must be a whole number in \[0, 1\], got 2"),
+    (lambda: LOG.restrict([1, -1]), ValueError, r"arms\[1\] must be a whole number in \[0, 1\], got -1"),
+    (lambda: LOG.restrict([1, 0, 1]), ValueError, r"arms\[2\] must be named once, got 1"),
+    (lambda: LOG.restrict(["a"]), TypeError, "arms must hold numbers"),
 ]
 
 
@@ -251,6 +275,28 @@ BAD = [
 def test_bad_input_is_one_error_that_names_it(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("arms", [[3], [2, 0], [0, 1, 2, 3], [True, False, False, True]])
+def test_restricting_is_filtering_the_rounds_before_they_are_counted(arms):
+    rng = np.random.default_rng(4)
+    context, arm, reward = rng.integers(3, size=50), rng.integers(4, size=50), rng.random(50)
+    log = BanditData.from_log(context, arm, reward, n_contexts=3, n_arms=4)
+    kept = np.flatnonzero(arms) if isinstance(arms[0], bool) else np.array(arms)
+    at = np.isin(arm, kept)
+    place = np.argsort(kept)[np.searchsorted(np.sort(kept), arm[at])]
+    filtered = BanditData.from_log(context[at], place, reward[at], n_contexts=3, n_arms=len(kept))
+    found = log.restrict(arms)
+    same(found, filtered)
+    assert found.counts.flags.c_contiguous
+    assert log.n - found.n == np.sum(~at)
+
+
+def test_a_batch_without_squares_is_restricted_too():
+    kept = LOGS.restrict([1])
+    assert kept.shape == LOGS.shape
+    assert np.array_equal(kept.counts[..., 0], LOGS.counts[..., 1])
+    assert BanditData([[2, 3]], [[1, 3]], reward_range=(-1, 5)).restrict([1]).squares is None
 
 
 def test_rounded_sums_of_real_logs_are_accepted():

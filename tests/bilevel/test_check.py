@@ -146,6 +146,14 @@ def test_no_coupling_is_no_fault():
     check_problem(problem, *at(problem))
 
 
+def test_what_is_remembered_of_x_must_not_be_of_y():
+    problem, seen = Model(), {}
+    exact = problem.hvp
+    problem.hvp = lambda x, y, v, s=None: exact(x, seen.setdefault(x.tobytes(), y.copy()), v, s)
+    with pytest.raises(ProblemError, match="hvp is not the derivative of grad_g in y"):
+        check_problem(problem, *at(problem))
+
+
 # Planted faults: each is what replaces oracles of the correct problem `m`, and a sentence.
 
 

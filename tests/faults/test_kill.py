@@ -11,11 +11,13 @@ import sys
 import threading
 import time
 import warnings
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pytest
 
@@ -195,9 +197,10 @@ def test_rows_that_came_back_before_a_death_are_kept(undisturbed):
         assert stopped.value.rows == undisturbed[0][2:]
 
 
-def test_a_dask_client_is_not_its_executor(client):
-    with pytest.raises(TypeError, match=r"client\.get_executor\(\)"):
-        cells.run(None, executor=client)
+def test_a_dask_client_is_not_its_executor(client, tmp_path):
+    with pytest.raises(TypeError, match=r"client\.get_executor\(\); got"):
+        cells.run(tmp_path / "store", executor=client)
+    assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.usefixtures("interruptible")
@@ -227,26 +230,49 @@ stop(pool)
     assert "continues where this one stopped" in errors
 
 
-@pytest.mark.parametrize(
-    "made", ['ProcessPoolExecutor(2, mp_context=get_context("spawn"))', "loky.ProcessPoolExecutor(2, timeout=600)"]
-)
-def test_workers_end_with_a_killed_parent(made, tmp_path):
-    """They would wait for a next cell for ever."""
-    code = f"""
-import os, time
+POOLS = ['ProcessPoolExecutor(3, mp_context=get_context("spawn"))', "loky.ProcessPoolExecutor(3, timeout=600)"]
+
+
+def script(folder, pool, text):
+    path = folder / "script.py"
+    path.write_text(f"""
+import time
 import loky
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pessimism import sweep
 from tests.faults import cells
 if __name__ == "__main__":
-    pool = {made}
-    cells.run({str(tmp_path)!r}, executor=pool)
-    print(*pool._processes, flush=True)
-    time.sleep(600)
-"""
-    script = tmp_path / "script.py"
-    script.write_text(code)
-    process = cells.python(script)
+    with {pool} as pool:
+        {text}
+""")
+    return cells.python(path)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("pool", POOLS)
+def test_two_ctrl_c_end_a_pool_of_the_user_and_its_workers(pool, tmp_path):
+    """A pool that is interrupted while it waits for its cells would wait for ever when Python ends."""
+    store = tmp_path / "store"
+    process = script(tmp_path, pool, f"cells.run({str(store)!r}, cells.sleeps, executor=pool)")
+    workers = {int(process.stdout.readline()) for _ in range(3)}
+    wait_for_rows(store, 1)
+    time.sleep(0.2)  # the row is counted a little after it is written
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)  # in vain if one was enough
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGINT
+    assert resume(store, 1) in errors
+    assert len(workers) == 3
+    wait_until(lambda: not any(map(runs, workers)))
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_workers_end_with_a_killed_parent(pool, tmp_path):
+    """They would wait for a next cell for ever; most of them for a first one, as there is one cell only."""
+    run = "sweep.run(cells.draws, cells.GRID[:1], seed=0, executor=pool, progress=False)"
+    process = script(tmp_path, pool, f"{run}; print(*pool._processes, flush=True); time.sleep(600)")
     workers = [int(pid) for pid in process.stdout.readline().split()]
     assert workers
     process.kill()
@@ -279,8 +305,55 @@ def test_a_function_of_an_interactive_session_is_not_sent_to_processes(file, tmp
     assert not (tmp_path / "store").exists()
 
 
-@pytest.mark.parametrize("executor", [object(), 3, "threads", ThreadPoolExecutor])
-def test_what_is_no_executor_is_refused_before_the_store_is_made(tmp_path, executor):
-    with pytest.raises(TypeError, match=r"executor must have the interface of concurrent\.futures"):
+def test_spawned_processes_cannot_begin_in_a_program_from_a_pipe(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", "<stdin>", raising=False)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    with pytest.raises(ValueError, match="executor must be threads in a program that is read from a pipe"):
+        cells.run(tmp_path / "store", executor=Notebook(1, mp_context=get_context("spawn")))
+    assert not (tmp_path / "store").exists()
+
+
+def test_workers_that_never_begin_are_said_to_be_so():
+    class Dead:
+        def submit(self, *_):
+            future = Future()
+            future.set_exception(BrokenProcessPool("gone"))
+            return future
+
+    with pytest.raises(SweepError, match=r"lost its workers: 0 of 24.*They finished no cell: .*__main__"):
+        cells.run(None, executor=Dead())
+
+
+def closed(pool):
+    pool.shutdown()
+    return pool
+
+
+class TakesNoArguments:
+    def submit(self, function):
+        return Future()
+
+
+class Immediate:
+    def submit(self, function, *arguments):
+        return function(*arguments)
+
+
+INTERFACE = r"executor must have the interface of concurrent\.futures.*client\.get_executor\(\)"
+
+
+@pytest.mark.parametrize(
+    ("executor", "error", "message"),
+    [
+        *((wrong, TypeError, INTERFACE) for wrong in (object(), 3, "threads", ThreadPoolExecutor, joblib.Parallel(2))),
+        (TakesNoArguments(), TypeError, f"{INTERFACE}; its submit raised TypeError"),
+        (Executor(), TypeError, f"{INTERFACE}; its submit raised NotImplementedError"),
+        (Immediate(), TypeError, f"{INTERFACE}; its submit returned a NoneType"),
+        (closed(ThreadPoolExecutor()), ValueError, "executor must take work.*pass a new one.*after shutdown"),
+        (closed(ProcessPoolExecutor()), ValueError, "executor must take work.*pass a new one.*after shutdown"),
+    ],
+)
+def test_what_is_no_executor_is_refused_before_the_store_is_made(tmp_path, executor, error, message):
+    with pytest.raises(error, match=message):
         cells.run(tmp_path / "store", executor=executor)
     assert not (tmp_path / "store").exists()

@@ -3,6 +3,8 @@
 import json
 import linecache
 import os
+import re
+import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -123,6 +125,22 @@ def test_a_right_checksum_does_not_make_a_row(finished, text):
     assert_reported_and_not_read(store, path)
 
 
+@pytest.mark.parametrize("text", ["", "[]", "3", "{bad", "[" * 10**5], ids=range(5))
+def test_a_right_checksum_does_not_make_a_header(tmp_path, text):
+    """The rows below it are read; who wrote them is not known."""
+    rows = one(tmp_path)
+    (path,) = tmp_path.glob("rows-*.jsonl")
+    line = f"header {text}".encode()
+    path.write_bytes(
+        b"%s %s\n%s" % (sha256(line).hexdigest()[:16].encode(), line, path.read_bytes().split(b"\n", 1)[1])
+    )
+    left, (message,) = read_again(tmp_path)
+    assert left == 0
+    assert f"{path}, line 1: damaged" in message
+    with pytest.warns(StoreWarning, match="line 1: damaged"):
+        assert one(tmp_path) == rows
+
+
 def test_a_store_of_version_0_1_is_read_and_grows_in_segments(tmp_path):
     path = write_as_version_0_1(tmp_path)
     assert read_again(tmp_path) == (0, [])
@@ -185,6 +203,9 @@ def test_a_store_that_cannot_be_one_is_named(tmp_path):
     with pytest.raises(OSError, match="exists") as refused:
         one(path)
     assert refused.value.__notes__ == [f"The sweep's store is {path}."]
+    for wrong in ("", "a\0b"):  # "" would be the working folder
+        with pytest.raises(ValueError, match="store must be a path that a file can have"):
+            one(wrong)
 
 
 @pytest.mark.parametrize("moment", ["fsync", "replace"])
@@ -291,6 +312,59 @@ def test_what_a_run_cell_reads_counts_wherever_it_stands(before, after, tmp_path
         module.calls = module.n = i
         found.append(fingerprint(module.run_cell))
     assert found[0] == found[1] != found[2]
+
+
+HEAD = """
+from dataclasses import dataclass
+from functools import lru_cache, partial, wraps
+
+def traced(f):
+    @wraps(f)
+    def inner(cell, rng):
+        return f(cell, rng) | {"traced": 1}
+    return inner
+
+class Rule:
+    def level(self): return 2
+
+@dataclass(frozen=True)
+class Options:
+    power: int
+
+@lru_cache
+def cached(): return 3
+
+def scaled(x, factor): return factor * x
+
+RULES, OPTIONS, WEIGHTS, triple = {Rule: Rule()}, Options(power=4), {scaled: 1}, partial(scaled, factor=5)
+
+@traced
+def run_cell(cell, rng):
+    return {"x": [RULES, OPTIONS, WEIGHTS, cached(), triple(6)]}
+"""
+
+
+@pytest.mark.parametrize(
+    "change", ['"traced": 1', "return 2", "power=4", "return 3", "factor * x", "factor=5", "triple(6)", "# no change"]
+)
+def test_what_stands_around_a_run_cell_counts_too(change, tmp_path, monkeypatch):
+    """Its decorators, classes, caches, partials and frozen dataclasses; not where in memory they happen to be."""
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    changed = HEAD.replace(change, re.sub(r"\d|factor(?= )", "9", change))
+    for i, source in enumerate((HEAD, HEAD.replace("@lru_cache", "# of late\n@lru_cache"), changed)):
+        (tmp_path / f"around{i}.py").write_text(source)
+        found.append(fingerprint(__import__(f"around{i}").run_cell))
+        del sys.modules[f"around{i}"]
+    assert found[0] == found[1]
+    assert (found[1] == found[2]) == (change == "# no change")
+
+
+def test_functions_that_share_their_helpers_are_read_once_each():
+    """Else this one of sixty would be read 2^60 times."""
+    space = {"__name__": "shared"}
+    exec("\n".join(f"def f{i}(x): return f{i + 1}(x) + f{i + 2}(x)" for i in range(60)), space)
+    assert fingerprint(space["f0"]) != fingerprint(space["f1"])
 
 
 def test_the_manifest_says_which_versions_wrote_and_reports_a_mismatch(tmp_path):

@@ -11,7 +11,7 @@ from pessimism.bilevel import hypergradient, minimize_bilevel
 from pessimism.bilevel.problems import Cosh, HyperRepresentation, Ridge
 from pessimism.mdp import MDPData, Transitions, generators, plan, vi_lcb
 from pessimism.mdp import behavior as mdp_behavior
-from pessimism.tasks import LinearTasks, instances, min_l1
+from pessimism.tasks import LinearTasks, TaskPool, instances, min_l1
 
 pytestmark = pytest.mark.filterwarnings("ignore::pessimism.mdp.ImitationWarning")
 
@@ -56,6 +56,12 @@ def test_a_repr_is_short_and_says_what_it_is():
         assert type(thing).__name__ in thing._repr_html_()
 
 
+def test_a_pool_says_what_is_left():
+    pool = TaskPool([np.ones((20, 3)), np.ones((9, 3))], [np.ones(20), np.ones(9)])
+    pool.sample([5, 2], rng=0)
+    assert repr(pool) == "TaskPool(tasks=2, dimension=3, rows_left=22 of 29)"
+
+
 def test_a_repr_tells_what_matters():
     bandit = Bandit([[0.6, 0.5, 0.4]])
     data = bandit.sample([[0.5, 0.5, 0.0]], n=1_000, size=7, rng=0)
@@ -88,7 +94,7 @@ def test_another_file_is_refused_with_its_name(tmp_path):
     (tmp_path / "torn.npz").write_bytes(kept.read_bytes()[:100])
     (tmp_path / "text.npz").write_text("counts")
     for name in ("other.npz", "torn.npz", "text.npz"):
-        with pytest.raises(ValueError, match=f"{name} is not a file that MDPData.save wrote"):
+        with pytest.raises(ValueError, match=f"path must be a file that MDPData.save wrote, got .*{name}"):
             MDPData.load(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         MDPData.load(tmp_path / "absent.npz")

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pessimism import sweep
-from pessimism.bandits import BanditData
+from pessimism.bandits import BanditData, PropensityData
 from pessimism.interop.frames import BanditLog, bandit_log, read_parquet, rows_to_frame, to_xarray, write_parquet
 from tests.interop import tables
 from tests.interop.tables import MAKERS, backends, same
@@ -69,6 +69,37 @@ def test_several_columns_are_their_combinations_and_the_order_of_labels_is_the_u
     where = np.array([pairs.index((x, LABELS[0][y])) for x, y in zip(first, second, strict=True)])
     same(got.data, BanditData.from_log(where, arm, reward, n_contexts=25, n_arms=5, reward_range=(-1, 2)))
     assert got.contexts == tuple(pairs)
+
+
+@backends
+def test_rounds_of_other_arms_are_left_out_on_request_and_counted(make):
+    """The same as filtering the rows first; contexts stay, and rewards of other arms are not looked at."""
+    table = {"s": ["u", "v", "w", "u", "v"], "a": ["x", "y", "z", "z", "x"], "r": [1.0, 0.0, 7.0, None, 0.5]}
+    names = {"arm": "a", "reward": "r", "context": "s"}
+    log = bandit_log(make(table), **names, arms=["y", "x"], drop_others=True)
+    filtered = make({name: [column[i] for i in (0, 1, 4)] for name, column in table.items()})
+    same(log.data, bandit_log(filtered, **names, arms=["y", "x"], contexts=["u", "v", "w"]).data)
+    assert (log.arms, log.contexts, log.dropped) == (("y", "x"), ("u", "v", "w"), 2)
+    assert "dropped=2" in repr(log)
+
+    clean = table | {"r": [1.0, 0.0, 1.0, 0.0, 0.5]}
+    whole = bandit_log(make(clean), **names)
+    assert whole.dropped == 0
+    restricted = whole.restrict(["y", "x"])
+    same(restricted.data, log.data)
+    assert (restricted.arms, restricted.contexts, restricted.dropped) == (log.arms, log.contexts, 2)
+    assert restricted.restrict(["x"]).dropped == 3
+
+    with pytest.raises(ValueError, match="column 'a' must hold one of the 2 labels in arms"):
+        bandit_log(make(clean), **names, arms=["y", "x"])
+    with pytest.raises(ValueError, match=r"column 'r' must hold .*, got .* in row 3 \(counted from 0\)"):
+        bandit_log(make(table), **names, arms=["y", "z"], drop_others=True)
+    with pytest.raises(ValueError, match="arms must hold a label that occurs in column 'a', got none in 5 rows"):
+        bandit_log(make(table), **names, arms=["nobody"], drop_others=True)
+    with pytest.raises(ValueError, match="drop_others must come with arms"):
+        bandit_log(make(table), **names, drop_others=True)
+    with pytest.raises(ValueError, match=r"arms\[1\] must be one of the 3 arms of the log, got 'q'"):
+        whole.restrict(["x", "q"])
 
 
 @backends
@@ -457,3 +488,24 @@ def test_values_that_a_row_does_not_have_are_nan():
 def test_a_bad_grid_is_named(rows, arguments, error, message):
     with pytest.raises(error, match=re.escape(message)):
         to_xarray(rows, **arguments)
+
+
+@backends
+def test_stated_propensities_reach_the_estimators(make):
+    """As `PropensityData` of the same rows, whatever the names of arms and contexts."""
+    rng = np.random.default_rng(0)
+    arms, places, clicks = rng.integers(3, size=50), rng.integers(2, size=50), rng.integers(2, size=50)
+    chance = rng.uniform(1e-3, 1.0, size=50)
+    labels = {"item": np.array(["c", "a", "b"])[arms].tolist(), "place": np.array(["left", "right"])[places].tolist()}
+    table = labels | {"click": clicks.tolist(), "p": chance.tolist()}
+    roles = {"arm": "item", "reward": "click", "propensity": "p"}
+    log = bandit_log(make(table), context="place", arms=["c", "a", "b"], **roles)
+    plain = PropensityData.from_log(places, arms, clicks, chance)
+    for field in ("counts", "inverse", "weighted", "smallest"):
+        assert np.array_equal(getattr(log.propensities, field), getattr(plain, field))
+    assert log.restrict(["a"]).propensities is None
+    with pytest.raises(ValueError, match="propensity must not come with drop_others"):
+        bandit_log(make(table), arms=["a"], drop_others=True, **roles)
+    table["p"][7] = 0.0
+    with pytest.raises(ValueError, match=r"'p' must hold a probability in \(0, 1\].* got 0.0 in row 7"):
+        bandit_log(make(table), **roles)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from pessimism.bilevel import OracleError, minimize_bilevel
 from pessimism.bilevel.check import ProblemError, check_problem
 from pessimism.bilevel.implicit import hypergradient
 from pessimism.interop.jax_problem import from_jax
@@ -69,6 +70,41 @@ def test_the_hypergradient_is_the_closed_form(quadratic):
     y = np.linalg.solve(A, B @ x + C)
     exact = np.sinh(x) + B.T @ np.linalg.solve(A, y - T)
     np.testing.assert_allclose(hypergradient(quadratic, x, rtol=1e-12).value, exact, rtol=1e-10)
+
+
+def test_newton_steps_are_an_inner_solver(quadratic):
+    """With them a run knows its gradient norms, those of the closed form."""
+    x, newton = np.array([0.5, -0.2]), from_jax(upper, lower, 2, 3, solve_y="newton")
+    y = newton.solve_y(x)
+    assert isinstance(y, np.ndarray)
+    np.testing.assert_allclose(y, np.linalg.solve(A, B @ x + C), rtol=1e-12)
+    check_problem(newton, x, np.ones(3))
+    runs = [
+        minimize_bilevel(problem, x, method="soba", step=0.05, lower_step=0.05, budget=60, exact=True, rng=0)
+        for problem in (newton, quadratic)
+    ]
+    np.testing.assert_allclose(*(run.history["gradient_norm"] for run in runs), rtol=1e-9)
+
+    steep = from_jax(upper, lambda x, y: jnp.sum(jnp.cosh(3 * y) - jnp.exp(4 * x[0]) * y), 2, 3, solve_y="newton")
+    for at in (-1.0, 0.0, 2.0):
+        np.testing.assert_allclose(steep.solve_y([at, 0.0]), np.arcsinh(np.exp(4 * at) / 3) / 3 * np.ones(3), rtol=1e-9)
+
+
+@pytest.mark.parametrize("g", [lambda x, y: jnp.sum(jnp.exp(-y) + 0 * x[0]), lambda x, y: jnp.sum(x[0] * y)])
+def test_newton_steps_that_find_no_minimiser_say_so(g):
+    with pytest.raises(OracleError, match="solve_y must come closer to the minimiser of g"):
+        from_jax(upper, g, 2, 3, solve_y="newton").solve_y(np.ones(2))
+
+
+def test_a_solver_written_in_jax_computes_in_float64():
+    def solve(x):
+        return jnp.linalg.solve(jnp.asarray(A), jnp.asarray(B) @ x + C)
+
+    problem = from_jax(upper, lower, 2, 3, solve_y=solve, project_x=lambda x: jnp.clip(x, 0.1, 1.0))
+    x = np.array([0.5, -0.2])
+    np.testing.assert_allclose(problem.solve_y(x), np.linalg.solve(A, B @ x + C), rtol=1e-12)
+    assert problem.project_x(x).tolist() == [0.5, 0.1]
+    assert hypergradient(problem, x).error_bound < 1e-9
 
 
 def test_the_checker_agrees_with_jax(quadratic, sampled):
@@ -183,7 +219,8 @@ ADAPTERS = pytest.mark.parametrize("adapter", [from_jax, from_torch])
         ((upper, 3.0, 2, 3), {}, TypeError, "g must be a function, got float"),
         ((lambda *both: 0.0, lower, 2, 3), {}, TypeError, r"f must name its arguments, \(x, y\)"),
         ((lambda x, y, s, t: 0.0, lower, 2, 3), {}, TypeError, "got 4 arguments"),
-        ((upper, lower, 2, 3), {"solve_y": 3.0}, TypeError, "solve_y must be a function, got float"),
+        ((upper, lower, 2, 3), {"solve_y": 3.0}, TypeError, "solve_y must be a function or 'newton', got 3.0"),
+        ((upper, lower, 2, 3), {"solve_y": "cg"}, TypeError, "solve_y must be a function or 'newton', got 'cg'"),
         ((upper, lower, 2, 3), {"sample": draw}, TypeError, r"sample must come with an f or g that takes"),
     ],
 )

@@ -8,11 +8,11 @@ import gymnasium
 import minari
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple
 from minari.data_collector import EpisodeBuffer
 
 from pessimism.interop.gymnasium import mdp_from_env
-from pessimism.interop.minari import from_minari, to_minari
+from pessimism.interop.minari import from_minari, position_of, to_minari, value_at
 from pessimism.mdp import MDP, MDPData, Transitions, plug_in, vi_lcb
 from tests.interop.tables import same
 
@@ -203,6 +203,73 @@ def test_spaces_may_start_anywhere():
     assert (log.transitions.actions.tolist(), log.n_states, log.n_actions) == ([0], 2, 2)
 
 
+SPACES = {
+    "discrete": (Discrete(3, start=-1), [3]),
+    "multi-discrete": (MultiDiscrete([3, 2], start=[4, -1]), [3, 2]),
+    "matrix": (MultiDiscrete([[2, 3], [1, 2]]), [2, 3, 1, 2]),
+    "multi-binary": (MultiBinary((2, 2)), [2, 2, 2, 2]),
+    "tuple": (Tuple([Discrete(2, start=5), MultiBinary(2), Discrete(3)]), [2, 2, 2, 3]),
+    "nested": (Dict({"b": Discrete(2), "a": Tuple([MultiDiscrete([2, 3]), Dict({"c": Discrete(2, start=1)})])}),
+               [2, 3, 2, 2]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("space", "sizes"), SPACES.values(), ids=SPACES)
+def test_values_of_a_space_are_numbered_row_by_row(space, sizes):
+    """Every position has one value, digits run as those of `np.ndindex`, and the way back is the same."""
+    for position, digits in enumerate(np.ndindex(*sizes)):
+        value = value_at(space, position)
+        assert space.contains(value) or space.contains(np.int64(value))
+        assert position_of(space, value) == position
+        smallest = value_at(space, 0)
+        assert np.subtract(*(np.hstack(flat(v)) for v in (value, smallest))).tolist() == list(digits)
+    assert position == np.prod(sizes) - 1
+    with pytest.raises(ValueError, match=rf"position must be a whole number in \[0, {position}\]"):
+        value_at(space, position + 1)
+
+
+def flat(value):
+    """Numbers of a value in the order of its parts; of a dict, of its sorted keys."""
+    if isinstance(value, dict):
+        value = [value[key] for key in sorted(value)]
+    return [np.hstack(flat(part)) for part in value] if isinstance(value, (tuple, list)) else [np.ravel(value)]
+
+
+def stacked(space, values):
+    """Values of steps as Minari stores them: one array for each part."""
+    if isinstance(space, Dict):
+        return {key: stacked(part, [v[key] for v in values]) for key, part in space.items()}
+    if isinstance(space, Tuple):
+        return tuple(stacked(part, [v[i] for v in values]) for i, part in enumerate(space))
+    return np.array(values)
+
+
+@pytest.mark.parametrize(("space", "sizes"), SPACES.values(), ids=SPACES)
+def test_data_sets_with_parts_are_the_same_log_as_with_positions(space, sizes):
+    total = int(np.prod(sizes))
+    rng = np.random.default_rng(3)
+    plain, parted = [], []
+    for end in (True, False):
+        states, actions, rewards = rng.integers(total, size=6), rng.integers(total, size=5), rng.random(5).tolist()
+        plain.append((states, actions, rewards, end))
+        values = (stacked(space, [value_at(space, int(i)) for i in x]) for x in (states, actions))
+        parted.append((*values, rewards, end))
+    found = from_minari(stored_parts(*parted, space=space))
+    expected = from_minari(stored(*plain, observations=Discrete(total), actions=Discrete(total)))
+    same(found.transitions, expected.transitions)
+    assert (found.n_states, found.n_actions) == (expected.n_states, expected.n_actions)
+
+
+def stored_parts(*episodes, space):
+    buffers = [
+        EpisodeBuffer(observations=seen, actions=done, rewards=earned, terminations=[False] * 4 + [end],
+                      truncations=[False] * 4 + [not end])
+        for seen, done, earned, end in episodes
+    ]  # fmt: skip
+    name = f"test/parts-v{len(minari.list_local_datasets())}"
+    return minari.create_dataset_from_buffers(name, buffers, observation_space=space, action_space=space)
+
+
 def test_other_spaces_are_refused():
     box = Box(0, 1, (2,))
     dataset = stored(([[0, 0], [1, 1]], [0], [1.0], False), observations=box)
@@ -211,6 +278,28 @@ def test_other_spaces_are_refused():
     dataset = stored(([0, 1], [[0, 0]], [1.0], False), actions=box)
     with pytest.raises(TypeError, match="dataset must have Discrete actions, got Box"):
         from_minari(dataset)
+
+
+@pytest.mark.parametrize(
+    ("space", "value", "error", "message"),
+    [
+        (Dict({"a": Tuple([Discrete(2), Text(3)])}), 0, TypeError, "space must be Discrete['a'][1], got Text("),
+        ([3, 2], 0, TypeError, "space must be a space of Gymnasium, got [3, 2]"),
+        (MultiBinary(64), 0, ValueError, "with 1 to 1,000,000,000 values, as tables have rows, got 18,446,744,073,709"),
+        (Tuple([]), (), ValueError, "with 1 to 1,000,000,000 values"),
+        (Discrete(3, start=2), 1, ValueError, "value must be a whole number in [2, 4], got 1"),
+        (Discrete(3), 0.5, ValueError, "value must be a whole number in [0, 2], got 0.5"),
+        (MultiDiscrete([2, 3]), [1, 3], ValueError, "value[1] must be of MultiDiscrete([2 3]), got 3"),
+        (MultiDiscrete([2, 3]), [1], ValueError, "value must have shape (2,), got (1,)"),
+        (Tuple([Discrete(2), Discrete(2)]), (1,), ValueError, "value must be a tuple of 2, as the space is"),
+        (Tuple([Discrete(2), MultiBinary(1)]), (1, [2]), ValueError, "value[1][0] must be of MultiBinary(1), got 2"),
+        (Dict({"a": Discrete(2)}), {"b": 1}, ValueError, "value must be a dict with the keys ['a'], as the space is"),
+        (Dict({"a": Discrete(2)}), {"a": 2}, ValueError, "value['a'] must be a whole number in [0, 1], got 2"),
+    ],
+)
+def test_what_is_not_in_a_space_is_named(space, value, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        position_of(space, value)
 
 
 def fake(observations, actions=(0,), rewards=(0.0,), terminations=(False,)):
@@ -226,7 +315,7 @@ def fake(observations, actions=(0,), rewards=(0.0,), terminations=(False,)):
         (lambda: stored(ENDS_IN_3), {"n_states": 6}, "n_states must be 4, as the observations have, or 5, got 6"),
         (lambda: stored(ENDS_IN_3), {"horizon": 1}, "horizon must fit every episode"),
         (lambda: stored(ENDS_IN_3, STOPS_IN_2), {"horizon": 3}, "episode 1 has 2 steps, not 3"),
-        (lambda: stored(ENDS_IN_3), {"horizon": 0}, "horizon must be a whole number in [1, 2**53], got 0"),
+        (lambda: stored(ENDS_IN_3), {"horizon": 0}, "horizon must be a whole number in [1, 1000000000], got 0"),
         (lambda: stored(ENDS_IN_3).filter_episodes(lambda _: False), {}, "dataset must hold at least one episode"),
         (lambda: fake([[0], [1]]), {}, "episode 3: observations must have shape (n,), one label a step, got (2, 1)"),
         (

@@ -11,10 +11,11 @@ from pessimism.interop.gymnasium import mdp_from_env
 from pessimism.interop.jax_problem import from_jax
 from pessimism.interop.minari import from_minari, to_minari
 from pessimism.interop.open_bandit import read_log
+from pessimism.interop.quantecon import to_discrete_dp
 from pessimism.interop.task_rows import task_data
 from pessimism.interop.torch_problem import from_torch
 from pessimism.interop.transitions import transition_log
-from pessimism.mdp import Transitions
+from pessimism.mdp import MDP, Transitions
 
 LOG = Transitions([[0]], [[0]], [[0.0]], [[0]])
 TABLE = pd.DataFrame({name: [0, 1] for name in "abcd"})
@@ -36,6 +37,7 @@ ONE = (lambda x, y: 0.0, lambda x, y: 0.0, 1, 1)
         ("minari", "rl", lambda: to_minari(LOG, "no/case-v0")),
         ("jax", "jax", lambda: from_jax(*ONE)),
         ("torch", "torch", lambda: from_torch(*ONE)),
+        ("quantecon", "quantecon", lambda: to_discrete_dp(MDP.dense([[[1.0]]], [[0.5]], discount=0.5))),
     ],
 )
 def test_a_missing_package_is_named_with_its_cure(monkeypatch, package, extra, call):

@@ -73,6 +73,11 @@ def test_the_hypergradient_and_a_run_are_those_of_the_built_in_problem(problem):
     np.testing.assert_allclose(*runs, rtol=1e-10)
 
 
+def test_newton_steps_are_an_inner_solver():
+    newton = from_torch(upper, lower, RIDGE.dim_x, RIDGE.dim_y, sample=RIDGE.sample, solve_y="newton")
+    np.testing.assert_allclose(newton.solve_y(POINT[0]), RIDGE.solve_y(POINT[0]), rtol=1e-9)
+
+
 def test_every_oracle_passes_and_a_wrong_derivative_is_found(problem):
     report = check_problem(problem, *POINT[:2])
     assert max(report.grad_f_x, report.grad_g, report.hvp, report.cvp, report.samples) < 1e-5

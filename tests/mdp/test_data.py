@@ -322,7 +322,7 @@ BAD = [
     (lambda: data(next_counts=[[[1, 1.5], [1, 0]]]), r"next_counts\[0, 0, 1\] must be a whole number"),
     (
         lambda: data(next_counts=[[[2], [1]]]),
-        r"next_counts must have shape \(1, 2, 2\) to go with counts, got \(1, 2, 1\)",
+        r"next_counts must have shape \(1, 2, 2\) to go with counts and next_states, got \(1, 2, 1\)",
     ),
     (lambda: data(sums=[[3, 0]]), r"reward_sums\[0, 0\] must be within counts x reward_range"),
     (lambda: data(sums=[[[1, 1], [0, 1]]]), r"reward_sums\[0, 1, 1\] must be within counts"),

@@ -290,7 +290,10 @@ def test_unknowable_coverage_claims(n):
         (lambda: instances.stay_exit(2.0, 0, 0.1, discount=0.9), "replicas must be a whole number"),
         (lambda: instances.stay_exit(2.0, 1, 0.1, discount=0.5), r"discount must be in \(0.5, 1\)"),
         (lambda: instances.stay_exit(2.0, 1, 0.0, discount=0.9), "gap must be in"),
-        (lambda: instances.stay_exit(2.0, 1, 0.9, discount=0.9), r"gap must be in \(0, 0.888889\], got 0.9"),
+        (
+            lambda: instances.stay_exit(2.0, 1, 0.9, discount=0.9),
+            r"gap must be in \(0, 0.888889\] at this discount",
+        ),
         (lambda: instances.stay_exit(2.0, 2, 0.1, discount=0.9, best=[0]), r"best must have shape \(2,\)"),
         (lambda: instances.stay_exit(2.0, 2, 0.1, discount=0.9, best=[[0, 1]]), r"best must have shape \(2,\)"),
         (lambda: instances.stay_exit(2.0, 2, 0.1, discount=0.9, best=[0, 2]), r"best\[1\] must be a whole number"),

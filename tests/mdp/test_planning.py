@@ -100,6 +100,25 @@ def test_the_textbook_stop_by_hand():
     assert plan(mdp, tolerance=goal, method="value_iteration").iterations == 2  # the error is constant: one shift
 
 
+def test_tables_can_be_followed_by_hand():
+    """k sweeps of the textbook from 0, and Q of a plan: one application of the operator to its values."""
+    mdp = random_garnet(np.random.default_rng(4), 5, 0.9)
+    matrices = matrices_of(mdp)
+    for k in (1, 2, 7):
+        with pytest.raises(ConvergenceError) as caught:
+            plan(mdp, method="value_iteration_sup", max_iterations=k)
+        found = caught.value.result
+        assert found.value == pytest.approx(plain.value_iteration(matrices, mdp.rewards, 0.9, k), rel=1e-13)
+        assert found.q == pytest.approx(mdp.rewards + 0.9 * matrices @ found.value, rel=1e-13)
+    solved = plan(mdp, tolerance=1e-9)
+    assert solved.q.max(axis=-1) == pytest.approx(solved.value, abs=1e-9)
+    steps = MDP(mdp.next_states, mdp.probabilities, mdp.rewards, horizon=3)
+    exact = plan(steps)
+    assert np.array_equal(exact.q.max(axis=-1), exact.value)
+    assert np.array_equal(exact.q[2], mdp.rewards)
+    assert exact.q[0] == pytest.approx(mdp.rewards + matrices @ exact.value[1], rel=1e-13)
+
+
 @pytest.mark.parametrize("method", ["auto", "modified_policy_iteration", "value_iteration"])
 def test_a_batch_is_each_model_alone(method):
     mdp = random_garnet(np.random.default_rng(3), 5, 0.95, (5, 10))

@@ -649,7 +649,7 @@ def test_one_data_set_that_does_not_converge_does_not_abort_the_others(monkeypat
         (lambda d, e: pevi(d, np.eye(6).reshape(3, 2, 6)), "data must have a step axis"),
         (lambda d, e: pevi(e, np.eye(6)), "features must have shape"),
         (lambda d, e: pevi(e, np.ones((3, 2, 0))), r"features must have shape .* with d >= 1, got \(3, 2, 0\)"),
-        (lambda d, e: pevi(e, np.ones((3, 2, 2)), ridge=1e-300), "ridge must be larger for these features"),
+        (lambda d, e: pevi(e, np.ones((3, 2, 2)), ridge=1e-20), "ridge must be larger for these features"),
         (lambda d, e: plug_in(d), "discount must be given"),
         (lambda d, e: plug_in(e, tolerance=-1.0), "tolerance must be positive"),
         (lambda d, e: vi_lcb(d, discount=0.5, split=True, tolerance=-1.0), "tolerance must be positive"),
@@ -702,3 +702,106 @@ def test_nothing_is_subsampled_of_nothing(batch, horizon):
     plan = vi_lcb_episodic(data, subsample=True, rng=1)
     assert plan.policy.shape == (*batch, horizon, 2)
     assert not plan.value.any()
+
+
+# ---- one constant a data set, caps on iterations, Q
+
+
+def split(data, **options):
+    return vi_lcb(data, split=True, rng=1, **options)
+
+
+def linear(data, **options):
+    return pevi(data, np.eye(6).reshape(3, 2, 6), **options)
+
+
+KNOBS = [
+    (vi_lcb, {"discount": 0.8}, "constant"),
+    (split, {"discount": 0.8}, "constant"),
+    (vi_lcb_bernstein, {"discount": 0.8}, "constant"),
+    (vi_lcb_bernstein, {"discount": 0.8}, "log_factor"),
+    (vi_lcb_episodic, {}, "constant"),
+    (vi_lcb_episodic, {}, "log_factor"),
+    (linear, {}, "constant"),
+    (linear, {}, "beta"),
+    (lcb_q, {"n_states": 3, "n_actions": 2}, "constant"),
+]
+
+
+@pytest.mark.parametrize(("rule", "fixed", "knob"), KNOBS)
+def test_a_vector_of_constants_is_a_loop_over_them(rule, fixed, knob):
+    """Bit for bit where no linear algebra is between, on a single data set and on a batch of them."""
+    values, horizon = np.array([1e-4, 0.003, 0.2]), None if "discount" in fixed else 3
+    if rule is lcb_q:
+        mdp = world(7, horizon=3)
+        many = mdp.sample_log(np.full((3, 2), 0.5), n=60, size=3, rng=2)
+        single = mdp.sample_log(np.full((3, 2), 0.5), n=60, rng=3)
+    else:
+        many, single = (log(7, n=2_000, size=size, horizon=horizon)[1] for size in (3, None))
+    for data, knobs in ((many, values), (many, values[:, None]), (single, values)):
+        found = rule(data, **{knob: knobs}, **fixed)
+        shape = np.broadcast_shapes(knobs.shape, () if data is single else (3,))
+        assert found.shape == shape
+        wide = np.broadcast_to(knobs, shape)
+        for place in np.ndindex(*shape):
+            alone = rule(data, **{knob: wide[place]}, **fixed)
+            own = place[-1:] if data is many else ()
+            if rule is split and shape != data.shape:  # a batch is divided at random item by item
+                continue
+            assert found.status[place] is (alone.status[own] if own else alone.status)
+            for name in ("policy", "value", "iterations", "error_bound", "q"):
+                ours, theirs = getattr(found, name)[place], getattr(alone, name)[own]
+                assert np.array_equal(ours, theirs) or (rule is linear and ours == pytest.approx(theirs, rel=1e-12))
+
+
+@pytest.mark.parametrize(("rule", "fixed", "knob"), KNOBS)
+def test_constants_that_do_not_fit_are_named(rule, fixed, knob):
+    data = log(7, size=3, horizon=None if "discount" in fixed else 3)[1]
+    if rule is lcb_q:
+        data = world(7, horizon=3).sample_log(np.full((3, 2), 0.5), n=6, size=3, rng=2)
+    with pytest.raises(ValueError, match=rf"{knob}\[1\] must be"):
+        rule(data, **{knob: [1.0, -1.0, 2.0]}, **fixed)
+    with pytest.raises(ValueError, match=rf"{knob} must have shapes that broadcast"):
+        rule(data, **{knob: [1.0, 1.0]}, **fixed)
+
+
+def test_a_cap_makes_iterations_that_can_be_followed_by_hand():
+    _, data = log(3, n=2_000)
+    matrices, rewards, counts = empirical(data)
+    unit = np.log(12.0 * data.n)
+    for k in (1, 3):
+        for rule, options, level in ((vi_lcb, {"constant": 1e-3}, 1e-3 * unit), (plug_in, {}, 0.0)):
+            with pytest.raises(ConvergenceError) as caught:
+                rule(data, discount=0.8, max_iterations=k, **options)
+            found = caught.value.result
+            value, _ = raised([(matrices, rewards, counts)] * k, np.zeros(3, int), 0.8, level)
+            assert found.value == pytest.approx(value, rel=1e-12)
+            width = np.where(counts > 0, np.sqrt(level / np.maximum(counts, 1)) / 0.2, np.inf)
+            assert found.q == pytest.approx(rewards - width + 0.8 * matrices @ value, rel=1e-12)
+            assert found.iterations == k
+        for rule, options in ((vi_lcb_bernstein, {"constant": 1e-3}), (cql, {})):
+            with pytest.raises(ConvergenceError, match=rf"after at most {k} iterations"):
+                rule(data, discount=0.8, max_iterations=k, **options)
+    with pytest.raises(ValueError, match="max_iterations must not be given with split"):
+        vi_lcb(data, discount=0.8, split=True, max_iterations=3)
+    with pytest.raises(ValueError, match="max_iterations must be a whole number"):
+        plug_in(data, discount=0.8, max_iterations=0)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda data: vi_lcb(data, discount=0.8, constant=1e-3, tolerance=1e-12),
+        lambda data: vi_lcb_bernstein(data, discount=0.8, constant=1e-3, tolerance=1e-12),
+        lambda data: plug_in(data, discount=0.8, tolerance=1e-12),
+        lambda data: plug_in(data, horizon=2),
+        lambda data: vi_lcb_episodic(log(3, n=2_000, horizon=2, size=2)[1], constant=1e-3),
+        lambda data: pevi(log(3, n=2_000, horizon=2, size=2)[1], np.eye(6).reshape(3, 2, 6), beta=0.1),
+    ],
+)
+def test_the_largest_q_is_the_value(rule):
+    """Where something was seen; what was not is worth the low end or left out."""
+    plan = rule(log(3, n=2_000, size=2)[1])
+    assert np.maximum(plan.q.max(axis=-1), 0.0) == pytest.approx(plan.value, abs=1e-11)
+    best = np.take_along_axis(plan.q, plan.policy[..., None], axis=-1)[..., 0]
+    assert np.maximum(best, 0.0) == pytest.approx(plan.value, abs=1e-11)

@@ -1,6 +1,7 @@
 """Plain twins: rows one by one, bisection, Kronecker systems, dense scans, every basis, every pattern of signs."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 
@@ -40,6 +41,27 @@ def exact_norms(heads, target, n):
         sizes = (mpmath.lu_solve(mpmath.matrix(heads[:, list(s)].tolist()), right) for s in sets)
         least = min(sum(abs(x) for x in size) for size in sizes)
         return float(form(n.tolist())), float(least), float(mpmath.sqrt(form([1.0] * len(n))))
+
+
+def least_cost(heads, target, costs):
+    """Least sum costs |nu| over heads nu = target of full rank, over all bases, in fractions: entries are exact."""
+
+    def solved(columns):
+        rows = [[Fraction(x) for x in (*row, y)] for row, y in zip(columns.tolist(), target.tolist(), strict=True)]
+        for i in range(len(rows)):
+            pivot = next((r for r in range(i, len(rows)) if rows[r][i]), None)
+            if pivot is None:
+                return None
+            rows[i], rows[pivot] = rows[pivot], rows[i]
+            rows[i] = [x / rows[i][i] for x in rows[i]]
+            for r in range(len(rows)):
+                if r != i and rows[r][i]:
+                    rows[r] = [x - rows[r][i] * y for x, y in zip(rows[r], rows[i], strict=True)]
+        return [row[-1] for row in rows]
+
+    sets = map(list, itertools.combinations(range(heads.shape[1]), len(heads)))
+    found = ((solved(heads[:, part]), costs[part].tolist()) for part in sets)
+    return min(sum(abs(x) * Fraction(c) for x, c in zip(nu, part, strict=True)) for nu, part in found if nu is not None)
 
 
 def projector(basis):

@@ -1,5 +1,7 @@
 """Allocations: totals, floors, caps, the (p, q) family by bisection, rounding by enumeration, phases, bad input."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -91,6 +93,18 @@ def test_the_named_rules():
     assert allocate(np.zeros(4), 1000).tolist() == [250, 250, 250, 250]
     assert allocate(nu, 0).tolist() == [0, 0, 0, 0]
     assert allocate(nu, 40, floor=10).tolist() == [10, 10, 10, 10]
+
+
+def test_noise_weighs_the_relevance():
+    """n ~ sigma |nu| has the least sum sigma^2 nu^2/n at a total: none of its neighbours has less."""
+    nu, sigma = np.array([0.5, -0.25, 0.1]), np.array([1.0, 4.0, 0.5])
+    found = allocate(nu, 10_000, source_noise=sigma)
+    assert found.tolist() == allocate(sigma * nu, 10_000).tolist() == [3226, 6452, 322]
+    spent = (sigma**2 * nu**2 / found).sum()
+    for move in itertools.permutations([100, -100, 0]):
+        assert (sigma**2 * nu**2 / (found + move)).sum() > spent
+    assert np.array_equal(allocate(nu, 99, source_noise=3.0), allocate(nu, 99))
+    assert allocate(nu, 99, source_noise=[sigma, np.ones(3)]).shape == (2, 3)
 
 
 def test_a_relevance_is_read_by_its_weights():

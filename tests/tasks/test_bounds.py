@@ -97,6 +97,33 @@ def test_source_terms_are_those_of_their_allocations(world, loose):
     assert [least, bound, uniform] == pytest.approx([risks[0], loose * risks[1], risks[2]], rel=1e-5)
 
 
+@checks("tasks.known_noise_risk")
+def test_known_noise_is_bought_best_by_its_own_rule():
+    """Attained by its allocation, as the fit of equal weights has it; below all others, and what the L1 rule has."""
+    ratios = []
+    for seed in range(40):
+        alike = instances.random_gaussian(3, 16, dimension=8, rng=seed)
+        noise = np.exp(0.7 * np.random.default_rng(seed).standard_normal(16))
+        tasks = LinearTasks(alike.representation, alike.heads, alike.target, 1.0, noise)
+        problem = {"heads": tasks.heads, "target": tasks.target, "dimension": 8}
+        least = bounds.known_noise_risk(1000, **problem, source_noise=noise)
+        own = min_l1(tasks.heads, tasks.target, source_noise=noise)
+        bought = noise * np.abs(own.weights)
+        assert tasks.predicted_risk(1000 * bought / bought.sum()) == pytest.approx(least, rel=1e-9)
+        if seed < 3:
+            others = np.random.default_rng(seed).dirichlet(np.full(16, 0.3), 50) * 1000
+            assert (tasks.predicted_risk(others) > least).all()
+            assert (bounds.weighted_risk(others, noise**-2.0, **problem, source_noise=noise) > least).all()
+        size = np.abs(min_l1(tasks.heads, tasks.target).weights)
+        blind = 5 * size.sum() * (noise**2 * size).sum() / 1000
+        assert tasks.predicted_risk(1000 * size / size.sum()) == pytest.approx(blind)
+        ratios.append(float(blind / least))
+    assert min(ratios) > 1 - 1e-9
+    assert np.median(ratios) == pytest.approx(3.3, abs=0.5)  # as the documentation says
+    alone = bounds.known_noise_risk(1000, **problem, source_noise=[noise, np.ones(16)])
+    assert alone[1] == pytest.approx(float(bounds.l1_risk(1000, **problem)), rel=1e-12)
+
+
 def test_the_l2_bound_counts_the_support():
     """Tasks orthogonal to the target are not relevant, also where rounding leaves a trace of them."""
     tasks = instances.spike_and_pairs(3, coherence=0.0, dimension=7)

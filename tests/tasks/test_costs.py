@@ -1,5 +1,6 @@
 """Cost-sensitive purchases: closed forms, dual bounds, brute force over supports, direct minimisation over samples."""
 
+from fractions import Fraction
 from functools import partial
 from itertools import combinations
 
@@ -15,6 +16,7 @@ from pessimism.tasks import costs
 from pessimism.tasks.costs import jump_cost, linear_cost, power_cost
 from pessimism.tasks.designs import c_optimal, variance
 from pessimism.tasks.relevance import min_l1
+from tests.tasks import reference as plain
 
 CONVEX, CONCAVE = (1.0, 1.001, 1.5, 2.0, 5.0, 30.0), (0.05, 0.5, 0.9, 0.999)
 
@@ -109,11 +111,44 @@ def test_prices_of_any_ratio_are_weighed(ratio):
         assert found.status is Status.EXACT
 
 
+@pytest.mark.parametrize("decades", [5, 15, 50, 150])
+def test_prices_of_any_spread_are_those_of_exact_fractions(decades):
+    """General heads, and whole numbers with dependent tasks and a target on few of them: degenerate vertices."""
+    rng = np.random.default_rng(decades)
+    for trial in range(6):
+        heads = np.hstack([np.eye(3), rng.integers(-2, 3, (3, 4))]) if trial % 2 else rng.normal(size=(3, 6))
+        target = heads @ [1, 0, 0, 2, 0, 0, 0] if trial == 3 else rng.normal(size=3)
+        prices = 10.0 ** rng.uniform(-decades, decades, heads.shape[1])
+        found = linear_cost(heads, target, variance=0.25, prices=prices)
+        exact = plain.least_cost(heads, target, np.sqrt(prices)) ** 2 * 4
+        assert [float(Fraction(x) / exact) for x in (found.cost, found.lower_bound)] == pytest.approx([1, 1], abs=1e-8)
+        assert heads @ found.weights == pytest.approx(target, abs=1e-10)
+        assert (found.weights[found.samples > 0] ** 2 / found.samples[found.samples > 0]).sum() == pytest.approx(0.25)
+        assert found.status is Status.EXACT
+
+
+def test_prices_at_the_ends_of_float64():
+    """What can be held is answered, the rest is refused for what it is."""
+    chain = [[1, 1, 0], [0, 1, 1]]
+    found = linear_cost(chain, [1, 1], variance=0.1, prices=[1e30, 1, 1e-30])
+    assert (found.cost, found.lower_bound) == pytest.approx((10, 10), rel=1e-12)
+    assert linear_cost(np.eye(2), [1, 1], variance=100, prices=1e308).samples == pytest.approx([0.02, 0.02])
+    both = linear_cost(chain, [1, 1], variance=1e-3, prices=[5e-324, 1e308, 5e-324])
+    assert both.samples == pytest.approx([2e3, 0, 2e3])
+    for prices, what in (([5e-324, 1e308], "got samples of inf"), ([1e308, 1e308], "got a cost of inf")):
+        with pytest.raises(ValueError, match=f"prices, heads, .* float64 can hold samples and cost, {what}"):
+            linear_cost(np.eye(2), [1, 1], variance=100 if prices[0] < 1 else 1e-3, prices=prices)
+    large = np.random.default_rng(0).normal(size=(40, 2000))
+    prices = 10.0 ** np.linspace(-40, 40, 2000)
+    with pytest.raises(ConvergenceError, match=r"over the roots of prices differ by a factor of 1e4\d"):
+        linear_cost(large, large[:, 0], variance=1.0, prices=prices)
+
+
 def test_prices_that_cannot_be_weighed_are_named():
     with pytest.raises(ValueError, match=r"prices\[1\] must be positive: of what costs nothing no number"):
         linear_cost(np.eye(2), [1, 1], variance=1.0, prices=[1.0, 0.0])
     heads, target = np.array([[1.0, 1.0], [1.0, 1.0 + 1e-10]]), np.array([1.0, 2.0])
-    with pytest.raises(ConvergenceError, match="for heads divided by the roots of prices the certificate of 1 of 1"):
+    with pytest.raises(ConvergenceError, match="sampled heads are nearly dependent, drop"):
         linear_cost(heads, target, variance=1.0, prices=[1.0, 2.0])
 
 
@@ -280,6 +315,19 @@ BUYERS = (
     partial(power_cost, exponent=0.5),
     partial(power_cost, exponent=2.0),
 )
+
+
+@pytest.mark.parametrize("buy", [partial(linear_cost, prices=np.arange(1.0, 7.0)), *BUYERS[1:]])
+def test_known_noise_is_a_unit_of_each_task(buy):
+    """Samples for heads over their noise, here powers of two, and weights in units of theirs."""
+    rng = np.random.default_rng(6)
+    heads, target, noise = rng.normal(size=(3, 6)), rng.normal(size=3), 2.0 ** rng.integers(-3, 4, 6)
+    found = buy(heads, target, variance=0.1, source_noise=noise)
+    plainly = buy(heads / noise, target, variance=0.1)
+    assert found.samples == pytest.approx(plainly.samples, rel=1e-5, abs=1e-9)
+    assert (found.cost, found.lower_bound) == pytest.approx((plainly.cost, plainly.lower_bound), rel=1e-6)
+    assert found.weights == pytest.approx(plainly.weights / noise, rel=1e-5, abs=1e-9)
+    assert variance(heads, target, found.samples, source_noise=noise) == pytest.approx(0.1, rel=1e-6)
 
 
 @pytest.mark.parametrize("buy", BUYERS)

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from functools import partial
 
 import cvxpy as cp
 import mpmath
@@ -14,6 +15,7 @@ from pessimism._status import ConvergenceError, Status
 from pessimism.tasks import designs
 from pessimism.tasks.designs import a_optimal, c_optimal, d_optimal, e_optimal, variance
 from pessimism.tasks.relevance import min_l1
+from tests.tasks import reference as plain
 
 AGNOSTIC = (a_optimal, d_optimal, e_optimal)
 
@@ -295,6 +297,41 @@ def test_a_conic_solver_that_fails_is_not_trusted(monkeypatch, error):
     with pytest.raises(ConvergenceError) as caught:
         e_optimal([[1.0, 0.0], [0.0, 0.5]])
     assert caught.value.result.shares.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("unit", [1e-10, 1e-20, 1e-100])
+def test_units_of_tasks_lose_no_direction(unit):
+    """Short heads count as directions too: on two axes (1, unit) all designs have closed forms."""
+    heads = np.diag([1.0, unit])
+    assert d_optimal(heads).shares == pytest.approx([0.5, 0.5])
+    assert d_optimal(heads).value == pytest.approx(2 * np.log(unit / 2))
+    for design, value in ((a_optimal, (1 + 1 / unit) ** 2), (e_optimal, 1 / (1 + 1 / unit**2))):
+        assert design(heads).value == pytest.approx(value, rel=1e-6)
+    floored = c_optimal(heads, [1.0, 1.0], floor=0.1)
+    assert floored.shares == pytest.approx([0.1, 0.9])
+    assert floored.value == pytest.approx(10 + 1 / (0.9 * unit**2))
+    with pytest.raises(ValueError, match=r"heads must have rank k = 2, got rank 1 .*with heads of length 1"):
+        d_optimal([[1.0, unit], [1.0, unit]])
+
+
+def test_known_noise_is_a_unit_of_each_task():
+    """Heads over their noise, here powers of two, for every design; of c-optimality all bases in exact fractions."""
+    rng = np.random.default_rng(5)
+    heads, target, noise = rng.normal(size=(3, 6)), rng.normal(size=3), 2.0 ** rng.integers(-3, 4, 6)
+    for design in (partial(c_optimal, target=target), *AGNOSTIC):
+        for floor in (0.0, 0.05):
+            found, plainly = design(heads, floor=floor, source_noise=noise), design(heads / noise, floor=floor)
+            assert found.shares == pytest.approx(plainly.shares, abs=1e-6)
+            assert found.value == pytest.approx(plainly.value, rel=1e-6)
+            assert found.dual == pytest.approx(plainly.dual, rel=1e-3, abs=1e-3 * np.abs(plainly.dual).max())
+    best, found = plain.least_cost(heads, target, noise), c_optimal(heads, target, source_noise=noise)
+    assert found.value == pytest.approx(float(best) ** 2, rel=1e-9)
+    assert variance(heads, target, found.shares, source_noise=noise) == pytest.approx(found.value, rel=1e-9)
+    others = rng.dirichlet(np.ones(6), 200)
+    assert (variance(heads, target, others, source_noise=noise) > found.value).all()
+    assert variance(heads, target, others) == pytest.approx(variance(heads, target, others, source_noise=7) / 49)
+    with pytest.raises(ValueError, match=r"source_noise must be one number or have shape \(6,\), got \(2, 6\)"):
+        c_optimal(heads, target, source_noise=np.ones((2, 6)))
 
 
 @settings(max_examples=25)

@@ -26,6 +26,7 @@ ROWS, TARGET, POINTS = WORLD.sample(20, rng=1), target(), np.eye(6, 2)
 COUNTS, SHARES, NU, ONE = [40, 20, 30, 50, 60], np.ones(5) / 5, [0.5, -0.25, 0.1, 0.2, 0.3], np.ones(6)
 BUY = {"source": WORLD, "target": TARGET, "k": 2, "ridge": 0.5, "rng": 1}
 PHASES = BUY | {"budgets": [150, 300], "floor": 15, "pooled": False}
+SPREAD = [0.5, 1.0, 2.0, 1.5, 0.25]
 PROBLEM, WORLDLY = {"heads": WORLD.heads, "target": WORLD.target}, {"dimension": 6, "noise": 0.5}
 RISK, ORDER = PROBLEM | WORLDLY | {"n": 100.0}, WORLDLY | {"n": 100.0, "k": 2}
 TABLES = {"inputs": [np.eye(6)] * 5, "outputs": [ONE] * 5}
@@ -37,10 +38,10 @@ def labelled(**arguments):
 
 
 CALLS = [
-    (tasks.allocate, {"relevance": NU, "budget": 100, "power": 0.5, "floor": 3, "caps": 90}),
+    (tasks.allocate, {"relevance": NU, "budget": 100, "power": 0.5, "floor": 3, "caps": 90, "source_noise": SPREAD}),
     (tasks.keep_largest, {"relevance": NU, "s": 2}),
     (tasks.phase_budgets, {"total": 100, "phases": 3, "growth": 1.5}),
-    (tasks.min_l1, PROBLEM),
+    (tasks.min_l1, PROBLEM | {"source_noise": SPREAD}),
     (tasks.min_l2, PROBLEM),
     (tasks.lasso, PROBLEM | {"regularization": 0.1, "tolerance": 1e-8}),
     (tasks.fit_representation, {"data": ROWS, "k": 2, "start": POINTS}),
@@ -57,7 +58,7 @@ CALLS = [
     (random_s, BUY | {"budget": 300, "floor": 15, "s": 2}),
     (method_moments, {"source": WORLD, "target": TARGET, "k": 2, "n": COUNTS, "rng": 1}),
     (target_only, {"source": WORLD, "target": TARGET, "ridge": 0.5}),
-    (tasks.LinearTasks, PROBLEM | {"representation": POINTS, "noise": 0.5}),
+    (tasks.LinearTasks, PROBLEM | {"representation": POINTS, "noise": 0.5, "source_noise": SPREAD}),
     (WORLD.sample, {"n": COUNTS, "size": 2, "rng": 1}),
     (WORLD.sample_target, {"n": 30, "size": 2, "rng": 1}),
     (WORLD.sample_rows, {"n": COUNTS, "rng": 1}),
@@ -72,16 +73,17 @@ CALLS = [
     (ROWS.loss, {"coefficients": ONE}),
     (TaskPool, TABLES),
     (TaskPool(**TABLES).sample, {"n": [1, 2, 3, 0, 1], "rng": 1}),
-    (designs.c_optimal, PROBLEM | {"floor": 0.1}),
+    (designs.c_optimal, PROBLEM | {"floor": 0.1, "source_noise": SPREAD}),
     *((design, {"heads": WORLD.heads, "floor": 0.1}) for design in (designs.a_optimal, designs.d_optimal)),
-    (designs.e_optimal, {"heads": WORLD.heads, "floor": 0.1}),
-    (designs.variance, PROBLEM | {"samples": SHARES}),
-    (costs.linear_cost, PROBLEM | {"variance": 0.1, "prices": SHARES}),
-    (costs.power_cost, PROBLEM | {"variance": 0.1, "exponent": 2.0}),
-    (costs.jump_cost, PROBLEM | {"variance": 0.1, "jump": 2.0}),
+    (designs.e_optimal, {"heads": WORLD.heads, "floor": 0.1, "source_noise": SPREAD}),
+    (designs.variance, PROBLEM | {"samples": SHARES, "source_noise": SPREAD}),
+    (costs.linear_cost, PROBLEM | {"variance": 0.1, "prices": SHARES, "source_noise": SPREAD}),
+    (costs.power_cost, PROBLEM | {"variance": 0.1, "exponent": 2.0, "source_noise": SPREAD}),
+    (costs.jump_cost, PROBLEM | {"variance": 0.1, "jump": 2.0, "source_noise": SPREAD}),
     (bounds.power_bound, {"n": 100.0, "relevance": NU, "power": 1.5}),
     *((bound, RISK) for bound in (bounds.l1_risk, bounds.l2_bound, bounds.uniform_risk)),
-    (bounds.weighted_risk, PROBLEM | WORLDLY | {"counts": SHARES, "weights": SHARES}),
+    (bounds.weighted_risk, PROBLEM | WORLDLY | {"counts": SHARES, "weights": SHARES, "source_noise": SPREAD}),
+    (bounds.known_noise_risk, PROBLEM | {"n": 100.0, "dimension": 6, "source_noise": SPREAD}),
     (bounds.target_term, {"n": 30, "k": 2, "noise": 0.5, "source_term": 0.1}),
     (bounds.target_only_risk, WORLDLY | {"n": 30}),
     (bounds.passive_order, ORDER | {"n_target": 30.0}),
@@ -97,7 +99,7 @@ CALLS = [
 ]
 SIGNED = {"relevance", "target", "heads", "inputs", "outputs", "moments", "grams", "basis", "other", "coefficients"}
 SIGNED |= {"start", "representation"}
-OPTIONAL = {"caps", "relevance", "n_tasks", "tasks", "size", "n_target", "coherence"}
+OPTIONAL = {"source_noise", "caps", "relevance", "n_tasks", "tasks", "size", "n_target", "coherence"}
 
 
 def spoiled(name, value):
@@ -154,13 +156,27 @@ PHASED = (tasks.a_mtrl, tasks.l1_a_mtrl, top_s)
 RULES = (*PHASED, fixed, passive, random_s, method_moments)
 
 REFUSED = [
+    *(
+        pytest.param(call, {"relevance": np.ones((5, 1))} | more, message)
+        for call, more, message in (
+            (tasks.keep_largest, {"s": 1}, "got (5, 1): a column must lose its last axis, as in relevance[:, 0]"),
+            (bounds.effective_tasks, {}, "relevance[:, 0], and problems of one task each need a budget n each"),
+            (bounds.power_bound, {}, "got (5, 1): a column must lose its last axis"),
+            (bounds.a_mtrl_order, {}, "got (5, 1): a column must lose its last axis"),
+            (bounds.l1_a_mtrl_order, {}, "got (5, 1): a column must lose its last axis"),
+        )
+    ),
     (tasks.allocate, {"relevance": 0.5}, "relevance must have shape (..., tasks)"),
     (tasks.allocate, {"relevance": []}, "relevance must have shape (..., tasks)"),
     (tasks.allocate, {"floor": 60}, "budget must be at least 300, the total of the floors, got 100"),
     (tasks.allocate, {"floor": [1, 2, 3]}, "floor must have shape (..., 5)"),
     (tasks.allocate, {"floor": 4, "caps": [9, 3, 9, 9, 9]}, "floor[1] must be at most the cap"),
     (tasks.allocate, {"caps": 4}, "budget must be at most 20, the total of the caps, got 100"),
-    (tasks.allocate, {"relevance": np.ones((3, 5)), "budget": [90, 90]}, "relevance, budget, floor and caps must have"),
+    (
+        tasks.allocate,
+        {"relevance": np.ones((3, 5)), "budget": [90, 90]},
+        "relevance, budget, floor, caps and source_noise must have",
+    ),
     (tasks.allocate, {"relevance": [[0.5], [0.2]]}, "relevance must have shape (M,) for M tasks, got (2, 1): a column"),
     (tasks.keep_largest, {"s": 0}, "s must be a whole number in [1, 2**53], got 0"),
     (tasks.phase_budgets, {"phases": 0}, "phases must be a whole number in [1, 1000], got 0"),
@@ -251,7 +267,11 @@ REFUSED = [
     (designs.c_optimal, FLAT, SPAN),
     (designs.variance, {"samples": [1.0]}, "samples must have shape (..., 5), an entry for each"),
     (designs.variance, {"heads": np.ones((2, 1, 5)), "target": np.ones((3, 1))}, "heads and target " + BROADCAST),
-    (designs.variance, {"heads": np.ones((2, 2, 5)), "samples": np.ones((3, 5))}, "heads, target and samples"),
+    (
+        designs.variance,
+        {"heads": np.ones((2, 2, 5)), "samples": np.ones((3, 5))},
+        "heads, target, samples and source_noise",
+    ),
     *((buy, FLAT | {"prices": 1.0} if buy is costs.linear_cost else FLAT, SPAN) for buy in BUYERS),
     *((buy, {"variance": 0.0}, "variance must be positive") for buy in BUYERS),
     (costs.linear_cost, {"prices": [1.0] * 3}, "prices must be one number or have shape (5,)"),
@@ -270,12 +290,12 @@ REFUSED = [
     (bounds.target_term, {"n": [5, 6], "noise": [1, 1, 1]}, "n, noise and source_term must have shapes that"),
     (bounds.target_only_risk, {"dimension": 0}, "dimension must be a whole number in [1,"),
     (bounds.passive_order, {"n_target": 0}, "n_target must be positive, got 0.0"),
-    (bounds.passive_order, {"k": 7}, "dimension must be a whole number in [7,"),
+    (bounds.passive_order, {"k": 7}, "dimension must be at least k = 7, got 6"),
     (bounds.effective_tasks, {"n": [1, 2], "relevance": np.ones((3, 2))}, "n and relevance must have shapes that"),
     (bounds.l1_a_mtrl_order, {"n": [1, 2], "relevance": np.ones((3, 2))}, "n, noise and relevance must have"),
     (instances.spike_and_pairs, {"pairs": 0}, "pairs must be a whole number in [1,"),
     (instances.spike_and_pairs, {"coherence": 1.0}, "coherence must be in [0, 1), got 1.0"),
-    (instances.spike_and_pairs, {"dimension": 1}, "dimension must be a whole number in [2,"),
+    (instances.spike_and_pairs, {"dimension": 1}, "dimension must be at least k = 2, got 1"),
     (instances.spike_and_pairs_ratio, {"pairs": [1, 0]}, "pairs[1] must be a whole number in [1,"),
     (instances.spike_and_pairs_ratio, {"coherence": [0.5, 1.5]}, "coherence[1] must be in [0, 1), got 1.5"),
     (
@@ -283,8 +303,8 @@ REFUSED = [
         {"pairs": [1, 2], "coherence": [0.1] * 3},
         "tasks, coherence and power " + BROADCAST,
     ),
-    (instances.identity, {"others": 0.0}, "others must be positive and at most 1e+150, got 0.0"),
-    (instances.identity, {"k": 7}, "dimension must be a whole number in [7,"),
+    (instances.identity, {"others": 0.0}, "others must be positive and finite, got 0.0"),
+    (instances.identity, {"k": 7}, "dimension must be at least k = 7, got 6"),
     (instances.identity_ratio, {"others": [0.1, 0.0]}, "others[1] must be positive, got 0.0"),
     (instances.identity_ratio, {"k": [2, 3], "others": [0.1] * 3}, "others and power " + BROADCAST),
     (instances.block_spikes, {"blocks": 0}, "blocks must be a whole number in [1,"),
@@ -294,7 +314,7 @@ REFUSED = [
         {"block_size": [2, 3], "others": [0.1] * 3},
         "others, block_size and power " + BROADCAST,
     ),
-    (instances.random_gaussian, {"k": 6}, "tasks must be a whole number in [6,"),
+    (instances.random_gaussian, {"k": 6}, "tasks must be at least k = 6, got 5"),
     (fixed, {"n": 30}, "n must have shape (..., 5)"),
     (fixed, {"n": [0] * 5}, FEW),
     (fixed, {"n": [[9, 9, 0, 0, 0], [60, 0, 0, 0, 0]]}, "tasks with rows in n[1] must be at least 2"),
@@ -315,7 +335,7 @@ REFUSED = [
     *((rule, {"budgets": []}, "budgets must be a sequence") for rule in PHASED),
     *((rule, {"budgets": 300}, "budgets must be a sequence") for rule in PHASED),
     *((rule, {"floor": 0}, "floor must be a whole number in") for rule in PHASED),
-    *((rule, {"floor": 31}, "budgets[0] must be at least 155, the total of the floors, got 150") for rule in PHASED),
+    *((rule, {"floor": 31}, "budgets[0] must be at least 155, the total of the floor of every") for rule in PHASED),
     *((rule, {"target": target(n=1), "ridge": 0.0}, "target.counts[0] must be at least k = 2") for rule in PHASED),
     *((rule, {"source": SOLD, "budgets": [90, 90]}, "budgets must total at most 100, what the") for rule in PHASED),
     *((rule, {"source": pool((90, 0, 0, 0, 0))}, "tasks with rows in source must be at least 2") for rule in PHASED),
@@ -326,8 +346,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("call", "changes", "message"), REFUSED)
 def test_what_does_not_fit_is_refused_in_one_sentence(call, changes, message):
+    valid = {name: value for name, value in VALID.get(call, {}).items() if name != "source_noise"}
     with pytest.raises(ValueError, match=re.escape(message)):
-        call(**VALID.get(call, {}) | changes)
+        call(**valid | changes)
 
 
 @pytest.mark.parametrize(

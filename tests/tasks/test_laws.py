@@ -19,6 +19,7 @@ from pessimism.tasks import (
     passive,
     target_only,
 )
+from pessimism.tasks.designs import variance
 from pessimism.tasks.relevance import min_l1, min_l2
 from tests.tasks import reference as plain
 
@@ -146,6 +147,18 @@ def leading_order(risks, predicted, freedom):
     """Where the sum of risks lies in its law at leading order, predicted/freedom times chi-square: two-sided."""
     place = chi2(freedom * len(risks)).cdf(risks.sum() * freedom / predicted)
     return 2.0 * min(place, 1.0 - place)
+
+
+def test_risks_follow_the_leading_order_where_the_noise_differs():
+    """Rows of equal weight, and rows weighted by their precision, each against its own prediction: as below."""
+    alike, sigma, n = plain.world(11, d=6, k=2, n_tasks=4), [0.2, 3.0, 1.0, 0.5], [10**6, 4 * 10**6, 10**6, 2 * 10**6]
+    world = LinearTasks(alike.representation, alike.heads, alike.target, 1.0, sigma)
+    data = world.sample(n, size=2000, rng=13)
+    predicted = [world.predicted_risk(n), 4 * variance(world.heads, world.target, n, source_noise=sigma)]
+    assert predicted[1] < 0.8 * predicted[0] < 0.8 * 0.8 * 9 * alike.predicted_risk(n)
+    for rows, line in zip((data, data.weighted(1 / np.array(sigma) ** 2)), predicted, strict=True):
+        risks = world.representation_risk(fit_representation(rows, 2).basis)
+        assert leading_order(risks, line, 4) > FALSE_ALARM / 2
 
 
 @pytest.mark.parametrize("n", [[10**6] * 4, [9 * 10**6, 10**6, 10**5, 10**6], [3 * 10**6, 3 * 10**6, 0, 0]])

@@ -135,6 +135,28 @@ def test_without_noise_outputs_are_the_signal():
     assert data.squares == pytest.approx(np.einsum("...mij,mi,mj->...m", data.grams, theta, theta), rel=1e-12)
 
 
+def test_noise_of_each_task():
+    """Equal noise is what one number was, bit for bit; tasks without noise show their signal; batches are worlds."""
+    world, n = plain.world(4, noise=0.5), [3, 9, 1, 7, 20]
+    parts = world.representation, world.heads, world.target
+    same = LinearTasks(*parts, 0.5, [0.5] * 5)
+    for name in ("grams", "moments", "squares"):
+        assert np.array_equal(getattr(same.sample(n, rng=1), name), getattr(world.sample(n, rng=1), name))
+    assert np.array_equal(same.predicted_risk(n, 9), world.predicted_risk(n, 9))
+    noise = np.array([0.0, 1.0, 0.0, 2.0, 0.5])
+    mixed = LinearTasks(*parts, 0.5, noise)
+    inputs, outputs, task = mixed.sample_rows(9, rng=2)
+    signal = np.einsum("nd,nd->n", inputs, mixed.coefficients[task])
+    assert [np.array_equal(outputs[task == m], signal[task == m]) for m in range(5)] == (noise == 0).tolist()
+    quiet = mixed.sample(9, rng=2).loss(mixed.coefficients)
+    assert quiet[noise == 0] == pytest.approx(0, abs=1e-9)
+    assert (quiet[noise > 0] > 1e-3).all()
+    assert np.array_equal(mixed.sample_target(9, rng=3).moments, world.sample_target(9, rng=3).moments)
+    both = LinearTasks(*parts, 0.5, [[0.5] * 5, noise])
+    assert both.shape == (2,)
+    assert np.array_equal(both.predicted_risk(n), [world.predicted_risk(n), mixed.predicted_risk(n)])
+
+
 def test_no_world_is_a_batch_too():
     none = LinearTasks(np.zeros((0, 4, 2)), np.eye(2), [1.0, 1.0])
     assert none.sample(3, rng=1).shape == none.shape == (0,)

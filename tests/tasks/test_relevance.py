@@ -1,6 +1,7 @@
 """Relevance: optimality by duality, every basis of small problems, invariances, near dependence, batches."""
 
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -163,6 +164,22 @@ def test_nearly_dependent_heads_are_not_returned_as_certified(find):
     assert partial.weights.shape == (2, 9)
     assert partial.status.tolist() == [Status.ROUNDING, Status.EXACT]
     assert max(partial.gap[0], partial.residual[0]) > 1e-8 >= max(partial.gap[1], partial.residual[1])
+
+
+def test_lengths_of_heads_are_units_that_no_direction_is_lost_to():
+    """Against exact fractions; where float64 cannot hold a proof, the lengths are named, and not a dependence."""
+    for decades in (3, 5, 100):
+        rng = np.random.default_rng(decades)
+        heads, target = rng.normal(size=(3, 6)) * 10.0 ** rng.uniform(-decades, decades, 6), rng.normal(size=3)
+        if decades < 100:
+            found = min_l1(heads, target)
+            assert (found.gap, found.residual) == pytest.approx((0, 0), abs=1e-8)
+        else:
+            with pytest.raises(ConvergenceError, match=r"lengths of the heads .* not nearly dependent") as caught:
+                min_l1(heads, target)
+            found = caught.value.result
+        exact = plain.least_cost(heads, target, np.ones(6))
+        assert float(Fraction(float(np.abs(found.weights).sum())) / exact) == pytest.approx(1.0, rel=1e-9)
 
 
 def near_dependence(decades, seed):

@@ -108,6 +108,8 @@ PASSES = [
     (check_offline_rule, vi_lcb, {"level": hoeffding_level}),
     (check_offline_rule, wrong_planners.imitation, {"discount": 0.5}),
     (check_offline_rule, wrong_planners.smoothed_over_states, {"discount": 0.5}),
+    (check_offline_rule, wrong_planners.in_single_precision, {"discount": 0.5}),
+    (check_offline_rule, wrong_planners.cql_in_its_unit, {"discount": 0.5, "examples": 5}),
     (check_offline_rule, wrong_planners.random_ties, {"discount": 0.5, "waive": ["repeat"]}),
     (check_offline_rule, wrong_planners.needs_data, {"discount": 0.5, "accepts": lambda data: data.n > 0}),
     *((check_relevance, min_l1, {"norm": 1, "rank_deficient": x}) for x in (False, True)),
@@ -152,6 +154,7 @@ WAIVED = [
             "total over the batch": ["batch"],
             "low numbers": ["arms", "scale"],
             "odd contexts": ["contexts"],
+            "argmin": ["better"],
             "random ties": ["repeat"],
         }.items()
     ),

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from pessimism.mdp import cql
+
 SWEEPS = 300
 
 
@@ -144,6 +146,15 @@ WRONG_PLANNERS = {
         '"value": the discount multiplies the rew',
     ),
     "normalised": (with_values(lambda value, mdp: (1 - mdp.discount) * value), '"value": its values are normalised'),
+    "doubled": (with_values(lambda value, mdp: 2 * value), '"value": its values are 2 times the optimal ones'),
+    "from a constant": (
+        with_values(lambda value, mdp: value + 10 * mdp.discount**60),
+        '"value": its values are the optimal ones and 0.018 more in every state: does it stop too early',
+    ),
+    "a discount nearly right": (
+        sweeps(1500, gamma=lambda mdp: 0.99 * mdp.discount),
+        '"value": its values are those of the discount 0.891, where the model has 0.9',
+    ),
     "one step": (lambda mdp: greedy(next_reward(mdp)), '"value": its values are those of one step: what comes'),
     "argmin": (
         lambda mdp: answer(q_values(mdp, optimum(mdp)).argmin(axis=-1), optimum(mdp)),
@@ -234,7 +245,7 @@ WRONG_BACKWARD = {
 # offline rules
 
 
-def certainty(data, *, discount, gamma=None, gains=None, shares=None, unseen_state=None):
+def certainty(data, *, discount, gamma=None, gains=None, shares=None, unseen_state=None, sweeps=None):
     """Plug-in planning over logged actions; an unseen state is worth the least."""
     low, _ = data.reward_range
     seen = data.counts > 0
@@ -242,7 +253,7 @@ def certainty(data, *, discount, gamma=None, gains=None, shares=None, unseen_sta
     gains = data.mean_rewards if gains is None else gains
     shares = data.transition_shares if shares is None else shares
     value = np.full(data.counts.shape[:-1], fallback)
-    for _ in range(math.ceil(math.log(1e-7) / math.log(discount))):
+    for _ in range(sweeps or math.ceil(math.log(1e-7) / math.log(discount))):
         later = (shares * value[..., data.next_states]).sum(axis=-1)
         q = np.where(seen, gains + (discount if gamma is None else gamma) * later, -np.inf)
         value = np.where(seen.any(axis=-1), q.max(axis=-1), fallback)
@@ -439,6 +450,16 @@ smoothed_over_entries = smoothed(
 )
 
 
+def in_single_precision(data, *, discount):
+    plan = imitation(data, discount=discount)
+    return answer(plan.policy.astype(np.float32), plan.value.astype(np.float32))
+
+
+def cql_in_its_unit(data, *, discount):
+    low, high = data.reward_range
+    return cql(data, discount=discount, alpha=0.5 * (high - low))
+
+
 def random_ties(data, *, discount):
     plan = certainty(data, discount=discount)
     lots = np.random.default_rng().random(plan.q.shape)
@@ -491,12 +512,29 @@ WRONG_OFFLINE |= {
         planned(
             lambda plan, data, _: (np.where(data.counts > 0, data.mean_rewards, -np.inf).argmax(axis=-1), plan.value)
         ),
-        '"value": .*(greedy for the next reward|worst action|from one Q)',
+        '"value": .*it is greedy for the next reward',
     ),
     "most frequent, value of the best": (
         planned(lambda plan, data, _: (data.counts.argmax(axis=-1), plan.value)),
-        '"value": .*(greedy for the next reward|worst action|from one Q)',
+        '"value": .*it takes the action logged most',
     ),
+    "rewards of N + 1": (
+        gaining(lambda data: -data.mean_rewards / (data.counts + 1)),
+        '"shift": .*its rewards are summed and divided by N.s, a. . 1, not by',
+    ),
+    "shares of N + 1": (
+        shares_by(lambda data: data.counts + 1),
+        '"shift": .*the shares of its successors do not total one, but 0.5 after one visit',
+    ),
+    "rewards cut off at 0": (
+        gaining(lambda data: np.maximum(-data.mean_rewards, 0.0)),
+        '"shift": .*it takes a fixed number such as 0 for the smallest',
+    ),
+    "a discount nearly right": (
+        lambda data, *, discount: certainty(data, discount=discount, gamma=0.99 * discount),
+        '"shift": .*as if the discount were 0.495 in place of 0.5',
+    ),
+    "penalty in no unit": (cql, '"scale": .*a constant such as a penalty or a temperature'),
     "imitation, value of the best": (
         planned(lambda plan, data, discount: (imitation(data, discount=discount).policy, plan.value)),
         '"value": .*a value is what the probabilities returned with it can earn',
@@ -573,6 +611,36 @@ WRONG_WIDTHS = {
         with_widths(lambda v, level, m, n, s, a: 2 * v * np.sqrt(level / m)),
         '"level": a constant is off: .* 2 times',
     ),
+    "cube root": (
+        with_widths(lambda v, level, m, n, s, a: v * np.cbrt(level / m)),
+        '"level": .* fall as N.s, a..-1/3, not as N.s, a..-1/2',
+    ),
+    "n/(SA)": (
+        with_widths(lambda v, level, m, n, s, a: v * np.sqrt(level * s * a / n)),
+        '"level": .* n/.SA. stands where N.s, a. belongs',
+    ),
+    "N(s, a) in the logarithm": (
+        with_widths(lambda v, level, m, n, s, a: v * np.sqrt((level + 0.5 * np.log(m / n)) / m)),
+        '"level": its L changes with N.s, a. greater, n the same by .* in the logarithm',
+    ),
+    "neither S nor A": (
+        with_widths(lambda v, level, m, n, s, a: v * np.sqrt(0.5 * np.log(np.maximum(n, 2)) / m)),
+        '"level": its L changes with 8 states in place of 2 by 0, where .* and with 5 actions .* by 0, where',
+    ),
+    "V_max^(3/2)": (
+        with_widths(lambda v, level, m, n, s, a: v**1.5 * np.sqrt(level / m)),
+        '"level": its widths grow as V_max.3/2, not as V_max',
+    ),
+    "discount/(1 - discount)": (
+        with_widths(lambda v, level, m, n, s, a: (v - 1) * np.sqrt(level / m)),
+        '"level": its widths grow with discount/.1 - discount.',
+    ),
+    "few sweeps from below": (
+        lambda data, *, discount: certainty(
+            data, discount=discount, gains=data.mean_rewards - widths(data, discount), sweeps=12
+        ),
+        '"level": it stops too early: its values are those after 12 sweeps from the smallest value',
+    ),
     "none": (certainty, '"level": it does not subtract its widths'),
 }
 
@@ -586,6 +654,10 @@ WRONG_BOUNDS = {
         '"lower bound": .* they grow with V_max',
     ),
     "argmin": (worst_policy(pessimistic), '"(value|better|lower bound)": '),
+    "n/S": (
+        with_widths(lambda v, level, m, n, s, a: v * np.sqrt(level * s / n)),
+        '"lower bound": .* noise of the next states: its widths fall where other pairs are logged more often',
+    ),
     "unseen states in the middle": (unseen_states_in_the_middle, '"lower bound": .* A state of which nothing was log'),
 }
 

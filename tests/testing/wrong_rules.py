@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pessimism.bandits import greedy
+from pessimism.bandits import bernstein_lcb, greedy
 
 
 def log_term(data, confidence=None, base=np.e):
@@ -112,7 +112,7 @@ WRONG = {
     "fixed delta": (lower(lambda d: log_term(d, 1 / 0.05)), r'"level": its L does not grow.*delta is fixed at 0\.05'),
     "widths by the total": (
         lambda d: best(d, d.means - width(d) * np.sqrt(log_term(d) / np.maximum(d.n, 1)[..., None, None])),
-        r'"level": its widths do not depend on an arm\'s own count.*N may stand where .* belongs',
+        r'"level": its widths do not depend on an arm\'s own count.*N, or .* may stand where .* belongs',
     ),
     "upper bound": (lambda d: best(d, bounds(d, sign=1)), '"level": the width is added to the mean, not subtracted'),
     "upper bound, base 10": (
@@ -133,10 +133,6 @@ WRONG = {
     ),
     "imitation": (lambda d: d.counts.argmax(axis=-1), '"level": it goes by the pulls alone: no mean makes up'),
     "constant": (lower(lambda d: 4 * log_term(d)), '"level": a constant is off: its L is 4 times .* 2 times'),
-    "N + 1": (
-        lambda d: best(d, d.means - width(d) * np.sqrt(log_term(d) / (d.counts + 1))),
-        '"level": .*of N.a. .1 pul',
-    ),
     "N - 1": (
         lambda d: best(d, d.means - width(d) * np.sqrt(log_term(d) / np.maximum(d.counts - 1, 1))),
         '"level": its widths are those of N.a. -1 pulls',
@@ -145,7 +141,31 @@ WRONG = {
         lower(lambda d: log_term(d, np.maximum(d.n, 1) / 2)),
         '"level": a factor 2 is missing in the logarithm',
     ),
-    "A = 2": (lower(lambda d: log_term(d, np.maximum(d.n, 1) * 2 / d.n_arms)), '"level": no known mistake'),
+    "A = 2": (
+        lower(lambda d: log_term(d, np.maximum(d.n, 1) * 2 / d.n_arms)),
+        '"level": its L changes with 5 arms in place of 2 by 0, where 0.458 is claimed. Where',
+    ),
+    "N + 2": (
+        lambda d: best(d, d.means - width(d) * np.sqrt(log_term(d) / (d.counts + 2))),
+        '"level": .*of N.a. .2 pulls',
+    ),
+    "arms that were pulled": (
+        lower(lambda d: log_term(d, np.maximum((d.counts > 0).mean(axis=(-2, -1)), 0.5) * np.maximum(d.n, 1))),
+        '"level": .* with an arm that was never pulled by -.* .A counts all arms',
+    ),
+    "N(a) in the logarithm": (
+        lower(lambda d: log_term(d) + 0.5 * np.log(pulls(d) / np.maximum(d.n, 1)[..., None, None])),
+        '"level": its L changes with N.a. greater, n the same by .* in the logarithm',
+    ),
+    "a mean with a prior": (
+        lambda d: best(d, bounds(d) + (np.mean(d.reward_range) - d.means) / (d.counts + 1)),
+        '"level": its L changes with all means higher .* towards a prior',
+    ),
+    "float16": (
+        lambda d: best(d, bounds(d).astype(np.float16)),
+        '"level": .* that differ by 1e-05: some step computes in float16',
+    ),
+    "Bernstein": (bernstein_lcb, '"level": its widths go by the variance of the rewards, as Bernstein'),
     "delta = 0.05/n": (
         lower(lambda d: log_term(d, np.maximum(d.n, 1) * 20)),
         r'"level": its L is \+1.5 from the claimed',
@@ -166,7 +186,7 @@ WRONG = {
     ),
     "cube root": (
         lambda d: best(d, d.means - width(d) * np.cbrt(log_term(d) / pulls(d))),
-        r'"level": no known mistake',
+        '"level": where N.a. alone changes its widths fall as N.a..-1/3, not as N.a..-1/2',
     ),
     "sums for means": (sums_for_means, '"shift": .*does it compare sums where means belong'),
     "unpulled at 0": (

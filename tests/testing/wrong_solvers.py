@@ -161,9 +161,12 @@ class Recursive(Right):
             before = self.estimate(self.old, others)
         below, residual = self.call("grad_g", *new[:2]), self.call("hvp", *new) - self.fy
         self.y, self.z = self.y - self.rate * below, self.z - self.rate * residual
-        self.m = u if before is None else u + 0.9 * (self.m - before)
+        self.m = u if before is None else self.recursion(u, before)
         self.old = new
         self.move(u)
+
+    def recursion(self, u, before):
+        return u + 0.9 * (self.m - before)
 
     def estimate(self, at, samples):
         self.guard()
@@ -347,6 +350,16 @@ def falling(self):
     return self.step / (1 + self.t) ** 0.5
 
 
+def decays_y(self):
+    Right.one_step(self)
+    self.y = self.y - 0.1 * self.y
+
+
+def rounds_y(self):
+    Right.one_step(self)
+    self.y = self.y.astype(np.float16).astype(float)
+
+
 WRONG = {}
 
 
@@ -425,6 +438,16 @@ mistake(
     cross=lambda self: self.call("cvp", self.x, self.y, self.fy),
 )
 mistake("NeverSolvesForZ", '"descends": .* they are along f_x alone', base=Unnormalised, cross=lambda self: 0.0)
+mistake(
+    "TenPercentMore", '"descends": .* along f_x - 1.1 C z .*, not along', cross=lambda self: 1.1 * Right.cross(self)
+)
+mistake("DecaysY", '"descends": y comes to rest where it does not minimise g: grad_g is', one_step=decays_y)
+mistake("RoundsY", '"descends": every y at which it calls an oracle is rounded to float32', one_step=rounds_y)
+mistake("StaysAtTheFirstY", '"descends": it calls cvp at the first y to the end',
+        first=lambda self, x0, y0: {"y0": np.array(y0)},
+        cross=lambda self: self.call("cvp", self.x, self.y0, self.z))  # fmt: skip
+mistake("AddsTheDifference", '"samples": f_x on a sample moves x at once by more than it does in all', base=Recursive,
+        recursion=lambda self, u, before: u + 0.9 * (before - self.m))  # fmt: skip
 mistake("CountsZTwice", '"descends": .* they are along f_x - 2 C z', cross=lambda self: 2.0 * Right.cross(self))
 mistake("KeepsTheFirstY", '"descends": .* do y and z follow when x moves', NORMALISED, y_rate=0.0,
         warm=lambda self: [Right.warm(self) for _ in range(9)])  # fmt: skip

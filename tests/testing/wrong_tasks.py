@@ -267,6 +267,65 @@ WRONG_WEIGHTS = {
     ),
     "weight for nothing": (weight_for_nothing, '"zeros": .* its head is 0, which helps no target'),
 }
+
+
+def head_lengths(heads):
+    sizes = np.linalg.norm(heads, axis=-2)
+    return np.where(sizes > 0, sizes, 1.0)
+
+
+def of_heads_of_length_one(heads, target, find=pseudo_inverse):
+    """The weights in units of the lengths, so that the lengths weigh in the norm."""
+    sizes = head_lengths(heads)
+    return find(heads / sizes[..., None, :], target) / sizes
+
+
+def keeps_answers(heads, target, kept={}):  # noqa: B006
+    """A cache that looks at the heads only."""
+    return kept.setdefault(heads.tobytes(), least_absolute(heads, target))
+
+
+def fits_again(heads, target):
+    weights = np.array(penalised(heads, target))
+    for item in np.ndindex(weights.shape[:-1]):
+        used = np.flatnonzero(weights[item])
+        weights[item][used] = np.linalg.lstsq(heads[item][:, used], target[item])[0]
+    return weights
+
+
+def soft_threshold(heads, target):
+    weights, limit = pseudo_inverse(heads, target), PART * slopes(heads, target)
+    return np.sign(weights) * np.maximum(np.abs(weights) - limit[..., None], 0.0)
+
+
+def keeps_shapes(heads, target, kept={}):  # noqa: B006
+    """A cache that looks at nothing."""
+    return kept.setdefault(heads.shape, pseudo_inverse(heads, target))
+
+
+WRONG_L1 |= {
+    "small Lasso": (partial(penalised, factor=1e-2), '"feasible": it is a Lasso: a penalty of'),
+    "cache": (keeps_answers, '"scale": .*its answer is the same, as that of a cache'),
+    "target of length one": (
+        lambda heads, target: least_absolute(
+            heads, target / np.maximum(np.linalg.norm(target, axis=-1)[..., None], 1e-9)
+        ),
+        '"feasible": its weights are those of a target of length one',
+    ),
+}
+WRONG_L2 |= {
+    "cache of shapes": (keeps_shapes, '"feasible": it gives another problem of the same shape the same answer'),
+    "lengths weigh": (of_heads_of_length_one, '"optimal": it weighs every task by the length of its head'),
+    "heads centred": (
+        lambda heads, target: pseudo_inverse(heads - heads.mean(axis=-1, keepdims=True), target),
+        '"feasible": it centres the heads',
+    ),
+}
+WRONG_LASSO |= {
+    "fitted again": (fits_again, '"optimal": it fits the tasks in use again'),
+    "soft threshold": (soft_threshold, '"optimal": it is nu.2 with a soft threshold'),
+    "standardised": (partial(of_heads_of_length_one, find=penalised), '"optimal": it standardises the heads'),
+}
 WRONG_RELEVANCES = table((ONE, WRONG_L1), (TWO, WRONG_L2), (LASSO, WRONG_LASSO), (NOTHING, WRONG_WEIGHTS))
 
 
@@ -416,11 +475,39 @@ WRONG_SIZES |= {
         '"total": ',
     ),
 }
+WRONG_SIZES |= {
+    "least dropped": (
+        lambda nu, n, floor: allocate(np.where(np.abs(nu) < 0.05 * top(nu), 0.0, nu), n, floor=floor),
+        '"power": the least relevant tasks are dropped',
+    ),
+    "a tenth for all": (
+        lambda nu, n, floor: allocate(0.9 * share(nu) + 0.1 / nu.shape[-1], n, floor=floor),
+        r'"power": it adds the same 2e\+04 rows to all',
+    ),
+    "no floor for nothing": (
+        lambda nu, n, floor: np.where(nu != 0, allocate(nu, n, floor=floor), 0),
+        '"total": .*tasks of no relevance get no floor',
+    ),
+    "32 bits": (
+        lambda nu, n, floor: allocate(nu, n, floor=floor).astype(np.int32),
+        '"total": .*numbers of 32 bits',
+    ),
+    "kept": (
+        lambda nu, n, floor, kept={}: kept.setdefault(
+            (nu.shape, np.asarray(n).tobytes(), floor), allocate(nu, n, floor=floor)
+        ),
+        '"power": it gives another relevance of the same shape the same rows',
+    ),
+}
 WRONG_SQUARES = {
     "sizes for squares": (by_bisection, r'"power": it buys in proportion to \|nu\|\^1, not \|nu\|\^2'),
 }
 WRONG_CAPS = {
     "no caps": (lambda nu, n, floor, caps: allocate(nu, n, floor=floor), '"caps": task . gets .* rows, and its cap is'),
+    "cut off": (
+        lambda nu, n, floor, caps: np.minimum(allocate(nu, n, floor=floor), caps),
+        '"total": .*what is cut off at a cap must go to the others',
+    ),
     "spills in order": (spills_on_the_last, '"power": task . gets .* within floor and cap'),
 }
 WRONG_ANYHOW = {

@@ -93,8 +93,9 @@ def lcb(
         where no arm was pulled.
     paper_constants : bool
         Use the constants of the paper's contextual algorithm as printed: c = 2000 and an index of -1 for unseen arms.
-        They are proof constants: an unseen arm beats one of mean r until that has L/(1 + r)^2 pulls, where L is 2e4 to
-        4e4. Beside two arms of mean 1/2 that were pulled equally often, it is chosen below 21,000 rounds.
+        They are proof constants: an unseen arm beats one of mean r until that has L/(1 + r)^2 pulls, where L is about
+        2e4 for 10^4 rounds and 4e4 for 10^8. Beside two arms of mean 1/2 that were pulled equally often, it is chosen
+        below 21,000 rounds.
     rng : Generator, SeedSequence or int, optional
         If given, ties are broken uniformly; otherwise by the lowest index.
 

@@ -57,6 +57,13 @@ class ClosedForm(BilevelProblem, Speaking, ABC):
         The packed problem. Writable, because compiled loops take writable arrays; never write into it.
     sizes : (...) int
         Where to find what in `reals`.
+
+    Examples
+    --------
+    >>> from pessimism.bilevel.problems import Quadratic
+    >>> problem, x, y = Quadratic([[2.0]], [[1.0]], [0.0], target=[3.0], rho=1.0), [5.0], [4.0]
+    >>> problem.grad_f(x, y), problem.grad_g(x, y), problem.hvp(x, y, [1.0]), problem.cvp(x, y, [1.0])
+    ((array([5.]), array([1.])), array([3.]), array([2.]), array([-1.]))
     """
 
     dim_x: int
@@ -302,7 +309,7 @@ def clean_rows(data: Data, kind: str) -> Rows:
 
 def few_ones(dim: int, relevant: int) -> Floats:
     """Coefficients of which only the first few matter."""
-    return (np.arange(_check.whole("dim", dim, low=1)) < _check.whole("relevant", relevant)).astype(float)
+    return (np.arange(_check.count("dim", dim)) < _check.whole("relevant", relevant)).astype(float)
 
 
 def solve(hessian: Floats, right: NDArray[np.float64]) -> Floats:

@@ -143,8 +143,8 @@ class HyperCleaning(Logistic):
         """
         generator = _check.generator(rng)
         share = _check.between("flipped", flipped, 0.0, 1.0)
-        p = _check.whole("dim", dim, low=1)
-        sets = [generator.standard_normal((_check.whole(*size, low=1), p)) for size in (("n", n), ("m", m))]
+        p = _check.count("dim", dim)
+        sets = [generator.standard_normal((_check.count(*size), p)) for size in (("n", n), ("m", m))]
         labels = [np.where(rows.sum(axis=1) >= 0, 1, -1) for rows in sets]
         labels[0][: round(share * n)] *= -1
         return cls(sets[0], labels[0], sets[1], labels[1], damping=damping, rho=rho, batch=batch)

@@ -70,7 +70,7 @@ class LogisticRidge(Logistic):  # numpydoc ignore=PR01
     ) -> None:
         data = clean_labelled((inputs, labels, validation_inputs, validation_labels))
         (n, p), m = data[0].shape, len(data[2])
-        dim_x, width = p if _check.flag("per_coordinate", per_coordinate) else 1, _check.whole("block", block, low=1)
+        dim_x, width = p if _check.flag("per_coordinate", per_coordinate) else 1, _check.count("block", block)
         if n % width or m % width:
             raise ValueError(f"block must divide the numbers of rows, {n} and {m}, got {width}")
         self._build(data, dim_x, [_check.nonnegative("rho", rho)], [dim_x, p, n, m, width], batch)
@@ -132,7 +132,7 @@ class LogisticRidge(Logistic):  # numpydoc ignore=PR01
         (1, 20)
         """
         generator = _check.generator(rng)
-        counts = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
+        counts = _check.count("n", n), _check.count("m", m)
         theta = few_ones(dim, relevant)
         sets = [generator.standard_normal((count, len(theta))) for count in counts]
         labels = [np.where(generator.random(len(rows)) < sigmoid(rows @ theta), 1, -1) for rows in sets]

@@ -357,7 +357,7 @@ def _positive_definite(name: str, value: ArrayLike) -> Floats:
 
 
 def _even(name: str, value: int) -> int:
-    n = _check.whole(name, value, low=2)
+    n = _check.count(name, value, low=2)
     if n % 2:
         raise ValueError(f"{name} must be even, since rows come in pairs of opposite noise, got {n}")
     return n
@@ -379,7 +379,7 @@ def _opposites(n: int, dy: int, dx: int, noise: tuple[float, float], rng: Rng) -
 def _random(
     generator: np.random.Generator, dim_x: int, dim_y: int, condition: float
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    dx, dy = _check.whole("dim_x", dim_x, low=1), _check.whole("dim_y", dim_y, low=1)
+    dx, dy = _check.count("dim_x", dim_x), _check.count("dim_y", dim_y)
     largest = _check.between("condition", condition, 1.0, 1e14)
     q, r = np.linalg.qr(generator.standard_normal((dy, dy)))
     axes = q * np.sign(np.diag(r))  # uniform over rotations

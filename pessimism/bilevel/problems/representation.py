@@ -75,7 +75,7 @@ class HyperRepresentation(LeastSquares):
         batch: int = 32,
     ) -> None:
         data = clean_rows((inputs, outputs, validation_inputs, validation_outputs), "outputs")
-        k, ridge = _check.whole("width", width, low=1), _check.positive("damping", damping)
+        k, ridge = _check.count("width", width), _check.positive("damping", damping)
         object.__setattr__(self, "width", k)
         object.__setattr__(self, "damping", ridge)
         self._build(data, rho, ridge, batch, k * data[0].shape[1], k)
@@ -158,8 +158,8 @@ class HyperRepresentation(LeastSquares):
         (8, 2)
         """
         generator = _check.generator(rng)
-        rows = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
+        rows = _check.count("n", n), _check.count("m", m)
         scale = _check.nonnegative("noise", noise, _check.MAX_SIZE / 1e10)
-        theta = generator.standard_normal(_check.whole("dim", dim, low=1))
+        theta = generator.standard_normal(_check.count("dim", dim))
         train, validation = (regression(generator, count, theta, scale) for count in rows)
         return cls(*train, *validation, width, damping=damping, rho=rho, batch=batch)

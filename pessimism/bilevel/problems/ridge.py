@@ -158,7 +158,7 @@ class Ridge(LeastSquares):
         (1, 20)
         """
         generator = _check.generator(rng)
-        rows = _check.whole("n", n, low=1), _check.whole("m", m, low=1)
+        rows = _check.count("n", n), _check.count("m", m)
         theta = few_ones(dim, relevant)
         scale = _check.nonnegative("noise", noise, _check.MAX_SIZE / 1e10)
         train, validation = (regression(generator, count, theta, scale) for count in rows)

@@ -204,8 +204,8 @@ class PessimismTuning(ClosedForm):
         [200, 100, 50, 25]
         """
         generator = _check.generator(rng)
-        size, most = _check.whole("arms", arms, low=1), _check.whole("n", n, low=1)
-        other = _check.whole("held_out", held_out, low=1)
+        size, most = _check.count("arms", arms), _check.count("n", n)
+        other = _check.count("held_out", held_out)
         counts = np.maximum(most // 2 ** np.minimum(np.arange(size), 62), 1)
         truth = generator.random(size)
         means, held = generator.binomial(counts, truth) / counts, generator.binomial(other, truth) / other

@@ -25,6 +25,17 @@ def action_values(
     return q
 
 
+def step_values(tables: Tables, values: Floats) -> Floats:
+    """Q (..., H, S, A) of the values (..., H, S) of the steps of a finite horizon."""
+    q = np.empty((*values.shape, tables.n_actions))
+    for h in range(values.shape[-2]):
+        later = values[..., h + 1, :] if h + 1 < values.shape[-2] else np.zeros_like(values[..., h, :])
+        p, r = tables.probabilities, tables.rewards
+        own = p[..., h % p.shape[-4], :, :, :], r[..., h % r.shape[-3], :, :]
+        q[..., h, :, :] = action_values(tables.next_states[h % len(tables.next_states)], *own, tables.discount, later)
+    return q
+
+
 def residual_bounds(tables: Tables, values: Floats, floor: float = -np.inf, fallback: float = 0.0) -> Floats:
     r"""Error bounds (...) of values (..., S), from the residual of one update, its rounding included.
 

@@ -56,6 +56,34 @@ def episodic(tables: Tables, counts: Ints, level: Floats, given: Floats) -> tupl
     return values.reshape(full), policies.reshape(full)
 
 
+def discounted_q(tables: Tables, counts: Ints, level: Floats, total: Floats, values: Floats) -> Floats:
+    """Q (..., S, A) of values (..., S): one application of the discounted operator, 0 for pairs never seen."""
+    v_max, log, n = 1.0 / (1.0 - tables.discount), np.asarray(level)[..., None, None], np.maximum(counts, 1)
+    mean, variance = _moments(tables.probabilities, values[..., tables.next_states])
+    width = np.minimum(np.maximum(np.sqrt(log * variance / n), 2.0 * log * v_max / n), v_max)
+    q = tables.rewards + tables.discount * mean - width - 5.0 / np.asarray(total)[..., None, None]
+    return np.where(counts > 0, np.maximum(q, 0.0), 0.0)
+
+
+def episodic_q(tables: Tables, counts: Ints, level: Floats, values: Floats) -> Floats:
+    """Q (..., H, S, A) of the values (..., H, S) of the steps, 0 for pairs never seen."""
+    horizon, lists = values.shape[-2], tables.next_states
+    if horizon == 0:
+        return np.zeros(counts.shape)
+    after = np.concatenate([values[..., 1:, :], np.zeros_like(values[..., :1, :])], axis=-2)
+    later = np.stack([after[..., h, :][..., lists[h % len(lists)]] for h in range(horizon)], axis=-4)
+    mean, variance = _moments(tables.probabilities, later)
+    log, n = np.asarray(level)[..., None, None, None], np.maximum(counts, 1)
+    width = np.minimum(np.sqrt(log * variance / n) + log * horizon / n, float(horizon))
+    return np.where(counts > 0, np.maximum(tables.rewards + mean - width, 0.0), 0.0)
+
+
+def _moments(shares: Floats, later: Floats) -> tuple[Floats, Floats]:
+    """Mean and variance of the values of the next state."""
+    mean = (shares * later).sum(axis=-1)
+    return mean, (shares * (later - mean[..., None]) ** 2).sum(axis=-1)
+
+
 @compiled
 def bernstein_sweep(
     next_states: States,
@@ -129,8 +157,8 @@ def bernstein_fixed_points(
             rounding = 16.0 * EPSILON * top / (1.0 - discount)
             residual = change / (1.0 - discount)
             sweeps[i], bounds[i] = sweep, residual + rounding
-            if bounds[i] <= tolerance or residual <= rounding or sweep == max_sweeps:
-                break  # the bound is that of these values
+            if bounds[i] <= tolerance or residual <= rounding:
+                break  # the bound is that of these values; without a break it also holds for the next ones
             for s in range(n_states):
                 values[i, s] = improved[s]
     return values, policies, sweeps, bounds

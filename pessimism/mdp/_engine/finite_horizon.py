@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pessimism._batch import items, on_threads, part_of
 from pessimism._compiled import compiled
 from pessimism._types import Floats
+from pessimism.mdp._engine.bellman import step_values
 from pessimism.mdp._engine.solution import Solution, finished
 from pessimism.mdp._engine.tables import States, Tables
 
@@ -30,7 +31,7 @@ def backward_induction(tables: Tables, fallback: Floats) -> Solution:
     shape = (*batch, horizon, tables.n_states)
     full = (math.prod(batch), *shape[-2:])
     policy, value = (np.broadcast_to(x, full).reshape(shape) for x in (policies, values))
-    return finished(policy, value, batch, horizon)
+    return finished(policy, value, batch, horizon, q=step_values(tables, value))
 
 
 @compiled

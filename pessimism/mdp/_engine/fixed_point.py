@@ -16,7 +16,7 @@ from pessimism._batch import items, on_threads, part_of, read_only
 from pessimism._compiled import INNER, compiled
 from pessimism._status import Status
 from pessimism._types import Floats, Ints
-from pessimism.mdp._engine.bellman import EPSILON, ROUNDINGS, residual_bounds
+from pessimism.mdp._engine.bellman import EPSILON, ROUNDINGS, action_values, residual_bounds
 from pessimism.mdp._engine.search import Search
 from pessimism.mdp._engine.solution import Solution, as_status
 from pessimism.mdp._engine.tables import States, Tables
@@ -80,7 +80,8 @@ def iterate(
     policy, value = np.where(at_floor, begun, policies).reshape(values.shape), flat.reshape(values.shape)
     if (status == Status.NOT_CONVERGED).any():  # the last step changed the values that the bound was computed for
         bounds = residual_bounds(tables, value, floor, fallback)
-    return Solution(policy, value, as_status(status, batch), iterations.reshape(batch), bounds.reshape(batch))
+    q = action_values(*tables[:4], value)
+    return Solution(policy, value, as_status(status, batch), iterations.reshape(batch), bounds.reshape(batch), q)
 
 
 @compiled

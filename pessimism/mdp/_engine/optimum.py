@@ -8,7 +8,7 @@ import numpy as np
 
 from pessimism._batch import items
 from pessimism._types import Floats, Ints
-from pessimism.mdp._engine.bellman import action_values
+from pessimism.mdp._engine.bellman import action_values, step_values
 from pessimism.mdp._engine.evaluation import expected_sums
 from pessimism.mdp._engine.search import SEARCHES
 from pessimism.mdp._engine.tables import Tables, as_law
@@ -21,6 +21,8 @@ NEARLY = 1e-7
 
 ROUNDS = 50
 
+HUGE = 2.0**1000
+
 TIE = 256 * 2.0**-52
 """Actions whose values differ by less than this part of the largest value in their state are tied: it is rounding."""
 
@@ -29,10 +31,13 @@ Optimum = tuple[Ints, Floats, Floats]
 
 
 def optimum(tables: Tables, scale: float) -> Optimum:
-    """An optimal policy, its values and the gaps of all actions; `scale` is the largest size of a value."""
+    """An optimal policy, its values and the gaps of all actions; `scale` is the largest size of a value.
+
+    A reward of -inf forbids an action, whose gap is inf; every state has another.
+    """
     if tables.horizon is not None:
         return _by_induction(tables)
-    if scale == 0.0:
+    if scale == 0.0 and np.all(tables.rewards > -np.inf):
         nothing = np.zeros((*tables.shape, tables.n_states))
         return nothing.astype(np.int64), nothing, np.zeros((*nothing.shape, tables.n_actions))
     found = _policy_iteration(tables, _greedy(tables)) if tables.n_states <= SMALL_STATES else None
@@ -44,8 +49,9 @@ def optimum(tables: Tables, scale: float) -> Optimum:
 
 def _policy_iteration(tables: Tables, policy: Ints) -> Optimum | None:
     """The optimum, or None if it is not reached within `ROUNDS`."""
+    earned = tables._replace(rewards=np.maximum(tables.rewards, -HUGE))  # times a probability of 0 it must be 0
     for _ in range(ROUNDS):
-        values = expected_sums(tables, as_law(policy, tables.n_actions))
+        values = expected_sums(earned, as_law(policy, tables.n_actions))
         q = action_values(*tables[:4], values)
         own = np.take_along_axis(q, policy[..., None], axis=-1)
         better = (q > own + _tie(q)).any(axis=-1)
@@ -75,18 +81,13 @@ def _by_induction(tables: Tables) -> Optimum:
     p, means = items(tables.probabilities, tables.shape, 4), items(tables.rewards, tables.shape, 3)
     values, _ = plan_backward(tables.next_states, p, means, tables.discount, np.zeros(tables.horizon))
     values = np.broadcast_to(values, (int(np.prod(tables.shape)), *values.shape[1:]))
-    q = np.empty((*values.shape, tables.n_actions))
-    for h in range(tables.horizon):
-        later = values[:, h + 1] if h + 1 < tables.horizon else np.zeros_like(values[:, h])
-        successors = tables.next_states[h % len(tables.next_states)]
-        q[:, h] = action_values(successors, p[:, h % p.shape[1]], means[:, h % means.shape[1]], tables.discount, later)
-    shape = (*tables.shape, tables.horizon, tables.n_states)
-    policy, gaps = _lowest(q.reshape(*shape, tables.n_actions))
-    return policy, values.reshape(shape), gaps
+    values = values.reshape(*tables.shape, tables.horizon, tables.n_states)
+    policy, gaps = _lowest(step_values(tables, values))
+    return policy, values, gaps
 
 
 def _tie(q: Floats) -> Floats:
-    return np.asarray(TIE * np.abs(q).max(axis=-1, keepdims=True))
+    return np.asarray(TIE * np.where(q > -np.inf, np.abs(q), 0.0).max(axis=-1, keepdims=True))
 
 
 def _lowest(q: Floats) -> tuple[Ints, Floats]:

@@ -16,23 +16,23 @@ def q_learning(
     next_states: Ints,
     n_states: int,
     n_actions: int,
-    bonus: float,
+    bonuses: Floats,
     given: Floats,
-) -> tuple[Floats, Ints, Ints]:
-    """Pessimistic Q-learning over logs (items, K, H): values and policies (items, H, S), and updates made.
+) -> tuple[Floats, Ints, Ints, Floats]:
+    """Pessimistic Q-learning over logs (items, K, H): values and policies (items, H, S), updates, Q (items, H, S, A).
 
-    `bonus` is the width of a pair seen once; after n visits it is bonus / sqrt(n). `given` (H, S) are values that are
-    known, -1 where none is; from such states nothing is learned.
+    `bonuses` (items,) are the widths of a pair seen once; after n visits they are divided by sqrt(n). `given` (H, S)
+    are values that are known, -1 where none is; from such states nothing is learned.
     """
     items, episodes, horizon = states.shape
     values = np.zeros((items, horizon + 1, n_states))
     policies = np.full((items, horizon, n_states), -1, np.int64)
-    updates = np.zeros(items, np.int64)
+    updates, tables = np.zeros(items, np.int64), np.zeros((items, horizon, n_states, n_actions))
     for i in range(items):
         for h in range(horizon):
             for s in range(n_states):
                 values[i, h, s] = max(given[h, s], 0.0)
-        q = np.zeros((horizon, n_states, n_actions))
+        q, bonus = tables[i], bonuses[i]
         visits = np.zeros((horizon, n_states, n_actions), np.int64)
         for k in range(episodes):
             for h in range(horizon):
@@ -59,4 +59,4 @@ def q_learning(
                         if visits[h, s, b] > visits[h, s, most]:
                             most = b
                     policies[i, h, s] = most
-    return values[:, :horizon], policies, updates
+    return values[:, :horizon], policies, updates, tables

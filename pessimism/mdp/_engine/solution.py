@@ -10,13 +10,14 @@ from pessimism._types import Floats, Ints
 
 
 class Solution(NamedTuple):
-    """Policies (..., [H,] S), values (..., [H,] S) and, for every item of the batch, how it ended."""
+    """Policies (..., [H,] S), values (..., [H,] S), how every item of the batch ended, and Q (..., [H,] S, A)."""
 
     policy: NDArray[Any]
     value: Floats
     status: Any
     iterations: Ints
     error_bound: Floats
+    q: Floats | None
 
 
 def as_status(codes: NDArray[Any], batch: tuple[int, ...]) -> Any:
@@ -32,6 +33,7 @@ def finished(
     *,
     status: Status = Status.EXACT,
     updated: NDArray[np.bool_] | None = None,
+    q: Floats | None = None,
 ) -> Solution:
     """Solution of a finite computation, with status NO_UPDATE where no value was `updated` (...).
 
@@ -42,4 +44,4 @@ def finished(
         ended[~updated] = Status.NO_UPDATE
     bound = 0.0 if status is Status.EXACT else np.inf
     steps = np.array(np.broadcast_to(iterations, batch), np.int64)
-    return Solution(np.array(policy), np.array(value), as_status(ended, batch), steps, np.full(batch, bound))
+    return Solution(np.array(policy), np.array(value), as_status(ended, batch), steps, np.full(batch, bound), q)

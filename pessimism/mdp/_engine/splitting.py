@@ -17,7 +17,7 @@ class Statistics(NamedTuple):
 
     Visits (..., [H,] S, A); lists of successors ([1 or H,] S, A, B), shared by the batch, and their visits; summed
     rewards (..., [H,] S, A[, B]); the interval that holds every reward; "bernoulli", "deterministic" or "other"; the
-    states (S,) that end an episode.
+    states (S,) that end an episode; the feasible pairs (S, A).
     """
 
     counts: Ints
@@ -27,6 +27,7 @@ class Statistics(NamedTuple):
     reward_range: tuple[float, float]
     reward_law: str
     terminal: NDArray[np.bool_]
+    feasible: NDArray[np.bool_]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -63,7 +64,8 @@ def merged(logs: list[Statistics]) -> Statistics:
         law = "other"
     ends = functools.reduce(np.logical_or, (log.terminal for log in logs))
     lists_of_all = staying(successors, ends).astype(np.int32) if ends.any() else successors
-    return Statistics(counts, lists_of_all, next_counts, sums, first.reward_range, law, ends)
+    feasible = first.feasible | ends[:, None]
+    return Statistics(counts, lists_of_all, next_counts, sums, first.reward_range, law, ends, feasible)
 
 
 def subsample(data: Statistics, n: int, rng: np.random.Generator) -> Statistics:

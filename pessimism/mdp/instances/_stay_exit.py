@@ -43,7 +43,7 @@ def by_label(best: Ints, better: float | Floats, worse: float | Floats) -> Float
 
 def labels(best: ArrayLike | Sequence[int] | None, replicas: int, *, family: bool) -> Ints:
     """Better action of every replica: alternating by default; of a `family` that and its opposite, on a first axis."""
-    count = _check.whole("replicas", replicas, low=1)
+    count = _check.count("replicas", replicas)
     default = np.arange(count) % 2
     chosen = _check.whole_array("best", (np.stack([default, 1 - default]) if family else default), high=1)
     if best is not None:
@@ -58,6 +58,7 @@ def cstar(value: float, low: float = 1.0, high: float = np.inf) -> float:
     return _check.between("cstar", value, low, high, "[)" if high == np.inf else "[]")
 
 
-def gap(value: float, high: float) -> float:
-    """A gap in (0, high]; `high` itself may be exceeded by its rounding."""
-    return min(_check.between("gap", value, 0.0, high * (1.0 + 1e-12), "(]"), high)
+def gap(value: float, high: float, of: str = "") -> float:
+    """A gap in (0, high]; `high` itself may be exceeded by its rounding, and `of` says what it comes of."""
+    most = high * (1.0 + 1e-12)
+    return min(_check.scalar("gap", value, lambda x: 0.0 < x <= most, f"in (0, {most:g}]{of}"), high)

@@ -68,7 +68,7 @@ def ambiguous_replicas(
     arms = _stay_exit.labels(best, replicas, family=True)
     count = arms.shape[-1]
     arms = np.concatenate([np.zeros((*arms.shape[:-1], 1), np.int64), arms], axis=-1)
-    exits = _stay_exit.by_label(arms, leave, leave + _stay_exit.gap(gap, 1.0 - leave))
+    exits = _stay_exit.by_label(arms, leave, leave + _stay_exit.gap(gap, 1.0 - leave, " at this discount"))
     start = np.full(count + 1, (c - 1.0) / count)
     start[0] = 2.0 - c
     law = np.full((count + 2, 2), (c - 1.0) * (1.0 + HALF) / (2.0 * count * c))
@@ -116,7 +116,7 @@ def two_point_replicas(
     ([[0, 1, 0], [1, 0, 0]], [4.0, 4.0])
     """
     c, (gamma, leave) = _stay_exit.cstar(cstar, low=2.0), _stay_exit.leaving(discount)
-    g = _stay_exit.gap(gap, min(leave, 1.0 - leave))
+    g = _stay_exit.gap(gap, min(leave, 1.0 - leave), " at this discount")
     arms = _stay_exit.labels(best, replicas, family=True)
     count = arms.shape[-1]
     exits = np.stack([np.where(arms == 0, leave - g, leave + g), np.full(arms.shape, leave)], axis=-1)
@@ -227,7 +227,7 @@ def rare_state(
     >>> mdp.coverage(mu, clipped=True).round(12).tolist(), mdp.suboptimality([1, 0, 0, 0, 0]).round(3).tolist()
     ([8.0, 8.0], [0.387, 0.0])
     """
-    states = _check.whole("n_states", n_states, low=2)
+    states = _check.count("n_states", n_states, low=2)
     gamma = _check.scalar("discount", discount, lambda x: 2.0 / 3.0 <= x < 1.0, "in [2/3, 1)")
     c = _stay_exit.cstar(cstar, low=8.0 * gamma / states)
     top = 1.0 / (42.0 * (1.0 - gamma))

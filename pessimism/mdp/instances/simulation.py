@@ -71,7 +71,7 @@ def stay_exit(
     c, (gamma, leave) = _stay_exit.cstar(cstar), _stay_exit.leaving(discount)
     arms = _stay_exit.labels(best, replicas, family=False)
     count = len(arms)
-    exits = _stay_exit.by_label(arms, leave, leave + _stay_exit.gap(gap, 1.0 - leave))
+    exits = _stay_exit.by_label(arms, leave, leave + _stay_exit.gap(gap, 1.0 - leave, " at this discount"))
     law = np.zeros((count + 1, 2))
     law[:-1] = _stay_exit.by_label(arms, HALF / (count * c), (c - 1.0) / (count * c))
     law[-1, 0] = HALF / c

@@ -1,14 +1,17 @@
 """What every rule starts from: the empirical model, the range of values, and which pairs were never seen."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._types import Floats, Ints
 from pessimism.mdp import _input
+from pessimism.mdp._engine.search import NEVER, Search
 from pessimism.mdp._engine.tables import Tables
+from pessimism.mdp._feasible import admissible
 from pessimism.mdp.data import MDPData
 
 
@@ -24,11 +27,25 @@ class Empirical:
     counts: Ints
     reward_range: tuple[float, float]
     terminal: NDArray[np.bool_]
+    feasible: NDArray[np.bool_]
 
     @property
     def n_pairs(self) -> int:
         """Number of (state, action) that can be logged, at least 1."""
-        return max(int((~self.terminal).sum()) * self.tables.n_actions, 1)
+        return max(int((self.feasible & ~self.terminal[:, None]).sum()), 1)
+
+    @property
+    def imitated(self) -> Ints:
+        """(..., [H,] S) int, the most frequent action; the lowest feasible one in states never seen."""
+        return self.admissible(self.counts.argmax(axis=-1))
+
+    def admissible(self, policy: Ints) -> Ints:
+        """The policy of a rule with a feasible action where the rule had nothing to choose by."""
+        return admissible(policy, self.feasible)
+
+    def only_feasible(self, q: Floats) -> Floats:
+        """Values of pairs (..., S, A) that nobody maximises at an infeasible one."""
+        return q if self.feasible.all() else np.where(self.feasible, q, -np.inf)
 
     @property
     def seen(self) -> NDArray[np.bool_]:
@@ -52,6 +69,11 @@ class Empirical:
         """Values (..., S) with 0 in terminal states."""
         return np.where(self.terminal, 0.0, values)
 
+    def in_units(self, q: Floats, low: float | Floats) -> Floats:
+        """Scaled values of pairs in reward units, from those of value `low` on; 0 where it has ended."""
+        span = self.reward_range[1] - self.reward_range[0]
+        return self.only_feasible(np.where(self.terminal[:, None], 0.0, low + span * q))
+
     @property
     def low_value(self) -> float:
         """Smallest possible value of a state; with a horizon of the first step."""
@@ -74,7 +96,7 @@ class Empirical:
 def empirical(data: MDPData, discount: float | None, horizon: int | None) -> Empirical:
     """Check `discount` and `horizon` against the data; data without a step axis serve every step of a horizon."""
     _check.instance("data", data, MDPData)
-    steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
+    steps = None if horizon is None else _check.count("horizon", horizon)
     if data.horizon is not None:
         if steps is not None and steps != data.horizon:
             raise ValueError(f"horizon must be the {data.horizon} steps of the data, got {steps}")
@@ -86,7 +108,8 @@ def empirical(data: MDPData, discount: float | None, horizon: int | None) -> Emp
         shares, rewards = shares[..., None, :, :, :], rewards[..., None, :, :]
     low, high = data.reward_range
     span = (min(low, 0.0), max(high, 0.0)) if data.terminal.any() else (low, high)
-    return Empirical(Tables(lists, shares, rewards, gamma, steps, data.shape), counts, span, data.terminal)
+    tables = Tables(lists, shares, rewards, gamma, steps, data.shape)
+    return Empirical(tables, counts, span, data.terminal, data.feasible)
 
 
 def stationary(data: MDPData) -> MDPData:
@@ -115,17 +138,54 @@ def inverse_delta(data: MDPData, delta: float | None, *, least: int = 1) -> Floa
     return np.full(data.shape, 1.0 / certain)
 
 
-def width_constant(constant: float, default: float, paper_constants: bool, papers: float) -> float:
-    """The factor c of a width: the given one, or that of the paper's proof."""
+def width_constant(constant: ArrayLike, default: float, paper_constants: bool, papers: float) -> float | Floats:
+    """The factor c of a width, or one for every data set: the given one, or that of the paper's proof."""
     if _check.flag("paper_constants", paper_constants):
-        if constant != default:
+        if np.any(np.asarray(constant) != default):
             raise ValueError("paper_constants sets constant: pass one or the other")
         return papers
-    return _check.positive("constant", constant)
+    return positive("constant", constant)
 
 
-def logarithm(argument: Floats, log_factor: float | None) -> Floats:
+def positive(name: str, value: ArrayLike) -> float | Floats:
+    """A positive number, or one for every data set."""
+    if np.ndim(value) == 0:
+        return _check.positive(name, value)  # type: ignore[arg-type]
+    numbers = _check.real_array(name, value)
+    _check.require(name, numbers, numbers > 0.0, "positive and finite")
+    return numbers
+
+
+def logarithm(argument: Floats, log_factor: ArrayLike | None) -> Floats:
     """The logarithm of a width, or a number that stands for it."""
     if log_factor is None:
         return np.asarray(np.log(argument))
-    return np.full(np.shape(argument), _check.positive("log_factor", log_factor))
+    return np.array(np.broadcast_to(positive("log_factor", log_factor), np.shape(argument)))
+
+
+def spread_over(data: MDPData, **knobs: ArrayLike | None) -> MDPData:
+    """The data in the batch that they and the knobs of a rule, by name, broadcast to: one of each for every plan."""
+    _check.instance("data", data, MDPData)
+    shapes = {name: np.shape(value) for name, value in knobs.items() if value is not None and np.ndim(value)}
+    if not shapes:
+        return data
+    batch = _check.broadcast(" and ".join(["data", *shapes]), data.shape, *shapes.values())
+    if batch == data.shape:
+        return data
+
+    def wide(table: Any) -> Any:
+        return np.broadcast_to(table, batch + table.shape[len(data.shape) :])
+
+    counts, moved, sums = wide(data.counts), wide(data.next_counts), wide(data.reward_sums)
+    return MDPData.trusted(*data.statistics._replace(counts=counts, next_counts=moved, reward_sums=sums))
+
+
+def capped(search: Search, max_iterations: int | None) -> Search:
+    """How a fixed point is sought; with a cap by single applications of the operator, as one would by hand."""
+    if max_iterations is None:
+        return search
+    return search._replace(sweeps=0, krylov_after=NEVER, shift=False, limit=iteration_limit(max_iterations))
+
+
+def iteration_limit(max_iterations: int) -> int:
+    return _check.whole("max_iterations", max_iterations, low=1)

@@ -5,6 +5,7 @@ For n visits whose rewards are on average `gain` above the smallest, that is so 
 of the widths and a `unit` that depends on the rule.
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ class First(NamedTuple):
             np.maximum(_largest(self.counts * self.gains, self.unit.ndim) / (self.folds * self.unit), 0.0)
         )
 
-    def visits(self, constant: float) -> Floats:
+    def visits(self, constant: float | Floats) -> Floats:
         """(...) visits of the best pair seen beyond which its value moves, inf if none earns enough."""
         best = np.maximum(_largest(np.where(self.counts > 0, self.gains, 0.0), self.unit.ndim), 0.0)
         return np.asarray(np.divide(constant * self.unit, best, out=np.full(best.shape, np.inf), where=best > 0))
@@ -68,10 +69,10 @@ def marked(plan: Plan, imitated: Ints) -> Plan:
     if plan.policy.size:
         same = (plan.policy == imitated).all(axis=tuple(range(len(plan.shape), plan.policy.ndim)))
         status[same & np.isin(status, np.array(DONE, object))] = Status.IMITATION
-    return Plan(plan.policy, plan.value, as_status(status, plan.shape), plan.iterations, plan.error_bound)
+    return replace(plan, status=as_status(status, plan.shape))
 
 
-def told(plan: Plan, rule: str, counts: Ints, constant: float = np.nan, first: First | None = None) -> Plan:
+def told(plan: Plan, rule: str, counts: Ints, constant: float | Floats = np.nan, first: First | None = None) -> Plan:
     """The plan; one warning if all of a batch depart nowhere from imitation.
 
     Nothing is said of logs without a state in which two actions were seen: there is nothing to depart to.
@@ -81,14 +82,15 @@ def told(plan: Plan, rule: str, counts: Ints, constant: float = np.nan, first: F
     if not imitates.all() or np.count_nonzero(counts, axis=-1).max(initial=0) < 2:
         return plan
     sets = f"any of the {imitates.size} data sets" if plan.shape else "this data set"
+    factor = " to ".join(f"{c:g}" for c in dict.fromkeys((np.min(constant), np.max(constant))))
     message = f"{rule} departs nowhere from imitation in {sets}; the largest count of a pair is {counts.max()}"
     if first is not None and np.any(status == Status.IMITATION):
-        message += f"; values move at constant = {constant:g}, but no action with them"
+        message += f"; values move at constant = {factor}, but no action with them"
     elif first is not None:
         where = "" if first.folds == 1 else f" in one of {first.folds} folds"
         message += (
             f", a value can move only from {np.min(first.visits(constant)):.4g} visits{where} on at constant = "
-            f"{constant:g}, and the largest constant that moves one is {np.max(first.constant):.3g}"
+            f"{factor}, and the largest constant that moves one is {np.max(first.constant):.3g}"
         )
     warn(f"{message}. See moving_constant.", ImitationWarning)
     return plan

@@ -26,7 +26,7 @@ def behavior_cloning(data: MDPData, *, discount: float | None = None, horizon: i
     -------
     Plan
         Its value is the smallest possible one: imitation certifies nothing. Ties are broken by the lowest action;
-        states never seen have action 0.
+        states never seen have the lowest feasible one. It has no `q`.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def behavior_cloning(data: MDPData, *, discount: float | None = None, horizon: i
     [1]
     """
     known = empirical(data, discount, horizon)
-    policy = known.counts.argmax(axis=-1)
+    policy = known.imitated
     if known.tables.horizon is None:
         return Plan(*finished(policy, known.ending(np.full(policy.shape, known.low_value)), data.shape, 0))
     policy = np.broadcast_to(policy, (*data.shape, known.tables.horizon, data.n_states))

@@ -23,7 +23,7 @@ from pessimism.mdp._engine.solution import as_status
 from pessimism.mdp._engine.tables import as_law
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
-from pessimism.mdp.rules._empirical import Empirical, empirical, stationary
+from pessimism.mdp.rules._empirical import Empirical, empirical, iteration_limit, stationary
 
 __all__ = ["cql", "cql_values"]
 
@@ -44,7 +44,7 @@ def cql_values(data: MDPData, policy: ArrayLike, *, discount: float, alpha: floa
     data : MDPData
         Logged transitions, without a step axis.
     policy : (..., S) array_like of int or (..., S, A) array_like of float
-        The policy; it must keep to logged actions where there are any.
+        The policy; it must keep to logged actions where there are any, and to feasible ones elsewhere.
     discount : float
         :math:`\gamma`, in [0, 1).
     alpha : float
@@ -76,7 +76,7 @@ def cql_values(data: MDPData, policy: ArrayLike, *, discount: float, alpha: floa
     [[0.25, 0.25]]
     """
     known, shares, weight = _known(data, discount, alpha)
-    clean = _input.check_policy(policy, data.n_states, data.n_actions, None)
+    clean = _input.check_policy(policy, data.feasible, None)
     law = as_law(clean, data.n_actions)
     seen = data.counts.sum(axis=-1) > 0
     outside = (law > 0) & (data.counts == 0) & seen[..., None]
@@ -89,7 +89,9 @@ def cql_values(data: MDPData, policy: ArrayLike, *, discount: float, alpha: floa
     return np.where(known.terminal[:, None], 0.0, q)
 
 
-def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float = 1e-6) -> Plan:
+def cql(
+    data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float = 1e-6, max_iterations: int | None = None
+) -> Plan:
     r"""Policy that is best against the chi-square penalty of conservative Q-learning.
 
     Parameters
@@ -104,17 +106,20 @@ def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float 
         promise "scale" of `check_offline_rule`.
     tolerance : float
         Largest allowed error of the fixed point, positive, in reward units.
+    max_iterations : int, optional
+        Largest number of applications of the operator. Default: 10,000.
 
     Returns
     -------
     Plan
         With a stochastic policy (..., S, A). Its value is the penalised one in the empirical model; no bound of the
-        truth is claimed. States never seen have the uniform policy and the smallest possible value.
+        truth is claimed. States never seen have the uniform policy over feasible actions and the smallest possible
+        value. `q` is :math:`\hat r + \gamma \hat P V`, without the penalty.
 
     Raises
     ------
     ConvergenceError
-        As for `plan`.
+        As for `plan`, and if `max_iterations` did not suffice.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -144,9 +149,8 @@ def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float 
     values = unseen
     iterations, bound = np.zeros(data.shape, np.int64), np.zeros(data.shape)
     unfinished = np.ones(data.shape, bool)
-    for iteration in range(MAX_ITERATIONS):
-        q = _backup(known, known.tables.rewards, values)
-        policy, best = _against_penalty(np.where(data.counts > 0, q, -np.inf), shares, weight)
+    for iteration in range(MAX_ITERATIONS if max_iterations is None else iteration_limit(max_iterations)):
+        policy, best = _against_penalty(_logged(known, values), shares, weight)
         best = np.where(seen, best, unseen)
         residual = np.abs(best - values).max(axis=-1)
         rounding = ROUNDINGS * np.abs(best).max(axis=-1)
@@ -159,12 +163,12 @@ def cql(data: MDPData, *, discount: float, alpha: float = 1.0, tolerance: float 
             penalty = _penalty(policy, shares, weight)
             best = _evaluated(known, seen, policy, known.tables.rewards - penalty[..., None])
         values = np.where(unfinished[..., None], best, values)
-    policy = np.where(seen[..., None], policy, 1.0 / data.n_actions)
+    policy = np.where(seen[..., None], policy, known.feasible / known.feasible.sum(axis=-1, keepdims=True))
     status = np.full(data.shape, Status.CONVERGED, object)
     status[bound > goal] = Status.ROUNDING
     status[unfinished] = Status.NOT_CONVERGED
-    plan = Plan(policy, values, as_status(status, data.shape), iterations, np.asarray(bound))
-    return learned(plan, goal)
+    q = np.where(known.terminal[:, None], 0.0, _logged(known, values))
+    return learned(Plan(policy, values, as_status(status, data.shape), iterations, np.asarray(bound), q), goal)
 
 
 def _known(data: MDPData, discount: float, alpha: float) -> tuple[Empirical, Floats, float]:
@@ -179,6 +183,11 @@ def _backup(known: Empirical, rewards: Floats, values: Floats) -> Floats:
     """Rewards plus the discounted empirical value of the next state, (..., S, A)."""
     later = (known.tables.probabilities * values[..., known.tables.next_states]).sum(axis=-1)
     return np.asarray(rewards + known.tables.discount * later)
+
+
+def _logged(known: Empirical, values: Floats) -> Floats:
+    """Q of pairs that were logged, -inf of the others."""
+    return np.where(known.counts > 0, _backup(known, known.tables.rewards, values), -np.inf)
 
 
 def _evaluated(known: Empirical, seen: NDArray[np.bool_], law: Floats, gains: Floats) -> Floats:

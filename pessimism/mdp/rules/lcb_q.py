@@ -9,20 +9,23 @@ from Q = V = 0; the policy changes only where V rises.
 """
 
 import math
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
-from pessimism._batch import on_threads
+from pessimism._batch import on_threads, read_only
 from pessimism._status import Status
 from pessimism._types import Ints
-from pessimism.mdp import _input
+from pessimism.mdp import _input, _raw
 from pessimism.mdp._engine import ending
 from pessimism.mdp._engine.counting import Rows
 from pessimism.mdp._engine.solution import finished
+from pessimism.mdp._feasible import admissible
 from pessimism.mdp.data import Transitions
 from pessimism.mdp.planning import Plan
+from pessimism.mdp.rules._empirical import positive
 from pessimism.mdp.rules._imitation import marked, told
 
 __all__ = ["lcb_q"]
@@ -34,8 +37,9 @@ def lcb_q(
     n_states: int | None = None,
     n_actions: int | None = None,
     delta: float | None = None,
-    constant: float = 0.01,
+    constant: ArrayLike = 0.01,
     reward_range: tuple[float, float] = (0.0, 1.0),
+    feasible: ArrayLike | None = None,
 ) -> Plan:
     r"""Policy of pessimistic Q-learning on episodes in their order.
 
@@ -48,10 +52,13 @@ def lcb_q(
         S and A. Default: one more than the largest label. Pass them: a label that was never seen is missed.
     delta : float, optional
         :math:`\delta` in :math:`\iota = \log(SAT/\delta)` with T = KH, in (0, 1). Default 1/max(K, 2).
-    constant : float
-        Factor c, positive. The constant of the analysis is larger; its size is not known to us.
+    constant : (...) array_like of float
+        Factor c, positive. The constant of the analysis is larger; its size is not known to us. It broadcasts with the
+        batch of the logs.
     reward_range : (float, float)
         Interval known to hold every reward.
+    feasible : (S, A) array_like of bool, optional
+        As for `MDPData.from_transitions`.
 
     Returns
     -------
@@ -64,7 +71,7 @@ def lcb_q(
     Raises
     ------
     ValueError, TypeError
-        If the log is not of episodes or an argument is out of its range.
+        If the log is not of episodes, an action was infeasible or an argument is out of its range.
 
     Warns
     -----
@@ -94,38 +101,42 @@ def lcb_q(
     if not math.isfinite(high - low):
         raise ValueError(f"reward_range must be finite, got {_check.shown(reward_range)}")
     episodes, horizon = log.rewards.shape[-2:]
-    sizes = _size("n_states", n_states, log.states, log.next_states), _size("n_actions", n_actions, log.actions)
-    ended, sizes = _ended(log, sizes, n_states is None)
-    counted = ended.counted.reshape(log.rewards.shape)
+    ended, mask = _ended(log, _sizes(log, n_states, n_actions, feasible), n_states is None, feasible)
+    sizes, counted = (mask.shape[0], mask.shape[1]), ended.counted.reshape(log.rewards.shape)
     inside = (log.rewards >= low) & (log.rewards <= high)
     _check.require("rewards", log.rewards, inside | ~counted, f"in reward_range [{low:g}, {high:g}]")
     if ended.terminal.any():  # what has ended is worth 0
         low, high = min(low, 0.0), max(high, 0.0)
     d = 1.0 / max(episodes, 2) if delta is None else _check.open_unit_interval("delta", delta)
-    pairs = max(int((~ended.terminal).sum()) * sizes[1], 1)
+    pairs = max(int((mask & ~ended.terminal[:, None]).sum()), 1)
     iota = math.log(pairs * max(episodes * horizon, 1) / d)
-    bonus = _check.positive("constant", constant) * math.sqrt(horizon**3) * iota
+    bonus = positive("constant", constant) * math.sqrt(horizon**3) * iota
 
     from pessimism.mdp._engine.q_learning import q_learning
 
-    batch = log.rewards.shape[:-2]
-    flat = (math.prod(batch), episodes, horizon)
-    states, actions, later = (x.reshape(flat) for x in (log.states, log.actions, ended.next_states))
+    batch = _check.broadcast("log and constant", log.rewards.shape[:-2], np.shape(bonus))
+    flat, bonuses = (math.prod(batch), episodes, horizon), np.array(np.broadcast_to(bonus, batch)).ravel()
+
+    def wide(x: Any) -> Any:  # numpydoc ignore=GL08
+        full = np.broadcast_to(x.reshape(log.rewards.shape), (*batch, episodes, horizon))
+        return read_only(np.ascontiguousarray(full).reshape(flat))
+
+    states, actions, later, received = map(wide, (log.states, log.actions, ended.next_states, log.rewards))
     left = np.arange(horizon, 0, -1.0)[:, None]
     given = np.where(ended.terminal, -low / (high - low) * left, -1.0)
-    rewards = ((log.rewards - low) / (high - low)).reshape(flat)
+    rewards = (received - low) / (high - low)
     results = on_threads(
-        lambda part: q_learning(states[part], actions[part], rewards[part], later[part], *sizes, bonus, given),
+        lambda part: q_learning(states[part], actions[part], rewards[part], later[part], *sizes, bonuses[part], given),
         len(states),
     )
-    values, policies, updates = (np.concatenate(x) for x in zip(*results, strict=True))
+    values, policies, updates, tables = (np.concatenate(x) for x in zip(*results, strict=True))
     shape, rises = (*batch, horizon, sizes[0]), updates.reshape(batch)
     value = np.where(ended.terminal, 0.0, low * left + (high - low) * values.reshape(shape))
-    done = finished(
-        policies.reshape(shape), value, batch, rises, status=Status.COMPLETED, updated=np.asarray(rises > 0)
-    )
-    visits = _visits(states, actions, counted.reshape(flat), sizes).reshape(*shape, sizes[1])
-    return told(marked(Plan(*done), visits.argmax(axis=-1)), "lcb_q", visits)
+    q = np.where(ended.terminal[:, None], 0.0, low * left[..., None] + (high - low) * tables.reshape(*shape, sizes[1]))
+    policy, updated = admissible(policies.reshape(shape), mask), np.asarray(rises > 0)
+    done = finished(policy, value, batch, rises, status=Status.COMPLETED, updated=updated, q=np.where(mask, q, -np.inf))
+    visits = _visits(states, actions, wide(counted), sizes).reshape(*shape, sizes[1])
+    return told(marked(Plan(*done), admissible(visits.argmax(axis=-1), mask)), "lcb_q", visits)
 
 
 def _visits(states: Ints, actions: Ints, counted: NDArray[np.bool_], sizes: tuple[int, int]) -> Ints:
@@ -137,16 +148,27 @@ def _visits(states: Ints, actions: Ints, counted: NDArray[np.bool_], sizes: tupl
     return np.bincount(cells[counted], minlength=math.prod(table)).reshape(table)
 
 
-def _ended(log: Transitions, sizes: tuple[int, int], may_grow: bool) -> tuple[ending.Ending, tuple[int, int]]:
+def _ended(
+    log: Transitions, sizes: tuple[int, int], may_grow: bool, feasible: ArrayLike | None
+) -> tuple[ending.Ending, NDArray[np.bool_]]:
+    """The log with its terminal states, and the mask (S, A) of all its states."""
     fields = (x.ravel() for x in (log.states, log.actions, log.rewards, log.next_states))
     nowhere = np.zeros(log.rewards.size, np.int64)
     rows, terminated = Rows._make((*fields, nowhere, nowhere)), log.terminated.ravel()
     size, extra = _input.room_for_ends(rows, terminated, sizes[0], may_grow)
-    return ending.resolve(rows, terminated, size, extra), (size, sizes[1])
+    ended = ending.resolve(rows, terminated, size, extra)
+    return ended, _raw.mask_of(feasible, rows, ended.terminal, ended.counted.reshape(log.rewards.shape), sizes)
+
+
+def _sizes(
+    log: Transitions, n_states: int | None, n_actions: int | None, feasible: ArrayLike | None
+) -> tuple[int, int]:
+    given = _raw.sizes_given(n_states, n_actions, feasible)
+    return _size("n_states", given[0], log.states, log.next_states), _size("n_actions", given[1], log.actions)
 
 
 def _size(name: str, given: int | None, *labels: Ints) -> int:
     seen = 1 + max((int(x.max(initial=0)) for x in labels), default=0)
-    if given is not None and seen > _check.whole(name, given, low=1):
+    if given is not None and seen > _check.count(name, given):
         raise ValueError(f"{name} must be at least {seen}, the labels of the log, got {given}")
     return seen if given is None else int(given)

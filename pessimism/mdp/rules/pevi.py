@@ -19,7 +19,7 @@ from pessimism._types import Floats
 from pessimism.mdp._engine.solution import finished
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
-from pessimism.mdp.rules._empirical import empirical, episodic
+from pessimism.mdp.rules._empirical import empirical, episodic, positive, spread_over
 from pessimism.mdp.rules._imitation import marked, told
 
 __all__ = ["pevi"]
@@ -30,8 +30,8 @@ def pevi(
     features: ArrayLike,
     *,
     horizon: int | None = None,
-    beta: float | None = None,
-    constant: float = 0.05,
+    beta: ArrayLike | None = None,
+    constant: ArrayLike = 0.05,
     delta: float | None = None,
     ridge: float = 1.0,
 ) -> Plan:
@@ -46,11 +46,11 @@ def pevi(
         :math:`\|\phi\| \le 1`.
     horizon : int, optional
         H; that of the data.
-    beta : float, optional
-        Multiplier of the width, at least 0. Default :math:`c\,d H\sqrt{\log(2dHK/\delta)}` with K the transitions of
-        the first step.
-    constant : float
-        Factor c in the default of `beta`, positive. The theorem has an absolute constant.
+    beta : (...) array_like of float, optional
+        Multiplier of the width, at least 0; it broadcasts with the batch of the data. Default
+        :math:`c\,d H\sqrt{\log(2dHK/\delta)}` with K the transitions of the first step.
+    constant : (...) array_like of float
+        Factor c in the default of `beta`, positive. The theorem has an absolute constant. It broadcasts like `beta`.
     delta : float, optional
         In (0, 1). Default 1/max(K, 2).
     ridge : float
@@ -88,6 +88,7 @@ def pevi(
     [[1]]
     """
     steps = episodic(data)
+    data = spread_over(data, beta=beta, constant=constant)
     known = empirical(data, None, horizon)
     phi = _features(features, (data.n_states, data.n_actions), steps)
     lam = _check.positive("ridge", ridge)
@@ -95,7 +96,7 @@ def pevi(
     low, high = known.reward_range
     sums = (data.pair_sums - low * data.counts) / (high - low)
     value, given = np.zeros((*data.shape, steps + 1, data.n_states)), known.known_values
-    policy = data.counts.argmax(axis=-1)
+    policy, values_of_pairs = np.array(known.imitated), np.zeros(data.counts.shape)
     for h in range(steps - 1, -1, -1):
         own = phi if phi.ndim == 3 else phi[h]
         later = value[..., h + 1, :][..., data.next_states[h % len(data.next_states)]]
@@ -107,13 +108,16 @@ def pevi(
         except np.linalg.LinAlgError:
             raise ValueError(f"ridge must be larger for these features, which are collinear, got {lam:g}") from None
         q = np.einsum("sai,...i->...sa", own, weights) - multiplier * np.sqrt(np.maximum(spread, 0.0))
+        q = known.only_feasible(q)
         best = q.max(axis=-1)
+        values_of_pairs[..., h, :, :] = np.where(known.terminal[:, None], given[h][:, None], np.clip(q, 0.0, steps - h))
         value[..., h, :] = np.where(known.terminal, given[h], np.clip(best, 0.0, steps - h))
         policy[..., h, :] = np.where((best > 0) & ~known.terminal, q.argmax(axis=-1), policy[..., h, :])
     value = value[..., :-1, :]
     updated = np.asarray((value > np.maximum(given, 0.0)).any(axis=(-2, -1)))
     total = known.ending(known.low_to_go[:, None] + (high - low) * value)
-    plan = marked(Plan(*finished(policy, total, data.shape, steps, updated=updated)), data.counts.argmax(axis=-1))
+    q = known.in_units(values_of_pairs, known.low_to_go[:, None, None])
+    plan = marked(Plan(*finished(policy, total, data.shape, steps, updated=updated, q=q)), known.imitated)
     return told(plan, "pevi", data.counts)
 
 
@@ -126,13 +130,15 @@ def _features(features: ArrayLike, pairs: tuple[int, int], steps: int) -> Floats
     return phi
 
 
-def _beta(data: MDPData, d: int, beta: float | None, constant: float, delta: float | None) -> Floats:
+def _beta(data: MDPData, d: int, beta: ArrayLike | None, constant: ArrayLike, delta: float | None) -> Floats:
     assert data.horizon is not None
-    c = _check.positive("constant", constant)
+    c = positive("constant", constant)
     episodes = np.maximum(data.counts[..., :1, :, :].sum(axis=(-3, -2, -1)), 2)
     xi = 1.0 / episodes if delta is None else _check.open_unit_interval("delta", delta)
     if beta is not None:
-        return np.full(data.shape, _check.nonnegative("beta", beta))
+        if np.ndim(beta) == 0:
+            return np.full(data.shape, _check.nonnegative("beta", beta))  # type: ignore[arg-type]
+        return np.array(np.broadcast_to(_check.real_array("beta", beta, low=0.0), data.shape))
     if data.horizon == 0:
         return np.zeros(data.shape)
     return np.asarray(c * d * data.horizon * np.sqrt(np.log(2.0 * d * data.horizon * episodes / xi)))

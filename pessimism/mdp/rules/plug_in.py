@@ -1,5 +1,7 @@
 r"""Plug-in planning: the empirical model :math:`(\hat r, \hat P)` in place of the true one (certainty equivalence)."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from pessimism import _check
@@ -7,13 +9,18 @@ from pessimism.mdp._certificate import learned
 from pessimism.mdp._engine.search import SEARCHES
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
-from pessimism.mdp.rules._empirical import empirical
+from pessimism.mdp.rules._empirical import capped, empirical
 
 __all__ = ["plug_in"]
 
 
 def plug_in(
-    data: MDPData, *, discount: float | None = None, horizon: int | None = None, tolerance: float = 1e-6
+    data: MDPData,
+    *,
+    discount: float | None = None,
+    horizon: int | None = None,
+    tolerance: float = 1e-6,
+    max_iterations: int | None = None,
 ) -> Plan:
     r"""Optimal policy of the empirical model (certainty equivalence).
 
@@ -27,17 +34,22 @@ def plug_in(
         H; data without a step axis are then used at every step.
     tolerance : float
         Largest allowed error of the values in the empirical model, positive, in reward units.
+    max_iterations : int, optional
+        Largest number of iterations, each of which then is one application of the operator, so that tables can be
+        followed by hand. Default: as many as any discount needs that float64 can tell from 1. Not used with a
+        horizon.
 
     Returns
     -------
     Plan
         Its value is that of the empirical model, no bound of the true one. A pair that was never seen is chosen only
-        in states where none was; such states are worth the smallest possible value.
+        in states where none was, and is then the lowest feasible one; such states are worth the smallest possible
+        value.
 
     Raises
     ------
     ConvergenceError
-        As for `plan`.
+        As for `plan`, and if `max_iterations` did not suffice.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -64,9 +76,11 @@ def plug_in(
     if tables.horizon is not None:
         from pessimism.mdp._engine.finite_horizon import backward_induction
 
-        return Plan(*backward_induction(tables, known.low_to_go))
+        found = Plan(*backward_induction(tables, known.low_to_go))
+        return replace(found, policy=known.admissible(found.policy))
     from pessimism.mdp._engine.fixed_point import iterate
 
     values = np.zeros((*data.shape, data.n_states))
-    search, low = SEARCHES["auto"], known.low_value
-    return learned(Plan(*iterate(tables, values, goal, search, fallback=low, terminal=known.terminal)), goal)
+    search, first = capped(SEARCHES["auto"], max_iterations), known.feasible.argmax(axis=-1)
+    fixed = {"fallback": known.low_value, "start": first, "terminal": known.terminal}
+    return learned(Plan(*iterate(tables, values, goal, search, **fixed)), goal)

@@ -16,6 +16,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._status import Status
@@ -27,7 +28,15 @@ from pessimism.mdp._engine.search import FROM_BELOW, SEARCHES
 from pessimism.mdp._engine.solution import finished
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
-from pessimism.mdp.rules._empirical import Empirical, empirical, inverse_delta, stationary, width_constant
+from pessimism.mdp.rules._empirical import (
+    Empirical,
+    capped,
+    empirical,
+    inverse_delta,
+    spread_over,
+    stationary,
+    width_constant,
+)
 from pessimism.mdp.rules._imitation import hoeffding, marked, told
 
 __all__ = ["algorithm_3", "fold_count", "vi_lcb"]
@@ -40,12 +49,13 @@ def vi_lcb(
     *,
     discount: float,
     delta: float | None = None,
-    constant: float = CONSTANT,
+    constant: ArrayLike = CONSTANT,
     paper_constants: bool = False,
     split: bool = False,
     monotone: bool = True,
     unseen: float | None = None,
     tolerance: float = 1e-6,
+    max_iterations: int | None = None,
     rng: Rng = None,
 ) -> Plan:
     r"""Policy of pessimistic value iteration with Hoeffding widths.
@@ -58,8 +68,9 @@ def vi_lcb(
         :math:`\gamma`, in [0, 1).
     delta : float, optional
         Probability, in (0, 1), that some width fails. Default 1/max(n, 1), as the rates for expected losses require.
-    constant : float
-        Factor c in :math:`L = c \log(2SA/\delta)`, or :math:`c \log(2(T+1)SA/\delta)` if `split`; positive.
+    constant : (...) array_like of float
+        Factor c in :math:`L = c \log(2SA/\delta)`, or :math:`c \log(2(T+1)SA/\delta)` if `split`; positive. It
+        broadcasts with the batch of the data.
     paper_constants : bool
         Use c = 2000: on a garnet of 20 states no value is raised up to 10^7 transitions (`moving_constant`).
     split : bool
@@ -74,6 +85,10 @@ def vi_lcb(
         another was seen. With `monotone` none of this changes the policy: no unseen pair is ever certified.
     tolerance : float
         Largest allowed error of the fixed point, positive, in reward units. Not used with `split`.
+    max_iterations : int, optional
+        Largest number of iterations, each of which then is one application of the operator, so that tables can be
+        followed by hand. Default: as many as any discount needs that float64 can tell from 1.
+        Not with `split`, which makes T.
     rng : Generator, SeedSequence or int, optional
         Source of randomness of the split (SPEC 7).
 
@@ -89,7 +104,7 @@ def vi_lcb(
     Raises
     ------
     ConvergenceError
-        If the error bound does not reach `tolerance`.
+        If the error bound does not reach `tolerance`, within `max_iterations` if they are given.
     ValueError, TypeError
         If an argument is out of its range, or the rewards of the data cannot be divided.
 
@@ -127,30 +142,33 @@ def vi_lcb(
     """
     split, monotone = _check.flag("split", split), _check.flag("monotone", monotone)
     tolerance, generator = _check.positive("tolerance", tolerance), _check.generator(rng)
-    known = empirical(stationary(data), _check.scalar("discount", discount), None)
-    constant = width_constant(constant, CONSTANT, paper_constants, PAPER_CONSTANT)
+    factor = width_constant(constant, CONSTANT, paper_constants, PAPER_CONSTANT)
+    data = spread_over(stationary(data), constant=factor)
+    known = empirical(data, _check.scalar("discount", discount), None)
     unseen = None if unseen is None else _unseen_width(unseen, known.value_width)
-    widths = _Widths(constant, 2.0 * known.n_pairs * inverse_delta(data, delta), unseen)
+    widths = _Widths(factor, 2.0 * known.n_pairs * inverse_delta(data, delta), unseen)
     if split:
+        if max_iterations is not None:
+            raise ValueError("max_iterations must not be given with split, which makes T iterations: see fold_count")
         _input.require_divisible(data.statistics)
         folds = 1 + fold_count(int(data.n.max(initial=0)), known.tables.discount)
         plan = _by_folds(data, known, widths, monotone, generator)
-        return told(plan, "vi_lcb", data.counts, constant, hoeffding(known, widths.pairs, folds) if monotone else None)
+        return told(plan, "vi_lcb", data.counts, factor, hoeffding(known, widths.pairs, folds) if monotone else None)
 
     from pessimism.mdp._engine.fixed_point import iterate
 
-    scale = known.value_width * np.sqrt(constant * np.log(widths.pairs))
+    scale = known.value_width * np.sqrt(factor * np.log(widths.pairs))
     gains = known.tables.rewards - scale[..., None, None] / np.sqrt(np.maximum(data.counts, 1))
     never_seen = -np.inf if unseen is None else known.reward_range[0] - unseen
     gains = np.where(known.terminal[:, None], 0.0, np.where(data.counts > 0, gains, never_seen))
-    tables = known.tables._replace(rewards=gains)
+    tables = known.tables._replace(rewards=known.only_feasible(gains))
     values = known.ending(np.full((*data.shape, data.n_states), known.low_value))
     search, floor = (FROM_BELOW, known.low_value) if monotone else (SEARCHES["auto"], -np.inf)
-    start = data.counts.argmax(axis=-1)
+    search, start = capped(search, max_iterations), known.imitated
     low, ends = known.low_value, known.terminal
     found = iterate(tables, values, tolerance, search, floor=floor, fallback=low, start=start, terminal=ends)
     plan = marked(learned(Plan(*found), tolerance), start)
-    return told(plan, "vi_lcb", data.counts, constant, hoeffding(known, widths.pairs) if monotone else None)
+    return told(plan, "vi_lcb", data.counts, factor, hoeffding(known, widths.pairs) if monotone else None)
 
 
 def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, rng: Rng = None) -> Plan:
@@ -164,8 +182,8 @@ def algorithm_3(data: MDPData, *, discount: float, delta: float | None = None, r
     Returns
     -------
     Plan
-        As for `vi_lcb`. On a garnet of 20 states its status is NO_UPDATE, and its policy that of one fold, up to 10^10
-        transitions.
+        As for `vi_lcb`. On a garnet of 20 states at discount 0.9 its status is NO_UPDATE, and its policy that of one
+        fold, up to 10^10 transitions.
 
     Warns
     -----
@@ -225,7 +243,10 @@ def fold_count(n: int, discount: float) -> int:
     >>> fold_count(1000, 0.9)
     70
     """
-    return max(1, math.ceil(math.log(max(_check.whole("n", n), 1)) / (1.0 - _input.discount(discount, None))))
+    steps = math.log(max(_check.whole("n", n), 1)) / (1.0 - _input.discount(discount, None))
+    if steps > _check.MAX_COUNT:
+        raise ValueError(f"discount must be smaller: {discount!r} asks for {steps:.3g} folds of n = {n} transitions")
+    return max(1, math.ceil(steps))
 
 
 def _unseen_width(unseen: float, v_max: float) -> float:
@@ -235,9 +256,9 @@ def _unseen_width(unseen: float, v_max: float) -> float:
 
 
 class _Widths(NamedTuple):
-    """Constant c, 2SA/delta (...), and the width of an unseen pair if one is given."""
+    """Constants c, 2SA/delta (...), and the width of an unseen pair if one is given."""
 
-    constant: float
+    constant: float | Floats
     pairs: Floats
     unseen: float | None
 
@@ -248,19 +269,23 @@ def _by_folds(data: MDPData, known: Empirical, widths: _Widths, monotone: bool, 
         return _iterate(data, known, widths, monotone, rng)
     policy, value = np.zeros((*data.shape, data.n_states), np.int64), np.zeros((*data.shape, data.n_states))
     status, iterations = np.empty(data.shape, object), np.zeros(data.shape, np.int64)
+    q, constants = np.zeros((*value.shape, data.n_actions)), np.broadcast_to(widths.constant, data.shape)
     for n in np.unique(data.n):
         own = data.n == n
-        plan = _iterate(data[own], known, widths._replace(pairs=widths.pairs[own]), monotone, rng)
+        these = widths._replace(constant=constants[own], pairs=widths.pairs[own])
+        plan = _iterate(data[own], known, these, monotone, rng)
         policy[own], value[own], status[own], iterations[own] = plan.policy, plan.value, plan.status, plan.iterations
-    return Plan(policy, value, status, iterations, np.full(data.shape, np.inf))
+        q[own] = plan.q
+    return Plan(policy, value, status, iterations, np.full(data.shape, np.inf), q)
 
 
 def _iterate(data: MDPData, known: Empirical, widths: _Widths, monotone: bool, rng: np.random.Generator) -> Plan:
     steps = fold_count(int(data.n.flat[0]), known.tables.discount) if data.n.size else 1
-    level = widths.constant * np.log((steps + 1) * widths.pairs)[..., None, None]
+    level = (widths.constant * np.log((steps + 1) * widths.pairs))[..., None, None]
     first, rest = splitting.thin(data.statistics, 1.0 / (steps + 1), rng)
     # any action would do in a state that the first fold has not seen: the most frequent one of all folds
     start = np.where(first.counts.any(axis=-1), first.counts.argmax(axis=-1), data.counts.argmax(axis=-1))
+    start = known.admissible(start)
     policy, value = start, known.ending(np.full((*data.shape, data.n_states), known.low_value))
     updated = np.zeros(data.shape, bool)
     for left in range(steps, 0, -1):
@@ -271,10 +296,10 @@ def _iterate(data: MDPData, known: Empirical, widths: _Widths, monotone: bool, r
         never = np.maximum(width, known.value_width) if widths.unseen is None else widths.unseen
         width = np.where(known.terminal[:, None], 0.0, np.where(fold.counts > 0, width, never))
         later = (fold.transition_shares * value[..., data.next_states]).sum(axis=-1)
-        q = fold.mean_rewards - width + known.tables.discount * later
+        q = known.only_feasible(fold.mean_rewards - width + known.tables.discount * later)
         best, choice = q.max(axis=-1), q.argmax(axis=-1)
         better = best > value if monotone else np.broadcast_to(~known.terminal, best.shape)
         value, policy = np.where(better, best, value), np.where(better, choice, policy)
         updated |= better.any(axis=-1)
-    done = finished(policy, value, data.shape, steps, status=Status.COMPLETED, updated=np.asarray(updated))
+    done = finished(policy, value, data.shape, steps, status=Status.COMPLETED, updated=np.asarray(updated), q=q)
     return marked(Plan(*done), start)

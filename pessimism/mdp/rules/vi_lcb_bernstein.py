@@ -12,6 +12,7 @@ with c the `constant` and :math:`\ell` the logarithm. The widths depend on V, an
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._status import Status
@@ -19,7 +20,15 @@ from pessimism.mdp._certificate import learned
 from pessimism.mdp._engine.solution import as_status
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
-from pessimism.mdp.rules._empirical import empirical, inverse_delta, logarithm, stationary, width_constant
+from pessimism.mdp.rules._empirical import (
+    empirical,
+    inverse_delta,
+    iteration_limit,
+    logarithm,
+    spread_over,
+    stationary,
+    width_constant,
+)
 from pessimism.mdp.rules._imitation import bernstein, marked, told
 
 __all__ = ["vi_lcb_bernstein"]
@@ -34,10 +43,11 @@ def vi_lcb_bernstein(
     *,
     discount: float,
     delta: float | None = None,
-    constant: float = CONSTANT,
-    log_factor: float | None = None,
+    constant: ArrayLike = CONSTANT,
+    log_factor: ArrayLike | None = None,
     paper_constants: bool = False,
     tolerance: float = 1e-6,
+    max_iterations: int | None = None,
 ) -> Plan:
     r"""Policy of discounted pessimistic value iteration with Bernstein widths.
 
@@ -50,15 +60,18 @@ def vi_lcb_bernstein(
         :math:`\gamma`, in [1/2, 1): below, the operator need not contract.
     delta : float, optional
         :math:`\delta` in :math:`\ell = \log(N/((1-\gamma)\delta))`, in (0, 1). Default 1/max(N, 2).
-    constant : float
-        Factor c, positive. The theorem asks for a sufficiently large one.
-    log_factor : float, optional
-        A number in place of :math:`\ell`, positive; 1 for widths without the logarithm.
+    constant : (...) array_like of float
+        Factor c, positive. The theorem asks for a sufficiently large one. It broadcasts with the batch of the data.
+    log_factor : (...) array_like of float, optional
+        A number in place of :math:`\ell`, positive; 1 for widths without the logarithm. It broadcasts like `constant`.
     paper_constants : bool
         Use c = 144, a proof constant that we have not seen in a theorem: on a garnet of 20 states no value is raised up
         to 10^6 transitions (`moving_constant`).
     tolerance : float
         Largest allowed error of the fixed point, positive, in reward units.
+    max_iterations : int, optional
+        Largest number of applications of the operator. Default: as many as any discount needs that float64 can tell
+        from 1.
 
     Returns
     -------
@@ -71,7 +84,7 @@ def vi_lcb_bernstein(
     Raises
     ------
     ConvergenceError
-        If the error bound does not reach `tolerance`.
+        If the error bound does not reach `tolerance`, within `max_iterations` if they are given.
     ValueError, TypeError
         If an argument is out of its range.
 
@@ -100,24 +113,29 @@ def vi_lcb_bernstein(
     [1]
     """
     gamma = _check.between("discount", discount, 0.5, 1.0, "[)")
-    known = empirical(stationary(data), gamma, None)
     c = width_constant(constant, CONSTANT, paper_constants, PAPER_CONSTANT)
+    data = spread_over(stationary(data), constant=c, log_factor=log_factor)
+    known = empirical(data, gamma, None)
     goal = _check.positive("tolerance", tolerance)
     n = np.maximum(data.n, 1)
     log = logarithm(n * inverse_delta(data, delta, least=2) / (1.0 - gamma), log_factor)
     limit = int(SWEEPS / (1.0 - gamma))
+    if max_iterations is not None:
+        limit = min(limit, iteration_limit(max_iterations))
     low, high = known.reward_range
 
-    from pessimism.mdp._engine.bernstein import discounted
+    from pessimism.mdp._engine.bernstein import discounted, discounted_q
 
     limits, given = (goal / (high - low), limit), known.known_values
     values, policy, sweeps, bound = discounted(known.scaled, data.counts, c * log, n, *limits, given)
+    policy, q = known.admissible(policy), discounted_q(known.scaled, data.counts, c * log, n, values)
     bound = np.asarray((high - low) * bound)
     status = np.full(data.shape, Status.NOT_CONVERGED, object)
     status[sweeps < limit] = Status.ROUNDING
     status[bound <= goal] = Status.CONVERGED
     status[~(values > np.maximum(given, 0.0)).any(axis=-1)] = Status.NO_UPDATE
     value = known.ending(known.low_value + (high - low) * values)
-    plan = learned(Plan(policy, value, as_status(status, data.shape), sweeps, bound), goal)
-    plan = marked(plan, data.counts.argmax(axis=-1))
+    q = known.in_units(q, known.low_value)
+    plan = learned(Plan(policy, value, as_status(status, data.shape), sweeps, bound, q), goal)
+    plan = marked(plan, known.imitated)
     return told(plan, "vi_lcb_bernstein", data.counts, c, bernstein(known, n, log))

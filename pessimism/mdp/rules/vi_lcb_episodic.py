@@ -11,6 +11,7 @@ with c the `constant` and :math:`\ell` the logarithm.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats, Rng
@@ -19,7 +20,14 @@ from pessimism.mdp._engine.solution import finished
 from pessimism.mdp.data import MDPData
 from pessimism.mdp.planning import Plan
 from pessimism.mdp.rules import _imitation
-from pessimism.mdp.rules._empirical import empirical, episodic, inverse_delta, logarithm, width_constant
+from pessimism.mdp.rules._empirical import (
+    empirical,
+    episodic,
+    inverse_delta,
+    logarithm,
+    spread_over,
+    width_constant,
+)
 from pessimism.mdp.rules._imitation import marked, told
 
 __all__ = ["vi_lcb_episodic"]
@@ -32,8 +40,8 @@ def vi_lcb_episodic(
     *,
     horizon: int | None = None,
     delta: float | None = None,
-    constant: float = CONSTANT,
-    log_factor: float | None = None,
+    constant: ArrayLike = CONSTANT,
+    log_factor: ArrayLike | None = None,
     paper_constants: bool = False,
     subsample: bool = False,
     rng: Rng = None,
@@ -49,7 +57,7 @@ def vi_lcb_episodic(
         H; that of the data.
     delta, constant : as for `vi_lcb_bernstein`
         :math:`\delta` in :math:`\ell = \log(NH/\delta)`, and the factor c.
-    log_factor : float, optional
+    log_factor : (...) array_like of float, optional
         A number in place of :math:`\ell`, positive. 1 leaves the logarithm out, as in the authors' experiments, whose
         code also caps the widths at H - h and drops variances below 1e-6.
     paper_constants : bool
@@ -97,6 +105,7 @@ def vi_lcb_episodic(
     """
     steps = episodic(data, ", see vi_lcb_bernstein")
     c = width_constant(constant, CONSTANT, paper_constants, PAPER_CONSTANT)
+    data = spread_over(data, constant=c, log_factor=log_factor)
     certainty = inverse_delta(data, delta, least=2)
     trim, generator = _check.flag("subsample", subsample), _check.generator(rng)
     used = _subsampled(data, certainty, generator) if trim else data
@@ -108,9 +117,11 @@ def vi_lcb_episodic(
     from pessimism.mdp._engine import bernstein
 
     values, policy = bernstein.episodic(known.scaled, used.counts, c * log, known.known_values)
+    q = known.in_units(bernstein.episodic_q(known.scaled, used.counts, c * log, values), known.low_to_go[:, None, None])
     updated = np.asarray((values > np.maximum(known.known_values, 0.0)).any(axis=(-2, -1)))
     value = known.ending(known.low_to_go[:, None] + (high - low) * values)
-    plan = marked(Plan(*finished(policy, value, data.shape, steps, updated=updated)), used.counts.argmax(axis=-1))
+    done = finished(known.admissible(policy), value, data.shape, steps, updated=updated, q=q)
+    plan = marked(Plan(*done), known.imitated)
     return told(plan, "vi_lcb_episodic", used.counts, c, _imitation.episodic(known, log))
 
 

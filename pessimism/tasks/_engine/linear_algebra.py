@@ -83,10 +83,16 @@ def whitened(heads: Floats) -> tuple[Floats, Floats]:
 
     Criteria that are invariant under (W, C) -> (QW, QC) are computed with Q W, for which uniform shares have M(x) = I.
     """
-    basis, sizes, tasks = np.linalg.svd(heads, full_matrices=False)
-    kept = sizes > rounding(heads) * sizes[0]
-    length = np.sqrt(heads.shape[1])
-    return tasks[kept] * length, basis[:, kept].T * (length / sizes[kept, None])
+    from scipy.linalg import qr, solve_triangular
+
+    spanned = span(heads)
+    rank, order = int((spanned.sizes > 0).sum()), np.argsort(-spanned.lengths, kind="stable")
+    # long heads first: then Householder's reflections keep the digits of the short ones, and so does pivoting
+    basis, triangle, pivots = qr(heads.T[order], mode="economic", pivoting=True, check_finite=False)
+    rows, change = np.empty((rank, heads.shape[1])), np.zeros((rank, heads.shape[0]))
+    rows[:, order] = basis[:, :rank].T
+    change[:, pivots[:rank]] = solve_triangular(triangle[:rank, :rank], np.eye(rank), trans="T")
+    return rows * np.sqrt(heads.shape[1]), change * np.sqrt(heads.shape[1])
 
 
 class LeastNorm(NamedTuple):
@@ -145,6 +151,15 @@ def least_norm(heads: Floats, target: Floats, samples: Floats) -> LeastNorm:
     for item in map(tuple, np.argwhere((rank < k) & (rank < there.sum(axis=-1)))):
         clear[item] &= exact_rank(np.broadcast_to(heads, (*batch, k, n_tasks))[item][:, there[item]]) == rank[item]
     return LeastNorm(value, np.where(reached[..., None], weights, 0.0), clear | (distance[..., 0] == 0))
+
+
+def fit_variance(weights: Floats, samples: Floats, noise: Floats | float = 1.0) -> Floats:
+    """Sum of (noise nu)^2/n over the sampled tasks (..., M)."""
+    squares = (noise * weights) ** 2
+    terms = np.divide(
+        squares, samples, out=np.zeros(np.broadcast_shapes(squares.shape, samples.shape)), where=samples > 0
+    )
+    return np.asarray(terms.sum(axis=-1))
 
 
 def _unit(vectors: Floats, *, axis: int) -> tuple[Floats, Floats]:

@@ -171,7 +171,7 @@ class Phases:
             raise ValueError(f"budgets must be a sequence with a number for each phase, got shape {totals.shape}")
         least, caps = limits(self.source, self.floor).values()
         floors = int(np.broadcast_to(least, self.source.n_tasks).sum())
-        _check.require("budgets", totals, totals >= floors, f"at least {floors}, the total of the floors")
+        _check.require("budgets", totals, totals >= floors, f"at least {floors}, the total of the floor of every task")
         if caps is not None and totals.sum() > np.sum(caps):
             raise ValueError(f"budgets must total at most {np.sum(caps)}, what the source has, got {totals.sum()}")
         whole: list[int] = totals.tolist()

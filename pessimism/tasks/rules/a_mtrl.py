@@ -87,7 +87,7 @@ def a_mtrl(
 
     Notes
     -----
-    Source: Chen, Jamieson, Du (2022), arXiv:2202.00911. The phases have given budgets in place of the paper's
+    Source: Chen, Du, Jamieson (2022), arXiv:2202.00911. The phases have given budgets in place of the paper's
     accuracies :math:`\epsilon_i`, whose constants we have not verified. Every phase buys fresh rows, pooled or not.
 
     Examples

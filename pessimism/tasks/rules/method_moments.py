@@ -53,7 +53,7 @@ def method_moments(source: LinearTasks, target: TaskData, *, k: int, n: ArrayLik
     check_run(source, target, k)
     if not hasattr(source, "sample_rows"):
         raise TypeError(f"source must have sample_rows, as LinearTasks has, got {type(source)}")
-    counts = _check.whole_array("n", n)
+    counts = _check.whole_array("n", n, high=_check.MAX_COUNT)
     if counts.shape not in ((), (source.n_tasks,)):
         raise ValueError(f"n must have shape ({source.n_tasks},), an entry for each task, got {counts.shape}")
     rows = np.broadcast_to(counts, (*target.shape, 1, source.n_tasks))

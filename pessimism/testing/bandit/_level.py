@@ -14,7 +14,7 @@ changes its mind (`turning`).
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -117,9 +117,17 @@ def as_level(level: Level | float | None) -> Level | None:
         return None
     if callable(level):
         claimed = level
-        return lambda n, contexts, arms: _check.not_nan("level", np.squeeze(claimed(n, contexts, arms)).item())
-    number = _check.not_nan("level", level)
+        return lambda n, contexts, arms: _number(np.squeeze(claimed(n, contexts, arms)))
+    number = _number(level)
     return lambda n, contexts, arms: number
+
+
+def _number(level: Any) -> float:
+    """A level whose widths neither overflow nor vanish: 0, infinite or of a size that can be squared."""
+    size, most = abs(_check.not_nan("level", level)), _check.MAX_SIZE
+    if size not in (0.0, math.inf) and not 1.0 / most <= size <= most:
+        raise ValueError(f"level must be 0, infinite or in [{1.0 / most:g}, {most:g}] in size, got {level!r}")
+    return float(np.asarray(level))
 
 
 def duels(level: Level) -> list[Duel]:
@@ -202,8 +210,8 @@ def turning(ask: Ask) -> tuple[Duel, float] | None:
     return None
 
 
-def likely_cause(ask: Ask, level: Level) -> str:
-    """One sentence: which mistake explains the leads that the rule asks for, or what they are."""
+def likely_cause(ask: Ask, level: Level) -> str | None:
+    """One sentence: which known mistake explains the leads that the rule asks for."""
     laid_out = duels(level)
     claims = np.array([claim_at(level, duel) for duel in laid_out])
     leads = np.array([measure(ask, duel) for duel in laid_out])
@@ -217,14 +225,10 @@ def likely_cause(ask: Ask, level: Level) -> str:
         if np.all(np.abs(leads) <= RESOLUTION):
             return (
                 "its widths do not depend on an arm's own count (it chooses the highest mean): the number of "
-                "rounds N may stand where the arm's N(a) belongs"
+                "rounds N, or n/(SA), or the context's N(s), may stand where the arm's N(a) belongs"
             )
         if _agree(leads, np.array(no_root)):
             return "the square root is missing: its widths are L/N(a), not sqrt(L/N(a))"
-        for more in (1, -1):
-            shifted = [duel._replace(few=duel.few + more, many=duel.many + more) for duel in laid_out]
-            if _agree(leads, np.array([duel.lead(claim) for duel, claim in zip(shifted, claims, strict=True)]), CLOSE):
-                return f"its widths are those of N(a) {more:+d} pulls: sqrt(L/(N(a) {more:+d}))"
         if (ratio := _constant(measured / claims)) is not None:
             return _ratio_cause(ratio) if abs(ratio - 1) > 2 * ACCURACY else _short_cause(ask, level)
         if _agree(measured, claims**2):
@@ -241,21 +245,22 @@ def likely_cause(ask: Ask, level: Level) -> str:
                 f"its L does not grow with n, and is the claimed one at n = {frozen:.0f}: delta is fixed at "
                 f"{1 / frozen:.2g}, where the claim has it shrink like 1/n"
             )
-    found = ", ".join(f"{m:.3g} for {c:.3g} at n = {d.n}" for m, c, d in zip(measured, claims, laid_out, strict=True))
+    return None
+
+
+def amounts(ask: Ask, level: Level) -> str:
+    """The levels to which the choices of a rule amount."""
+    found = ", ".join(
+        f"{duel.level(measure(ask, duel)):.3g} for {claim_at(level, duel):.3g} at n = {duel.n}" for duel in duels(level)
+    )
     return f"no known mistake. Its choices amount to L = {found}"
 
 
-def _short_cause(ask: Ask, level: Level) -> str:
-    """Why a rule that holds its level at many pulls breaks it in another duel."""
+def _short_cause(ask: Ask, level: Level) -> str | None:
+    """Why a rule that holds its level at many pulls breaks it in another duel; None if for its widths."""
     duel = short_duel(level)
-    if duel is not None:
-        claim, lead = claim_at(level, duel), measure(ask, duel)
-        for more in (1, -1):
-            shifted = duel._replace(few=max(duel.few + more, 1), many=max(duel.many + more, 1))
-            if abs(lead - shifted.lead(claim)) <= CLOSE:
-                return f"its widths are those of N(a) {more:+d} pulls: sqrt(L/(N(a) {more:+d}))"
-        if abs(lead - duel.lead(claim)) > CLOSE:
-            return "it holds its level at many pulls, not where bounds are below the lowest reward: are they cut off?"
+    if duel is not None and abs(measure(ask, duel) - duel.lead(claim_at(level, duel))) > CLOSE:
+        return None
     return "it does not tell means apart that differ in the eighth digit: some step computes in float32, or rounds"
 
 

@@ -29,6 +29,8 @@ FIELDS = ("counts", "sums", "squares")
 
 NUMBERS = "it depends on their numbering"
 
+UNITS = "widths are in reward units, so they grow with the width of data.reward_range"
+
 RELATIVES = (2, 3)
 """Batch in which a data set is put beside five relatives of it."""
 
@@ -218,7 +220,7 @@ def scale(subject: RuleSubject, case: Case, policy: Ints) -> str | None:
     low, high = case.data.reward_range
     return (
         f"with every reward times {case.scale:g} and reward_range = ({low * case.scale:g}, {high * case.scale:g}), "
-        f"it answered {answer}: widths are in reward units, so they grow with the width of data.reward_range"
+        f"it answered {answer}: {guess(lambda: _why_scale(subject, case)) or UNITS}"
     )
 
 
@@ -266,7 +268,8 @@ def _as_alone(subject: RuleSubject, family: BanditData, together: Ints, index: t
         wrong = (
             f"within a batch of shape {family.shape} this data set is answered {together[index].tolist()}, not as it "
             "is alone: a data set's totals are sums over the last two axes (data.n), S and A are the lengths of these "
-            "(data.n_contexts, data.n_arms), and its maxima are over the last"
+            "(data.n_contexts, data.n_arms), its maxima are over the last, and what is drawn must not depend on what "
+            "else is in the batch"
         )
         raise subject.error("batch", wrong, family[index], alone)
 
@@ -317,9 +320,17 @@ def _why_numbers(subject: RuleSubject, case: Case, order: NDArray[np.integer]) -
     if _differs(many, subject.ask(many), there).any():
         return NUMBERS
     return (
-        "with ten billion times the pulls it does not depend on their numbering. Where bounds are cut off, at 0 or at "
-        "the lowest reward, they are equal and the first arm wins: compare them before they are cut off"
+        "with ten billion times the pulls, where no width matters, it does not depend on their numbering. Are an arm's "
+        "own pulls in its width? Or are bounds cut off, at 0 or at the lowest reward? They are then equal and the "
+        "first arm wins: compare them before they are cut off"
     )
+
+
+def _why_scale(subject: RuleSubject, case: Case) -> str:
+    many = _mapped(case.data, partial(np.multiply, COUNTLESS))
+    if _transformed_answer(subject, "scale", case._replace(data=many), subject.ask(many), 0.0, case.scale) is None:
+        return UNITS
+    return "so it does with ten billion times the pulls, where no width matters: are means rounded, or set against 0.5?"
 
 
 def _malformed(policy: NDArray[Any], data: BanditData) -> str | None:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism.bandits import BanditData
 from pessimism.testing._driver import PromiseError, RuleError, Trial, Unasked, checked_arguments, kept
-from pessimism.testing.bandit import _level, _promises
+from pessimism.testing.bandit import _level, _promises, _widths
 from pessimism.testing.bandit._promises import PROMISES, Case, Rule, RuleSubject
 
 __all__ = ["RuleError", "check_rule"]
@@ -75,8 +75,10 @@ def check_rule(
     - "scale": b r in place of every reward r, with the reward range scaled along, changes nothing
 
     A level is seen where the index is the mean less :math:`w\sqrt{L/N}`: the base of the logarithm, S, A, a 2 or
-    :math:`\delta` missing from it, a constant, a root, N + 1 or N - 1 in place of N. It is not seen for widths that
-    depend on the rewards, as Bernstein's do, and n + 1 in place of n is forgiven.
+    :math:`\delta` missing from it, a constant, another power of N, N + c in place of N. Other mistakes are told by
+    what L depends on otherwise than the claimed one: n, S, A, N, unpulled arms, the means, or the variances, which no
+    level describes. n + 1 in place of n is forgiven, and a width that is common to the arms of a context, as one of
+    N(s) or n/(SA), is told only as not that of the arm.
 
     Drawn data have no ties, and arms with the same statistics count as one, so a rule may break ties as it likes, but
     always in the same way. Squared sums are given, for rules that need them. What is drawn is the same in every run
@@ -176,7 +178,8 @@ def _level_failure(subject: RuleSubject) -> PromiseError | None:
     if duel == _level.long_duel(subject.level):
         cause = "it holds its level until an arm has billions of pulls: whole numbers may overflow"
     else:
-        cause = _level.likely_cause(subject.ask, subject.level)
+        asked = subject.ask, subject.level
+        cause = _level.likely_cause(*asked) or _widths.likely_widths(*asked) or _level.amounts(*asked)
     text = (
         f"{cause}. Where it shows: at the claimed L = {claim:.4g} "
         f"(n = {duel.n}) an arm with {duel.few} pulls must be ahead by {duel.lead(claim):.4g} of one with {duel.many} "

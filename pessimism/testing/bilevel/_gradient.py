@@ -24,6 +24,12 @@ COSINE = 0.2
 LIKE = 0.999
 """Least cosine with the moves of a known mistake."""
 
+RESTING = 1e-3
+"""Between the y of half a run that is at rest."""
+
+SAME = 2e-3
+"""Relative accuracy of a direction where everything has come to rest."""
+
 SEEDS = 16
 """Runs whose moves are added where a solver draws at random also without samples, as the length of a series."""
 
@@ -47,11 +53,14 @@ def descends(subject: SolverSubject, case: Case, answer: Answer) -> None:
 
 
 def _left_behind(watched: Watched) -> str | None:
-    """Which oracle is called at the first x to the end, though x moves: here C and H do not tell."""
-    stale = [kind for kind, stays in watched.stays.items() if stays]
-    if not stale or all(watched.stays.values()):
-        return None
-    return f"it calls {stale[0]} at the first x to the end, and x has moved: on other problems C and H change with x"
+    """Which oracle is called at the first x or y to the end, though that moves: here C and H do not tell."""
+    for name in "xy":
+        stays = {kind: stays for (axis, kind), stays in watched.stays.items() if axis == name}
+        stale = [kind for kind, here in stays.items() if here]
+        if stale and not all(stays.values()):
+            where = f"at the first {name} to the end, and {name} has moved"
+            return f"it calls {stale[0]} {where}: on other problems C and H change with {name}"
+    return None
 
 
 def _fallen_short(start: Floats, end: Floats) -> str | None:
@@ -87,12 +96,17 @@ def _misled(subject: SolverSubject, case: Case) -> str | None:
         return "it never asks about g: F is f(x, y) at the y that minimises g, which moves with x"
     if all(np.array_equal(run.x, run.x.astype(np.float32)) for run in runs):
         return "its x is rounded to float32, which hides small steps: compute in float64"
+    for name, is_rounded in runs[0].watched.rounded.items():
+        if is_rounded and all(run.watched.rounded[name] for run in runs):
+            return f"every {name} at which it calls an oracle is rounded to float32 or less: compute in float64"
+    if (wrong := _resting(starts[0], case.y0, runs[0].watched)) is not None:
+        return wrong
     moves = _moves(runs)
     if not np.any(moves, axis=1).all():
         return f"x is at rest from call {LONG // 2} to call {LONG} of an exact run, away from the minimiser"
     for seed in range(1, SEEDS):
         if _least([-PROBE.problem.gradient(x) for x in starts], moves) >= COSINE:
-            return None
+            return _weighed(starts, moves)
         more = _moves(_frozen(subject, case._replace(seed=case.seed + seed)))
         if seed == 1 and np.array_equal(moves, more):
             break
@@ -103,6 +117,34 @@ def _misled(subject: SolverSubject, case: Case) -> str | None:
         if _least([-here[what] for here in known], moves) >= LIKE:
             told = f"they are along {what}"
     return f"where x hardly moves, its moves are not against the gradient of F, f_x - C z with H z = f_y: {told}"
+
+
+def _resting(x: Floats, y0: Floats, watched: Watched) -> str | None:
+    """Whether y is at rest where it does not minimise g."""
+    if not watched.lower:
+        return None
+    y, slope = watched.lower[-1], PROBE.problem.grad_g
+    rest, first = (float(np.linalg.norm(slope(x, at))) for at in (y, y0))
+    if np.ptp(watched.lower, axis=0).max() > RESTING or rest < 0.1 * first:
+        return None
+    return f"y comes to rest where it does not minimise g: grad_g is {rest:.3g} there, and {first:.3g} at y0"
+
+
+def _weighed(starts: list[Floats], moves: Floats) -> str | None:
+    """Whether all moves are along f_x - c C z for one c that is not 1; those of a short series are not, for any c."""
+    factors = []
+    for x, move in zip(starts, moves, strict=True):
+        (fx, fy), axis = PROBE.problem.grad_f(x, y := PROBE.problem.solve_y(x)), move / np.linalg.norm(move)
+        indirect = PROBE.problem.cvp(x, y, np.linalg.solve(PROBE.problem.hessian, fy))
+        across, along = (part - (part @ axis) * axis for part in (fx, indirect))
+        factor = float(across @ along / (along @ along))
+        if np.linalg.norm(across - factor * along) > SAME * np.linalg.norm(fx):
+            return None
+        factors.append(factor)
+    factor = float(np.mean(factors))
+    if np.ptp(factors) > SAME or abs(factor - 1.0) < 10 * SAME:
+        return None
+    return f"where x hardly moves, its moves are along f_x - {factor:.3g} C z with H z = f_y, not along f_x - C z"
 
 
 def _frozen(subject: SolverSubject, case: Case) -> list[Answer]:

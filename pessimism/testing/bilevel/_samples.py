@@ -5,9 +5,13 @@ from itertools import pairwise
 
 import numpy as np
 
+from pessimism._types import Floats
 from pessimism.testing.bilevel._gradient import OFFSETS, UNIT
 from pessimism.testing.bilevel._solver import LONG, PROBE, Answer, Case, SolverSubject
 from pessimism.testing.bilevel._watched_problem import View, Watched
+
+OVERSHOOT = 1.5
+"""Of x on its way over where a sample moves it in all: momentum approaches that from below."""
 
 FEW = 4
 """Samples, or steps, that do not yet say that all are alike."""
@@ -84,11 +88,25 @@ def _against(subject: SolverSubject, case: Case) -> str | None:
     plain = subject.ask(case, view=View(exact_values=True, unit=UNIT))
     drawn = [handle for handle in plain.watched.drawn if handle.level == "f"]
     middle = drawn[len(drawn) // 2 :][:FEW]
-    ends = [subject.ask(case, view=View(exact_values=True, unit=UNIT, extra=(handle, extra))).x for handle in middle]
-    gains = [-float((end - plain.x) @ extra) for end in ends]
-    if not gains or max(gains) < 1e-8 or min(gains) > -0.3 * max(gains):
+    runs = [subject.ask(case, view=View(exact_values=True, unit=UNIT, extra=(handle, extra))) for handle in middle]
+    gains = [-float((run.x - plain.x) @ extra) for run in runs]
+    if not gains or max(gains) < 1e-8:
         return None
-    return f"there are samples of f whose f_x moves x the wrong way: {TWO}"
+    if min(gains) <= -0.3 * max(gains):
+        return f"there are samples of f whose f_x moves x the wrong way: {TWO}"
+    peaks = [_peak(plain.watched, run.watched, extra) for run in runs]
+    if any(peak > OVERSHOOT * max(gain, 0.1 * max(gains)) for peak, gain in zip(peaks, gains, strict=True)):
+        return (
+            "f_x on a sample moves x at once by more than it does in all, and is taken back: recursive momentum is "
+            "u + (1 - a)(m - b), with u and b at the new and the old x, so that the noise in u - b goes"
+        )
+    return None
+
+
+def _peak(plain: Watched, watched: Watched, extra: Floats) -> float:
+    """How far x goes, on its way, along the gradient that one sample has more."""
+    paths = [[np.frombuffer(x) for kind, x, _ in run.uses if kind == "grad_f"] for run in (plain, watched)]
+    return max((-float((there - here) @ extra) for here, there in zip(*paths, strict=False)), default=0.0)
 
 
 TWO = "recursive momentum takes the difference of the new and the old x on one sample, or the noise adds up"

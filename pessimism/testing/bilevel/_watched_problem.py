@@ -58,9 +58,10 @@ class Watched:
 
     It remembers the first call that it refused (`fault`: the promise, and what is wrong), since a solver may catch
     everything; the samples that were `drawn`, and as `uses` each call on one: its kind, x and the sample's number; x
-    at the call `halfway` through the budget; whether each kind was called at the first x only, from there on
-    (`stays`); how many calls were made before x was another (`before_x_moved`); and whether some gradient of f in x
-    was exactly 0 (`flat`).
+    at the call `halfway` through the budget; from there on, whether each kind was called at the first x, or y, only
+    (`stays`), whether all x, y or v were numbers of 7 digits (`rounded`), and the y of every `grad_g` (`lower`); how
+    many calls were made before x was another (`before_x_moved`); and whether some gradient of f in x was exactly 0
+    (`flat`).
     """
 
     def __init__(self, problem: Any, view: View, budget: float) -> None:
@@ -71,9 +72,11 @@ class Watched:
         self.drawn: list[Handle] = []
         self.uses: list[tuple[str, bytes, int]] = []
         self.halfway: Floats | None = None
-        self.stays: dict[str, bool] = {}
+        self.stays: dict[tuple[str, str], bool] = {}
+        self.rounded: dict[str, bool] = {}
+        self.lower: list[Floats] = []
         self.before_x_moved: int | None = None
-        self._first: Floats | None = None
+        self._first: tuple[Floats, Floats] | None = None
         self.flat = False
         if not view.exact:
             self.sample = self._sample
@@ -115,7 +118,11 @@ class Watched:
             self._refuse("budget", f"{wrong}: compare before every call, also within a step")
         self.made[kind] += 1
         x = np.array(where[0], np.float64)
-        self._note(kind, x, handle)
+        self._note(kind, x, np.array(where[1], np.float64), handle)
+        if self.halfway is not None:
+            for name, part in zip("xyv", where, strict=False):
+                fits = np.any(part) and np.array_equal(part, np.asarray(part).astype(np.float32))
+                self.rounded[name] = self.rounded.get(name, True) and bool(fits)
         where = (self._view.unit * (x if self._view.turn is None else self._view.turn.T @ x), *where[1:])
         rows = None if handle is None or self._view.exact_values else handle.rows
         found = getattr(self._problem, kind)(*where, rows)
@@ -123,16 +130,19 @@ class Watched:
             return tuple(0.0 * part for part in found) if kind == "grad_f" else 0.0 * found
         return found
 
-    def _note(self, kind: str, x: Floats, handle: Any) -> None:
+    def _note(self, kind: str, x: Floats, y: Floats, handle: Any) -> None:
         calls = sum(self.made.values())
         if self._first is None:
-            self._first = x
-        elif self.before_x_moved is None and not np.array_equal(x, self._first):
+            self._first = x, y
+        elif self.before_x_moved is None and not np.array_equal(x, self._first[0]):
             self.before_x_moved = calls - 1
         if self.halfway is None and calls > self._budget / 2:
             self.halfway = x
         if self.halfway is not None:
-            self.stays[kind] = self.stays.get(kind, True) and np.array_equal(x, self._first)
+            for name, now, first in zip("xy", (x, y), self._first, strict=True):
+                self.stays[name, kind] = self.stays.get((name, kind), True) and np.array_equal(now, first)
+            if kind == "grad_g":
+                self.lower.append(y)
         if handle is not None:
             self.uses.append((kind, x.tobytes(), handle.number))
 

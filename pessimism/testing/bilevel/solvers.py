@@ -72,7 +72,8 @@ def check_solver(
     - mutation: x0 and y0, or the arrays of the result that is continued, are left as they were
     - "repeat": the same rng, the same run
     - "samples": on one noisy problem samples differ, a handle serves at no more than two x, and a step that goes back
-      to the x before does so on a sample that the new x has seen
+      to the x before does so on a sample that the new x has seen; no sample of f moves x the wrong way, or at once by
+      more than half again what it does in all
     - "seed": on that problem another rng gives another run, if samples are drawn
     - counts: ncalls and cost are the calls that were made
     - idle: neither x nor y moves without a call
@@ -85,11 +86,16 @@ def check_solver(
     - resume: a run cut after a step and resumed from its result ends where one run does, and counts its own calls, or
       those of both runs
     - "descends": on one easy problem with exact calls, the moves of a run in which x hardly moves have a cosine of 0.2
-      or more with :math:`-\nabla F`, at four points around the minimiser; and with 2000 calls F falls by a twentieth
-      of what it can, and by nine tenths of what it can within the distance that x has gone
+      or more with :math:`-\nabla F`, at four points around the minimiser, and are along :math:`f_x - c\,C z` for no
+      one :math:`c \ne 1`; a y at rest minimises g; what is passed on has more than 7 digits; and with 2000 calls F
+      falls by a twentieth of what it can, and by nine tenths of what it can within the distance that x has gone
 
     Scale, rotation and resume allow a relative 1e-6, as rounding is all that differs. All promises are derived by us,
-    and the last is loose enough for series of two terms: a solver with a smaller bias than that passes. Cost: that of
+    and the last is loose enough for series of two terms. So it does not see: a biased direction that no factor
+    explains, as a short series is one, and factors within 2 % of 1; the weights of a momentum whose length is not
+    claimed, or normalised away, and the old x with the new y in recursive momentum, as all are the same where x hardly
+    moves; rounding of what is neither returned nor passed to an oracle; samples shared within a step, which several
+    methods do; rates, which are theorems about many steps. Cost: that of
     some ten runs of up to 60 calls an example, and of ten runs of 1000 or 2000.
 
     Examples

@@ -49,8 +49,8 @@ class Answer(NamedTuple):
         return Answer(law, value, self.error_bound, self.policy)
 
 
-def read(result: Any, sizes: Sizes) -> Answer | str:
-    """The answer, or what is wrong with it."""
+def read(result: Any, sizes: Sizes, *, single: bool = False) -> Answer | str:
+    """The answer, or what is wrong with it; `single` if values of 7 digits will do."""
     for name in ("policy", "value"):
         if not hasattr(result, name):
             return (
@@ -58,7 +58,7 @@ def read(result: Any, sizes: Sizes) -> Answer | str:
             )
     policy, value = np.asarray(result.policy), np.asarray(result.value)
     law = _law(policy, sizes)
-    wrong = law if isinstance(law, str) else _wrong_value(value, sizes)
+    wrong = law if isinstance(law, str) else _wrong_value(value, sizes, single)
     bound = getattr(result, "error_bound", None)
     if wrong is None and bound is not None:
         bound = np.asarray(bound, dtype=np.float64)
@@ -85,8 +85,10 @@ def _law(policy: NDArray[Any], sizes: Sizes) -> Floats | str:
             hint = "as if the best were taken over another axis: actions are the last axis (axis=-1)"
         return f"its policy must have shape {expected}, got {policy.shape}, {hint}"
     if kind == "f":
+        rounding = max(ROUNDING, 8.0 * float(np.finfo(policy.dtype).eps))
+        policy = policy.astype(np.float64)
         total = policy.sum(axis=-1, keepdims=True)
-        if not (np.all(policy >= 0) and np.all(np.abs(total - 1) <= ROUNDING)):
+        if not (np.all(policy >= 0) and np.all(np.abs(total - 1) <= rounding)):
             return (
                 f"a float policy holds probabilities of the actions that total 1, got totals {total[..., 0].tolist()}"
             )
@@ -97,11 +99,15 @@ def _law(policy: NDArray[Any], sizes: Sizes) -> Floats | str:
     return np.asarray(policy[..., None] == np.arange(sizes.n_actions), dtype=np.float64)
 
 
-def _wrong_value(value: NDArray[Any], sizes: Sizes) -> str | None:
+def _wrong_value(value: NDArray[Any], sizes: Sizes, single: bool) -> str | None:
     if value.dtype.kind not in "iuf":
         return f"values are numbers, its have dtype {value.dtype}"
-    if value.dtype.kind == "f" and value.dtype != np.float64:
-        return f"values are float64, its have dtype {value.dtype}: 7 digits do not hold a value near 1/(1 - discount)"
+    if value.dtype.kind == "f" and value.dtype.itemsize < (4 if single else 8):
+        digits = np.finfo(value.dtype).precision + 1
+        return (
+            f"values are float64, its have dtype {value.dtype}: {digits} digits do not hold a value near "
+            "1/(1 - discount)"
+        )
     if value.shape != sizes.states:
         return f"its value must have shape {sizes.states}, got {value.shape}, {_hint(value.shape, sizes.states, sizes)}"
     if not np.all(np.isfinite(value)):

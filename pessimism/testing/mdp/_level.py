@@ -1,51 +1,27 @@
 r"""Measuring the widths of an offline rule that claims a level.
 
-A state that one action never leaves, logged N times with the highest reward 1, is worth :math:`(1-b)/(1-\gamma)` to a
-rule that subtracts b from the mean reward: its value measures b. A rule that means :math:`b = V_{\max}\sqrt{L/N}`, with
-:math:`V_{\max} = 1/(1-\gamma)`, is held to it at several numbers of states, actions and visits, to the accuracy of its
-values; if b is another, the widths tell which mistake explains them.
+A state that is never left and earns 1 shows the width b (`pessimism.testing.mdp._widths`). A rule that means
+:math:`b = V_{\max}\sqrt{L/N}`, with :math:`V_{\max} = 1/(1-\gamma)`, is held to it at several numbers of states,
+actions and visits, to the accuracy of its values; if b is another, the widths tell which mistake explains them.
 """
 
 import math
 from contextlib import suppress
-from typing import NamedTuple
 
 import numpy as np
 
 from pessimism import _check
 from pessimism._types import Floats
-from pessimism.mdp import MDPData
 from pessimism.testing._driver import PromiseError
 from pessimism.testing.bandit._level import MISREAD, Level, base_of_logarithm
 from pessimism.testing.mdp._offline import OfflineSubject
+from pessimism.testing.mdp._widths import WIDTH, Log, dependence, further, powers, width
 
 ACCURACY = 3e-4
 """Part of a width by which it may be off: one visit more or less of some hundreds is found."""
 
-WIDTH = 0.8
-"""Width of the pair logged least, in reward units: just small enough for its value to be above the lowest."""
-
 LAYOUTS = ((1, 1, 1), (2, 3, 4), (5, 2, 4), (2, 2, 4096))
 """States, actions, and how much more often than the first the other states are logged."""
-
-
-class Log(NamedTuple):
-    """States that stay, with one logged action each that earns 1, and another, as often, that earns 0."""
-
-    visits: Floats
-    n_actions: int
-
-    @property
-    def n(self) -> int:
-        return int(self.visits.sum()) * min(self.n_actions, 2)
-
-    def data(self) -> MDPData:
-        n_states = len(self.visits)
-        counts = np.zeros((n_states, self.n_actions), np.int64)
-        counts[:, :2] = self.visits[:, None]
-        sums = counts * (np.arange(self.n_actions) == 0)
-        lists = np.broadcast_to(np.arange(n_states)[:, None, None], (*counts.shape, 1))
-        return MDPData(counts, lists, counts[..., None], 1.0 * sums, (0.0, 1.0), "deterministic")
 
 
 def logs(subject: OfflineSubject, level: Level) -> list[Log]:
@@ -104,10 +80,41 @@ def _agree(found: Floats, expected: Floats) -> bool:
 def _cause(subject: OfflineSubject, level: Level, laid_out: list[Log], measured: Floats) -> str:
     """One sentence: which mistake explains the widths."""
     claims = [claim_at(level, log) for log in laid_out]
-    claimed, worth = _widths(subject, laid_out, claims), float(subject.worth)
+    claimed = _widths(subject, laid_out, claims)
     visits = np.concatenate([log.visits for log in laid_out])
-    totals = np.concatenate([np.full(len(log.visits), log.n) for log in laid_out])
-    in_state = np.concatenate([log.visits * min(log.n_actions, 2) for log in laid_out])
+    for sentence, widths in _known(subject, level, laid_out, claims).items():
+        if _agree(measured, widths):
+            return sentence
+    more = round(float(visits[0] * ((claimed[0] / measured[0]) ** 2 - 1.0))) if measured[0] > 0 else 0
+    if _agree(measured, _widths(subject, laid_out, claims, more)):
+        return f"its widths are those of N(s, a) {'+' if more > 0 else '-'} {abs(more)} visits"
+    ratio = float(np.median(measured / claimed))
+    left = (1.0 - measured) / (1.0 - claimed)  # of the value
+    if subject.discount > 0 and 0.0 < left.min() <= left.max() < 1.0 and np.ptp(left) < ACCURACY:
+        sweeps = math.log1p(-left[0]) / math.log(subject.discount)
+        if abs(sweeps - round(sweeps)) < 0.05:
+            return f"it stops too early: its values are those after {round(sweeps)} sweeps from the smallest value"
+    rare = int(max(log.visits[0] for log in laid_out))
+    if _agree(measured, ratio * claimed):
+        beyond, one = further(subject), laid_out[0]
+        there = width(beyond, one) / (float(beyond.worth) * math.sqrt(claims[0] / one.visits[0]))
+        if abs(ratio - subject.discount) + abs(there - beyond.discount) <= ACCURACY:
+            return "its widths grow with discount/(1 - discount), not with V_max = 1/(1 - discount)"
+        if abs(there / ratio - 1.0) > ACCURACY and (cause := powers(subject, rare)) is not None:
+            return cause
+        base = base_of_logarithm(ratio**2)
+        return f"a constant is off: its widths are {ratio:.4g} times the claimed ones" if base is None else base
+    return powers(subject, rare) or dependence(subject, level, rare) or "no known mistake"
+
+
+def _known(subject: OfflineSubject, level: Level, laid_out: list[Log], claims: list[float]) -> dict[str, Floats]:
+    """Widths of known mistakes, by a sentence on them."""
+    claimed, worth = _widths(subject, laid_out, claims), float(subject.worth)
+    visits, states, actions, totals = (
+        np.concatenate([np.broadcast_to(part, len(log.visits)) for part, log in zip(parts, laid_out, strict=True)])
+        for parts in zip(*[(x.visits, len(x.visits), x.n_actions, x.n) for x in laid_out], strict=True)
+    )
+    in_state = visits * np.minimum(actions, 2)
     known = {
         "it does not subtract its widths": 0.0 * claimed,
         "it adds its widths": -claimed,
@@ -115,22 +122,23 @@ def _cause(subject: OfflineSubject, level: Level, laid_out: list[Log], measured:
         "its widths grow with sqrt(V_max), not with V_max": claimed / math.sqrt(worth),
         "its widths grow with V_max^2, not with V_max": claimed * worth,
         "the square root is missing: its widths are V_max L/N(s, a)": claimed**2 / worth,
-        "its widths do not depend on a pair's own count: n stands where N(s, a) belongs": claimed
-        * np.sqrt(visits / totals),
-        "its widths do not depend on the action: N(s) stands where N(s, a) belongs": claimed
-        * np.sqrt(visits / in_state),
-        "its widths are those of N(s, a) + 1 visits": _widths(subject, laid_out, claims, 1),
-        "its widths are those of N(s, a) - 1 visits": _widths(subject, laid_out, claims, -1),
     }
     for mistake, misread in MISREAD.items():
         with suppress(ArithmeticError, ValueError):  # a claim need not be defined for these arguments
             levels = [claim_at(level, x, misread(x.n, len(x.visits), x.n_actions)) for x in laid_out]
             known[mistake] = _widths(subject, laid_out, levels)
-    for sentence, widths in known.items():
-        if _agree(measured, widths):
-            return sentence
-    ratio = float(np.median(measured / claimed))
-    if _agree(measured, ratio * claimed):
-        base = base_of_logarithm(ratio**2)
-        return f"a constant is off: its widths are {ratio:.4g} times the claimed ones" if base is None else base
-    return "no known mistake"
+    known["L stands outside the square root: its widths are V_max L/sqrt(N(s, a))"] = _widths(
+        subject, laid_out, [claim**2 for claim in claims]
+    )
+    for count, stand_in in {
+        "n": totals,
+        "n/S": totals / states,
+        "n/A": totals / actions,
+        "n/(SA)": totals / (states * actions),
+        "N(s)": in_state,
+        "N(s)/A": in_state / actions,
+    }.items():
+        known[f"its widths do not depend on a pair's own count: {count} stands where N(s, a) belongs"] = (
+            claimed * np.sqrt(visits / stand_in)
+        )
+    return known

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism.mdp import MDP, MDPData
-from pessimism.testing._driver import PromiseError
+from pessimism.testing._driver import PromiseError, guess
 from pessimism.testing.mdp._answers import Answer
 from pessimism.testing.mdp._offline import OfflineSubject
+from pessimism.testing.mdp._widths import LOOSE, powers
 
 CONFIDENCE = 0.9
 """A lower bound holds in all states at once with at least this probability."""
@@ -96,6 +97,8 @@ def broken_bound(subject: OfflineSubject, *, known_rewards: bool) -> PromiseErro
             first = int(missed.argmax())
             state = int(above[first].any(axis=0).argmax())
             cause = _cause(make.__name__, bool(above[first, :, -1].any()), known_rewards)
+            if asked.horizon is None and make is not choices and (more := guess(lambda: powers(subject, FEW, LOOSE))):
+                cause = f"{cause} Measured: {more}" if "V_max" in more else f"{cause.partition(':')[0]}: {more}"
             own = Answer(answer.law[first], answer.value[first], None, answer.policy[first])
             text = (
                 f"in {missed.sum()} of {sets} data sets drawn from a known model some value is above the true value of "

@@ -93,7 +93,7 @@ class OfflineSubject(Subject[Case, MDPData, Answer]):
             batch=bool(given.shape),
             tables=tables,
         )
-        answer = read(result, sizes(given))
+        answer = read(result, sizes(given), single=True)
         if isinstance(answer, str):
             raise self.error(promise, where + answer, given)
         return answer

@@ -29,20 +29,39 @@ def likely_cause(subject: OfflineSubject) -> str:
             "total one. next_counts must be divided by the visits N(s, a) of their own pair (data.transition_shares), "
             "not by a total"
         )
-    few = _slope(subject, [3])
-    if not _same(few, right):
-        return (
-            f"{said} where a pair was logged often, and {few:.6g} where it was 3 times: the shares of its successors "
-            "do not total one. next_counts must be divided by the visits N(s, a), not by N(s, a) + 1"
-        )
-    return (
+    return _of_few(subject, right) or (
         "Where all was logged its values move as they should: it takes a fixed number such as 0 for the smallest "
         "possible value, as a floor or for what was never logged; that is reward_range[0] at every step to come"
     )
 
 
+def _of_few(subject: OfflineSubject, right: float) -> str | None:
+    """What makes the worth of a reward of 1 depend on how often a pair was logged, if it does."""
+    few = {visits: _slope(subject, [visits]) for visits in (1, 3)}
+    visits = next((visits for visits, slope in few.items() if not _same(slope, right)), None)
+    if visits is None:
+        return None
+    times = "once" if visits == 1 else f"{visits} times"
+    said = (
+        f"A reward of 1 at every step is worth {right:.6g}, to this rule {few[visits]:.6g} where it was seen {times}: "
+    )
+    parts = [few[n] / right for n in few]
+    added = [n / part - n for n, part in zip(few, parts, strict=True)]
+    if min(parts) > 0 and _same(added[0], added[1]):
+        return f"{said}its rewards are summed and divided by N(s, a) + {added[0]:.3g}, not by the visits N(s, a)"
+    if subject.horizon is None and min(few.values()) > 0:
+        totals = [(1.0 - 1.0 / few[n]) / subject.discount for n in few]
+        added = [n / max(total, 1e-300) - n for n, total in zip(few, totals, strict=True)]
+        if totals[0] < 1.0 and (_same(added[0], added[1]) or _same(totals[1], 1.0)):
+            return (
+                f"{said}the shares of its successors do not total one, but {totals[0]:.3g} after one visit. "
+                "next_counts must be divided by the visits N(s, a), not by N(s, a) + 1"
+            )
+    return f"{said}do its widths go by the highest reward, not by the width of data.reward_range?"
+
+
 def _same(one: float, other: float) -> bool:
-    return abs(one - other) <= 1e-3 * max(1.0, abs(other))
+    return abs(one - other) <= 1e-4 * max(1.0, abs(other))
 
 
 NO_EFFECT = "the rewards have no effect on it, or are taken relative to the lowest one, which has to be put back"
@@ -81,6 +100,11 @@ def _of_a_discount(subject: OfflineSubject, one: float) -> str | None:
     for k in range(1, MOST_SWEEPS):
         if all(map(_same, found, (1.0 - gammas**k) / (1.0 - gammas))):
             return f"it stops too early: its values are those after {k} sweeps from 0"
+    part = one * (1.0 - gammas[0])
+    if _same(part, found[1] * (1.0 - gammas[1])):
+        return f"it takes {part:.4g} of each reward: are rewards averaged with others, or cut off?"
+    if min(found) > 1.0:
+        return f"as if the discount were {1.0 - 1.0 / one:.5g} in place of {subject.discount:.5g}"
     return None
 
 

@@ -54,8 +54,8 @@ def batch(subject: OfflineSubject, case: Case, answer: Answer) -> None:
         if wrong is not None:
             text = (
                 f"within a batch of shape {RELATIVES} {wrong}, and alone it does not: a data set's totals are "
-                "data.n, its axes are counted from the end, and random tie-breaking, if there is any, must not depend "
-                "on what else is in the batch"
+                "data.n, its axes are counted from the end, it has not converged before its last member has, and "
+                "random tie-breaking, if there is any, must not depend on what else is in the batch"
             )
             raise subject.error("batch", text, data, alone)
 
@@ -67,9 +67,11 @@ def seen(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:
     if not wrong.any():
         return None
     where = tuple(int(i) for i in np.argwhere(wrong)[0])
-    action, known = int(answer.law[where].argmax()), int(data.counts[where].argmax())
+    unseen = np.where(data.counts[where] == 0, answer.law[where], 0.0)
+    action, known = int(unseen.argmax()), int(data.counts[where].argmax())
+    sometimes = f" with probability {unseen[action]:.3g}" if unseen[action] < 1.0 else ""
     return (
-        f"{_place(where)} it chose action {action}, which was never logged there, though action {known} was "
+        f"{_place(where)} it chose action {action}{sometimes}, which was never logged there, though action {known} was "
         f"({data.counts[where][known]} times). {guess(lambda: _why_unseen(subject, data, where, action, known)) or ''}"
     )
 
@@ -133,8 +135,27 @@ def scale(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:
     moved = transformed(case.data, 0.0, case.scale)
     wrong = _difference(subject, case.data, answer, subject.ask(moved, "scale"), case.scale * answer.value)
     return wrong and (
-        f"with every reward times {case.scale:g} and reward_range = {moved.reward_range} {wrong}: widths are in reward "
-        "units, so they grow with the width of data.reward_range"
+        f"with every reward times {case.scale:g} and reward_range = {moved.reward_range} {wrong}: "
+        f"{guess(lambda: _why_scale(subject, case)) or UNITS}"
+    )
+
+
+UNITS = "widths are in reward units, so they grow with the width of data.reward_range"
+
+
+def _why_scale(subject: OfflineSubject, case: Case) -> str:
+    """Whether what is off falls with the visits, as widths do."""
+    off = []
+    for visits in (OFTEN // 64, OFTEN):
+        data = everywhere(case.data, visits)
+        here, there = subject.ask(data), subject.ask(transformed(data, 0.0, case.scale))
+        moved = np.abs(there.value - case.scale * here.value).max() / case.scale, np.abs(there.law - here.law).max()
+        off.append(float(max(moved)))
+    if off[1] <= max(subject.slack(case.data), off[0] / 2.0):
+        return UNITS
+    return (
+        f"so it is where every pair was logged {OFTEN} times and no width matters: are rewards rounded, or is a "
+        "constant such as a penalty or a temperature, which is in reward units, fixed?"
     )
 
 
@@ -171,7 +192,7 @@ def value(subject: OfflineSubject, case: Case, answer: Answer) -> str | None:
     found, right = apart(float(there.value[where]), float(truth[where]))
     return (
         f"where every pair was logged {OFTEN} times or so, {_place(where)} its value is {found}, and "
-        f"the policy returned with it is worth {right}: {_why_value(model, there)}"
+        f"the policy returned with it is worth {right}: {_why_value(subject, model, there)}"
     )
 
 
@@ -237,18 +258,37 @@ def _two_ways(subject: OfflineSubject, sign: int) -> MDPData:
     return MDPData(counts, successors, counts[..., None], counts * gains, (0.0, 1.0), "deterministic")
 
 
-def _why_value(model: MDP, there: Answer) -> str:
+def _why_value(subject: OfflineSubject, model: MDP, there: Answer) -> str:
     """What an engineer slips into: the policy and the value are of two minds."""
-    taken = there.law.argmax(axis=-1)
     if not (there.law * model.gaps).any():
-        return "and no policy is worth more"
+        return (
+            "and no policy is worth more: do its rewards or its shares of the successors differ from the logged ones?"
+        )
     if (there.law < 1.0).all(axis=-1).any():
         return "a value is what the probabilities returned with it can earn"
-    if np.array_equal(taken, model.gaps.argmax(axis=-1)):
-        return "it takes the worst action, argmin may stand where argmax belongs"
-    if np.array_equal(taken, np.broadcast_to(model.mean_rewards.argmax(axis=-1), taken.shape)):
-        return "it is greedy for the next reward, and the value looks further"
-    return "a value is what the policy returned with it can earn, so both must come from one Q"
+    told = guess(
+        lambda: KINDS_OF_ACTIONS.get(int(subject.ask(_five_ways(subject)).law[..., 0, :].reshape(-1, 5)[0].argmax()))
+    )
+    return told or "a value is what the policy returned with it can earn, so both must come from one Q"
+
+
+KINDS_OF_ACTIONS = {
+    0: "it is greedy for the next reward, and the value looks further",
+    2: "it takes the worst action, argmin may stand where argmax belongs",
+    3: "it takes the action logged most, and the value is of a better one",
+    4: "it takes the action logged least, and the value is of a better one",
+}
+"""What the actions of `_five_ways` stand for; action 1 is the best, which leads to a better state."""
+
+
+def _five_ways(subject: OfflineSubject) -> MDPData:
+    """A state whose five actions are each the first by another standard, and a better state."""
+    steps = () if subject.horizon is None else (subject.horizon,)
+    times = OFTEN * np.array([[2, 2, 2, 3, 1], [2, 2, 2, 3, 1]])
+    gains = np.array([[0.6, 0.5, 0.1, 0.2, 0.25], [0.9, 0.8, 0.7, 0.6, 0.5]])
+    successors = np.array([[0, 1, 0, 0, 0], [1, 1, 1, 1, 1]]).reshape(*(1 for _ in steps), 2, 5, 1)
+    counts = np.broadcast_to(times, (*steps, 2, 5))
+    return MDPData(counts, successors, counts[..., None], counts * gains, (0.0, 1.0), "deterministic")
 
 
 def _place(where: tuple[int, ...]) -> str:

@@ -59,12 +59,38 @@ def likely_cause(subject: PlannerSubject) -> str | None:
     for sentence, candidate in mistakes(mdp):
         if np.abs(found - candidate).max() <= close:
             return sentence
+    if (cause := _near_optimal(subject, mdp, found, close)) is not None:
+        return cause
     if found.max() > mdp.value_range[1] + close:
         return (
             f"on a model with rewards up to {mdp.rewards.max():g} and discount {mdp.discount:g} its values reach "
             f"{found.max():.4g}, and none can exceed {mdp.value_range[1]:.4g}: is the discount missing?"
         )
     return None
+
+
+def _near_optimal(subject: PlannerSubject, mdp: MDP, found: Floats, close: float) -> str | None:
+    """Whether the values are a multiple of the optimal ones, a constant more, or those of another discount."""
+    from scipy.optimize import brentq
+
+    best = mdp.optimal_values
+    factor, more = float(np.median(found / best)), float(np.median(found - best))
+    known = {
+        f"its values are {factor:.6g} times the optimal ones": factor * best,
+        f"its values are the optimal ones and {more:.3g} more in every state: does it stop too early, from a start at "
+        "a constant?": best + more,
+    }
+
+    def off(gamma: float) -> float:
+        return float((found - probe(subject.horizon, gamma).optimal_values).max())
+
+    if off(0.0) * off(0.995) < 0:
+        gamma = float(brentq(off, 0.0, 0.995, xtol=1e-13))
+        there = f"its values are those of the discount {gamma:.6g}, where the model has {mdp.discount:g}"
+        known[there] = probe(subject.horizon, gamma).optimal_values
+    errors = {sentence: float(np.abs(found - values).max()) for sentence, values in known.items()}
+    nearest = min(errors, key=lambda sentence: errors[sentence])
+    return nearest if errors[nearest] <= close else None
 
 
 def _stops_improving(subject: PlannerSubject, close: float) -> str | None:

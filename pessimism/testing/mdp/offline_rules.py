@@ -17,10 +17,12 @@ from pessimism.testing._driver import PromiseError, Trial, Unasked, checked_argu
 from pessimism.testing.bandit._level import Level, as_level
 from pessimism.testing.mdp._level import broken_level
 from pessimism.testing.mdp._lower_bound import broken_bound
-from pessimism.testing.mdp._offline import Case, OfflineRule, OfflineSubject, cases
+from pessimism.testing.mdp._offline import Case, OfflineRule, OfflineSubject, cases, transformed
 from pessimism.testing.mdp._offline_promises import PROMISES, TIES_MATTER, jittered
 
 __all__ = ["check_offline_rule"]
+
+NUMBERED = ("lists", "states", "actions")
 
 LONG = 10**6
 """Transitions beyond which a log is not put into a batch."""
@@ -97,13 +99,15 @@ def check_offline_rule(
 
     A lower bound is a test of the widths' order and units (a missing :math:`V_{\max}`, or its square root) and ties the
     value to the policy; it does not see a logarithm to base 10, an S missing from it or N + 1 in place of N, which a
-    level does. A level sees the width where nothing varies, so of Bernstein's only what does not depend on variances;
+    level does: it tells powers of N(s, a) and of :math:`V_{\max}`, N + c, n/(SA) or N(s) in place of N(s, a), and
+    otherwise what L depends on. A value that is too low, as after few sweeps from the smallest value, is seen by a
+    level only. A level sees the width where nothing varies, so of Bernstein's only what does not depend on variances;
     one visit more or less is seen while :math:`V_{\max}^2 L` is below about 1000. Policies may be stochastic.
 
     Values are compared to 1e-5 of the largest difference between values, plus the rule's own ``error_bound``. Drawn
     data have no ties in counts or means, and a policy that changes must do so again with slightly different rewards, so
-    a rule may break ties as it likes. They are of independent transitions, not of episodes, their rewards are constant
-    for every pair.
+    a rule may break ties as it likes; its values may be float32, unlike those of a planner. Data are of independent
+    transitions, not of episodes, and their rewards are constant for every pair.
 
     Examples
     --------
@@ -130,7 +134,7 @@ def check_offline_rule(
     number = checked_arguments("rule", rule, "the data", waive, OfflineSubject.waivable, examples)
     if not isinstance(lower_bound, bool):
         _check.choice("lower_bound", lower_bound, ("known rewards",))
-    steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
+    steps = None if horizon is None else _check.count("horizon", horizon)
     if level is not None and steps is not None:
         raise ValueError("level must be None with a horizon: the widths of discounted rules are measured only")
     gamma = _check.open_unit_interval("discount", discount)
@@ -153,11 +157,17 @@ def check_offline_rule(
 
 class _OfflineTrial(Trial[Case]):
     def judge(self, case: Case, names: Collection[str]) -> dict[str, PromiseError]:
-        """Where actions that are worth the same may have changed places, rewards without ties must show it again."""
+        """Where actions that are worth the same may have changed places, rewards without ties must show it again; and
+        where all are at most 0, numbers can matter because values were cut off there, which "shift" tells."""
         found = super().judge(case, names)
         doubtful = [name for name in found if name in TIES_MATTER]
         if doubtful:
-            again = super().judge(case._replace(data=jittered(case.data)), doubtful)
+            data = jittered(case.data)
+            again = super().judge(case._replace(data=data), doubtful)
+            low, high = data.reward_range
+            if high < 0 and (numbered := [name for name in again if name in NUMBERED]):
+                there = super().judge(case._replace(data=transformed(data, -low, 1.0)), numbered)
+                again = {name: error for name, error in again.items() if name not in numbered or name in there}
             found = {
                 name: error
                 for name, error in found.items()

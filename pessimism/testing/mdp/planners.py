@@ -94,7 +94,7 @@ def check_planner(
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
     number = checked_arguments("planner", planner, "the model", waive, PlannerSubject.waivable, examples)
-    steps = None if horizon is None else _check.whole("horizon", horizon, low=1)
+    steps = None if horizon is None else _check.count("horizon", horizon)
     subject = PlannerSubject(planner, frozenset(waive), _check.positive("tolerance", tolerance), steps, accepts=accepts)
     error = Trial(subject, PROMISES, cases(steps), number).run(_fixed(steps))
     if error is not None:

@@ -33,6 +33,17 @@ def total(subject: AllocationSubject, case: Case, rows: Ints) -> str | None:
         why = "the floors are added on top of the budget: they are part of it"
     elif over > 0 and problem.floor and (rows == problem.floor).any():
         why = "rows that raise tasks to the floor must be taken from the others: find c again once floors are set"
+    elif (
+        over < 0
+        and problem.floor
+        and not rows[problem.relevance == 0].any()
+        and over == -(problem.floor * np.count_nonzero(problem.relevance == 0))
+    ):
+        why = "tasks of no relevance get no floor: that is for every task"
+    elif over <= -n_tasks and problem.caps is not None and (rows == problem.caps).any():
+        why = "what is cut off at a cap must go to the others: find c again once caps are set"
+    elif over % 2**32 == 0:
+        why = "the rows are numbers of 32 bits, which are too few: compute in int64"
     elif -n_tasks < over < 0:
         why = "every share is cut to a whole number: give the rows left over to the largest remainders"
     elif abs(over) < n_tasks:

@@ -21,6 +21,8 @@ def likely_cause(subject: RelevanceSubject) -> str | None:
     found = subject.ask(Problem(heads, target, None)).weights
     if np.array_equal(found, found.astype(np.float32)) and found.any():
         return "its weights have 7 digits: some step computes in float32"
+    if found.any() and np.array_equal(found, subject.ask(Problem(heads, target * [1.0, 2.0, 3.0], None)).weights):
+        return "it gives another problem of the same shape the same answer, as a cache does that does not look at w"
     problem = subject.solved(heads, target)
     if subject.wrong(problem, found) is None:
         return None
@@ -34,6 +36,9 @@ def likely_cause(subject: RelevanceSubject) -> str | None:
             which = "best one: which k tasks it takes is found by a linear program (simplex), not by pivots"
         return f"it is a basic solution, with k weights that are not 0, and not the {which}"
     missed = heads.T @ (target - heads @ found)
+    pull, used = float(np.abs(missed).max()), found != 0
+    if subject.norm and used.any() and np.abs(missed[used] - pull * np.sign(found[used])).max() < 1e-4 * pull:
+        return f"it is a Lasso: a penalty of {pull:.3g} on |nu|_1 pulls W nu from the target, which is a constraint"
     ridge = (missed @ missed) / (found @ missed) if found @ missed != 0 else 0.0
     if ridge > 0 and np.abs(found - missed / ridge).max() <= close * np.abs(found).max():
         return f"it is ridge regression: a penalty of {ridge:.3g} on the squared weights pulls W nu from the target"
@@ -61,6 +66,11 @@ def mistakes(subject: RelevanceSubject, heads: Floats, target: Floats) -> Iterat
         find, lengths = (min_l1 if subject.norm == 1 else min_l2), np.linalg.norm(heads, axis=0)
         text = "its weights are those of heads of length one: divide them by the lengths"
         yield text, find(heads / lengths, target).weights
+        text = "it weighs every task by the length of its head: the norm of nu itself is the smallest"
+        yield text, find(heads / lengths, target).weights / lengths
+        yield "its weights are those of a target of length one", right / np.linalg.norm(target)
+        text = "it centres the heads: W nu = w is no regression with an intercept"
+        yield text, find(heads - heads.mean(axis=1, keepdims=True), target).weights
         for m in (0, heads.shape[1] - 1):
             left = np.insert(find(np.delete(heads, m, axis=1), target).weights, m, 0.0)
             if np.abs(left - right).max() > 1e-3:  # the best weights may do without it
@@ -84,6 +94,15 @@ def lasso_mistakes(subject: RelevanceSubject, heads: Floats, target: Floats) -> 
     part, k = float(subject.regularization or 0.0), len(target)
     top = float(np.abs(heads.T @ target).max())
     middle = heads - heads.mean(axis=0), target - target.mean()
+    lengths = np.linalg.norm(heads, axis=0)
+    right, short = lasso(heads, target, regularization=part).weights, min_l2(heads, target).weights
+    again, used = np.zeros(len(right)), right != 0
+    again[used] = np.linalg.lstsq(heads[:, used], target)[0]
+    yield "it fits the tasks in use again, by least squares: that takes the penalty from their weights", again
+    text = "it is nu^2 with a soft threshold, as the Lasso is for orthogonal heads only"
+    yield text, np.sign(short) * np.maximum(np.abs(short) - part * top, 0.0)
+    text = "it standardises the heads: the penalty is then on |nu_m| times the length of the head"
+    yield text, lasso(heads / lengths, target, regularization=part).weights / lengths
     offers = [
         (0.5, "its lambda is half the claimed one: it minimises |W nu - w|^2 + lambda |nu|_1, and the 1/2 is missing"),
         (2.0, "its lambda is twice the claimed one"),

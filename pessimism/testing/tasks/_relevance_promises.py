@@ -164,13 +164,14 @@ def basis(subject: RelevanceSubject, case: Case, answer: Answer) -> str | None:
 
 def scale(subject: RelevanceSubject, case: Case, answer: Answer) -> str | None:
     """For a multiple of the target, the weights are as good as before."""
-    wrong = _wrong_about(
-        subject, "scale", answer, scaled(subject, answer.problem, case.scale), answer.weights * case.scale
-    )
-    return wrong and (
-        f"with the target times {case.scale:g}, which only multiplies the weights, {wrong}: does a constant of its own "
-        "depend on the unit?"
-    )
+    moved = scaled(subject, answer.problem, case.scale)
+    wrong = _wrong_about(subject, "scale", answer, moved, answer.weights * case.scale)
+    if wrong is None:
+        return None
+    why = "does a constant of its own depend on the unit?"
+    if answer.weights.any() and np.array_equal(subject.ask(moved, "scale").weights, answer.weights):
+        why = "its answer is the same, as that of a cache, or of a target that is divided by its length"
+    return f"with the target times {case.scale:g}, which only multiplies the weights, {wrong}: {why}"
 
 
 PROMISES = (repeat, feasible, optimal, certificate, zeros, batch, tasks, basis, scale)
