@@ -10,6 +10,9 @@ from pessimism._types import Floats
 STEP = 0.1
 """Of the trapezoidal rule in log t: its error is below exp(-4.9 / STEP)."""
 
+ENTRIES = 2**21
+"""Of the largest table over t and the weights: 16 MB."""
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Risk(Speaking):
@@ -22,7 +25,7 @@ class Risk(Speaking):
     variance : (...,) float
         Variance given that it is defined.
     undefined : (...,) float
-        Probability that it is undefined, because no round tells anything.
+        Probability that it is undefined, because nothing in the log tells anything.
 
     Examples
     --------
@@ -52,7 +55,14 @@ def ratio_moments(n: int, mu: Floats, w: Floats, v: Floats, c: Floats) -> tuple[
     weighted = (mu > 0) & (w > 0)
     undefined = np.asarray((mu * (w == 0)).sum(axis=-1)) ** n
     largest, smallest = float(w[weighted].max()), float(w[weighted].min())
-    t = np.exp(np.arange(np.log(1e-12 / (n * largest)), np.log(800.0 / smallest), STEP))[:, None]
+    t = np.exp(np.arange(np.log(1e-12 / (n * largest)), np.log(800.0 / smallest), STEP))
+    parts = np.array_split(t, 1 + t.size * w.size // ENTRIES)
+    first, second = np.sum([_integrals(part[:, None], n, mu, w, v, c, largest) for part in parts], axis=0)
+    return np.asarray(first), np.asarray(second), undefined
+
+
+def _integrals(t: Floats, n: int, mu: Floats, w: Floats, v: Floats, c: Floats, largest: float) -> tuple[float, float]:
+    """The part of both integrals at some t (T, 1)."""
     decay, less = np.exp(-t * w), np.expm1(-t * w)
     early = t[:, 0] * largest < 1.0
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -62,4 +72,4 @@ def ratio_moments(n: int, mu: Floats, w: Floats, v: Floats, c: Floats) -> tuple[
         power, lower = np.exp((n - 1) * log_phi), np.exp((n - 2) * log_phi)
         squared = n * second * power + np.where(first != 0, n * (n - 1.0) * first**2 * lower, 0.0)
     step = STEP * t[:, 0]
-    return np.asarray((step * n * first * power).sum()), np.asarray((step * t[:, 0] * squared).sum()), undefined
+    return float((step * n * first * power).sum()), float((step * t[:, 0] * squared).sum())

@@ -39,6 +39,7 @@ class OffPolicy:
         self.steps, self.target = judged(mdp, policy, horizon=horizon)
         self.logged = _single(mdp, "behavior", behavior_policy(behavior, mdp.feasible, mdp.horizon))
         self.start, self.discount, self.horizon = mdp.start, mdp.discount, mdp.horizon or 0
+        self.forever = mdp.horizon is None
 
     @property
     def pair(self) -> tuple[Steps, Floats, Floats, Floats]:
@@ -52,9 +53,8 @@ class OffPolicy:
 
     def uncovered(self) -> tuple[int, int, int] | None:
         """The first step, state and action that the policy reaches and the behavior never plays."""
-        tables = max(len(self.target), len(self.logged), 1 if self.steps.stationary else self.horizon)
-        ever = self.steps.size[0] * tables  # what a policy of a model without a horizon reaches, it does within these
-        return variance.uncovered(*self.pair, self.horizon or ever)
+        within = self.steps.size[0] if self.forever else self.horizon  # what is ever reached is within S steps
+        return variance.uncovered(*self.pair, within)
 
     def require_support(self) -> None:
         lacking = self.uncovered()

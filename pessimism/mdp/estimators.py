@@ -276,7 +276,8 @@ def per_decision_is(
     Notes
     -----
     Normaliser: n. Unbiased for a known behavior: what is done after a reward does not change its weight. With an
-    estimated behavior it is neither this nor the plug-in, only better than with the known one.
+    estimated behavior it is neither this nor the plug-in, and often better than with the known one; estimated for every
+    history, it would be the plug-in on the tree of histories.
 
     Examples
     --------

@@ -62,7 +62,7 @@ def fitted_q(data, pi, discount, start, sweeps):
     return sum(p * v for p, v in zip(start, value, strict=True) if p)
 
 
-@examples(0.2)
+@examples(0.1)
 @given(SEEDS, st.sampled_from([3, 40]))
 def test_marginalised_plug_in_and_fitted_q_are_one_estimator(seed, n):
     """Of step tables, the start as logged; small logs leave pairs unseen."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pessimism.mdp import MDP, MDPData, bounds, estimators, generators, risk
+from pessimism.mdp._engine import efficiency
 from tests.mdp import paths
 from tests.mdp import reference as plain
 from tests.mdp.paths import F
@@ -165,6 +166,32 @@ def test_weights_grow_by_the_spectral_radius():
         lambda world: bounds.value_tree(world, PI, B, 1),
     ):
         assert float(now(mdp)) == pytest.approx(float(now(short)), rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [3, 700])
+def test_growth_of_large_and_small_models(monkeypatch, size):
+    """A class above a number of states is left to ARPACK."""
+    monkeypatch.setattr(efficiency, "DENSE_STATES", size)
+    assert risk.growth_rate(ring(None, 0.5), PI, B) == pytest.approx(1.64, rel=1e-9)
+
+
+def test_infeasible_actions_are_not_read():
+    """In state 0 there is no action 1: the same as a world in which nobody takes it."""
+    p, r = np.array([[[0.5, 0.5], [1.0, 0.0]], [[0.3, 0.7], [0.0, 1.0]]]), np.array([[0.3, 0.0], [0.6, 0.1]])
+    pi, b = np.array([[1.0, 0.0], [0.2, 0.8]]), np.array([[1.0, 0.0], [0.6, 0.4]])
+    plain_world = MDP.dense(p, r, [1, 0], horizon=4, reward_law="bernoulli")
+    p[0, 1], r[0, 1] = np.nan, -np.inf
+    feasible = [[True, False], [True, True]]
+    world = MDP.dense(p, r, [1, 0], horizon=4, reward_law="bernoulli", feasible=feasible)
+    for number in (
+        lambda mdp: risk.trajectory_is_risk(mdp, pi, b, n=2).variance,
+        lambda mdp: risk.per_decision_is_risk(mdp, pi, b, n=2).variance,
+        lambda mdp: risk.weighted_is_risk(mdp, pi, b, n=2).variance,
+        lambda mdp: bounds.value_pooled(mdp, pi, b, 2),
+    ):
+        assert 0.0 < float(number(world)) == pytest.approx(float(number(plain_world)), rel=1e-12)
+    with pytest.raises(ValueError, match="action 1 is infeasible in state 0"):
+        risk.growth_rate(world, pi, B[:2])
 
 
 def test_growth_counts_what_the_policy_reaches_class_by_class():
