@@ -251,7 +251,8 @@ def ratio_risk(
     """
     world = _World(bandit, policy, behavior, contexts)
     world.require_support()
-    w = _flat(world.weight)
+    with np.errstate(divide="ignore"):
+        w = np.log(_flat(world.weight))
     mu, v = _flat(world.law), _flat(_wide(world.variances, world))
     c = _flat(_wide(bandit.means - world.value[..., None, None], world))
 

@@ -916,7 +916,7 @@ def value_markov(
     --------
     >>> from pessimism.mdp import MDP, bounds
     >>> mdp = MDP.dense([[[1.0], [1.0]]], [[0.5, 0.5]], horizon=3, reward_law="bernoulli")
-    >>> float(bounds.value_markov(mdp, [1], [[0.5, 0.5]], 100))
+    >>> round(float(bounds.value_markov(mdp, [1], [[0.5, 0.5]], 100)), 9)
     0.015
     """
     world, rounds = OffPolicy(mdp, policy, behavior), _bound.rounds(n)
@@ -957,7 +957,7 @@ def value_tree(mdp: MDP, policy: ArrayLike, behavior: ArrayLike, n: ArrayLike, *
     --------
     >>> from pessimism.mdp import MDP, bounds
     >>> mdp = MDP.dense([[[1.0], [1.0]]], [[0.5, 0.5]], horizon=3, reward_law="bernoulli")
-    >>> float(bounds.value_tree(mdp, [1], [[0.5, 0.5]], 100))
+    >>> round(float(bounds.value_tree(mdp, [1], [[0.5, 0.5]], 100)), 9)
     0.035
     """
     world, rounds = OffPolicy(mdp, policy, behavior), _bound.rounds(n)
@@ -1000,7 +1000,7 @@ def value_pooled(
     --------
     >>> from pessimism.mdp import MDP, bounds
     >>> mdp = MDP.dense([[[1.0], [1.0]]], [[0.5, 0.5]], horizon=3, reward_law="bernoulli")
-    >>> float(bounds.value_pooled(mdp, [1], [[0.5, 0.5]], 100))
+    >>> round(float(bounds.value_pooled(mdp, [1], [[0.5, 0.5]], 100)), 9)
     0.015
     """
     world, rounds = OffPolicy(mdp, policy, behavior), _bound.rounds(n)
@@ -1047,7 +1047,7 @@ def value_pairs(mdp: MDP, policy: ArrayLike, behavior: ArrayLike, n: ArrayLike) 
     --------
     >>> from pessimism.mdp import MDP, bounds
     >>> mdp = MDP.dense([[[1.0], [1.0]]], [[0.5, 0.5]], discount=0.5, reward_law="bernoulli")
-    >>> float(bounds.value_pairs(mdp, [1], [[0.5, 0.5]], 100))
+    >>> round(float(bounds.value_pairs(mdp, [1], [[0.5, 0.5]], 100)), 9)
     0.02
     """
     _check.instance("mdp", mdp, MDP)

@@ -266,11 +266,10 @@ def weighted_is_risk(mdp: MDP, policy: ArrayLike, behavior: ArrayLike, *, n: Arr
             "sample_log and look at weighted_is over them"
         )
     mean, value = found.first / found.p, _value(world)
-    weight = np.exp(found.log_weight - found.log_weight.max())
     spread = np.maximum(found.second / found.p - mean**2, 0.0)
     out = np.empty((3, *rounds.shape))
     for count in np.unique(rounds).tolist():
-        first, second, undefined = ratio_moments(count, found.p, weight, spread, mean - value)
+        first, second, undefined = ratio_moments(count, found.p, found.log_weight, spread, mean - value)
         defined = 1.0 - undefined
         moments = first / defined, second / defined - (first / defined) ** 2, undefined
         out[:, rounds == count] = np.array(moments)[:, None]
@@ -310,7 +309,7 @@ def fixed_counts_risk(mdp: MDP, policy: ArrayLike, counts: ArrayLike) -> Risk:
     --------
     >>> from pessimism.mdp import MDP, risk
     >>> mdp = MDP.dense([[[0.5, 0.5]], [[0.0, 1.0]]], [[1.0], [0.0]], [1, 0], horizon=2)
-    >>> float(risk.fixed_counts_risk(mdp, [0, 0], [[[10], [1]], [[5], [1]]]).variance)
+    >>> round(float(risk.fixed_counts_risk(mdp, [0, 0], [[[10], [1]], [[5], [1]]]).variance), 9)
     0.025
     """
     steps, target = judged(mdp, policy)

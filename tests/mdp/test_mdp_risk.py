@@ -154,6 +154,19 @@ def test_the_ring_of_the_theory(horizon):
     assert np.max(mdp.occupancy(PI) / np.maximum(mdp.occupancy(B), 1e-300)) < 13.04
 
 
+def test_weighted_is_of_one_episode_and_of_very_many():
+    """One: the return under the behavior, though weights are beyond float64. Many: the leading term, E W^2 (G - J)^2."""
+    mdp = ring(500)
+    one = risk.weighted_is_risk(mdp, PI, B, n=1)
+    assert float(one.bias) == pytest.approx(float(mdp.value(B) - mdp.value(PI)), rel=1e-9)
+    assert float(one.variance) == pytest.approx(float(risk.per_decision_is_risk(mdp, B, B, n=1).variance), rel=1e-9)
+    worlds = [
+        MDP(*mdp.tables[:2], mdp.rewards - shift, np.eye(5)[0], horizon=4) for shift in (0.0, ring(4).value(PI) / 4)
+    ]
+    many = risk.weighted_is_risk(worlds[0], PI, B, n=10**12).variance * 1e12
+    assert float(many) == pytest.approx(float(risk.trajectory_is_risk(worlds[1], PI, B, n=1).variance), rel=1e-8)
+
+
 def test_weights_grow_by_the_spectral_radius():
     """Beyond float64: the variance of whole weights is infinite, that of discounted per-decision sums is not."""
     mdp = ring(3000, 0.5)
