@@ -101,6 +101,10 @@ def _sizes(policy: ArrayLike, behavior: ArrayLike | None, q: Floats | None, acti
     if behavior is not None:
         given.append(_check.numeric("behavior", behavior))
     laws = [x for x in given if x.dtype.kind == "f"] + ([] if q is None else [q])
+    states = {int(x.shape[-2 if x.dtype.kind == "f" else -1]) for x in given}
+    if len(states) > 1 or len({x.shape[-1] for x in laws}) > 1:
+        shapes = " and ".join(str(x.shape) for x in given + ([] if q is None else [q]))
+        raise ValueError(f"policy, behavior and q must be over the same states and actions, got shapes {shapes}")
     for name, x in zip(("policy", "behavior"), given, strict=False):
         if x.ndim < (2 if x.dtype.kind == "f" else 1) or 0 in x.shape:
             raise ValueError(f"{name} must have shape (..., [H,] S) of int or (..., [H,] S, A) of float, got {x.shape}")
@@ -145,8 +149,10 @@ def _rectangle(log: Log) -> tuple[Transitions, NDArray[np.bool_]]:
         if whole.rewards.ndim < 2:
             shape = whole.rewards.shape
             raise ValueError(f"log must have shape (..., episodes, steps), or be a list of episodes, got {shape}")
-    else:
+    elif isinstance(log, Iterable):
         whole, live = _padded(_check.listed("log", log, "Transitions"))
+    else:
+        raise TypeError(f"log must be Transitions or a list of them, got {type(log).__name__}")
     ended = whole.terminated | whole.truncated
     over = np.zeros(ended.shape, np.bool_)
     over[..., 1:] = np.logical_or.accumulate(ended, axis=-1)[..., :-1]

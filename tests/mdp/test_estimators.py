@@ -337,6 +337,10 @@ HALF = np.full((2, 2), 0.5)
         (lambda: trajectory_is(LOG, HALF, [[0.5, 0.5], [0.5, 0.4]]), r"behavior\[1\] must sum to 1"),
         (lambda: trajectory_is(LOG, HALF, np.log(HALF)), "logarithms"),
         (lambda: trajectory_is(LOG, [[1.0, 0.0]], [[1.0, 0.0]]), r"log.states\[0, 1\] must be below 1"),
+        (
+            lambda: trajectory_is(LOG, HALF, np.full((3, 2), 0.5)),
+            r"over the same states and actions, got shapes \(2, 2\) and",
+        ),
         (lambda: trajectory_is(LOG, HALF, HALF, 1.5), r"discount must be in \[0, 1\]"),
         (lambda: trajectory_is(Transitions([0], [0], [1], [0]), [0], [0]), "or be a list of episodes"),
         (lambda: trajectory_is([LOG], HALF, HALF), r"log\[0\] must be one episode of shape \(T,\)"),
@@ -364,6 +368,11 @@ HALF = np.full((2, 2), 0.5)
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_counts_are_no_log_of_episodes():
+    with pytest.raises(TypeError, match="log must be Transitions or a list of them, got MDPData"):
+        trajectory_is(MDPData.from_transitions(LOG, per_step=True), HALF, HALF)
 
 
 def test_support_counts_only_where_the_policy_can_still_be():

@@ -155,7 +155,7 @@ def test_the_ring_of_the_theory(horizon):
 
 
 def test_weighted_is_of_one_episode_and_of_very_many():
-    """One: the return under the behavior, though weights are beyond float64. Many: the leading term, E W^2 (G - J)^2."""
+    """One: the return under the behavior, with weights beyond float64. Many: the leading term, E W^2 (G - J)^2."""
     mdp = ring(500)
     one = risk.weighted_is_risk(mdp, PI, B, n=1)
     assert float(one.bias) == pytest.approx(float(mdp.value(B) - mdp.value(PI)), rel=1e-9)
