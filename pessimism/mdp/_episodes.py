@@ -76,7 +76,7 @@ def episodes(
     states, actions = np.where(live, whole.states, 0), np.where(live, whole.actions, 0)
     sizes = _sizes(policy, behavior, q, actions)
     for name, labels, size in (("states", states, sizes[0]), ("actions", actions, sizes[1])):
-        _check.require(f"log.{name}", labels, labels < size, f"below {size}, as the policies say")
+        _check.require(f"log.{name}", labels, labels < size, f"below {size}, as policy and behavior say")
     every = np.ones(sizes, np.bool_)  # a log does not tell which actions are feasible
     target = as_law(_input.check_policy(policy, every, horizon), sizes[1])
     if behavior is None:
@@ -100,14 +100,14 @@ def _sizes(policy: ArrayLike, behavior: ArrayLike | None, q: Floats | None, acti
     given = [_check.numeric("policy", policy)]
     if behavior is not None:
         given.append(_check.numeric("behavior", behavior))
+    for name, x in zip(("policy", "behavior"), given, strict=False):
+        if x.ndim < (2 if x.dtype.kind == "f" else 1) or 0 in x.shape:
+            raise ValueError(f"{name} must have shape (..., [H,] S) of int or (..., [H,] S, A) of float, got {x.shape}")
     laws = [x for x in given if x.dtype.kind == "f"] + ([] if q is None else [q])
     states = {int(x.shape[-2 if x.dtype.kind == "f" else -1]) for x in given}
     if len(states) > 1 or len({x.shape[-1] for x in laws}) > 1:
         shapes = " and ".join(str(x.shape) for x in given + ([] if q is None else [q]))
         raise ValueError(f"policy, behavior and q must be over the same states and actions, got shapes {shapes}")
-    for name, x in zip(("policy", "behavior"), given, strict=False):
-        if x.ndim < (2 if x.dtype.kind == "f" else 1) or 0 in x.shape:
-            raise ValueError(f"{name} must have shape (..., [H,] S) of int or (..., [H,] S, A) of float, got {x.shape}")
     if laws:
         return int(laws[0].shape[-2]), int(laws[0].shape[-1])
     chosen = (int(x.max()) for x in given)
@@ -173,6 +173,8 @@ def _closed(log: Transitions, over: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _padded(parts: list[Transitions]) -> tuple[Transitions, NDArray[np.bool_]]:
+    if not parts:
+        raise ValueError("log must hold at least one episode, got none")
     for k, part in enumerate(parts):
         _check.instance(f"log[{k}]", part, Transitions)
         if part.rewards.ndim != 1:

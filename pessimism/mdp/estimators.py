@@ -119,7 +119,7 @@ def model_based(
     >>> float(estimators.model_based(MDPData.from_transitions(log, per_step=True), [0, 0]))
     1.5
     """
-    model, unknown = _empirical(data, policy, discount, start, horizon)
+    model, unknown = _empirical(data, policy, behavior, discount, start, horizon)
     return np.asarray(np.where(unknown, np.nan, model.value(policy)))
 
 
@@ -152,7 +152,7 @@ def marginalised(
     Returns
     -------
     (...,) float
-        In reward units, as `model_based`, whose number it is up to rounding.
+        In reward units; up to rounding the number of `model_based`, and NaN where that is.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def marginalised(
     >>> float(estimators.marginalised(MDPData.from_transitions(log, per_step=True), [0, 0]))
     1.5
     """
-    model, unknown = _empirical(data, policy, discount, start, horizon)
+    model, unknown = _empirical(data, policy, behavior, discount, start, horizon)
     met = model.occupancy(policy)
     stepped = data.horizon is not None
     if model.horizon is None:
@@ -257,7 +257,7 @@ def per_decision_is(
     Returns
     -------
     (...,) float
-        As `trajectory_is`.
+        In reward units, infinite beyond float64, and NaN where `trajectory_is` is.
 
     Raises
     ------
@@ -397,7 +397,7 @@ def doubly_robust(
     Returns
     -------
     (...,) float
-        As `trajectory_is`.
+        In reward units, infinite beyond float64, and NaN where `trajectory_is` is.
 
     Raises
     ------
@@ -445,10 +445,17 @@ def doubly_robust(
 
 
 def _empirical(
-    data: MDPData, policy: ArrayLike, discount: float | None, start: ArrayLike | None, horizon: int | None
+    data: MDPData,
+    policy: ArrayLike,
+    behavior: ArrayLike | None,
+    discount: float | None,
+    start: ArrayLike | None,
+    horizon: int | None,
 ) -> tuple[MDP, NDArray[np.bool_]]:
     """The empirical model, and which data sets leave the value unknown."""
     _check.instance("data", data, MDPData)
+    if behavior is not None:
+        _check.real_array("behavior", behavior)
     if horizon is not None and data.horizon is not None:
         raise ValueError(f"horizon must not be given: data have {data.horizon} steps")
     empty = np.asarray(data.n == 0)
