@@ -29,9 +29,9 @@ pairs. ``None`` estimates it by how often each action was taken in every state a
 NaN for an empty log and, with an estimated behavior or a model, where the policy comes to a pair that was never seen; a
 known behavior that never takes such an action is refused. No count table suffices: the weight depends on the path.
 
-*Episodes of unequal length* are padded with ratio 1 and reward 0: in a list of `Transitions`, such as the ``episodes()``
-of a log that was read from a data frame, and after a step that terminated or was truncated. So an episode is worth what
-it earned up to its end, which for truncated ones leaves out what would have followed: a warning says so.
+*Episodes of unequal length* are padded with ratio 1 and reward 0: in a list of `Transitions`, such as ``episodes()`` of
+a log that was read from a data frame, and after a step that terminated or was truncated. So an episode is worth what it
+earned up to its end, which for truncated ones leaves out what would have followed: a warning says so.
 
 Weights are multiplied as sums of logarithms, so that nothing overflows on the way. The exact bias and variance:
 `pessimism.mdp.risk`.
