@@ -64,6 +64,12 @@ FLAGS = {
         given().log, (0, 1, 2), (0, 1)
     ).data(**kw),
     "mdp.bounds.horizon_exponent.split": partial(mdp.bounds.horizon_exponent, "hoeffding"),
+    **{
+        f"mdp.bounds.{name}.known_start": partial(
+            getattr(mdp.bounds, name), mdp.MDP.dense([[[1.0]]], [[0.5]], horizon=2), [0], [0], 9
+        )
+        for name in ("value_markov", "value_pooled", "value_tree")
+    },
     "mdp.data.MDPData.from_transitions.per_step": lambda **kw: mdp.MDPData.from_transitions(given().log, **kw),
     "mdp.model.MDP.coverage.clipped": lambda **kw: given().model.coverage(given().law, **kw),
     **{

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._objects import Speaking
+from pessimism._risk import Risk, ratio_moments
 from pessimism._types import Floats
 from pessimism.bandits._engine import risk as engine
 from pessimism.bandits._engine.forms import ratio
@@ -52,37 +53,6 @@ MOST_LOGS = 3_000_000
 
 SPLIT = 1e-9
 """Relative difference between an estimate of two rounds and the average of its parts that rounding explains."""
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Risk(Speaking):
-    """Bias and variance of an estimator.
-
-    Attributes
-    ----------
-    bias : (...,) float
-        Mean error given that the estimator is defined, in reward units.
-    variance : (...,) float
-        Variance given that it is defined.
-    undefined : (...,) float
-        Probability that it is undefined, because no round tells anything.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from pessimism.bandits.risk import Risk
-    >>> float(Risk(np.array(0.5), np.array(0.25), np.array(0.0)).mse)
-    0.5
-    """
-
-    bias: Floats
-    variance: Floats
-    undefined: Floats
-
-    @property
-    def mse(self) -> Floats:
-        """(...,) float, mean squared error given that the estimator is defined."""
-        return np.asarray(self.bias**2 + self.variance)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -281,12 +251,13 @@ def ratio_risk(
     """
     world = _World(bandit, policy, behavior, contexts)
     world.require_support()
-    w = _flat(world.weight)
+    with np.errstate(divide="ignore"):
+        w = np.log(_flat(world.weight))
     mu, v = _flat(world.law), _flat(_wide(world.variances, world))
     c = _flat(_wide(bandit.means - world.value[..., None, None], world))
 
     def at(count: int) -> tuple[Floats, Floats, Floats]:
-        items = [engine.ratio(count, mu, w, *pair) for pair in zip(_rows(v), _rows(c), strict=True)]
+        items = [ratio_moments(count, mu, w, *pair) for pair in zip(_rows(v), _rows(c), strict=True)]
         first, second, undefined = (np.array(x).reshape(bandit.shape) for x in zip(*items, strict=True))
         defined = 1.0 - undefined
         return first / defined, second / defined - (first / defined) ** 2, undefined

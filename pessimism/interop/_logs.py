@@ -73,6 +73,37 @@ class Reduced:
         """S and A."""
         raise NotImplementedError
 
+    def episodes(self) -> list[Transitions]:
+        """Take the log apart into its episodes: what estimators of the value of a policy read.
+
+        Returns
+        -------
+        list of Transitions
+            One of shape (T,) for each episode, in the order of `lengths`; their lengths T may differ.
+
+        Raises
+        ------
+        ValueError
+            If nobody named the episodes of the log.
+
+        See Also
+        --------
+        pessimism.mdp.estimators.per_decision_is : An estimator that takes them.
+
+        Examples
+        --------
+        >>> from pessimism.interop.transitions import TransitionLog
+        >>> log = Transitions([0, 1, 1], [1, 0, 0], [-1.0, -5.0, -5.0], [1, 2, 2])
+        >>> log = TransitionLog(log, states=("out", "on", "home"), actions=("wait", "go"), lengths=np.array([2, 1]))
+        >>> [episode.rewards.tolist() for episode in log.episodes()]
+        [[-1.0, -5.0], [-5.0]]
+        """
+        if self.lengths is None:
+            raise ValueError("lengths must be known: the episodes of this log were not named")
+        names, ends = Transitions.__slots__, np.cumsum(self.lengths)[:-1]
+        fields = (np.split(getattr(self.transitions, name).ravel(), ends) for name in names)
+        return [Transitions(*own) for own in zip(*fields, strict=True)]
+
     def data(self, *, per_step: bool = False, reward_range: tuple[float, float] | None = None) -> MDPData:
         """Add up the log.
 
@@ -109,9 +140,7 @@ class Reduced:
         log, sizes = self.transitions, self._sizes()
         known: dict[str, Any] = {"n_states": sizes[0], "n_actions": sizes[1], "reward_range": reward_range}
         if _check.flag("per_step", per_step) and log.rewards.ndim == 1 and self.lengths is not None:
-            fields = (np.split(getattr(log, name), np.cumsum(self.lengths)[:-1]) for name in Transitions.__slots__)
-            episodes = [Transitions(*own) for own in zip(*fields, strict=True)]
-            return MDPData.from_episodes(episodes, horizon=int(self.lengths.max()), **known)
+            return MDPData.from_episodes(self.episodes(), horizon=int(self.lengths.max()), **known)
         if not per_step:
             log = Transitions(*(getattr(log, name).ravel() for name in Transitions.__slots__))
         return MDPData.from_transitions(log, per_step=per_step, **known)

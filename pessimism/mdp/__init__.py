@@ -1,7 +1,7 @@
 """Offline reinforcement learning: states, actions, logged transitions, and rules that turn them into a policy."""
 
 from pessimism._status import ConvergenceError, ConvergenceWarning, ImitationWarning
-from pessimism.mdp import behavior, bounds, exact, generators, instances, planning
+from pessimism.mdp import behavior, bounds, estimators, exact, generators, instances, planning, risk
 from pessimism.mdp.choice import moving_constant
 from pessimism.mdp.data import MDPData, Transitions
 from pessimism.mdp.model import MDP
@@ -30,6 +30,7 @@ __all__ = [
     "cql",
     "cql_values",
     "error_bound",
+    "estimators",
     "exact",
     "generators",
     "instances",
@@ -39,6 +40,7 @@ __all__ = [
     "plan",
     "planning",
     "plug_in",
+    "risk",
     "vi_lcb",
     "vi_lcb_bernstein",
     "vi_lcb_episodic",

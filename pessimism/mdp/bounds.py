@@ -24,6 +24,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _bound, _check
 from pessimism._types import Floats
+from pessimism.mdp._engine import efficiency, variance
+from pessimism.mdp._engine.tables import as_law
+from pessimism.mdp._off_policy import OffPolicy
+from pessimism.mdp.model import MDP
 
 __all__ = [
     "bernstein_samples",
@@ -38,6 +42,10 @@ __all__ = [
     "plug_in_failure_loss",
     "samples_needed",
     "subsampled_episodes",
+    "value_markov",
+    "value_pairs",
+    "value_pooled",
+    "value_tree",
     "vi_lcb_bias",
     "vi_lcb_normal_gap",
     "vi_lcb_normal_prediction",
@@ -862,6 +870,208 @@ def _sample_rate(
     with np.errstate(over="ignore"):  # infinite where float64 ends
         total = length**first / small**2 + (0.0 if second is None else length**second / small)
         return np.asarray(_states(states) * c * total)
+
+
+def value_markov(
+    mdp: MDP, policy: ArrayLike, behavior: ArrayLike, n: ArrayLike, *, known_start: bool = False
+) -> Floats:
+    r"""Asymptotic lower bound on the mean squared error of any regular estimator of a value from episodes.
+
+    Parameters
+    ----------
+    mdp : MDP
+        A single model with a horizon.
+    policy : ([H,] S) array_like of int or ([H,] S, A) array_like of float
+        The policy :math:`\pi` that is judged.
+    behavior : ([H,] S) array_like of int or ([H,] S, A) array_like of float
+        The policy b that makes the episodes: a law over actions for every state.
+    n : (...) array_like of float
+        Episodes, at least 1.
+    known_start : bool
+        The law of the first state is known and used.
+
+    Returns
+    -------
+    (...) float
+        :math:`\frac1n\bigl(\mathrm{Var}_\rho V_0 + \sum_h \gamma^{2h} \sum \frac{(d^\pi_h)^2}{d^b_h} s_h^2\bigr)` with
+        :math:`s_h^2 = \mathrm{Var}(r + \gamma V_{h+1}(s') | s, a)`; with a known start without its variance. Infinite
+        if the policy reaches a pair that the behavior never plays.
+
+    See Also
+    --------
+    pessimism.mdp.estimators.model_based : Attains it.
+    pessimism.mdp.bounds.value_tree : Where the history may matter.
+    pessimism.mdp.bounds.value_pooled : Where all steps are alike.
+
+    Notes
+    -----
+    The world is Markov, and every step may have its own dynamics. Knowing the behavior does not lower it. At finite n a
+    biased estimator may be below it. That the three regimes differ is in the abstract of Kallus and Uehara (2020) on
+    double reinforcement learning; the formulas are ours.
+
+    :Status: derived.
+    :Source: our derivation by the delta method, for finitely many states and actions.
+
+    Examples
+    --------
+    >>> from pessimism.mdp import MDP, bounds
+    >>> mdp = MDP.dense([[[1.0], [1.0]]], [[0.5, 0.5]], horizon=3, reward_law="bernoulli")
+    >>> round(float(bounds.value_markov(mdp, [1], [[0.5, 0.5]], 100)), 9)
+    0.015
+    """
+    world, rounds = OffPolicy(mdp, policy, behavior), _bound.rounds(n)
+    met, seen = (variance.laws(world.steps, world.start, x, world.horizon) for x in (world.target, world.logged))
+    weight = met * variance.weights(met, seen)
+    parts = efficiency.of_steps(world.steps, world.start, world.target, weight, world.discount, world.horizon)
+    return _efficient(world, parts, rounds, known_start)
+
+
+def value_tree(mdp: MDP, policy: ArrayLike, behavior: ArrayLike, n: ArrayLike, *, known_start: bool = False) -> Floats:
+    r"""The same bound for estimators that do not use that the world is Markov: the curse of the horizon.
+
+    Parameters
+    ----------
+    mdp, policy, behavior, n, known_start : as for `value_markov`
+        A single model with a horizon, the policy that is judged, the one that makes the episodes, their number, and
+        whether the law of the first state is known.
+
+    Returns
+    -------
+    (...) float
+        :math:`\frac1n\bigl(\mathrm{Var}_\rho V_0 + \sum_h \gamma^{2h} E_b[W_h^2 s_h^2]\bigr)`.
+
+    See Also
+    --------
+    pessimism.mdp.estimators.doubly_robust : Has exactly this variance, at every n, with the right Q.
+    pessimism.mdp.risk.growth_rate : How fast it grows.
+
+    Notes
+    -----
+    A world in which the next state may depend on the whole history is Markov on the tree of histories, where the
+    marginal weights are the :math:`W_h`. See `value_markov`.
+
+    :Status: derived.
+    :Source: our derivation by the delta method, on the tree of histories.
+
+    Examples
+    --------
+    >>> from pessimism.mdp import MDP, bounds
+    >>> mdp = MDP.dense([[[1.0], [1.0]]], [[0.5, 0.5]], horizon=3, reward_law="bernoulli")
+    >>> round(float(bounds.value_tree(mdp, [1], [[0.5, 0.5]], 100)), 9)
+    0.035
+    """
+    world, rounds = OffPolicy(mdp, policy, behavior), _bound.rounds(n)
+    return _efficient(world, variance.corrected(*world.whole, exact=True), rounds, known_start)
+
+
+def value_pooled(
+    mdp: MDP, policy: ArrayLike, behavior: ArrayLike, n: ArrayLike, *, known_start: bool = False
+) -> Floats:
+    r"""The same bound where all steps are known to have the same dynamics, so that they share one table.
+
+    Parameters
+    ----------
+    mdp : MDP
+        A single model with a horizon that is the same at all steps. The policies may change with the step.
+    policy, behavior, n, known_start : as for `value_markov`
+        The policy that is judged, the one that makes the episodes, their number, and whether the law of the first
+        state is known.
+
+    Returns
+    -------
+    (...) float
+        :math:`\frac1n\bigl(\mathrm{Var}_\rho V_0 + \sum_{s,a} \mathrm{Var}(Y | s, a) / \sum_h d^b_h(s, a)\bigr)` with
+        :math:`Y = \sum_h \gamma^h d^\pi_h(s, a) (r + \gamma V_{h+1}(s'))`.
+
+    See Also
+    --------
+    pessimism.mdp.estimators.model_based : Attains it, from data whose steps are added up, with ``horizon=``.
+    pessimism.mdp.bounds.value_markov : With a table for every step.
+
+    Notes
+    -----
+    One transition tells of all steps at once: Y is what it moves the value by. At small n the plug-in, which is biased
+    here, may be below it. See `value_markov`.
+
+    :Status: derived.
+    :Source: our derivation by the delta method.
+
+    Examples
+    --------
+    >>> from pessimism.mdp import MDP, bounds
+    >>> mdp = MDP.dense([[[1.0], [1.0]]], [[0.5, 0.5]], horizon=3, reward_law="bernoulli")
+    >>> round(float(bounds.value_pooled(mdp, [1], [[0.5, 0.5]], 100)), 9)
+    0.015
+    """
+    world, rounds = OffPolicy(mdp, policy, behavior), _bound.rounds(n)
+    if not world.steps.stationary:
+        raise ValueError("mdp must be the same at all steps for its transitions to be pooled")
+    met, seen = (variance.laws(world.steps, world.start, x, world.horizon) for x in (world.target, world.logged))
+    visits = seen.sum(axis=0)
+    parts = efficiency.pooled(world.steps, world.start, world.target, met, visits, world.discount, world.horizon)
+    return _efficient(world, parts, rounds, known_start)
+
+
+def value_pairs(mdp: MDP, policy: ArrayLike, behavior: ArrayLike, n: ArrayLike) -> Floats:
+    r"""The same bound for independent transitions of a discounted model; the start law is known.
+
+    Parameters
+    ----------
+    mdp : MDP
+        A single model without a horizon.
+    policy : (S,) array_like of int or (S, A) array_like of float
+        The policy :math:`\pi` that is judged.
+    behavior : (S, A) array_like of float
+        Joint law :math:`\mu` of the logged pairs.
+    n : (...) array_like of float
+        Transitions, at least 1.
+
+    Returns
+    -------
+    (...) float
+        :math:`\frac1{n(1-\gamma)^2} \sum \frac{(d^\pi)^2}{\mu} \mathrm{Var}(r + \gamma V(s') | s, a)`. Infinite if
+        :math:`\mu` is 0 where the policy comes.
+
+    See Also
+    --------
+    pessimism.mdp.estimators.model_based : Attains it.
+
+    Notes
+    -----
+    The plug-in uses its table again and again and is biased at finite n, where it may be below.
+
+    :Status: derived.
+    :Source: our derivation by the delta method.
+
+    Examples
+    --------
+    >>> from pessimism.mdp import MDP, bounds
+    >>> mdp = MDP.dense([[[1.0], [1.0]]], [[0.5, 0.5]], discount=0.5, reward_law="bernoulli")
+    >>> round(float(bounds.value_pairs(mdp, [1], [[0.5, 0.5]], 100)), 9)
+    0.02
+    """
+    _check.instance("mdp", mdp, MDP)
+    if mdp.horizon is not None or mdp.shape:
+        raise ValueError("mdp must be a single model without a horizon")
+    rounds, mu = _bound.rounds(n), mdp.check_behavior(behavior)
+    law = as_law(mdp.check_policy(policy), mdp.n_actions)
+    if mu.ndim != 2 or law.ndim != 2:
+        raise ValueError(f"policy and behavior must be single laws, got batches {law.shape[:-2]} and {mu.shape[:-2]}")
+    steps, d = variance.Steps(mdp.tables, mdp.rewards, mdp.reward_law), mdp.occupancy(law)
+    value, step = mdp.evaluate(law), steps.at(0)
+    noise = step.spread(value, step.mean(value), mdp.discount)
+    played = (d > 0.0) & ~mdp.terminal[:, None]
+    weight = np.divide(d, mu, out=np.full(d.shape, math.inf), where=mu > 0.0)
+    if np.any(played & (mu == 0.0)):
+        return np.full(rounds.shape, math.inf)
+    total = np.where(played, d * np.where(played, weight, 0.0) * noise, 0.0).sum()
+    return np.asarray(total / (1.0 - mdp.discount) ** 2 / rounds)
+
+
+def _efficient(world: OffPolicy, parts: tuple[float, float], rounds: Floats, known_start: bool) -> Floats:
+    """The variance of the steps, plus that of the start unless its law is known, divided by n."""
+    total = parts[0] if _check.flag("known_start", known_start) else sum(parts)
+    return np.asarray((total if world.uncovered() is None else math.inf) / rounds)
 
 
 def _states(states: int, low: int = 1) -> int:

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pessimism.interop.transitions import transition_log
+from pessimism.interop.transitions import TransitionLog, transition_log
 from pessimism.mdp import MDP, MDPData, Transitions, plug_in
+from pessimism.mdp.estimators import per_decision_is
 from tests.interop.tables import LABELS, MAKERS, backends, same
 
 NAMES = {"state": "s", "action": "a", "reward": "r", "next_state": "t"}
@@ -267,3 +268,17 @@ def test_text_in_unordered_categories_is_no_order():
     table = pd.DataFrame({"s": [0, 1], "a": 0, "r": 0.0, "t": [1, 2], "e": 0, "h": weeks})
     with pytest.raises(TypeError, match="ordered categories, as text has no order of steps, got '1' in row 0"):
         transition_log(table, **NAMES, episode="e", step="h")
+
+
+def test_episodes_of_a_table_reach_the_estimators():
+    """Two steps and one; the second step of the first episode has half the chance under the behavior."""
+    table = pd.DataFrame({"who": ["a", "a", "b"], "at": [0, 1, 1], "to": [1, 9, 9], "go": ["x", "y", "x"]})
+    table["won"], table["done"] = [0.0, 1.0, 0.5], [False, True, True]
+    columns = {"state": "at", "action": "go", "reward": "won", "next_state": "to", "episode": "who"}
+    log = transition_log(table, **columns, terminated="done")
+    assert [episode.rewards.tolist() for episode in log.episodes()] == [[0.0, 1.0], [0.5]]
+    behavior = [[1.0, 0.0], [0.5, 0.5], [1.0, 0.0]]
+    assert float(per_decision_is(log.episodes(), [0, 1, 0], behavior)) == pytest.approx(1.0)
+    flat = TransitionLog(log.transitions, log.states, log.actions)
+    with pytest.raises(ValueError, match="the episodes of this log were not named"):
+        flat.episodes()

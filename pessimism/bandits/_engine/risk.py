@@ -15,9 +15,6 @@ RECURSION = 4096
 NODES = 20
 """Of Gauss and Legendre, on every piece."""
 
-STEP = 0.1
-"""Of the trapezoidal rule in log t: its error is below exp(-4.9 / STEP)."""
-
 
 def mean_inverse(n: int, p: Floats) -> Floats:
     """E[1{N > 0} / N] for N ~ Bin(n, p)."""
@@ -120,27 +117,6 @@ def average(n: Ints, mu: Floats, mean: Floats, spread: Floats) -> tuple[Floats, 
     """Bias and variance of an average of rounds, from E[g | x] - J and Var[g | x] of its terms."""
     bias = (mu * mean).sum(axis=-1)
     return bias, ((mu * (spread + mean**2)).sum(axis=-1) - bias**2) / n
-
-
-def ratio(n: int, mu: Floats, w: Floats, v: Floats, c: Floats) -> tuple[Floats, Floats, Floats]:
-    r"""First and second moment of the self-normalised estimator about J, where it is defined, and P(undefined).
-
-    E[A / B] is the integral of E[A exp(-tB)] over t. c = r - J.
-    """
-    weighted = (mu > 0) & (w > 0)
-    undefined = np.asarray((mu * (w == 0)).sum(axis=-1)) ** n
-    largest, smallest = float(w[weighted].max()), float(w[weighted].min())
-    t = np.exp(np.arange(np.log(1e-12 / (n * largest)), np.log(800.0 / smallest), STEP))[:, None]
-    decay, less = np.exp(-t * w), np.expm1(-t * w)
-    early = t[:, 0] * largest < 1.0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_phi = np.where(early, np.log1p((mu * less).sum(axis=-1)), np.log((mu * decay).sum(axis=-1)))
-        first = np.where(early, (mu * w * c * less).sum(axis=-1), (mu * w * c * decay).sum(axis=-1))
-        second = (mu * w**2 * (v + c**2) * decay).sum(axis=-1)
-        power, lower = np.exp((n - 1) * log_phi), np.exp((n - 2) * log_phi)
-        squared = n * second * power + np.where(first != 0, n * (n - 1.0) * first**2 * lower, 0.0)
-    step = STEP * t[:, 0]
-    return np.asarray((step * n * first * power).sum()), np.asarray((step * t[:, 0] * squared).sum()), undefined
 
 
 def cross_fit(n: tuple[int, int], mu: Floats, d: Floats, v: Floats, b: Floats) -> Floats:
