@@ -55,6 +55,7 @@ KEPT = {  # cells that give every panel and curve; elsewhere those of the two sm
     "ope-composition": lambda c: c["cstar"] in (2, 10) and c["n"] > 100,
     "ope-contexts": lambda c: c["contexts"] in (2, 10, 30),
     "ope-coverage": lambda c: c["cstar"] in (2, 8),
+    "ope-horizon": lambda c: c["horizon"] in (2, 5),
     "ope-open-bandit": lambda c: c["campaign"] == "men",
     "ope-selection": lambda c: c["n"] in (50, 200) and c["scale"] in (0, 1, 4),
     "frozen-lake": lambda c: c["n"] in (1000, 10_000) and c["weight"] in (0, 0.01, 0.3, 1),
