@@ -1,11 +1,11 @@
 """Properties that a rule must have, tried on many data sets: Hypothesis strategies, and checks for your own rules.
 
 A rule is any function ``rule(data) -> policy`` (`check_rule`), an estimator ``estimator(data, policy, behavior) ->
-value`` (`check_estimator`; of rows, through `from_rows`), an interval the same with ``delta=`` (`check_interval`), an
-offline rule ``rule(data, discount=...) -> plan``
-(`check_offline_rule`), a planner ``planner(mdp) -> plan`` (`check_planner`), a relevance of source tasks
-``rule(heads, target) -> weights`` (`check_relevance`), an allocation ``rule(relevance, budget, floor=...) -> rows``
-(`check_allocation`) or a bilevel solver ``method(problem, x0, y0, budget=..., rng=...) -> result`` (`check_solver`).
+value`` (`check_estimator`; of rows, through `from_rows`; of episodes, `check_episode_estimator`), an interval the same
+with ``delta=`` (`check_interval`), an offline rule ``rule(data, discount=...) -> plan`` (`check_offline_rule`), a
+planner ``planner(mdp) -> plan`` (`check_planner`), a relevance of source tasks ``rule(heads, target) -> weights``
+(`check_relevance`), an allocation ``rule(relevance, budget, floor=...) -> rows`` (`check_allocation`) or a bilevel
+solver ``method(problem, x0, y0, budget=..., rng=...) -> result`` (`check_solver`).
 Most mistakes in such a function break a symmetry of the problem (the names of the arms, the unit of the reward, the
 basis of a representation, the other data sets of the batch), so they are found without knowing what it is for; others
 show where it is held to what it claims: the size of its intervals, a lower bound, the optimal value, the norm that it
@@ -29,6 +29,7 @@ from pessimism.testing.bandit.rules import check_rule
 from pessimism.testing.bandit.strategies import bandit_data, bandits, behaviors, logged_bandits, propensities
 from pessimism.testing.bilevel.solvers import SolverError, check_solver
 from pessimism.testing.bilevel.strategies import bilevel_problems
+from pessimism.testing.mdp.estimators import check_episode_estimator
 from pessimism.testing.mdp.offline_rules import check_offline_rule
 from pessimism.testing.mdp.planners import PlannerError, check_planner
 from pessimism.testing.mdp.strategies import mdp_behaviors, mdp_data, mdps
@@ -48,6 +49,7 @@ __all__ = [
     "behaviors",
     "bilevel_problems",
     "check_allocation",
+    "check_episode_estimator",
     "check_estimator",
     "check_interval",
     "check_offline_rule",
