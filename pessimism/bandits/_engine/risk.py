@@ -137,7 +137,9 @@ def ratio(n: int, mu: Floats, w: Floats, v: Floats, c: Floats) -> tuple[Floats, 
         log_phi = np.where(early, np.log1p((mu * less).sum(axis=-1)), np.log((mu * decay).sum(axis=-1)))
         first = np.where(early, (mu * w * c * less).sum(axis=-1), (mu * w * c * decay).sum(axis=-1))
         second = (mu * w**2 * (v + c**2) * decay).sum(axis=-1)
-        power, lower = np.exp((n - 1) * log_phi), np.exp((n - 2) * log_phi)
+        # of the other rounds; log_phi may be -inf, and one round has no second one
+        power = np.exp((n - 1) * log_phi) if n > 1 else np.ones_like(log_phi)
+        lower = np.exp((n - 2) * log_phi) if n > 2 else np.full_like(log_phi, n - 1.0)
         squared = n * second * power + np.where(first != 0, n * (n - 1.0) * first**2 * lower, 0.0)
     step = STEP * t[:, 0]
     return np.asarray((step * n * first * power).sum()), np.asarray((step * t[:, 0] * squared).sum()), undefined
