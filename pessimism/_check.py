@@ -326,7 +326,7 @@ def listed(name: str, value: Any, of: str) -> list[Any]:
         raise TypeError(f"{name} must be a sequence of {of}, got {shown(value)}") from None
 
 
-def _is_integer(value: object) -> bool:
+def is_integer(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.timedelta64))
 
 
@@ -341,7 +341,7 @@ def generator(rng: Rng, name: str = "rng") -> np.random.Generator:
         given = given.tolist()
     many = isinstance(given, (list, tuple))
     seeds = list(given) if many else [given]
-    if not seeds or not all(_is_integer(seed) for seed in seeds):
+    if not seeds or not all(is_integer(seed) for seed in seeds):
         expected = "a Generator, a SeedSequence, a whole number of at least 0 or None"
         raise TypeError(f"{name} must be {expected}, got {shown(rng)}")
     for k, seed in enumerate(seeds):
