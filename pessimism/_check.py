@@ -39,7 +39,7 @@ def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
     """Array of numbers, the caller's own if it was one."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise TypeError(f"{name} must not be masked: fill or drop the masked entries first")
-    array = _as_array(name, value, "numbers")
+    array = as_array(name, value, "numbers")
     if array.dtype.kind == "O" and _beyond_64_bits(array):
         try:
             return array.astype(np.float64)
@@ -52,7 +52,7 @@ def numeric(name: str, value: ArrayLike) -> NDArray[Any]:
     return array
 
 
-def _as_array(name: str, value: ArrayLike, of: str) -> NDArray[Any]:
+def as_array(name: str, value: ArrayLike, of: str) -> NDArray[Any]:
     try:
         return np.asarray(value)
     except ValueError as error:
@@ -80,7 +80,7 @@ def flag(name: str, value: object) -> bool:
 
 def flag_array(name: str, value: ArrayLike | None, shape: tuple[int, ...], what: str) -> NDArray[np.bool_]:
     """Flags of a shape, all False by default; `what` says what they are."""
-    array = np.zeros(shape, np.bool_) if value is None else _as_array(name, value, "flags")
+    array = np.zeros(shape, np.bool_) if value is None else as_array(name, value, "flags")
     if array.dtype != np.bool_ or array.shape != shape:
         raise ValueError(f"{name} must be bool of shape {shape}{what}, got {array.dtype} of shape {array.shape}")
     return _own(array, np.bool_)
@@ -326,7 +326,7 @@ def listed(name: str, value: Any, of: str) -> list[Any]:
         raise TypeError(f"{name} must be a sequence of {of}, got {shown(value)}") from None
 
 
-def _is_integer(value: object) -> bool:
+def is_integer(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.timedelta64))
 
 
@@ -341,7 +341,7 @@ def generator(rng: Rng, name: str = "rng") -> np.random.Generator:
         given = given.tolist()
     many = isinstance(given, (list, tuple))
     seeds = list(given) if many else [given]
-    if not seeds or not all(_is_integer(seed) for seed in seeds):
+    if not seeds or not all(is_integer(seed) for seed in seeds):
         expected = "a Generator, a SeedSequence, a whole number of at least 0 or None"
         raise TypeError(f"{name} must be {expected}, got {shown(rng)}")
     for k, seed in enumerate(seeds):

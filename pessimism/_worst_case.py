@@ -50,6 +50,14 @@ def model_and_law(member: Any) -> tuple[Any, Any]:
     return member
 
 
+def member(family: Callable[[float], Any], gap: float) -> Any:
+    """``family(gap)``; a gap that it refuses is the fault of `gaps`."""
+    try:
+        return family(gap)
+    except ValueError as error:
+        raise ValueError(f"gaps must hold only gaps that family takes: {error}") from error
+
+
 def largest_loss(loss: Callable[[float], float], gaps: tuple[float, float]) -> WorstCase:
     """Maximise ``loss(gap)``: a logarithmic grid, then a bounded search around every high local maximum."""
     from scipy.optimize import minimize_scalar

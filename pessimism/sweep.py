@@ -420,6 +420,8 @@ def pending(
     ------
     ValueError, TypeError
         If an argument is malformed.
+    OSError
+        If `store` cannot be read.
 
     Warns
     -----

@@ -203,6 +203,22 @@ def bad_values():
     }
 
 
+def pairs_of_bad_values():
+    """Name -> makers of two values, for two arguments at once."""
+    words, none, nan, low = (lambda: "a"), (lambda: None), (lambda: np.nan), (lambda: -1)
+    empty, axes, huge, large = list, (lambda: np.ones((1, 2, 1, 2, 3))), (lambda: HUGE), (lambda: 2**53)
+    return {
+        "a word and nothing": (words, none),
+        "nan and -1": (nan, low),
+        "an empty list and five axes": (empty, axes),
+        "five axes and a huge number": (axes, huge),
+        "two large": (large, large),
+        "two tiny": (lambda: 5e-324, lambda: 5e-324),
+        "1e140 and 1e-300": (lambda: 1e140, lambda: 1e-300),
+        "an object and a dict": (object, dict),
+    }
+
+
 ALIEN = {"bytes", "complex", "strings", "mixed", "object array", "complex array", "datetimes", "timedelta"}
 ALIEN |= {
     "structured",

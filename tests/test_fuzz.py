@@ -29,7 +29,7 @@ import pytest
 from hypothesis import settings
 
 import pessimism
-from tests.hostile import ALIEN, NUMBERS, bad_values, in_other_clothes, twisted
+from tests.hostile import ALIEN, NUMBERS, bad_values, in_other_clothes, pairs_of_bad_values, twisted
 
 SECONDS = 60
 HOUSE = pathlib.Path(pessimism.__file__).parent
@@ -193,6 +193,8 @@ def section(function, title):
 
 def docs(function, result):
     text = inspect.getdoc(function) or ""
+    for kind in type(getattr(function, "__self__", None)).__mro__:  # a class may say it for all its methods
+        text += inspect.getdoc(kind) or "" if kind.__module__.startswith("pessimism") else ""
     for thing in result if isinstance(result, tuple) else (result,):
         if type(thing).__module__.startswith("pessimism"):
             text += inspect.getdoc(type(thing)) or ""
@@ -218,23 +220,32 @@ def is_record(function):
     return issubclass(function, tuple) or (parameters is not None and parameters.init)
 
 
-def complaint(function, bound, parameter, what, bad):
-    """What is wrong with the outcome of one call, or None."""
-    if inspect.ismethod(function) and not inspect.isclass(function.__self__):
-        function = types.MethodType(function.__func__, copied(function.__self__))  # a pool is used up
-    arguments = {key: copied(value) for key, value in bound.arguments.items()}
-    kind = bound.signature.parameters[parameter].kind
-    if kind is inspect.Parameter.VAR_POSITIONAL:
-        arguments[parameter] = (bad, *arguments[parameter][1:])
-    elif kind is inspect.Parameter.VAR_KEYWORD:
-        first = next(iter(arguments[parameter]))
-        arguments[parameter] = arguments[parameter] | {first: bad}
-        parameter = first
-    else:
-        arguments[parameter] = bad
+def spoilt_call(bound, changes):
+    """The call with other values of some parameters; one that the signature lacks is a keyword more."""
+    arguments, named = {key: copied(value) for key, value in bound.arguments.items()}, []
+    for parameter, bad in changes.items():
+        kind = bound.signature.parameters[parameter].kind if parameter in bound.signature.parameters else None
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            arguments[parameter] = (bad, *arguments[parameter][1:])
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            first = next(iter(arguments[parameter]))
+            arguments[parameter] = arguments[parameter] | {first: bad}
+            parameter = first
+        elif kind is not None:
+            arguments[parameter] = bad
+        named.append(parameter)
     call = inspect.BoundArguments(
         bound.signature, {k: arguments[k] for k in bound.signature.parameters if k in arguments}
     )
+    return call, named
+
+
+def complaint(function, bound, changes, what):
+    """What is wrong with the outcome of one call, or None."""
+    if inspect.ismethod(function) and not inspect.isclass(function.__self__):
+        function = types.MethodType(function.__func__, copied(function.__self__))  # a pool is used up
+    call, named = spoilt_call(bound, changes)
+    unknown = {parameter: bad for parameter, bad in changes.items() if parameter not in bound.signature.parameters}
     before = fingerprints(call.arguments)
     old = signal.signal(signal.SIGALRM, too_slow)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
@@ -243,7 +254,7 @@ def complaint(function, bound, parameter, what, bad):
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            result = function(*call.args, **call.kwargs)
+            result = function(*call.args, **call.kwargs, **unknown)
         raised = None
     except TooSlowError:
         return "slow"
@@ -262,19 +273,18 @@ def complaint(function, bound, parameter, what, bad):
         plain = type(raised) in (TypeError, ValueError)
         if not (plain or any(base.__name__ in section(function, "Raises") for base in type(raised).__mro__[:-3])):
             return f"{type(raised).__name__}: {message}"
-        if plain and not re.search(rf"(?<![A-Za-z0-9_]){re.escape(parameter)}(?![A-Za-z0-9_])", message):
-            return f"does not name {parameter}: {type(raised).__name__}: {message}"
-        if plain and not is_ours(raised):
+        names = "|".join(map(re.escape, named))
+        if plain and not re.search(rf"(?<![A-Za-z0-9_])({names})(?![A-Za-z0-9_])", message):
+            return f"does not name {' or '.join(named)}: {type(raised).__name__}: {message}"
+        if plain and not unknown and not is_ours(raised):
             return f"error of another library: {type(raised).__name__}: {message}"
     for warning in said:
         if warning.category.__name__ not in section(function, "Warns"):
             return f"warns: {warning.category.__name__}: {warning.message}"
-    if (
-        raised is None
-        and not is_record(function)
-        and what in ALIEN
-        and bound.signature.parameters.get(parameter, bare).annotation in NUMBERS
-    ):
+    if raised is None and unknown:
+        return "took a keyword that it does not have"
+    numbers = all(bound.signature.parameters.get(name, bare).annotation in NUMBERS for name in named)
+    if raised is None and not is_record(function) and what in ALIEN and numbers:
         return "took what is no number"
     if raised is None and not is_record(function) and has_nan(result) and "NaN" not in docs(function, result):
         return "returns NaN"
@@ -283,8 +293,14 @@ def complaint(function, bound, parameter, what, bad):
     return None
 
 
+PATIENT = {"budget", "examples", "max_iterations"}
+"""Parameters that say how much work is to be done: a large one is no mistake, and takes its time."""
+
+MANY = {"10**18", "2**31", "2**53", "many", "1e150", "two large"}
+
+
 def trials(function, bound):
-    """(parameter, what, value) for every bad call; checks of users' rules try a single example."""
+    """({parameter: value}, what) for every bad call; checks of users' rules try a single example."""
     if "examples" in bound.signature.parameters:
         bound.arguments["examples"] = 1
     for parameter, about in bound.signature.parameters.items():
@@ -294,17 +310,27 @@ def trials(function, bound):
                 continue
             given = next(iter(bound.arguments[parameter])) if isinstance(given, tuple) else next(iter(given.values()))
         for what, make in bad_values().items():
+            if parameter in PATIENT and what in MANY:
+                continue
             if what in ("class", "Enum class") and (callable(given) or "Callable" in str(about.annotation)):
                 # its errors are those of a user's function
                 continue
-            yield parameter, what, make()
+            yield {parameter: make()}, what
         with np.errstate(all="ignore"):
             spoilt = twisted(given)
         for what, value in spoilt.items():
-            yield parameter, what, value
+            if not (parameter in PATIENT and what in MANY):
+                yield {parameter: value}, what
         if parameter in bound.arguments:
             for what, value in in_other_clothes(given).items():
-                yield parameter, VALID + what, value
+                yield {parameter: value}, VALID + what
+    yield {"unheard_of": 1}, "unknown keyword"
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    plain = [name for name, about in bound.signature.parameters.items() if about.kind not in kinds]
+    for pair in itertools.combinations(plain, 2):
+        for what, makers in pairs_of_bad_values().items():
+            if not (what in MANY and PATIENT & set(pair)):
+                yield {name: make() for name, make in zip(pair, makers, strict=True)}, what
 
 
 # All of it in `make deep`, a slice of a few seconds otherwise.
@@ -336,10 +362,10 @@ def test_bad_input_is_one_error_or_an_answer(module, tmp_path, monkeypatch):
     assert {name for name in offered() if module_of(name) == module} <= set(harvested)
     for name, made in harvested.items():
         for function, bound in made if module_of(name) in (module, None) else ():
-            for parameter, what, value in itertools.islice(trials(function, bound), 0, None, STEP):
+            for changes, what in itertools.islice(trials(function, bound), 0, None, STEP):
                 calls += 1
-                if said := complaint(function, bound, parameter, what, value):
-                    wrong.append(f"{name}({parameter}={what}): {said:.300}")
+                if said := complaint(function, bound, changes, what):
+                    wrong.append(f"{name}({', '.join(changes)}={what}): {said:.300}")
                 for left in tmp_path.iterdir():  # what was written must not be in the way of the next call
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
     assert wrong == []
@@ -382,6 +408,6 @@ def test_what_is_outside_the_contract_is_seen():
     seen = {}
     for function in (good, key, nameless, borrowed, warns, invalid, writes):
         bound = inspect.signature(function).bind(np.ones(2))
-        seen[function.__name__] = complaint(function, bound, "x", "array", np.zeros(2))
+        seen[function.__name__] = complaint(function, bound, {"x": np.zeros(2)}, "array")
     assert seen.pop("good") is None
     assert all(seen.values()), seen

@@ -20,18 +20,18 @@ def check_contexts(contexts: ArrayLike, n_contexts: int, partner: str) -> Floats
     return rho
 
 
-def check_policy(policy: ArrayLike, n_contexts: int, n_arms: int) -> Ints | Floats:
+def check_policy(policy: ArrayLike, n_contexts: int, n_arms: int, name: str = "policy") -> Ints | Floats:
     """Clean policy: int64 (..., S) if `policy` holds integers, else a float64 law over arms (..., S, A)."""
-    given = _check.numeric("policy", policy)
+    given = _check.numeric(name, policy)
     if given.dtype.kind in "iu":
-        arms = _check.whole_array("policy", policy, min_ndim=1, high=n_arms - 1)
+        arms = _check.whole_array(name, policy, min_ndim=1, high=n_arms - 1)
         if arms.shape[-1] != n_contexts:
-            raise ValueError(f"policy must hold one arm for each of {n_contexts} contexts, got shape {arms.shape}")
+            raise ValueError(f"{name} must hold one arm for each of {n_contexts} contexts, got shape {arms.shape}")
         return arms
     if given.shape[-2:] != (n_contexts, n_arms):
         expected = f"(..., {n_contexts}) of int or (..., {n_contexts}, {n_arms}) of float"
-        raise ValueError(f"policy must have shape {expected}, got {given.dtype} of shape {given.shape}")
-    return _check.law("policy", given, axes=1)
+        raise ValueError(f"{name} must have shape {expected}, got {given.dtype} of shape {given.shape}")
+    return _check.law(name, given, axes=1)
 
 
 def check_arm_law(policy: ArrayLike, n_contexts: int, n_arms: int) -> Floats:

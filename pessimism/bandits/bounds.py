@@ -1081,7 +1081,7 @@ def value_missing_mass(target: ArrayLike, behavior: ArrayLike, n: ArrayLike) -> 
     rounds, d, mu = _bound.rounds(n), _check.law("target", target, axes=2), _check.law("behavior", behavior, axes=2)
     if d.shape[-2:] != mu.shape[-2:]:
         raise ValueError(f"target must end in the shape {mu.shape[-2:]} of behavior, got {d.shape}")
-    d, mu = (x.reshape(*x.shape[:-2], -1) for x in np.broadcast_arrays(d, mu))
+    d, mu = (x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1]) for x in np.broadcast_arrays(d, mu))
     order = np.argsort(-ratio(d, mu), axis=-1, kind="stable")
     mass, share = (np.cumsum(np.take_along_axis(x, order, axis=-1), axis=-1) for x in (d, mu))
     with np.errstate(divide="ignore"):

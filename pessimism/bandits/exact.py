@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats
-from pessimism._worst_case import WorstCase, largest_loss, model_and_law
+from pessimism._worst_case import WorstCase, largest_loss, member, model_and_law
 from pessimism.bandits._engine.rewards import Rewards
 from pessimism.bandits._input import reward_width
 from pessimism.bandits.model import Bandit
@@ -213,7 +213,7 @@ def worst_case(
     lvl = _check.not_nan("level", level(rounds) if callable(level) else level)
 
     def loss(gap: float) -> float:  # numpydoc ignore=GL08
-        expected = suboptimality(*model_and_law(family(gap)), rounds, level=lvl, unseen=unseen, sigma=sigma)
+        expected = suboptimality(*model_and_law(member(family, gap)), rounds, level=lvl, unseen=unseen, sigma=sigma)
         if expected.ndim:
             raise ValueError(f"family must return one model and one law, got a batch of shape {expected.shape}")
         return float(expected)

@@ -37,7 +37,7 @@ from pessimism.bandits import estimators
 from pessimism.bandits._engine.forms import ratio
 from pessimism.bandits._input import check_arm_law
 from pessimism.bandits.data import BanditData
-from pessimism.bandits.estimators._setting import Setting, setting, stated_policy
+from pessimism.bandits.estimators._setting import Setting, check_unused, setting, stated_policy
 from pessimism.bandits.interval import ValueInterval
 from pessimism.bandits.propensities import PropensityData
 
@@ -181,6 +181,7 @@ def given_counts(
     """
     log = data.data if isinstance(data, PropensityData) else data
     _check.instance("data", log, BanditData)
+    check_unused(behavior)
     return log.value(policy, contexts=contexts, delta=delta)
 
 
@@ -394,7 +395,7 @@ def normal_direct(
     0.504
     """
     miss = _check.open_unit_interval("delta", delta)
-    estimate = estimators.direct(data, policy, contexts=contexts)
+    estimate = estimators.direct(data, policy, behavior, contexts=contexts)
     place, pulls = setting(data, policy, None, contexts), np.maximum(data.counts, 1)
     variance = np.maximum(_squares(data) / pulls - data.means**2, 0.0)
     half = _quantile(miss) * np.sqrt((place.target**2 * variance / pulls).sum(axis=(-2, -1)))
@@ -681,7 +682,7 @@ def _positive(n: ArrayLike) -> Floats:
 def _quantile(delta: float) -> float:
     from scipy.special import ndtri
 
-    return float(-ndtri(delta / 2.0))
+    return float(-ndtri(max(delta / 2.0, 5e-324)))  # half of the smallest number is 0, whose quantile is infinite
 
 
 def _around(

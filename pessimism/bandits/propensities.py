@@ -27,6 +27,9 @@ from pessimism.bandits.data import BanditData
 __all__ = ["PropensityData"]
 
 TABLES = ("counts", "sums", "squares", "inverse", "weighted", "inverse_squares", "weighted_rewards", "weighted_squares")
+
+SMALLEST = 1e-140
+"""Smallest propensity that is taken: squares of inverses can be summed."""
 """Additive statistics, in the order of the fields."""
 
 
@@ -106,8 +109,9 @@ class PropensityData(Stored):
                 raise ValueError(f"{name} must have the shape {data.counts.shape} of counts, got {table.shape}")
         least = tables["smallest"]
         _check.require("smallest", least, (least > 0) & (least <= 1), "a probability in (0, 1]")
-        _check_inverse("inverse", tables["inverse"], data.counts, data.counts / least)
-        _check_inverse("inverse_squares", tables["inverse_squares"], tables["inverse"], tables["inverse"] / least)
+        _require_invertible("smallest", least)
+        for name, of, low in (("inverse", "counts", data.counts), ("inverse_squares", "inverse", tables["inverse"])):
+            _check_inverse(name, tables[name], low, low / least, of)
         for name, of in (("weighted", "inverse"), ("weighted_rewards", "inverse_squares")):
             check_sums(name, tables[name], of, tables[of], *data.reward_range)
         kept = _kept_rounds(propensities, rewards, data.counts)
@@ -181,6 +185,7 @@ class PropensityData(Stored):
             raise ValueError(f"propensities must be in (0, 1], got {chance.min().item()!r}: are they logarithms?")
         chance = _check.real_array("propensities", chance, min_ndim=1)
         _check.require("propensities", chance, (chance > 0) & (chance <= 1), "in (0, 1]")
+        _require_invertible("propensities", chance)
         data = BanditData.from_log(
             contexts, arms, rewards, n_contexts=n_contexts, n_arms=n_arms, reward_range=reward_range, batch=batch
         )
@@ -309,10 +314,15 @@ class PropensityData(Stored):
         }
 
 
-def _check_inverse(name: str, table: Floats, low: Floats | Ints, high: Floats) -> None:
+def _require_invertible(name: str, chance: Floats) -> None:
+    good = chance >= SMALLEST
+    _check.require(name, chance, good, f"at least {SMALLEST:g}: squares of inverses of smaller ones may overflow")
+
+
+def _check_inverse(name: str, table: Floats, low: Floats | Ints, high: Floats, of: str) -> None:
     slack = 1e-9
     good = (table >= low * (1 - slack)) & (table <= high * (1 + slack))
-    _check.require(name, table, good, "what propensities in [smallest, 1] can have")
+    _check.require(name, table, good, f"what {of} and propensities in [smallest, 1] can have")
 
 
 def _kept_rounds(
@@ -328,4 +338,5 @@ def _kept_rounds(
         if array.shape != expected:
             raise ValueError(f"{name} must have shape {expected}, one entry for each round, got {array.shape}")
     _check.require("propensities", chance, (chance > 0) & (chance <= 1), "in (0, 1]")
+    _require_invertible("propensities", chance)
     return chance, reward

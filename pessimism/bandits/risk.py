@@ -198,7 +198,7 @@ def direct_risk(
         world.policy,
         world.target,
         world.variances,
-        check_model("fill", fill, world.shaped) - bandit.means,
+        _filled(fill, world) - bandit.means,
     )
     law, pi, d, v, b = (_wide(table, world) for table in tables)
 
@@ -310,10 +310,11 @@ def cross_fit_risk(
     """
     world = _World(bandit, policy, behavior, contexts)
     world.require_support()
-    if not isinstance(n, (tuple, list)) or len(n) != 2:
+    folds = _check.whole_array("n", n, low=1)
+    if folds.shape != (2,):
         raise ValueError(f"n must be a pair, the rounds in each fold, got {_check.shown(n)}")
-    sizes = (_check.whole("n[0]", n[0], low=1), _check.whole("n[1]", n[1], low=1))
-    c = check_model("fill", fill, world.shaped)
+    sizes = (int(folds[0]), int(folds[1]))
+    c = _filled(fill, world)
     tables = (world.law, world.target, world.variances, c - bandit.means)
     variance = engine.cross_fit(sizes, *(_flat(_wide(x, world)) for x in tables))
     return Risk(np.zeros(variance.shape), variance, np.zeros(variance.shape))
@@ -347,10 +348,15 @@ def every_log(n: int, contexts: int, arms: int) -> BanditData:
     (364,)
     """
     rounds = _check.whole("n", n, low=1)
-    pairs = _check.whole("contexts", contexts, low=1) * _check.whole("arms", arms, low=1)
-    logs = math.comb(rounds + 2 * pairs - 1, rounds)
+    contexts, arms = _check.whole("contexts", contexts, low=1), _check.whole("arms", arms, low=1)
+    pairs = contexts * arms
+    few = min(rounds, 2 * pairs - 1) < 100  # else the binomial is above 10^59, and long to write
+    logs = math.comb(rounds + 2 * pairs - 1, rounds) if few else 10**59
     if logs > MOST_LOGS:
-        raise ValueError(f"n = {rounds} rounds over {pairs} pairs make {logs:,} logs, more than {MOST_LOGS:,}")
+        many = f"{logs:,}" if logs < 10**15 else "more than 10^14"
+        raise ValueError(
+            f"n = {rounds} rounds over {pairs} pairs (contexts x arms) make {many} logs, more than {MOST_LOGS:,}"
+        )
     table = np.array(list(_compositions(rounds, 2 * pairs)), np.int64) if pairs > 1 else _one_pair(rounds)
     misses, hits = (x.reshape(logs, contexts, arms) for x in (table[:, :pairs], table[:, pairs:]))
     sums = hits.astype(np.float64)
@@ -389,6 +395,8 @@ def log_probability(data: BanditData, bandit: Bandit, behavior: ArrayLike) -> Fl
     if np.any(bandit.rewards != "bernoulli"):
         raise ValueError("bandit must have Bernoulli rewards for its logs to be counted")
     mu = bandit.check_behavior(behavior)
+    if mu.ndim != 2:
+        raise ValueError(f"behavior must be a single law, got a batch of shape {mu.shape[:-2]}")
     if data.counts.shape[-2:] != mu.shape[-2:]:
         raise ValueError(f"data must have (contexts, arms) = {mu.shape[-2:]}, got {data.counts.shape[-2:]}")
     hits = data.sums
@@ -501,7 +509,7 @@ def coverage_probability(
     world = _World(bandit, policy, behavior, contexts)
     data = every_log(n, bandit.n_contexts, bandit.n_arms)
     chance = np.exp(log_probability(data, bandit, world.law))
-    found = _called(interval, data, world)
+    found = _called(interval, data, world, "interval")
     _check.instance("what interval returns", found, ValueInterval)
     low, high = (np.broadcast_to(np.asarray(x, np.float64), data.shape) for x in (found.low, found.high))
     known = ~(np.isnan(low) | np.isnan(high))
@@ -531,6 +539,8 @@ class _World:
                 raise ValueError(f"{name} must be a single law, got a batch of shape {x.shape[:-2]}")
         self.contexts = contexts
         shares = self.law.sum(axis=-1) if contexts is None else check_contexts(contexts, bandit.n_contexts, "bandit")
+        if shares.ndim != 1:
+            raise ValueError(f"contexts must be a single law, got a batch of shape {shares.shape[:-1]}")
         self.target = shares[:, None] * self.policy
         self.weight = ratio(self.target, self.law)
         self.value = np.asarray(np.broadcast_to((self.target * bandit.means).sum(axis=(-2, -1)), bandit.shape))
@@ -545,8 +555,16 @@ class _World:
             raise ValueError(f"behavior must be positive where the policy plays: it never plays arm {a} in context {s}")
 
 
-def _called(function: Callable[..., Any], data: BanditData, world: _World) -> Any:
-    _check.function("estimator", function, "of (data, policy, behavior)")
+def _filled(fill: ArrayLike, world: _World) -> Floats:
+    """Predictions (..., S, A) of unseen pairs; a batch of them goes with that of the bandit."""
+    table = check_model("fill", fill, world.shaped)
+    if _check.broadcast("fill and bandit", table.shape[:-2], world.batch) != world.batch:
+        raise ValueError(f"fill must have axes in front like those of bandit, {world.batch}, got {table.shape[:-2]}")
+    return table
+
+
+def _called(function: Callable[..., Any], data: BanditData, world: _World, name: str = "estimator") -> Any:
+    _check.function(name, function, "of (data, policy, behavior)")
     if world.contexts is None:
         return function(data, world.policy, world.law)
     return function(data, world.policy, world.law, contexts=world.contexts)
@@ -589,6 +607,8 @@ def _terms(estimator: Callable[..., Any], world: _World) -> tuple[Floats, Floats
 
 def _for_every_n(at: Callable[[int], tuple[Floats, ...]], n: ArrayLike, bandit: Bandit) -> tuple[Floats, ...]:
     rounds = _check.whole_array("n", n, low=1)
+    if rounds.size == 0:
+        raise ValueError(f"n must hold at least one number of rounds, got shape {rounds.shape}")
     shape = _check.broadcast("n and bandit", rounds.shape, bandit.shape)
     known = {count: at(count) for count in np.unique(rounds).tolist()}
     wide = np.broadcast_to(rounds, shape)

@@ -65,7 +65,8 @@ def _gap(one: Floats, other: Floats, more: float) -> float:
 
 
 def length(vector: Floats) -> float:
-    return float(np.linalg.norm(vector))
+    with np.errstate(over="ignore"):  # infinite: no difference can then be told from rounding
+        return float(np.linalg.norm(vector))
 
 
 def close(one: list[Floats], other: list[Floats]) -> bool:

@@ -46,7 +46,7 @@ def encoded(name: str, values: Any, space: Any, axes: int = 1) -> Ints:
         digits = _check.numeric(f"{name}{place}", array)
         front = digits.shape[:axes] if position is None else position.shape
         if digits.ndim < axes or digits.shape != (*front, *shape):
-            got = f"{digits.shape}" + ("" if position is None else f" after {front[0]} labels")
+            got = f"{digits.shape}" + (f" after {front[0]} labels" if position is not None and front else "")
             form = ", ".join([*["n"] * axes, *map(str, shape)]) + ("," if axes + len(shape) == 1 else "")
             steps = ", one label a step" if axes else ""
             raise ValueError(f"{name}{place} must have shape ({form}){steps}, got {got}")

@@ -93,6 +93,9 @@ class BanditLog(Decided, Speaking):
         _check.instance("data", self.data, BanditData)
         labelled_by("arms", self.arms, self.data.counts.shape[-1])
         labelled_by("contexts", self.contexts, self.data.counts.shape[-2])
+        _check.whole("dropped", self.dropped)
+        if self.propensities is not None:
+            _check.instance("propensities", self.propensities, PropensityData)
 
     def _names(self) -> tuple[tuple[Any, ...], tuple[Any, ...], str, str]:
         return self.contexts, self.arms, "arm", "contexts"

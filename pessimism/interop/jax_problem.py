@@ -177,9 +177,13 @@ def _require_numbers(jax: Any, functions: dict[str, Callable[..., Any]], dim_x: 
     """f and g return one number in float64, for what they do without a sample."""
     for name, function in functions.items():
         with _float64(jax):
-            made = jax.eval_shape(
-                lambda x, y, function=function: function(x, y, None), np.zeros(dim_x), np.zeros(dim_y)
-            )
+            try:
+                made = jax.eval_shape(
+                    lambda x, y, function=function: function(x, y, None), np.zeros(dim_x), np.zeros(dim_y)
+                )
+            except (TypeError, ValueError) as error:  # it is the user's, with its own traceback above ours
+                sizes = f"dim_x = {dim_x} and dim_y = {dim_y}"
+                raise type(error)(f"{name} must take x and y of the sizes {sizes}: {error}") from error
         if getattr(made, "shape", None) != () or made.dtype != np.float64:
             raise TypeError(
                 f"{name} must return one number in float64, got {made}: reduce it to a scalar, and cast nothing to "

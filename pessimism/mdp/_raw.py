@@ -160,7 +160,11 @@ def sizes_given(
     n_states: int | None, n_actions: int | None, feasible: ArrayLike | None
 ) -> tuple[int | None, int | None]:
     """S and A as given, or of the mask."""
-    if feasible is None or np.ndim(feasible) != 2:
+    if feasible is None:
         return n_states, n_actions
-    states, actions = np.shape(feasible)
+    mask = _check.as_array("feasible", feasible, "flags")
+    if mask.dtype != np.bool_ or mask.ndim != 2 or 0 in mask.shape:
+        got = f"{mask.dtype} of shape {mask.shape}"
+        raise ValueError(f"feasible must be bool of shape (S, A) with at least one of each, got {got}")
+    states, actions = mask.shape
     return states if n_states is None else n_states, actions if n_actions is None else n_actions

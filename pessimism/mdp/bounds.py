@@ -113,6 +113,7 @@ def vi_lcb_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLike
     0.2
     """
     rounds, c, s, h = _bound.rounds(n), _bound.concentrability(cstar), _states(states), _effective_horizon(discount)
+    _check.broadcast("n, cstar and discount", rounds.shape, c.shape, h.shape)
     return np.asarray(np.minimum(h, np.sqrt(s * c * h**5 / rounds)))
 
 
@@ -160,6 +161,7 @@ def vi_lcb_upper(n: ArrayLike, cstar: ArrayLike, states: int, actions: int, disc
     0.273
     """
     rounds, c, s, h = _bound.rounds(n), _bound.concentrability(cstar), _states(states), _effective_horizon(discount)
+    _check.broadcast("n, cstar and discount", rounds.shape, c.shape, h.shape)
     folds = np.ceil(np.log(rounds) * h) + 1.0
     level = 0.5 * np.log(2.0 * folds * s * _check.whole("actions", actions, low=1) * rounds)
     wide = 2.0 * h**2 * np.sqrt(2.0 * level * s * c * folds / (rounds + 1.0))
@@ -198,6 +200,7 @@ def nearly_expert_rate(n: ArrayLike, states: int, discount: ArrayLike) -> Floats
     0.1
     """
     rounds, s, h = _bound.rounds(n), _states(states), _effective_horizon(discount)
+    _check.broadcast("n and discount", rounds.shape, h.shape)
     return np.asarray(np.minimum(h, s * h**4 / rounds))
 
 
@@ -231,6 +234,7 @@ def minimax_lower_rate(n: ArrayLike, cstar: ArrayLike, states: int, discount: Ar
     0.001
     """
     rounds, c, s, h = _bound.rounds(n), _bound.concentrability(cstar), _states(states), _effective_horizon(discount)
+    _check.broadcast("n, cstar and discount", rounds.shape, c.shape, h.shape)
     return np.asarray(np.minimum(h, s * h**2 / rounds + np.sqrt(s * (c - 1.0) * h**3 / rounds)))
 
 
@@ -285,6 +289,7 @@ def minimax_lower(n: ArrayLike, cstar: ArrayLike, states: int, discount: ArrayLi
     """
     rounds, c = _bound.rounds(n), _bound.concentrability(cstar)
     s, h = _states(states, low=3), _effective_horizon(discount)
+    _check.broadcast("n, cstar and discount", rounds.shape, c.shape, h.shape)
     gamma = 1.0 - 1.0 / h
     long = gamma >= 0.75 - 1e-12
     with np.errstate(divide="ignore"):
@@ -332,6 +337,7 @@ def missing_mass_loss(n: ArrayLike, replicas: int, discount: ArrayLike) -> Float
     0.0166
     """
     rounds, count, h = _bound.rounds(n), _check.whole("replicas", replicas, low=1), _effective_horizon(discount)
+    _check.broadcast("n and discount", rounds.shape, h.shape)
     unmet = np.exp(-rounds * np.log1p(1.0 / rounds))  # (N/(N+1))^N, which keeps its digits at large N
     loss = (1.0 - 1.0 / h) * count * h**2 / (2.0 * (rounds + 1.0)) * unmet
     return _bound.where(rounds + 1.0 >= count * h, loss)
@@ -395,6 +401,7 @@ def bernstein_samples(
     small, c = _epsilon(epsilon), _check.real_array("cstar", cstar, low=1.0 / s)
     constant = _check.scalar("bernstein_constant", bernstein_constant, lambda x: x >= 144.0, "at least 144")
     log = _check.real_array("log_factor", log_factor, low=1.0)
+    _check.broadcast("epsilon, cstar, discount and log_factor", small.shape, c.shape, h.shape, log.shape)
     with np.errstate(over="ignore"):  # more than float64 can hold is infinite
         amount = 21_000.0 * constant * s * c * log * h**3 / small**2
     return _bound.where((h >= 2.0) & (small <= h), amount)
@@ -452,6 +459,7 @@ def subsampled_episodes(
     small, c = _epsilon(epsilon), _check.real_array("cstar", cstar, low=1.0 / s)
     constant = _check.scalar("bernstein_constant", bernstein_constant, lambda x: x >= 16.0, "at least 16")
     log = _check.real_array("log_factor", log_factor, low=1.0)
+    _check.broadcast("epsilon, cstar, horizon and log_factor", small.shape, c.shape, h.shape, log.shape)
     with np.errstate(over="ignore"):  # more than float64 can hold is infinite
         amount = 12_800.0 * constant * s * c * log * h**3 / small**2
     return _bound.where(small <= h, amount)
@@ -491,6 +499,7 @@ def samples_needed(epsilon: ArrayLike, cstar: ArrayLike, states: int, discount: 
     """
     h, s, small = _effective_horizon(discount), _states(states, low=2), _epsilon(epsilon)
     c = _check.real_array("cstar", cstar, low=0.0)
+    _check.broadcast("epsilon, cstar and discount", small.shape, c.shape, h.shape)
     inside = (h >= 3.0 - 1e-12) & (c >= 8.0 * (1.0 - 1.0 / h) / s) & (small <= h / 42.0)
     return _bound.where(inside, s * c * h**3 / (25_088.0 * small**2))
 
@@ -537,7 +546,7 @@ def discounted_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: i
     >>> (discounted_rate("vi_lcb_split", 0.1, 2, 5, 0.9) / discounted_rate("minimax", 0.1, 2, 5, 0.9)).round(6).item()
     100.0
     """
-    return _sample_rate(DISCOUNTED, method, epsilon, cstar, states, _effective_horizon(discount))
+    return _sample_rate(DISCOUNTED, method, epsilon, cstar, states, _effective_horizon(discount), "discount")
 
 
 def episodic_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: int, horizon: ArrayLike) -> Floats:
@@ -579,7 +588,8 @@ def episodic_rate(method: str, epsilon: ArrayLike, cstar: ArrayLike, states: int
     >>> (episodic_rate("vi_lcb_split", 0.1, 2, 5, 10) / episodic_rate("minimax", 0.1, 2, 5, 10)).round(6).item()
     100.0
     """
-    return _sample_rate(EPISODIC, method, epsilon, cstar, states, _check.real_array("horizon", horizon, low=1.0))
+    length = _check.real_array("horizon", horizon, low=1.0)
+    return _sample_rate(EPISODIC, method, epsilon, cstar, states, length, "horizon")
 
 
 def horizon_exponent(widths: str, *, split: bool) -> float:
@@ -703,6 +713,7 @@ def plug_in_failure_loss(discount: ArrayLike, stay: ArrayLike) -> Floats:
     0.872
     """
     h, q = _effective_horizon(discount), _check.real_array("stay", stay, low=0.0, high=1.0)
+    _check.broadcast("discount and stay", h.shape, q.shape)
     gamma = 1.0 - 1.0 / h
     _check.require("discount", gamma, gamma > 0.5, "in (0.5, 1)")
     lost = 0.5 * h - 1.0 / (1.0 - gamma * q)
@@ -864,9 +875,11 @@ def _sample_rate(
     cstar: ArrayLike,
     states: int,
     length: Floats,
+    of: str,
 ) -> Floats:
     first, second = table[_check.choice("method", method, tuple(table))]
     small, c = _epsilon(epsilon), _check.real_array("cstar", cstar, low=0.0)
+    _check.broadcast(f"epsilon, cstar and {of}", small.shape, c.shape, length.shape)
     with np.errstate(over="ignore"):  # infinite where float64 ends
         total = length**first / small**2 + (0.0 if second is None else length**second / small)
         return np.asarray(_states(states) * c * total)

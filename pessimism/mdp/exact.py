@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._types import Floats
-from pessimism._worst_case import WorstCase, largest_loss, model_and_law
+from pessimism._worst_case import WorstCase, largest_loss, member, model_and_law
 from pessimism.mdp.model import MDP
 
 __all__ = ["WorstCase", "stay_exit_loss", "worst_case"]
@@ -155,7 +155,7 @@ def worst_case(family: Family, n: int, *, level: Level, gaps: tuple[float, float
     lvl = _check.between("level", level(rounds) if callable(level) else level, 0.0, math.inf)
 
     def loss(gap: float) -> float:  # numpydoc ignore=GL08
-        return float(np.max(stay_exit_loss(*model_and_law(family(gap)), rounds, level=lvl)))
+        return float(np.max(stay_exit_loss(*model_and_law(member(family, gap)), rounds, level=lvl)))
 
     return largest_loss(loss, gaps)
 

@@ -27,7 +27,7 @@ def source_deviations(source_noise: ArrayLike, n_tasks: int) -> tuple[Floats, In
     value = _check.real_array("source_noise", source_noise)
     if value.ndim and value.shape[-1] != n_tasks:
         raise ValueError(
-            f"source_noise must be one number or have shape (..., {n_tasks}), an entry for each source task, "
+            f"source_noise must be one number or have shape (..., {n_tasks}), an entry for each source task in heads, "
             f"got {value.shape}"
         )
     _check.require("source_noise", value, value > 0, "positive")
@@ -46,7 +46,7 @@ def single_deviations(source_noise: ArrayLike, n_tasks: int) -> tuple[Floats, in
 
 def precisions(name: str, samples: Floats, noise: Floats) -> Floats:
     """Samples over the variances of their noise."""
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         value = samples / noise**2
     _check.require(f"{name} / source_noise**2", value, np.isfinite(value), "finite")
     return value

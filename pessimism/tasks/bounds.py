@@ -150,7 +150,7 @@ def l1_risk(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int
     0.1
     """
     weights = _certain(min_l1(heads, target))
-    return _risk(n, np.abs(weights).sum(axis=-1) ** 2, heads, dimension, noise)
+    return _risk(n, _squared(np.abs(weights).sum(axis=-1)), heads, dimension, noise)
 
 
 def known_noise_risk(
@@ -169,6 +169,13 @@ def known_noise_risk(
     -------
     (...) float
         :math:`(d-k) \bigl(\min\{\sum_m \sigma_m |\nu_m| : W\nu = w\}\bigr)^2 / N`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, shapes do not fit or the target lies outside the span of the heads.
+    ConvergenceError
+        If the heads are nearly dependent.
 
     See Also
     --------
@@ -201,7 +208,7 @@ def known_noise_risk(
     """
     noise, exponents = _arguments.source_deviations(source_noise, _check.matrix("heads", heads, "k, tasks").shape[-1])
     weights = _certain(min_l1(heads, target, source_noise=noise))
-    return _risk(n, (noise * np.abs(weights)).sum(axis=-1) ** 2, heads, dimension, np.ldexp(1.0, exponents))
+    return _risk(n, _squared((noise * np.abs(weights)).sum(axis=-1)), heads, dimension, np.ldexp(1.0, exponents))
 
 
 def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: int, noise: ArrayLike = 1.0) -> Floats:
@@ -216,6 +223,13 @@ def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: in
     -------
     (...) float
         :math:`\sigma^2 (d-k) \|\nu^2\|_0 \|\nu^2\|_2^2 / N`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, shapes do not fit or the target lies outside the span of the heads.
+    ConvergenceError
+        If the heads are nearly dependent.
 
     See Also
     --------
@@ -239,7 +253,7 @@ def l2_bound(n: ArrayLike, heads: ArrayLike, target: ArrayLike, *, dimension: in
     """
     weights = np.abs(_certain(min_l2(heads, target)))
     used = (weights > 1e-12 * weights.max(axis=-1, keepdims=True)).sum(axis=-1)
-    return _risk(n, used * (weights**2).sum(axis=-1), heads, dimension, noise)
+    return _risk(n, used * _squared(weights).sum(axis=-1), heads, dimension, noise)
 
 
 def uniform_risk(
@@ -256,6 +270,13 @@ def uniform_risk(
     -------
     (...) float
         :math:`\sigma^2 (d-k) M \|\nu^2\|_2^2 / N`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, shapes do not fit or the target lies outside the span of the heads.
+    ConvergenceError
+        If the heads are nearly dependent.
 
     See Also
     --------
@@ -277,7 +298,7 @@ def uniform_risk(
     0.15
     """
     weights = _certain(min_l2(heads, target))
-    return _risk(n, weights.shape[-1] * (weights**2).sum(axis=-1), heads, dimension, noise)
+    return _risk(n, weights.shape[-1] * _squared(weights).sum(axis=-1), heads, dimension, noise)
 
 
 def weighted_risk(
@@ -600,6 +621,11 @@ def _positive(name: str, value: ArrayLike) -> Floats:
     array: NDArray[np.float64] = _check.real_array(name, value)
     _check.require(name, array, array > 0.0, "positive")
     return array
+
+
+def _squared(values: Floats) -> Floats:
+    with np.errstate(over="ignore"):  # more than float64 can hold is infinite
+        return np.square(values)
 
 
 def _certain(found: Relevance) -> Floats:

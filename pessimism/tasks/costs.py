@@ -54,7 +54,8 @@ NEGLIGIBLE = 1e-10
 """A task that contributes less than this part of the target's length to a basic solution is left out."""
 
 _TOO_FAR = (
-    "exponent, jump or prices, heads, target and variance must be such that float64 can hold samples and cost, got {}"
+    "exponent, jump or prices, heads, target, variance and source_noise must be such that float64 can hold samples "
+    "and cost, got {}"
 )
 
 
@@ -197,6 +198,13 @@ def power_cost(
     Purchase
         Below 1 with status EXACT where all basic solutions were tried, SURROGATE where there are more than 200,000.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, shapes do not fit or the target lies outside the span of the heads.
+    ConvergenceError
+        If the heads are nearly dependent.
+
     Notes
     -----
     Statement: the smallest cost is :math:`\min_\nu \|\nu\|_p^{2\alpha} / e^\alpha` with :math:`p = 2\alpha/(\alpha+1)`.
@@ -253,6 +261,13 @@ def jump_cost(
     -------
     Purchase
         With status EXACT where all basic solutions were tried, SURROGATE where there are more than 200,000.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, shapes do not fit or the target lies outside the span of the heads.
+    ConvergenceError
+        If the heads are nearly dependent.
 
     Notes
     -----

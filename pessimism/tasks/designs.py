@@ -109,6 +109,13 @@ def c_optimal(heads: ArrayLike, target: ArrayLike, *, floor: ArrayLike = 0.0, so
     Design
         With value :math:`w^\top M(x)^{-1} w`, in the sense of `variance` where M is singular.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, shapes do not fit or the target lies outside the span of the heads.
+    ConvergenceError
+        If the heads are nearly dependent.
+
     See Also
     --------
     pessimism.tasks.relevance.min_l1 : The same optimum without floors.
@@ -179,6 +186,13 @@ def a_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0, source_noise: ArrayLi
     Design
         With value :math:`\mathrm{tr}\, M(x)^{-1}`.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, or the heads do not have rank k.
+    ConvergenceError
+        If the heads are nearly dependent.
+
     Notes
     -----
     Statement: :math:`\min_x \mathrm{tr}\, M(x)^{-1} = \max_Y (\mathrm{tr}\, Y)^2 / h(Y Y^\top)`, met at
@@ -213,6 +227,13 @@ def d_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0, source_noise: ArrayLi
     Design
         With value :math:`\log\det M(x)`.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, or the heads do not have rank k.
+    ConvergenceError
+        If the heads are nearly dependent.
+
     Notes
     -----
     Statement: :math:`\max_x \log\det M(x) = \min_N k \log(h(N)/k) - \log\det N`, met at :math:`N = M^{-1}`; without
@@ -245,6 +266,13 @@ def e_optimal(heads: ArrayLike, *, floor: ArrayLike = 0.0, source_noise: ArrayLi
     -------
     Design
         With value :math:`\lambda_{\min}(M(x))`, one over the variance of the hardest target.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, or the heads do not have rank k.
+    ConvergenceError
+        If the heads are nearly dependent.
 
     Notes
     -----
@@ -329,6 +357,8 @@ def _floors(floor: ArrayLike, n_tasks: int) -> Floats:
     floors = _check.real_array("floor", floor, low=0.0, high=1.0)
     if floors.shape not in ((), (n_tasks,)):
         raise ValueError(f"floor must be one number or have shape ({n_tasks},), got {floors.shape}")
+    kept = (floors == 0) | (floors >= _check.MIN_SIZE)
+    _check.require("floor", floors, kept, f"0 or at least {_check.MIN_SIZE:g}")
     floors = np.broadcast_to(floors, (n_tasks,))
     total = floors.sum()
     if total > 1.0 + _check.SUM_TOLERANCE:
@@ -342,7 +372,11 @@ def _problem(heads: ArrayLike, floor: ArrayLike, source_noise: ArrayLike) -> tup
     columns, _, (exponent, _) = near_one(columns, np.zeros(len(columns)))
     floors = _floors(floor, columns.shape[1])
     noise, less = single_deviations(source_noise, columns.shape[1])
-    columns, exponent = columns / noise, exponent - less
+    with np.errstate(over="ignore"):
+        columns, exponent = columns / noise, exponent - less
+    largest = np.abs(columns).max()
+    _check.require("heads / source_noise", columns, np.isfinite(columns), "finite")
+    columns = np.where(np.abs(columns) < _check.MIN_SIZE * largest, 0.0, columns)  # too few digits to compute with
     sizes = span(columns).sizes
     rank = np.count_nonzero(sizes > VAGUE * sizes[0])
     if rank < len(columns):

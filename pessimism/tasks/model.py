@@ -232,7 +232,7 @@ class LinearTasks(Stored):
         """
         if self.shape != ():
             raise ValueError(f"sample_rows takes one world, this is a batch of shape {self.shape}")
-        counts = _check.whole_array("n", n)
+        counts = _check.whole_array("n", n, high=_check.MAX_COUNT)
         if counts.shape not in ((), (1,), (self.n_tasks,)):
             raise ValueError(f"n must have shape ({self.n_tasks},), an entry for each task, got {counts.shape}")
         generator = _check.generator(rng)

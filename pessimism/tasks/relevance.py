@@ -156,6 +156,13 @@ def min_l1(heads: ArrayLike, target: ArrayLike, *, source_noise: ArrayLike = 1.0
         is then relative; the dual point has :math:`\max_m |w_m^\top y| / \sigma_m = 1` and proves it optimal. Where
         several are optimal, as with duplicated tasks, it is one vertex of them: compare norms then, not entries.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range, shapes do not fit or the target lies outside the span of the heads.
+    ConvergenceError
+        If the heads are nearly dependent.
+
     See Also
     --------
     pessimism.tasks.bounds.l1_risk : Leading order of the risk of buying in proportion to it.
@@ -286,8 +293,10 @@ def _penalised(
     weights, dual = found.reshape(batch + scaled.shape[-1:]), points.reshape(batch + goal.shape[-1:])
     gap = gaps.reshape(batch)
     good = np.asarray(gap <= tolerance)
+    with np.errstate(over="ignore"):  # the weights of heads near 1e-308 are infinite
+        whole = np.ldexp(weights, (exponents[1] - exponents[0])[..., None])
     result = Relevance(
-        np.ldexp(weights, (exponents[1] - exponents[0])[..., None]),
+        whole,
         np.ldexp(dual, exponents[1][..., None]),
         gap,
         np.asarray(np.linalg.norm(times(scaled, weights) - goal, axis=-1) / length(goal)),

@@ -69,6 +69,12 @@ def context_shares(data: BanditData) -> Floats:
     return np.asarray(np.einsum("...sa->...s", data.counts) / np.where(data.n > 0, data.n, np.nan)[..., None])
 
 
+def check_unused(behavior: ArrayLike | None) -> None:
+    """A behavior that plays no part must still be numbers: it may stand in the place of another argument."""
+    if behavior is not None:
+        _check.real_array("behavior", behavior, low=0.0)
+
+
 def check_behavior(behavior: ArrayLike, data: BanditData) -> Floats:
     """The joint law, positive where the data have rounds."""
     given = _check.real_array("behavior", behavior, min_ndim=2, low=0.0)
@@ -88,6 +94,8 @@ def check_behavior(behavior: ArrayLike, data: BanditData) -> Floats:
 
 def check_model(name: str, model: ArrayLike, data: BanditData | PropensityData) -> Floats:
     """Finite predictions of rewards, broadcast to (..., S, A)."""
+    if not isinstance(data, BanditData | PropensityData):
+        _check.instance("data", data, BanditData)
     table = _check.real_array(name, model)
     shape = (data.n_contexts, data.n_arms)
     if (table.ndim > 1 and table.shape[-2:] != shape) or (table.ndim == 1 and table.shape[-1] not in (1, shape[1])):

@@ -9,7 +9,7 @@ from pessimism import _check
 from pessimism._types import Floats
 from pessimism.bandits._input import check_arm_law, check_contexts
 from pessimism.bandits.data import BanditData
-from pessimism.bandits.estimators._setting import check_fill, check_model, check_rewards, context_shares
+from pessimism.bandits.estimators._setting import check_fill, check_model, check_rewards, check_unused, context_shares
 from pessimism.bandits.propensities import PropensityData
 
 __all__ = ["direct", "shrunken"]
@@ -62,6 +62,7 @@ def direct(
     (0.75, 0.5)
     """
     log, chosen, shares = _place(data, policy, contexts)
+    check_unused(behavior)
     by_context = np.einsum("...sa,...sa->...s", chosen, log.means)
     unseen = log.counts == 0
     if np.any(unseen):
@@ -112,6 +113,7 @@ def shrunken(
     0.75
     """
     log, chosen, shares = _place(data, policy, contexts)
+    check_unused(behavior)
     k = _check.positive("strength", strength, _check.MAX_SIZE)
     m = check_rewards("center", check_model("center", center, log), log)
     return _over_contexts(shares, np.einsum("...sa,...sa->...s", chosen, (log.sums + k * m) / (log.counts + k)))

@@ -15,6 +15,7 @@ from pessimism import _check
 from pessimism._types import Floats, Ints
 from pessimism.bandits._input import check_policy
 from pessimism.bandits.data import BanditData
+from pessimism.bandits.estimators._setting import check_unused
 from pessimism.bandits.interval import ValueInterval
 from pessimism.bandits.propensities import PropensityData
 
@@ -67,7 +68,8 @@ def best_of(
     """
     if not isinstance(data, BanditData | PropensityData):
         _check.instance("data", data, BanditData)
-    chosen = check_policy(policies, data.n_contexts, data.n_arms)
+    chosen = check_policy(policies, data.n_contexts, data.n_arms, "policies")
+    check_unused(behavior)
     if chosen.ndim != (2 if chosen.dtype.kind == "i" else 3) or len(chosen) == 0:
         raise ValueError(f"policies must be a list (P, S) of int or (P, S, A) of float, got shape {chosen.shape}")
     _check.function("bound", bound, "of (data, policy, behavior)")

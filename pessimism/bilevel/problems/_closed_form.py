@@ -43,7 +43,7 @@ class ClosedForm(BilevelProblem, Speaking, ABC):
     """A bilevel problem whose lower solution, value and gradient are known to rounding; see the module.
 
     Its methods accept what NumPy makes an array of, and raise a ValueError or TypeError if a shape does not fit or a
-    handle points outside the sum.
+    handle points outside the sum. Points may be inf or NaN, since a run may diverge: what they return then is too.
 
     Attributes
     ----------
@@ -274,7 +274,7 @@ def _rows(handle: ArrayLike | None, n: int) -> Ints | None:
     """Positions in a sum of n terms; None for all of it."""
     if handle is None:
         return None
-    rows = np.array(handle, order="C")
+    rows = np.array(_check.as_array("s", handle, "positions"), order="C")
     if rows.size == 0:
         return None
     if rows.ndim != 1 or rows.dtype.kind not in "iu":

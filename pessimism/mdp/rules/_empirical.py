@@ -141,7 +141,7 @@ def inverse_delta(data: MDPData, delta: float | None, *, least: int = 1) -> Floa
 def width_constant(constant: ArrayLike, default: float, paper_constants: bool, papers: float) -> float | Floats:
     """The factor c of a width, or one for every data set: the given one, or that of the paper's proof."""
     if _check.flag("paper_constants", paper_constants):
-        if np.any(np.asarray(constant) != default):
+        if np.any(_check.numeric("constant", constant) != default):
             raise ValueError("paper_constants sets constant: pass one or the other")
         return papers
     return positive("constant", constant)
@@ -149,7 +149,7 @@ def width_constant(constant: ArrayLike, default: float, paper_constants: bool, p
 
 def positive(name: str, value: ArrayLike) -> float | Floats:
     """A positive number, or one for every data set."""
-    if np.ndim(value) == 0:
+    if _check.numeric(name, value).ndim == 0:
         return _check.positive(name, value)  # type: ignore[arg-type]
     numbers = _check.real_array(name, value)
     _check.require(name, numbers, numbers > 0.0, "positive and finite")
@@ -166,7 +166,8 @@ def logarithm(argument: Floats, log_factor: ArrayLike | None) -> Floats:
 def spread_over(data: MDPData, **knobs: ArrayLike | None) -> MDPData:
     """The data in the batch that they and the knobs of a rule, by name, broadcast to: one of each for every plan."""
     _check.instance("data", data, MDPData)
-    shapes = {name: np.shape(value) for name, value in knobs.items() if value is not None and np.ndim(value)}
+    given = {name: _check.numeric(name, value) for name, value in knobs.items() if value is not None}
+    shapes = {name: value.shape for name, value in given.items() if value.ndim}
     if not shapes:
         return data
     batch = _check.broadcast(" and ".join(["data", *shapes]), data.shape, *shapes.values())

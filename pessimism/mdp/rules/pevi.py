@@ -136,7 +136,7 @@ def _beta(data: MDPData, d: int, beta: ArrayLike | None, constant: ArrayLike, de
     episodes = np.maximum(data.counts[..., :1, :, :].sum(axis=(-3, -2, -1)), 2)
     xi = 1.0 / episodes if delta is None else _check.open_unit_interval("delta", delta)
     if beta is not None:
-        if np.ndim(beta) == 0:
+        if _check.numeric("beta", beta).ndim == 0:
             return np.full(data.shape, _check.nonnegative("beta", beta))  # type: ignore[arg-type]
         return np.array(np.broadcast_to(_check.real_array("beta", beta, low=0.0), data.shape))
     if data.horizon == 0:

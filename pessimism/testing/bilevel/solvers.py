@@ -114,7 +114,7 @@ def check_solver(
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
     number = checked_arguments("method", method, "problem, x0 and y0", waive, SolverSubject.waivable, examples)
-    lengths = step if step is None or callable(step) else _constant(_check.positive("step", step))
+    lengths = None if step is None else _lengths(step)
     subject = SolverSubject(
         method, frozenset(waive), _check.flag("normalised", normalised), lengths, _check.flag("resumable", resumable)
     )
@@ -169,8 +169,12 @@ class _SolverTrial(Trial[Case]):
         return found
 
 
-def _constant(step: float) -> Callable[[int], float]:
-    return lambda t: step
+def _lengths(step: float | Callable[[int], float]) -> Callable[[int], float]:
+    """The length of every step, by its number."""
+    if callable(step):
+        return lambda t: _check.scalar("what step returns", step(t))
+    length = _check.positive("step", step)
+    return lambda t: length
 
 
 def _fixed() -> dict[str, Case]:

@@ -27,7 +27,7 @@ REACHED = np.array(
 
 REWARDS = np.array([[[0.3, 0.9], [0.5, 0.1]], [[0.7, 0.2], [0.4, 0.8]], [[0.6, 0.35], [0.15, 0.95]]])
 POLICY = np.array([[[0.85, 0.15], [0.3, 0.7]], [[0.1, 0.9], [0.45, 0.55]], [[0.75, 0.25], [0.2, 0.8]]])
-BEHAVIOR = np.stack([(action == TAKEN).mean(axis=-1) for action in range(ACTIONS)], axis=-1)
+BEHAVIOR: Floats = np.eye(ACTIONS)[TAKEN].mean(axis=-2)
 
 
 class Episodes(NamedTuple):

@@ -102,7 +102,7 @@ def check_relevance(
     __tracebackhide__ = True  # pytest then points at the line of the test
     number = checked_arguments("rule", rule, "heads and target", waive, RelevanceSubject.waivable, examples)
     _check.flag("rank_deficient", rank_deficient)
-    if norm is not None and not (type(norm) is int and norm in (1, 2)):
+    if norm is not None and not (_check.is_integer(norm) and norm in (1, 2)):
         raise ValueError(f"norm must be 1, 2 or None, got {_check.shown(norm)}")
     part = None
     if regularization is not None:
