@@ -233,6 +233,18 @@ def test_refusals_name_argument_place_and_expectation(call, message):
         call(data)
 
 
+def test_what_is_no_list_of_folds_is_named():
+    data, other = BanditData([[3, 1]], [[1.0, 0.0]]), BanditData([[3]], [[1.0]])
+    with pytest.raises(TypeError, match=r"folds must be a sequence.*divide it with folds\(k\)"):
+        estimators.cross_fit(data, [0], fill=0.5)
+    with pytest.raises(ValueError, match=r"folds\[1\] must have the contexts, arms and reward_range of folds\[0\]"):
+        estimators.cross_fit([data, other], [0], fill=0.5)
+    with pytest.raises(TypeError, match="fill must hold numbers"):
+        estimators.direct(data, [0], fill="x")
+    with pytest.raises(TypeError, match="switch_doubly_robust takes them"):
+        estimators.switch(PropensityData.from_log(None, [0, 0], [1, 0], [0.5, 0.5]), [0], model=0.5, threshold=1.0)
+
+
 def test_infinite_ranges_have_no_lower_bounds():
     data = BanditData([[3]], [[1.0]], reward_range=(-np.inf, np.inf))
     with pytest.raises(ValueError, match="finite reward_range for implicit_exploration"):

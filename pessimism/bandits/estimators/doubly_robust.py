@@ -127,6 +127,11 @@ def switch(
     >>> float(estimators.switch(log, [[0.5, 0.5]], [[0.8, 0.2]], model=0.5, threshold=2.0))
     0.4375
     """
+    if isinstance(data, PropensityData):
+        raise TypeError(
+            "data must be BanditData for switch: propensities by round do not tell the weights of arms that were not "
+            "played; switch_doubly_robust takes them"
+        )
     largest, q = _check.positive("threshold", threshold), check_model("model", model, data)
     place = setting(data, policy, behavior, contexts, free=True)
     weight = place.weight
@@ -292,9 +297,13 @@ def cross_fit(
     >>> float(estimators.cross_fit(folds, [1], [[0.5, 0.5]], fill=0.5))
     0.625
     """
+    if isinstance(folds, BanditData):
+        raise TypeError("folds must be a sequence of BanditData, got a single one: divide it with folds(k)")
     logs = _check.listed("folds", folds, "BanditData")
     for k, log in enumerate(logs):
         _check.instance(f"folds[{k}]", log, BanditData)
+        if log.counts.shape[-2:] != logs[0].counts.shape[-2:] or log.reward_range != logs[0].reward_range:
+            raise ValueError(f"folds[{k}] must have the contexts, arms and reward_range of folds[0]")
         if np.any(log.n == 0):
             raise ValueError(f"folds[{k}] must not be empty: it has a data set without rounds")
     if len(logs) < 2:
