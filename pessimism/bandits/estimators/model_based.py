@@ -62,11 +62,11 @@ def direct(
     (0.75, 0.5)
     """
     log, chosen, shares = _place(data, policy, contexts)
-    check_unused(behavior)
+    c = check_fill(fill, log)
     by_context = np.einsum("...sa,...sa->...s", chosen, log.means)
     unseen = log.counts == 0
     if np.any(unseen):
-        filled = np.where(chosen > 0, chosen * check_fill(fill, log), 0.0)
+        filled = np.where(chosen > 0, chosen * c, 0.0)
         by_context = by_context + np.where(unseen, filled, 0.0).sum(axis=-1)
     return _over_contexts(shares, by_context)
 
