@@ -62,6 +62,7 @@ def direct(
     (0.75, 0.5)
     """
     log, chosen, shares = _place(data, policy, contexts)
+    check_unused(behavior)
     c = check_fill(fill, log)
     by_context = np.einsum("...sa,...sa->...s", chosen, log.means)
     unseen = log.counts == 0
