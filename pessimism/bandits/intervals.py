@@ -153,7 +153,7 @@ def given_counts(
     delta: float = 0.05,
     contexts: ArrayLike | None = None,
 ) -> ValueInterval:
-    r"""Hoeffding's interval given the counts, around the direct method: `BanditData.value`.
+    r"""Interval of Hoeffding given the counts, around the direct method: `BanditData.value`.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def hoeffding(
     delta: float = 0.05,
     contexts: ArrayLike | None = None,
 ) -> ValueInterval:
-    r"""Hoeffding's interval around importance sampling.
+    r"""Interval of Hoeffding around importance sampling.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def empirical_bernstein(
     delta: float = 0.05,
     contexts: ArrayLike | None = None,
 ) -> ValueInterval:
-    r"""Bernstein's interval around importance sampling, with the observed variance.
+    r"""Interval of Bernstein around importance sampling, with the observed variance.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def clopper_pearson(
     *,
     delta: float = 0.05,
 ) -> ValueInterval:
-    r"""Clopper and Pearson's limits for one arm of one context with rewards 0 or 1.
+    r"""Limits of Clopper and Pearson for one arm of one context with rewards 0 or 1.
 
     Parameters
     ----------
@@ -326,7 +326,7 @@ def wilson(
     *,
     delta: float = 0.05,
 ) -> ValueInterval:
-    r"""Wilson's limits for one arm of one context with rewards 0 or 1; asymptotic.
+    r"""Limits of Wilson for one arm of one context with rewards 0 or 1; asymptotic.
 
     Parameters
     ----------

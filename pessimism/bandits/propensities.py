@@ -230,11 +230,8 @@ class PropensityData(Stored):
 
     @property
     def stated(self) -> Floats:
-        r"""(..., S, A) float, the law of arms given the context that the log states; NaN where an arm has no rounds.
-
-        The harmonic mean of the propensities: :math:`\sum 1/p` has expectation :math:`N(s)` for right propensities,
-        moving or not, while their arithmetic mean is too large whenever they move.
-        """
+        """(..., S, A) float, the law of arms given the context that the log states; NaN where an arm has no rounds."""
+        # harmonic: sum 1/p has expectation N(s) for right propensities, moving or not; the arithmetic mean is too large
         out = np.full(self.counts.shape, np.nan)
         return np.asarray(np.divide(self.counts, self.inverse, out=out, where=self.counts > 0))
 

@@ -169,7 +169,7 @@ def direct_risk(
     n : (...) array_like of int
         Rounds, at least 1; broadcasts with the batch of the bandit.
     fill : float or (S, A) array_like of float
-        c, the reward taken for a pair that was never seen.
+        Reward c taken for a pair that was never seen.
     contexts : (S,) array_like of float, optional
         Law in which the policy is judged. Default: as logged.
 
@@ -202,7 +202,7 @@ def direct_risk(
     )
     law, pi, d, v, b = (_wide(table, world) for table in tables)
 
-    def at(count: int) -> tuple[Floats, Floats]:
+    def at(count: int) -> tuple[Floats, Floats]:  # numpydoc ignore=GL08
         if contexts is None:
             return engine.direct_logged(count, law, pi, _wide(bandit.means, world), v, b)
         return engine.direct_known(count, *map(_flat, (law, d, v, b)))
@@ -256,7 +256,7 @@ def ratio_risk(
     mu, v = _flat(world.law), _flat(_wide(world.variances, world))
     c = _flat(_wide(bandit.means - world.value[..., None, None], world))
 
-    def at(count: int) -> tuple[Floats, Floats, Floats]:
+    def at(count: int) -> tuple[Floats, Floats, Floats]:  # numpydoc ignore=GL08
         items = [ratio_moments(count, mu, w, *pair) for pair in zip(_rows(v), _rows(c), strict=True)]
         first, second, undefined = (np.array(x).reshape(bandit.shape) for x in zip(*items, strict=True))
         defined = 1.0 - undefined
@@ -285,7 +285,7 @@ def cross_fit_risk(
     behavior : (S, A) array_like of float
         Joint law :math:`\mu` of the logged pairs, positive where the policy plays.
     n : (int, int)
-        Rounds in each fold, at least 1. (More folds: `exact_risk` of a single log does not apply; simulate.)
+        Rounds in each fold, at least 1. For more folds, simulate.
     fill : float or (S, A) array_like of float
         The reward that a model takes where the other fold has seen nothing.
     contexts : (S,) array_like of float

@@ -44,7 +44,7 @@ def doubly_robust(
     behavior : (..., S, A) array_like of float, optional
         Joint law :math:`\mu` of the logged pairs. Default: estimated, which makes it `direct` for every model.
     model : float or (..., S, A) array_like of float
-        q, predicted rewards, not learned from this log: with its own sample means the correction is 0 (`cross_fit`).
+        Predicted rewards q, not learned from this log: with its own sample means the correction is 0 (`cross_fit`).
     contexts : (..., S) array_like of float, optional
         Law in which the policy is judged. Default: as logged.
 
@@ -97,14 +97,14 @@ def switch(
     Parameters
     ----------
     data : BanditData
-        The log. (Propensities that move by round do not tell the weights of arms that were not played:
-        `switch_doubly_robust` needs only those of the rounds.)
+        The log. Propensities that move by round do not tell the weights of arms that were not played;
+        `switch_doubly_robust` needs only those of the rounds.
     policy : (..., S) array_like of int or (..., S, A) array_like of float
         An arm per context, or a law over arms per context.
     behavior : (..., S, A) array_like of float, optional
         Joint law of the logged pairs; 0 where the policy plays is an infinite weight. Default: estimated.
     model : float or (..., S, A) array_like of float
-        q, predicted rewards, not learned from this log.
+        Predicted rewards q, not learned from this log.
     threshold : float
         :math:`\tau`, positive; a weight equal to it is used.
     contexts : (..., S) array_like of float, optional
@@ -158,7 +158,7 @@ def switch_doubly_robust(
     behavior : (..., S, A) array_like of float, optional
         Joint law of the logged pairs; 0 where the policy plays is an infinite weight. Default: estimated.
     model : float or (..., S, A) array_like of float
-        q, predicted rewards, not learned from this log.
+        Predicted rewards q, not learned from this log.
     threshold : float
         :math:`\tau`, positive; a weight equal to it is used.
     contexts : (..., S) array_like of float, optional
@@ -210,7 +210,7 @@ def shrunk_doubly_robust(
     behavior : (..., S, A) array_like of float, optional
         Joint law of the logged pairs. Default: estimated.
     model : float or (..., S, A) array_like of float
-        q, predicted rewards, not learned from this log.
+        Predicted rewards q, not learned from this log.
     shrinkage : float
         :math:`\lambda`, positive; the larger, the less is shrunk.
     contexts : (..., S) array_like of float, optional

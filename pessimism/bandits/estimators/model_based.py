@@ -92,9 +92,9 @@ def shrunken(
     behavior : array_like, optional
         Not used; there so that all estimators are called alike.
     strength : float
-        k, positive: the rounds that the center is worth.
+        Rounds k that the center is worth, positive.
     center : float or (..., S, A) array_like of float
-        m, in reward units and `reward_range`.
+        The center m, in reward units and `reward_range`.
     contexts : (..., S) array_like of float, optional
         Law in which the policy is judged. Default: as logged.
 

@@ -160,7 +160,7 @@ def from_rows(function: Callable[..., float]) -> Estimator:
     """
     _check.function("function", function, "of contexts, arms, rewards, propensities, target")
 
-    def estimator(data: BanditData, policy: ArrayLike, behavior: ArrayLike) -> Floats:
+    def estimator(data: BanditData, policy: ArrayLike, behavior: ArrayLike) -> Floats:  # numpydoc ignore=GL08
         pi, law = np.asarray(policy, np.float64), np.asarray(behavior, np.float64)
         with np.errstate(invalid="ignore"):
             p = law / law.sum(axis=1, keepdims=True)
