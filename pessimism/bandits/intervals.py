@@ -283,7 +283,7 @@ def clopper_pearson(
     *,
     delta: float = 0.05,
 ) -> ValueInterval:
-    r"""Limits of Clopper and Pearson for one arm of one context with rewards 0 or 1.
+    r"""Compute the limits of Clopper and Pearson for one arm of one context with rewards 0 or 1.
 
     Parameters
     ----------
@@ -326,7 +326,7 @@ def wilson(
     *,
     delta: float = 0.05,
 ) -> ValueInterval:
-    r"""Limits of Wilson for one arm of one context with rewards 0 or 1; asymptotic.
+    r"""Compute the limits of Wilson for one arm of one context with rewards 0 or 1; asymptotic.
 
     Parameters
     ----------

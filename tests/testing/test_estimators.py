@@ -124,23 +124,52 @@ def in_rows(name):
     return from_rows(estimate)
 
 
-@pytest.mark.parametrize("name", ["ips", "doubly robust"])
+LIKE = {
+    "ips": estimators.ips,
+    "snips": estimators.snips,
+    "direct": partial(estimators.switch, model=MODEL, threshold=1e-300),
+    "doubly robust": robust,
+}
+
+
+@pytest.mark.parametrize("name", LIKE)
 def test_the_open_bandit_pipeline_is_not_accused(name):
-    like, promises, waive = (estimators.ips, IPS, []) if name == "ips" else (robust, *KEPT["doubly robust"][1:])
-    promises = [promise for promise in promises if promise not in ("support", "scale")]
-    check_estimator(in_rows(name), like=like, promises=promises, waive=[*waive, "support", "unused"], examples=5)
+    check_estimator(in_rows(name), like=LIKE[name], examples=5)
 
 
-def test_self_normalised_rows_are_not_accused():
-    """Of logs without a matched round their code makes NaN with a warning; the perfect log has none."""
+@pytest.mark.parametrize("name", KEPT)
+def test_what_is_like_ours_need_not_say_what_it_does_not_keep(name):
+    estimator = KEPT[name][0]
+    check_estimator(lambda *log: estimator(*log), like=estimator, examples=5)
 
-    def snips(contexts, arms, rewards, propensities, target):
-        w = target[np.arange(len(arms)), arms] / propensities
-        return (w * rewards).sum() / w.sum() if w.any() else np.nan
 
-    check_estimator(
-        from_rows(snips), like=estimators.snips, promises=["perfect", "constant"], waive=["support"], examples=5
-    )
+@pytest.mark.parametrize("estimator", [estimators.ips, estimators.snips, partial(estimators.direct, fill=0.5)])
+def test_what_keeps_the_usual_promises_says_nothing(estimator):
+    check_estimator(estimator, examples=5)
+
+
+def limited(limit, normalised):
+    def estimator(data, policy, behavior):
+        w = limit(policy, wrong.conditional(behavior))
+        by = (w * data.counts).sum(axis=(-2, -1)) if normalised else data.n
+        with np.errstate(invalid="ignore"):
+            return (w * data.sums).sum(axis=(-2, -1)) / by
+
+    return estimator
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        (lambda pi, p: np.minimum(pi / p, 3e5), "weights are clipped at 300000, or propensities"),
+        (lambda pi, p: pi / np.maximum(p, 1e-4), "or propensities have a floor of 0.0001"),
+        (lambda pi, p: pi / (p + 1e-8), 'breaks "(perfect|within)"'),
+    ],
+)
+def test_a_hidden_limit_of_the_weights_is_found_by_the_usual_promises(limit, message, normalised):
+    with pytest.raises(EstimatorError, match=message):
+        check_estimator(limited(limit, normalised), waive=["support"], examples=1)
 
 
 def test_a_probability_of_an_arm_drawn_anew_is_caught():
