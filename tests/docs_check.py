@@ -1,7 +1,7 @@
 """The book in a real browser, at the width of a screen and of a telephone, light and dark: ``make docs-check``.
 
-Ten pages are opened, links followed, the search used. It fails on an error in the console, a request that leaves the
-site or finds nothing, a formula that was not set, and a page that is wider than the window.
+Pages are opened, links followed, the search used. It fails on an error in the console, a request that leaves the
+site or finds nothing, a formula that was not set or is cut off, and a page that is wider than the window.
 """
 
 import functools
@@ -25,8 +25,16 @@ PAGES = (
     "gallery/index.html",
     "gallery/bandit-rates.html",
     "reference/pessimism.bandits.bounds.html",
+    "reference/pessimism.bandits.risk.html",
     "claims/theorems.html",
 )
+CUT_OFF = """() => [...document.querySelectorAll("mjx-container")].filter((formula) => {
+  let box = formula;
+  while (box.parentElement && !["auto", "scroll"].includes(getComputedStyle(box).overflowX)) box = box.parentElement;
+  return (box.parentElement ? box : formula).getBoundingClientRect().right > innerWidth;
+}).length"""
+"""Formulas that end outside the window and in no box that scrolls."""
+
 # without these Chromium asks its maker's hosts at every start
 QUIET = ["--no-sandbox", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
 
@@ -65,6 +73,9 @@ def faults(browser: Any, root: str, width: int, scheme: str) -> list[str]:
             found.append(f"{where}: formulas are not set")
         if unset:
             found.append(f"{where}: {unset} formulas with an error")
+        cut = page.evaluate(CUT_OFF)
+        if cut:
+            found.append(f"{where}: {cut} formulas are cut off")
         wide = page.evaluate("() => document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if wide > 0:
             found.append(f"{where}: {wide} pixels wider than the window of {width}")

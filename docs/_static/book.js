@@ -16,3 +16,15 @@ document.addEventListener("click", (event) => {
   const rows = [...body.rows].sort(order);
   body.append(...(down ? rows.reverse() : rows));
 });
+
+// A formula in a line of text that is wider than a telephone scrolls by itself: it would be cut off.
+window.addEventListener("load", async () => {
+  await window.MathJax?.startup?.promise;
+  const right = document.documentElement.clientWidth - 16;
+  for (const formula of document.querySelectorAll('mjx-container:not([display="true"])')) {
+    const box = formula.getBoundingClientRect();
+    if (box.right <= right + 16) continue;
+    formula.classList.add("wide");
+    formula.style.maxWidth = `${right - formula.getBoundingClientRect().left}px`;
+  }
+});
