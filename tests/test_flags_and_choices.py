@@ -88,6 +88,7 @@ FLAGS = {
     "tasks.rules.a_mtrl.a_mtrl.pooled": active(tasks.a_mtrl),
     "tasks.rules.l1_a_mtrl.l1_a_mtrl.pooled": active(tasks.l1_a_mtrl),
     "tasks.rules.top_s.top_s.pooled": active(tasks.top_s, s=1),
+    "testing.bandit.intervals.check_interval.arm": partial(testing.check_interval, print),
     "testing.bandit.strategies.bandit_data.ties": testing.bandit_data,
     "testing.bandit.strategies.behaviors.zeros": testing.behaviors,
     "testing.bilevel.solvers.check_solver.normalised": partial(testing.check_solver, print, examples=1),

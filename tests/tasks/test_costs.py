@@ -341,7 +341,9 @@ def test_sizes_of_heads_and_target_do_not_matter(buy):
         assert found.lower_bound == pytest.approx(usual.lower_bound, rel=1e-6)
         assert found.weights * (by / to) == pytest.approx(usual.weights, rel=1e-6)
     for by, to in ((1e-160, 1.0), (1.0, 1e-200), (1e-154, 10.0)):
-        with pytest.raises(ValueError, match="heads, target and variance must be such that float64 can hold"):
+        with pytest.raises(
+            ValueError, match="heads, target, variance and source_noise must be such that float64 can hold"
+        ):
             buy(by * heads, to * target, variance=0.01)
     if buy is BUYERS[0]:
         tiny = buy(heads, 1e-200 * target, variance=1e-300)

@@ -276,7 +276,7 @@ REFUSED = [
     *((buy, {"variance": 0.0}, "variance must be positive") for buy in BUYERS),
     (costs.linear_cost, {"prices": [1.0] * 3}, "prices must be one number or have shape (5,)"),
     (costs.power_cost, {"exponent": 0.0}, "exponent must be positive"),
-    (costs.power_cost, {"variance": 1e-100, "exponent": 50.0}, "variance must be such that float64 can hold"),
+    (costs.power_cost, {"variance": 1e-100, "exponent": 50.0}, "variance and source_noise must be such that"),
     (bounds.power_bound, {"n": 0}, "n must be positive, got 0.0"),
     (bounds.power_bound, {"power": 2.5}, "power must be in [0, 2], got 2.5"),
     (bounds.power_bound, {"n": [1, 2], "relevance": np.ones((3, 1))}, "n, relevance and power must have shapes that"),

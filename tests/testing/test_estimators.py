@@ -260,7 +260,10 @@ WRONG_INTERVALS = {
     "swapped": (normal(lambda d: 1 - (1 - d) / 2, np.sqrt), "delta and 1 - delta are swapped"),
     "variance": (normal(lambda d: 1 - d / 2, lambda s2: s2), "the variance stands for the standard deviation"),
     "halved": (normal(lambda d: 1 - d / 2, np.sqrt, lambda h: h / 2), "the half-width is halved"),
-    "asymptotic": (normal(lambda d: 1 - d / 2, np.sqrt), "it is the normal interval of importance sampling"),
+    "asymptotic": (
+        normal(lambda d: 1 - d / 2, np.sqrt),
+        r"it is asymptotic \(normal interval of importance sampling\)",
+    ),
     "log10": (hoeffding(lambda d: np.log10(2 / d)), "the logarithm is of base 10"),
     "one-sided": (hoeffding(lambda d: np.log(1 / d)), "delta is not halved"),
     "range of the sample": (hoeffding(lambda d: np.log(2 / d), seen_range), "its range is read off the sample"),

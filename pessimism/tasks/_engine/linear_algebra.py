@@ -107,6 +107,7 @@ class LeastNorm(NamedTuple):
     clear: NDArray[np.bool_]
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what tiny samples or heads make too large is infinite
 def least_norm(heads: Floats, target: Floats, samples: Floats) -> LeastNorm:
     """The least weighted norm of weights nu with W nu = w, sum nu^2/n.
 
@@ -138,19 +139,14 @@ def least_norm(heads: Floats, target: Floats, samples: Floats) -> LeastNorm:
         rest = rest - q * reach
         divisor = np.where(pivot > 0, pivot, 1.0)  # entries are then at most 1, without the grading of the counts
         basis[..., i], rows[..., i, :] = q, along * scales / divisor
-        with np.errstate(over="ignore"):
-            goal[..., i], empty[..., i] = (reach / divisor)[..., 0], pivot[..., 0] <= 0
+        goal[..., i], empty[..., i] = (reach / divisor)[..., 0], pivot[..., 0] <= 0
     left_vectors, sizes, right_vectors = np.linalg.svd(
         np.concatenate([rows, empty[..., None] * np.eye(k)], axis=-1), full_matrices=False
     )
-    with np.errstate(over="ignore", invalid="ignore"):  # what tiny samples or heads make too large is infinite
-        shortest = distance * (left_vectors.mT @ goal[..., None])[..., 0] / sizes
-        weights = (
-            np.where(scales > 0, np.sqrt(samples), 0.0) * (shortest[..., None, :] @ right_vectors)[..., 0, :n_tasks]
-        )
-        reached = np.linalg.norm(rest, axis=-1) <= OUTSIDE
-        held = reached & np.isfinite(goal).all(axis=-1)
-        value = np.asarray(np.where(held, (shortest**2).sum(axis=-1), np.inf))
+    shortest = distance * (left_vectors.mT @ goal[..., None])[..., 0] / sizes
+    weights = np.where(scales > 0, np.sqrt(samples), 0.0) * (shortest[..., None, :] @ right_vectors)[..., 0, :n_tasks]
+    reached = np.linalg.norm(rest, axis=-1) <= OUTSIDE
+    value = np.asarray(np.where(reached & np.isfinite(goal).all(axis=-1), (shortest**2).sum(axis=-1), np.inf))
     clear = np.array((least > VAGUE) | ~reached)
     rank, there = (empty == 0).sum(axis=-1), scales > 0
     for item in map(tuple, np.argwhere((rank < k) & (rank < there.sum(axis=-1)))):

@@ -185,50 +185,56 @@ def _long(n: int) -> BanditData:
 
 def _likely_cause(interval: Interval, delta: float, policy: Floats) -> str | None:
     """What is wrong with the quantile that the width of a long log shows; None if it is right or unknown."""
+    low, high, _ = _ends(interval, _long(LONG), policy, delta)
+    half, w = 0.5 * float(high - low), policy / LAW
+    for width in _widths(policy, w).values():
+        if math.isclose(2.0 * LONG * half**2 / width, math.log(2.0 / delta), rel_tol=CLOSE):
+            return None
+    for form, unit, causes in (*_normal(policy, w, delta), *_hoeffding(policy, w, delta)):
+        for cause, expected in causes.items():
+            if math.isclose(half, unit * expected, rel_tol=CLOSE):
+                return f"{cause} ({form})"
+    return None
+
+
+def _normal(policy: Floats, w: Floats, delta: float) -> Iterator[tuple[str, float, dict[str, float]]]:
+    """Form, standard error and, by mistake, the quantile that multiplies it."""
     from scipy.special import ndtri
 
-    low, high, _ = _ends(interval, _long(LONG), policy, delta)
-    half, n = 0.5 * float(high - low), float(LONG)
-    w, r = policy / LAW, MEANS
-    value = float((policy * r).sum())
-    v = r * (1.0 - r)
+    value, v, root = float((policy * MEANS).sum()), MEANS * (1.0 - MEANS), math.sqrt(LONG)
+    right = float(-ndtri(delta / 2.0))
     deviations = {
-        "importance sampling": math.sqrt(float((LAW * w**2 * r).sum()) - value**2),
-        "self-normalised sampling": math.sqrt(float((LAW * w**2 * (v + (r - value) ** 2)).sum())),
+        "importance sampling": math.sqrt(float((LAW * w**2 * MEANS).sum()) - value**2),
+        "self-normalised sampling": math.sqrt(float((LAW * w**2 * (v + (MEANS - value) ** 2)).sum())),
         "the direct method": math.sqrt(float((policy * w * v).sum())),
     }
-    right = float(-ndtri(delta / 2.0))
-    candidates = {
-        "the quantile is of 1 - delta, not 1 - delta/2: one side's, on both sides": float(-ndtri(delta)),
-        "delta and 1 - delta are swapped": float(-ndtri((1.0 - delta) / 2.0)),
-        "the quantile is that of delta/4": float(-ndtri(delta / 4.0)),
-        "the half-width is halved": 0.5 * right,
-        "the half-width is doubled": 2.0 * right,
-        "sqrt(n) is missing": right * math.sqrt(n),
-        "it divides by n, not sqrt(n)": right / math.sqrt(n),
-    }
-    widths = {"the counts": float((policy**2 / LAW).sum()), "the largest weight": float(w.max()) ** 2}
-    levels = {
-        "delta is not halved: log(1/delta) in place of log(2/delta)": math.log(1.0 / delta),
-        "the logarithm is of base 10": math.log10(2.0 / delta),
-        "the logarithm is of base 2": math.log2(2.0 / delta),
-        "the square root is missing": 2.0 * math.log(2.0 / delta) ** 2 / n,
-        "a factor 1/2 is missing under the root": 2.0 * math.log(2.0 / delta),
-    }
-    for width in widths.values():
-        level = 2.0 * n * half**2 / width
-        if math.isclose(level, math.log(2.0 / delta), rel_tol=CLOSE):
-            return None
     for what, s in deviations.items():
-        if math.isclose(half * math.sqrt(n) / s, right, rel_tol=CLOSE):
-            return f"it is the normal interval of {what}, which is asymptotic"
-        for cause, z in candidates.items():
-            if math.isclose(half * math.sqrt(n) / s, z, rel_tol=CLOSE):
-                return f"{cause} (normal interval of {what})"
-        if math.isclose(half * math.sqrt(n) / s**2, right, rel_tol=CLOSE):
-            return f"the variance stands for the standard deviation (normal interval of {what})"
-    for what, width in widths.items():
-        for cause, level in levels.items():
-            if math.isclose(2.0 * n * half**2 / width, level, rel_tol=CLOSE):
-                return f"{cause} (Hoeffding's interval by {what})"
-    return None
+        causes = {
+            "it is asymptotic": right,
+            "the quantile is of 1 - delta, not 1 - delta/2: one side's, on both sides": float(-ndtri(delta)),
+            "delta and 1 - delta are swapped": float(-ndtri((1.0 - delta) / 2.0)),
+            "the quantile is that of delta/4": float(-ndtri(delta / 4.0)),
+            "the half-width is halved": 0.5 * right,
+            "the half-width is doubled": 2.0 * right,
+            "sqrt(n) is missing": right * root,
+            "it divides by n, not sqrt(n)": right / root,
+            "the variance stands for the standard deviation": right * s,
+        }
+        yield f"normal interval of {what}", s / root, causes
+
+
+def _widths(policy: Floats, w: Floats) -> dict[str, float]:
+    return {"the counts": float((policy**2 / LAW).sum()), "the largest weight": float(w.max()) ** 2}
+
+
+def _hoeffding(policy: Floats, w: Floats, delta: float) -> Iterator[tuple[str, float, dict[str, float]]]:
+    """Form, unit of the half-width and, by mistake, the root of the level that multiplies it."""
+    causes = {
+        "delta is not halved: log(1/delta) in place of log(2/delta)": math.sqrt(math.log(1.0 / delta)),
+        "the logarithm is of base 10": math.sqrt(math.log10(2.0 / delta)),
+        "the logarithm is of base 2": math.sqrt(math.log2(2.0 / delta)),
+        "the square root is missing": math.log(2.0 / delta) / math.sqrt(2.0 * LONG),
+        "a factor 1/2 is missing under the root": math.sqrt(2.0 * math.log(2.0 / delta)),
+    }
+    for what, width in _widths(policy, w).items():
+        yield f"Hoeffding's interval by {what}", math.sqrt(width / (2.0 * LONG)), causes
