@@ -6,11 +6,15 @@ Such an estimator is :math:`T = \sum_{s,a} \rho(s)\pi(a|s) b(s,a) + \frac1n \sum
 it does not weight.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from pessimism._types import Floats, Ints
+
+CACHED_CELLS = 2**16
+"""Cells of a block of data sets whose tables and work arrays stay in the processor's cache."""
 
 
 class Form(NamedTuple):
@@ -53,10 +57,30 @@ def total(weight: Floats, table: Floats | Ints) -> Floats:
     return np.asarray(table.reshape(*table.shape[:-2], weight.size) @ weight.ravel())
 
 
-def evaluate(form: Form, counts: Ints, sums: Floats, n: Ints, target: Floats) -> Floats:
-    """The estimates (...,) from counts and sums (..., S, A); `target` weighs what `base` says. NaN where n = 0."""
+def weighted_average(form: Form, counts: Ints, sums: Floats, n: Ints) -> Floats:
+    """The average over rounds, without the base, from counts and sums (..., S, A). NaN where n = 0."""
     weighted = total(form.weight, sums)
     if form.model is not None:
         weighted = weighted - total(form.weight * form.model, counts)
-    average = weighted / np.where(n > 0, n, np.nan)
-    return average if form.base is None else average + total(form.base, target)
+    return np.asarray(weighted / np.where(n > 0, n, np.nan))
+
+
+def policy_means(policy: Floats, counts: Ints, sums: Floats, fill: Floats) -> Floats:
+    """(..., S) average of the sample means under the policy, with the fill where it plays what was never seen."""
+    if counts.ndim == 2 or policy.ndim > 2 or fill.ndim > 2:
+        return _policy_means(policy, counts, sums, fill)
+    cells = counts.shape[-2] * counts.shape[-1]
+    step, size = max(1, CACHED_CELLS // max(cells, 1)), math.prod(counts.shape[:-2])
+    counts_of, sums_of = (table.reshape(size, *table.shape[-2:]) for table in (counts, sums))
+    out = np.empty((size, counts.shape[-2]))
+    for part in (slice(first, first + step) for first in range(0, size, step)):
+        out[part] = _policy_means(policy, counts_of[part], sums_of[part], fill)
+    return out.reshape(counts.shape[:-1])
+
+
+def _policy_means(policy: Floats, counts: Ints, sums: Floats, fill: Floats) -> Floats:
+    means = np.einsum("...sa,...sa->...s", policy, sums / np.maximum(counts, 1))
+    unseen = counts == 0
+    if np.any(unseen):
+        means = means + np.where(unseen & (policy > 0), policy * fill, 0.0).sum(axis=-1)
+    return np.asarray(means)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pessimism import _check
 from pessimism._types import Floats, Ints
-from pessimism.bandits._engine.forms import Form, evaluate, ratio
+from pessimism.bandits._engine.forms import Form, ratio, weighted_average
 from pessimism.bandits._input import check_arm_law, check_contexts
 from pessimism.bandits.data import BanditData
 from pessimism.bandits.propensities import PropensityData
@@ -26,10 +26,21 @@ class Setting(NamedTuple):
     """
 
     policy: Floats
-    target: Floats
+    contexts: Floats | None
+    data: BanditData
     wanted: Floats
     law: Floats
     lacking: NDArray[np.bool_] | None
+
+    @property
+    def shares(self) -> Floats:
+        """(..., S) law of the contexts of the estimate."""
+        return context_shares(self.data) if self.contexts is None else self.contexts
+
+    @property
+    def target(self) -> Floats:
+        """(..., S, A) law of what the policy meets and plays."""
+        return self.shares[..., None] * self.policy
 
     @property
     def weight(self) -> Floats:
@@ -44,15 +55,16 @@ def setting(
     """Check all four; with `free`, pairs that the behavior never plays are left to the estimator."""
     _check.instance("data", data, BanditData)
     chosen = check_arm_law(policy, data.n_contexts, data.n_arms)
-    shares = context_shares(data) if contexts is None else check_contexts(contexts, data.n_contexts, "data")
-    _check.broadcast("data, policy and contexts", data.shape, chosen.shape[:-2], shares.shape[:-1])
-    target = shares[..., None] * chosen
+    known = None if contexts is None else check_contexts(contexts, data.n_contexts, "data")
+    batch = data.shape if known is None else known.shape[:-1]
+    _check.broadcast("data, policy and contexts", data.shape, chosen.shape[:-2], batch)
     if behavior is None:
         law = data.counts / np.where(data.n > 0, data.n, np.nan)[..., None, None]
-        return Setting(chosen, target, target, law, None if free else (target > 0) & (data.counts == 0))
+        target = (context_shares(data) if known is None else known)[..., None] * chosen
+        return Setting(chosen, known, data, target, law, None if free else (target > 0) & (data.counts == 0))
     law = check_behavior(behavior, data)
     _check.broadcast("data, behavior and policy", data.shape, law.shape[:-2], chosen.shape[:-2])
-    wanted = target if contexts is not None else law.sum(axis=-1, keepdims=True) * chosen
+    wanted = (law.sum(axis=-1) if known is None else known)[..., None] * chosen
     if not free:
         supported = (wanted == 0) | (law > 0)
         if not np.all(supported):
@@ -61,7 +73,7 @@ def setting(
                 f"behavior must be positive where the policy plays: it never plays arm {a} in context {s}, so no "
                 "weight makes up for it (switch and switch_doubly_robust ask a model there)"
             )
-    return Setting(chosen, target, wanted, law, None)
+    return Setting(chosen, known, data, wanted, law, None)
 
 
 def context_shares(data: BanditData) -> Floats:
@@ -143,7 +155,10 @@ def stated_policy(
 
 def of_table(form: Form, place: Setting, data: BanditData) -> Floats:
     """The estimates (...,) of a form; NaN where a weight is."""
-    return evaluate(form, data.counts, data.sums, data.n, place.target)
+    average = weighted_average(form, data.counts, data.sums, data.n)
+    if form.base is None:
+        return average
+    return average + np.einsum("...s,...sa,...sa->...", place.shares, place.policy, form.base)
 
 
 def by_round(

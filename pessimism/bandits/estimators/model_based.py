@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from pessimism import _check
 from pessimism._types import Floats
+from pessimism.bandits._engine.forms import policy_means
 from pessimism.bandits._input import check_arm_law, check_contexts
 from pessimism.bandits.data import BanditData
 from pessimism.bandits.estimators._setting import check_fill, check_model, check_rewards, check_unused, context_shares
@@ -64,12 +65,7 @@ def direct(
     log, chosen, shares = _place(data, policy, contexts)
     check_unused(behavior)
     c = check_fill(fill, log)
-    by_context = np.einsum("...sa,...sa->...s", chosen, log.means)
-    unseen = log.counts == 0
-    if np.any(unseen):
-        filled = np.where(chosen > 0, chosen * c, 0.0)
-        by_context = by_context + np.where(unseen, filled, 0.0).sum(axis=-1)
-    return _over_contexts(shares, by_context)
+    return _over_contexts(shares, policy_means(chosen, log.counts, log.sums, c))
 
 
 def shrunken(
