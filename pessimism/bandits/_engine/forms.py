@@ -71,7 +71,7 @@ def policy_means(policy: Floats, counts: Ints, sums: Floats, fill: Floats) -> Fl
         return _policy_means(policy, counts, sums, fill)
     cells = counts.shape[-2] * counts.shape[-1]
     step, size = max(1, CACHED_CELLS // max(cells, 1)), math.prod(counts.shape[:-2])
-    counts_of, sums_of = (table.reshape(size, *table.shape[-2:]) for table in (counts, sums))
+    counts_of, sums_of = counts.reshape(size, *counts.shape[-2:]), sums.reshape(size, *sums.shape[-2:])
     out = np.empty((size, counts.shape[-2]))
     for part in (slice(first, first + step) for first in range(0, size, step)):
         out[part] = _policy_means(policy, counts_of[part], sums_of[part], fill)

@@ -158,7 +158,7 @@ def of_table(form: Form, place: Setting, data: BanditData) -> Floats:
     average = weighted_average(form, data.counts, data.sums, data.n)
     if form.base is None:
         return average
-    return average + np.einsum("...s,...sa,...sa->...", place.shares, place.policy, form.base)
+    return np.asarray(average + np.einsum("...s,...sa,...sa->...", place.shares, place.policy, form.base))
 
 
 def by_round(
