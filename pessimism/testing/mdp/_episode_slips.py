@@ -95,6 +95,11 @@ def _weights(episodes: Episodes) -> Iterator[tuple[str, Any]]:
         np.cumprod(pi[h, log.next_states, a] / chance, axis=1),
     )
     yield "weights are clipped at 1", np.minimum(w, 1.0)
+    marginal = np.empty_like(w)
+    for t in h:
+        visits = np.maximum(np.bincount(s[:, t]), 1)
+        marginal[:, t] = (np.bincount(s[:, t], before[:, t]) / visits)[s[:, t]]
+    yield "weights are those of the states alone: the ratio of the actions is missing", marginal
     yield "weights are squared", w**2
 
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from pessimism import _check
 from pessimism._types import Floats
 from pessimism.mdp import Transitions
-from pessimism.testing._driver import checked_arguments
+from pessimism.testing._driver import answer_of_like, checked_arguments
 from pessimism.testing.bandit._estimates import EstimatorError
 from pessimism.testing.mdp import _episode_slips as slips
 from pessimism.testing.mdp._episode_slips import DISCOUNT, Episodes
@@ -92,7 +92,7 @@ def check_episode_estimator(
     hasty breaks "perfect": the ratio of one step stands for the product of all up to it
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
-    checked_arguments("estimator", estimator, "log, policy, behavior, discount", waive, ALWAYS, 1)
+    _, waived = checked_arguments("estimator", estimator, "log, policy, behavior, discount", waive, ALWAYS, 1)
     claimed = _check.listed("promises", promises, "names")
     for name in claimed:
         _check.choice("promises", name, CLAIMS)
@@ -102,7 +102,7 @@ def check_episode_estimator(
     found = [
         f'{name} breaks "{promise}": {wrong}'
         for promise, wrong in _broken(estimator, like, claimed)
-        if promise not in waive
+        if promise not in waived
     ]
     if found:
         raise EstimatorError(
@@ -136,7 +136,7 @@ def _broken(estimator: Estimator, like: Estimator | None, claimed: Collection[st
             yield promise, f"it gave {other:.10g}, not {expected:.10g}"
     for size in (40, 7, 2, 1) if like is not None else ():
         few = _part(whole, rng.integers(len(whole.log.rewards), size=size))
-        ours, theirs = float(np.asarray(like(*few, DISCOUNT))), _ask(estimator, few)  # type: ignore[misc]
+        ours, theirs = float(answer_of_like(like(*few, DISCOUNT), ())), _ask(estimator, few)  # type: ignore[misc]
         if abs(ours - theirs) > CLOSE * max(1.0, abs(ours)):
             yield "like", _told(few, theirs, like, f"of {size} episodes it gave {theirs:.10g}, not {ours:.10g}")
             return
