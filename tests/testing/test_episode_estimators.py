@@ -141,3 +141,13 @@ def test_perfect_episodes_hold_the_law():
 def test_the_contract_is_told(estimator, message):
     with pytest.raises(EstimatorError, match=message):
         check_episode_estimator(estimator)
+
+
+def test_an_estimator_that_fails_on_few_episodes_is_told():
+    def choosy(log, policy, behavior, discount):
+        if len(log.rewards) < 100:
+            raise RuntimeError("too few")
+        return estimators.per_decision_is(log, policy, behavior, discount=discount)
+
+    with pytest.raises(EstimatorError, match='breaks "contract": it raised RuntimeError: too few'):
+        check_episode_estimator(choosy, like=lambda *given: estimators.per_decision_is(*given[:3], discount=given[3]))

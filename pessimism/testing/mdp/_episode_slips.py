@@ -61,13 +61,14 @@ def value() -> float:
     return float(v[0])
 
 
-def named(episodes: Episodes, found: float, q: Floats | None, close: float) -> str | None:
-    """The mistake that gives a number, if there is one."""
+def named(episodes: Episodes, found: float, q: Floats | None, close: float) -> list[str]:
+    """The mistakes that give a number."""
     with np.errstate(all="ignore"):
-        for cause, wrong in _all(episodes, q):
-            if np.isfinite(wrong) and abs(wrong - found) <= close * max(1.0, abs(found)):
-                return cause
-    return None
+        return [
+            cause
+            for cause, wrong in _all(episodes, q)
+            if np.isfinite(wrong) and abs(wrong - found) <= close * max(1.0, abs(found))
+        ]
 
 
 def _weights(episodes: Episodes) -> Iterator[tuple[str, Any]]:
