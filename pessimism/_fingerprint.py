@@ -118,8 +118,7 @@ class _Reader:
         kind = value if isinstance(value, type) else type(value)
         if kind.__module__ != self.module:
             return "opaque"
-        frozen = kind is not value and is_dataclass(kind) and kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
-        state = [getattr(value, field.name, None) for field in fields(kind)] if frozen else []
+        state = [getattr(value, field.name, None) for field in fields(kind)] if self.is_frozen(value) else []
         return self.parts(kind, seen), self.parts(state, seen)
 
     def is_constant(self, value: Any) -> bool:
@@ -127,7 +126,12 @@ class _Reader:
             return all(map(self.is_constant, value))
         if isinstance(value, type):
             return value.__module__ == self.module
-        return isinstance(value, (*PLAIN, FunctionType)) or _beneath(value) is not None
+        return isinstance(value, (*PLAIN, FunctionType)) or _beneath(value) is not None or self.is_frozen(value)
+
+    def is_frozen(self, value: Any) -> bool:
+        """Whether a value is an instance of a frozen dataclass of the module."""
+        kind = type(value)
+        return kind.__module__ == self.module and is_dataclass(kind) and bool(kind.__dataclass_params__.frozen)  # type: ignore[attr-defined]
 
 
 def _names(code: CodeType) -> Iterator[str]:

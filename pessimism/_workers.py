@@ -8,8 +8,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import Any
 
@@ -48,12 +49,33 @@ def kill_workers(executor: Any, futures: Iterable[Future[Any]]) -> None:
     To wait for its cells would be in vain: nobody reads their rows any more. And Python's pools do not survive a second
     Ctrl-C: interrupted while they wait, they deadlock when the interpreter ends.
     """
-    processes = list((getattr(executor, "_processes", None) or {}).values())
+    while True:
+        try:
+            with _deaf_to_ctrl_c():
+                return _kill(list((getattr(executor, "_processes", None) or {}).values()), futures)
+        except KeyboardInterrupt:  # a second one that came before we were deaf
+            continue
+
+
+def _kill(processes: list[Any], futures: Iterable[Future[Any]]) -> None:
     for process in processes:
         if process.is_alive():
             os.kill(process.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     if processes:
         wait(futures, timeout=PATIENCE)  # the pool marks them broken; one cancelled before would stop it half-way
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Only the main thread is interrupted, and only it may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if heard is None else heard)
 
 
 def end_with_this_process(executor: Any) -> None:

@@ -87,8 +87,8 @@ def positions(
         labels = given_labels(argument, given)
         if isinstance(values[0], (np.datetime64, np.timedelta64)):
             labels = [type(values[0])(label, "ns") for label in labels]
-    position = {label: i for i, label in enumerate(labels)}
-    codes = np.array([position.get(value, -1) for value in values], dtype=np.int64)
+    position = {_instant(label): i for i, label in enumerate(labels)}
+    codes = np.array([position.get(_instant(value), -1) for value in values], dtype=np.int64)
     require_rows(column, (codes >= 0) | others, values, f"one of the {len(labels)} labels in {argument}")
     return Positions(codes, tuple(labels))
 
@@ -169,6 +169,15 @@ def plain(label: Any) -> Any:
     if isinstance(label, (np.bool_, np.integer)) or (isinstance(label, np.generic) and type(label.item()) is not int):
         return label.item()  # but for nanoseconds, which Python has no type for
     if type(label) is datetime.datetime and label.tzinfo is not None:
+        return label.astimezone(datetime.UTC)
+    return label
+
+
+def _instant(label: Any) -> Any:
+    """A key for a label: pandas hashes an instant by what the clock shows when summer time ends, Python does not."""
+    if isinstance(label, tuple):
+        return tuple(map(_instant, label))
+    if isinstance(label, datetime.datetime) and label.tzinfo is not None:
         return label.astimezone(datetime.UTC)
     return label
 

@@ -259,8 +259,7 @@ def test_two_ctrl_c_end_a_pool_of_the_user_and_its_workers(pool, tmp_path):
     wait_for_rows(store, 1)
     time.sleep(0.2)  # the row is counted a little after it is written
     process.send_signal(signal.SIGINT)
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)  # in vain if one was enough
+    process.send_signal(signal.SIGINT)  # at once, while the first has the workers killed
     _, errors = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT
     assert resume(store, 1) in errors

@@ -336,11 +336,11 @@ def cached(): return 3
 
 def scaled(x, factor): return factor * x
 
-RULES, OPTIONS, WEIGHTS, triple = {Rule: Rule()}, Options(power=4), {scaled: 1}, partial(scaled, factor=5)
+RULES, options, WEIGHTS, triple = {Rule: Rule()}, Options(power=4), {scaled: 1}, partial(scaled, factor=5)
 
 @traced
 def run_cell(cell, rng):
-    return {"x": [RULES, OPTIONS, WEIGHTS, cached(), triple(6)]}
+    return {"x": [RULES, options, WEIGHTS, cached(), triple(6)]}
 """
 
 

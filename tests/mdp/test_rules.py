@@ -609,6 +609,12 @@ def test_discounts_next_to_one_end_at_what_rounding_allows(n_states, discount):
         assert plan.status is Status.ROUNDING
         assert plan.iterations < 3000
         assert plan.error_bound < rounding
+    plan = vi_lcb_bernstein(data, discount=discount, constant=1e-6, log_factor=1.0)
+    again = plain_bernstein(data, discount, 1e-6, plan.value).max(axis=1)
+    assert again == pytest.approx(plan.value, abs=1e-14 * scale)
+    assert plan.value.min() > 0.1 * scale
+    assert plan.status is Status.ROUNDING
+    assert plan.iterations < 11_000
 
 
 def test_convergence_errors_carry_what_was_reached(monkeypatch):

@@ -227,8 +227,11 @@ def test_dependence_that_is_exact_is_no_doubt():
     product = heads[:, :2] @ np.random.default_rng(27).normal(size=(2, 6))
     assert (exact_rank(product), np.linalg.matrix_rank(product)) == (3, 2)
     assert exact_rank(np.array([[1.0, 1.0], [0.0, 1e-300]])) == 2
+    graded = np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 1e-30, 2e-30, 0.0], [0.0, 0.0, 0.0, 1.0]])
     for find in (min_l1, min_l2):
         assert find(product, product @ np.ones(6)).status is Status.DEPENDENT
+        # here rounding leaves a singular value of exactly 0
+        assert find(graded, graded @ np.array([0.3, -0.5, 1.0, 0.2])).status is Status.DEPENDENT
     with pytest.raises(ConvergenceError, match="fewer than six digits"):
         variance(product, product @ np.ones(6), np.ones(6))
 

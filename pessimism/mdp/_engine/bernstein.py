@@ -14,15 +14,25 @@ from pessimism._types import Floats, Ints
 from pessimism.mdp._engine.bellman import EPSILON
 from pessimism.mdp._engine.tables import States, Tables
 
+PLAIN = 10_000
+"""Sweeps after which long ways are shortened: discounts up to 0.999 hardly need so many."""
+
 
 def discounted(
-    tables: Tables, counts: Ints, level: Floats, total: Floats, tolerance: float, limit: int, given: Floats
+    tables: Tables,
+    counts: Ints,
+    level: Floats,
+    total: Floats,
+    tolerance: float,
+    limit: int,
+    given: Floats,
+    plain: int = PLAIN,
 ) -> tuple[Floats, Ints, Ints, Floats]:
     """Values and policies (..., S), sweeps and error bounds (...) of the fixed points, reached from below.
 
     `tables` are the empirical models of data with visits `counts` (..., S, A); `level` (...) is c times the log factor,
     `total` (...) the number of transitions. Where nothing is certified the policy is the most frequent action. `given`
-    (S,) are values that are known, -1 where none is.
+    (S,) are values that are known, -1 where none is. After `plain` sweeps long ways are shortened.
     """
     shape, count = tables.shape, math.prod(tables.shape)
     arrays = (tables.probabilities, 3), (counts, 2), (tables.rewards, 2), (counts.argmax(axis=-1), 1)
@@ -31,7 +41,7 @@ def discounted(
 
     def work(part: slice) -> Any:
         own = shares[part], visits[part], rewards[part], tables.discount, levels[part], totals[part]
-        return bernstein_fixed_points(tables.next_states, *own, tolerance, limit, starts[part], given)
+        return bernstein_fixed_points(tables.next_states, *own, tolerance, limit, starts[part], given, plain)
 
     values, policies, sweeps, bounds = (np.concatenate(x) for x in zip(*on_threads(work, count), strict=True))
     full = (*shape, tables.n_states)
@@ -139,17 +149,26 @@ def bernstein_fixed_points(
     max_sweeps: int,
     starts: Ints,
     given: Floats,
+    plain: int,
 ) -> tuple[Floats, Ints, Ints, Floats]:
-    """Values from below, policies, sweeps and error bounds; `starts` (items, S) where nothing is certified."""
+    """Values from below, policies, sweeps and error bounds; `starts` (items, S) where nothing is certified.
+
+    After `plain` sweeps half of the way that is left along the last change is tried at once, and taken if the operator
+    lowers the point that is reached nowhere: the operator is monotone, so such a point is below the fixed point. The
+    change is taken as it is or, by turns where one fails, without the differences that its rounding makes.
+    """
     items, n_states = starts.shape
     values, policies = np.empty((items, n_states)), np.empty((items, n_states), np.int64)
     sweeps, bounds, improved = np.empty(items, np.int64), np.empty(items), np.empty(n_states)
+    ahead, further, scratch = np.empty(n_states), np.empty(n_states), np.empty(n_states, np.int64)
     for i in range(items):
         for s in range(n_states):
             values[i, s] = max(given[s], 0.0)
-        for sweep in range(1, max_sweeps + 1):
-            own = shares[i], counts[i], rewards[i], discount, levels[i], totals[i], values[i]
-            change = bernstein_sweep(next_states, *own, improved, policies[i], starts[i], given)
+        model = shares[i], counts[i], rewards[i], discount, levels[i], totals[i]
+        sweep, due, wait, level_out = 0, plain, 1, True
+        while sweep < max_sweeps:
+            change = bernstein_sweep(next_states, *model, values[i], improved, policies[i], starts[i], given)
+            sweep += 1
             top = 0.0
             for s in range(n_states):
                 top = max(top, improved[s])
@@ -159,9 +178,40 @@ def bernstein_fixed_points(
             sweeps[i], bounds[i] = sweep, residual + rounding
             if bounds[i] <= tolerance or residual <= rounding:
                 break  # the bound is that of these values; without a break it also holds for the next ones
+            if sweep >= due and sweep < max_sweeps - 1:
+                for s in range(n_states):
+                    ahead[s] = improved[s] - values[i, s]
+                if level_out:
+                    least_ahead(next_states, shares[i], policies[i], ahead)
+                for s in range(n_states):
+                    ahead[s] = improved[s] + 0.5 * ahead[s] * discount / (1.0 - discount)
+                bernstein_sweep(next_states, *model, ahead, further, scratch, starts[i], given)
+                sweep += 1
+                below, risen = True, False
+                for s in range(n_states):
+                    below, risen = below and further[s] >= ahead[s] >= improved[s], risen or ahead[s] > improved[s]
+                if below and risen:
+                    improved[:] = further
+                    wait = 1
+                else:
+                    wait, level_out = 2 * wait, not level_out
+                due = sweep + wait
             for s in range(n_states):
                 values[i, s] = improved[s]
     return values, policies, sweeps, bounds
+
+
+@compiled
+def least_ahead(next_states: States, shares: Floats, policy: Ints, change: Floats) -> None:
+    """Lower the change of every state to the least of all states that it leads to, in place."""
+    moved = True
+    while moved:
+        moved = False
+        for s in range(change.size):
+            for b in range(shares.shape[2]):
+                least = change[next_states[s, policy[s], b]]
+                if shares[s, policy[s], b] > 0.0 and least < change[s]:
+                    change[s], moved = least, True
 
 
 @compiled

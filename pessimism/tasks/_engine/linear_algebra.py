@@ -55,7 +55,8 @@ def span(heads: Floats) -> Span:
     units, lengths = _unit(heads, axis=-2)
     basis, sizes, tasks = np.linalg.svd(units, full_matrices=False)
     kept = sizes > rounding(heads) * sizes[..., :1]
-    lost = np.asarray((~kept & (sizes > 0)).any(axis=-1))
+    there = np.minimum((units != 0).any(axis=-1).sum(axis=-1), (units != 0).any(axis=-2).sum(axis=-1))
+    lost = np.asarray(kept.sum(axis=-1) < there)  # also where rounding has left a singular value of 0
     for item in map(tuple, np.argwhere(lost)):
         lost[item] = exact_rank(heads[item]) > kept[item].sum()
     basis, sizes = np.where(kept[..., None, :], basis, 0.0), np.where(kept, sizes, 0.0)
