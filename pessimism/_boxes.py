@@ -133,8 +133,10 @@ def _split(
     log_q = np.log(np.maximum(q, FLOOR))
     log_loss = np.where(gap > 0, np.log(np.maximum(gap, FLOOR)) + log_q, -np.inf) - scale
     top = np.unravel_index(log_loss.argmax(), log_loss.shape)
-    b, i, j, k = top
-    found, world = math.exp(log_loss[top]), np.array([first[b, i], second[b, j], p[b, k]])
+    found, world = (
+        math.exp(log_loss[top]),
+        np.array([x[top[0], k] for x, k in zip((first, second, p), top[1:], strict=True)]),
+    )
     low, high = (np.stack(_cells(grids, side), axis=-1).reshape(-1, 3) for side in (0, 1))
     slab = np.repeat(boxes.slab, int(np.prod(shape)))
     inner = _Boxes(low, high, slab)
