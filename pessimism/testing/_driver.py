@@ -23,6 +23,7 @@ from hypothesis.strategies import SearchStrategy
 
 from pessimism import _check
 from pessimism._status import ImitationWarning
+from pessimism._types import Floats
 
 SHRINKS = 300
 """Smaller cases to try once a promise is found broken: the message then comes within seconds."""
@@ -318,15 +319,22 @@ class _Enough(BaseException):
 
 def checked_arguments(
     role: str, function: Any, takes: str, waive: Collection[str], waivable: tuple[str, ...], examples: int
-) -> int:
-    """The number of examples, or an error that names the argument that is wrong."""
+) -> tuple[int, frozenset[str]]:
+    """The number of examples and the names that are waived, or an error that names the argument that is wrong."""
     if not callable(function):
         raise TypeError(f"{role} must be a function of {takes}, got {_check.shown(function)}")
     if isinstance(waive, str):
         raise TypeError(f"waive must be a collection of names, like [{waive!r}]")
-    for name in _check.listed("waive", waive, "names"):
-        _check.choice("waive", name, waivable)
-    return _check.whole("examples", examples, low=1)
+    names = [_check.choice("waive", name, waivable) for name in _check.listed("waive", waive, "names")]
+    return _check.whole("examples", examples, low=1), frozenset(names)
+
+
+def answer_of_like(found: Any, shape: tuple[int, ...]) -> Floats:
+    """What the function to be like returned, if it is numbers of the shape that the estimator's answer has."""
+    numbers = _check.numeric("the answer of like", found)
+    if numbers.shape != shape:
+        raise ValueError(f"the answer of like must have shape {shape}, got {numbers.shape}")
+    return numbers.astype(np.float64)
 
 
 def apart(found: float, right: float) -> tuple[str, str]:

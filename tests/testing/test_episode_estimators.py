@@ -49,6 +49,24 @@ def under(which):
     return lambda h, log, policy, behavior: ((policy, behavior)[which] * Q).sum(axis=-1)[h, log.states]
 
 
+def of_states(log, policy, behavior, discount):
+    """A marginal weight, of a tabular model, in which the ratio of the actions was forgotten."""
+    reached, value = np.array([1.0, 0.0]), 0.0
+    for h in range(log.states.shape[1]):
+        s, a, after = log.states[:, h], log.actions[:, h], log.next_states[:, h]
+        logged = np.array([np.mean(s == x) for x in (0, 1)])
+        value += discount**h * np.mean((reached / logged.clip(1e-300))[s] * log.rewards[:, h])
+        kernel = [
+            [
+                [np.mean(after[(s == x) & (a == i)] == y) if np.any((s == x) & (a == i)) else 0.0 for y in (0, 1)]
+                for i in (0, 1)
+            ]
+            for x in (0, 1)
+        ]
+        reached = np.einsum("s,sa,sat->t", reached, policy[h], kernel)
+    return value
+
+
 WRONG = {
     "one step": (weighted(lambda u: u), "the ratio of one step stands for the product"),
     "lagged": (weighted(lambda u: lagged(product(u))), "lacks the ratio of its own step"),
@@ -62,6 +80,7 @@ WRONG = {
     "reversed": (weighted(product, lambda g, h: g ** h[::-1]), "discounts run backwards"),
     "mean over steps": (weighted(product, lambda g, h: g**h / len(h)), "a mean over steps"),
     "1 - g": (weighted(product, lambda g, h: (1 - g) * g**h), "a factor 1 - g is too much"),
+    "states alone": (of_states, "weights are those of the states alone"),
     "future": (weighted(lambda u: product(u)[:, -1:]), r'breaks "causal"'),
     "next weight": (weighted(lambda u: np.concatenate([product(u)[:, 1:], product(u)[:, -1:]], axis=1)), r'"causal"'),
 }  # fmt: skip
@@ -122,3 +141,13 @@ def test_perfect_episodes_hold_the_law():
 def test_the_contract_is_told(estimator, message):
     with pytest.raises(EstimatorError, match=message):
         check_episode_estimator(estimator)
+
+
+def test_an_estimator_that_fails_on_few_episodes_is_told():
+    def choosy(log, policy, behavior, discount):
+        if len(log.rewards) < 100:
+            raise RuntimeError("too few")
+        return estimators.per_decision_is(log, policy, behavior, discount=discount)
+
+    with pytest.raises(EstimatorError, match='breaks "contract": it raised RuntimeError: too few'):
+        check_episode_estimator(choosy, like=lambda *given: estimators.per_decision_is(*given[:3], discount=given[3]))

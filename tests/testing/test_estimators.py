@@ -205,6 +205,8 @@ def test_the_contract_is_told(estimator, message):
         ({"waive": ["unbiased"]}, ValueError, "waive must be one of"),
         ({"waive": "support"}, TypeError, r"like \['support'\]"),
         ({"like": 3}, TypeError, "like must be a function"),
+        ({"like": lambda *given: None}, TypeError, "the answer of like must hold numbers"),
+        ({"like": lambda data, *rest: np.zeros((2, 3))}, ValueError, "the answer of like must have shape"),
         ({"examples": 0}, ValueError, "examples must be"),
     ],
 )
@@ -241,6 +243,29 @@ def normal(quantile, deviation, bend=lambda half: half):
     return interval
 
 
+def moments(data, policy, behavior):
+    w = policy / behavior
+    mean = np.einsum("sa,...sa->...", w, data.sums) / data.n
+    return mean, np.sqrt(np.maximum(np.einsum("sa,...sa->...", w**2, data.sums) / data.n - mean**2, 0.0))
+
+
+def multiplied(cut):
+    def interval(data, policy, behavior, delta):
+        mean, deviation = moments(data, policy, behavior)
+        half = stats.norm.ppf(1 - delta / 2) * deviation * np.sqrt(data.n)
+        ends = mean - half, mean + half
+        return tuple(np.clip(end, 0, 1) for end in ends) if cut else ends
+
+    return interval
+
+
+def fixed_normaliser(data, policy, behavior, delta):
+    mean, deviation = moments(data, policy, behavior)
+    centre = mean * data.n / np.einsum("sa,...sa->...", policy / behavior, data.counts)
+    half = stats.norm.ppf(1 - delta / 2) * deviation / np.sqrt(data.n)
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
 def hoeffding(level, range_of=lambda data, w: w.max()):
     def interval(data, policy, behavior, delta):
         w = policy / behavior
@@ -266,6 +291,9 @@ WRONG_INTERVALS = {
     ),
     "log10": (hoeffding(lambda d: np.log10(2 / d)), "the logarithm is of base 10"),
     "one-sided": (hoeffding(lambda d: np.log(1 / d)), "delta is not halved"),
+    "multiplied": (multiplied(cut=False), r"it multiplies by sqrt\(n\)"),
+    "multiplied and cut": (multiplied(cut=True), "does it multiply by"),
+    "fixed normaliser": (fixed_normaliser, "the self-normaliser is treated as fixed"),
     "range of the sample": (hoeffding(lambda d: np.log(2 / d), seen_range), "its range is read off the sample"),
     "no sqrt": (lambda data, p, b, delta: (0 * data.n + 0.49, 0 * data.n + 0.5), "at four times as many rounds"),
     "not nested": (hoeffding(lambda d: np.log(2 / (1 - d)) + 3), 'breaks "nested"|it does not hold that at'),

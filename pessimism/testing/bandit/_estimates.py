@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pessimism._types import Floats
 from pessimism.bandits import Bandit, BanditData, risk
-from pessimism.testing._driver import PromiseError, Subject, assignments
+from pessimism.testing._driver import PromiseError, Subject, answer_of_like, assignments
 from pessimism.testing.bandit import _slips
 from pessimism.testing.bandit._rare import hidden_limit
 from pessimism.testing.bandit._rows import OfRows
@@ -238,7 +238,7 @@ def like(subject: EstimatorSubject, case: Case, answer: Floats) -> str | None:
     """What it claims to be."""
     if subject.like is None:
         return None
-    ours = np.asarray(subject.like(*case.given))
+    ours = answer_of_like(subject.like(*case.given), np.shape(answer))
     if same(answer, ours):
         return None
     wrong = f"it gave {float(answer):.10g}, the estimator that it is to be like {float(ours):.10g}"
@@ -304,7 +304,7 @@ def everywhere_like(subject: EstimatorSubject) -> None:
     data = risk.every_log(3, CONTEXTS, ARMS)
     for law in (COUNTS / COUNTS.sum(), RARE):
         given = Given(data, POLICY, law)
-        ours, found = np.asarray(subject.like(data, POLICY, law)), subject.ask(given, "like")
+        ours, found = answer_of_like(subject.like(data, POLICY, law), data.shape), subject.ask(given, "like")
         off = ~np.isclose(found, ours, rtol=RELATIVE, atol=RELATIVE, equal_nan=True)
         if off.any():
             at = int(np.flatnonzero(off)[0])

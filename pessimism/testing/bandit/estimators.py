@@ -104,7 +104,7 @@ def check_estimator(
     hasty breaks "perfect": propensities are of the joint law of (context, arm), not given the context
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
-    number = checked_arguments(
+    number, waived = checked_arguments(
         "estimator", estimator, "data, policy, behavior", waive, EstimatorSubject.waivable, examples
     )
     claimed = USUAL if promises is None else _check.listed("promises", promises, "names")
@@ -112,11 +112,11 @@ def check_estimator(
         _check.choice("promises", name, PROMISES)
     if like is not None:
         _check.function("like", like, "of data, policy, behavior")
-    subject = EstimatorSubject(estimator, frozenset(waive), like=like, model=_model_of(like))
+    subject = EstimatorSubject(estimator, waived, like=like, model=_model_of(like))
     pattern = None if like is None else EstimatorSubject(like, frozenset())
     found: dict[str, PromiseError] = {}
     for name, promise in _estimates.OF_THEIR_OWN.items():
-        if name in waive or (name not in claimed and (name != "like" or like is None)):
+        if name in waived or (name not in claimed and (name != "like" or like is None)):
             continue
         try:
             promise(subject)

@@ -28,6 +28,9 @@ POLICY, LAW = np.array([[0.7, 0.3]]), np.array([[0.25, 0.75]])
 MEANS = np.array([[0.5, 0.25]])
 CLOSE = 1e-5
 """Relative agreement of a quantile, which is read off at LONG rounds."""
+ASYMPTOTIC = "it is asymptotic"
+FIXED = "the self-normaliser is treated as fixed: its centre is that of snips, its standard error that of ips"
+IPS_FORM = "normal interval of importance sampling"
 
 
 def check_interval(
@@ -85,7 +88,7 @@ def check_interval(
     normal_ips breaks "coverage"
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
-    checked_arguments("interval", interval, "data, policy, behavior, delta", waive, PROMISES, 1)
+    _, waived = checked_arguments("interval", interval, "data, policy, behavior, delta", waive, PROMISES, 1)
     miss = _check.between("delta", delta, 0.0, 0.5, "()")
     if like is not None:
         _check.function("like", like, "of data, policy, behavior, delta")
@@ -93,7 +96,7 @@ def check_interval(
     found = [
         f'{getattr(interval, "__name__", type(interval).__name__)} breaks "{name}": {wrong}'
         for name, wrong in _broken(interval, like, miss, policy)
-        if name not in waive
+        if name not in waived
     ]
     if found:
         cause = _likely_cause(interval, miss, policy)
@@ -123,9 +126,10 @@ def _broken(interval: Interval, like: Interval | None, delta: float, policy: Flo
     short, longer = (_ends(interval, _long(n), policy, delta) for n in (LONG, 4 * LONG))
     ratio = float((longer[1] - longer[0]) / (short[1] - short[0]))
     if not ratio <= 0.6:
-        yield "shrinks", f"at four times as many rounds it has {ratio:.3g} of its width, sqrt(n) would be 0.5"
+        grown = "; does it multiply by sqrt(n) or n, where it should divide?" if short[1] - short[0] >= 1.0 else ""
+        yield "shrinks", f"at four times as many rounds it has {ratio:.3g} of its width, sqrt(n) would be 0.5{grown}"
     if like is not None:
-        ours = _ends(like, data, policy, delta)
+        ours = _ends(like, data, policy, delta, "like")
         off = ~(np.isclose(low, ours[0], 1e-9, 1e-9, True) & np.isclose(high, ours[1], 1e-9, 1e-9, True))
         if off.any():
             i = int(off.argmax())
@@ -155,19 +159,24 @@ def _of_ends(
         )
 
 
-def _ends(interval: Interval, data: BanditData, policy: Floats, delta: float) -> tuple[Floats, Floats, Floats | None]:
+def _ends(
+    interval: Interval, data: BanditData, policy: Floats, delta: float, role: str = "interval"
+) -> tuple[Floats, Floats, Floats | None]:
+    def wrong(what: str) -> Exception:
+        if role == "like":
+            return ValueError(f"like must return an interval (low, high) for every log of the data: {what}")
+        return EstimatorError(f'interval breaks "contract": {what}')
+
     found = interval(data, policy.copy(), LAW.copy(), delta=delta)
     if isinstance(found, ValueInterval):
         ends, estimate = (found.low, found.high), np.broadcast_to(found.estimate, data.shape)
     elif isinstance(found, (tuple, list)) and len(found) == 2:
         ends, estimate = (found[0], found[1]), None
     else:
-        raise EstimatorError(f'interval breaks "contract": it returned {_check.shown(found)}, not (low, high)')
+        raise wrong(f"it returned {_check.shown(found)}, not (low, high)")
     low, high = (np.asarray(end, np.float64) for end in ends)
     if low.shape != data.shape or high.shape != data.shape:
-        raise EstimatorError(
-            f'interval breaks "contract": its ends have shape {low.shape}, not {data.shape} of the data'
-        )
+        raise wrong(f"its ends have shape {low.shape}, not {data.shape} of the data")
     return low, high, estimate
 
 
@@ -193,8 +202,17 @@ def _likely_cause(interval: Interval, delta: float, policy: Floats) -> str | Non
     for form, unit, causes in (*_normal(policy, w, delta), *_hoeffding(policy, w, delta)):
         for cause, expected in causes.items():
             if math.isclose(half, unit * expected, rel_tol=CLOSE):
-                return f"{cause} ({form})"
+                fixed = form == IPS_FORM and _centre_is_self_normalised(interval, delta, policy, w)
+                return FIXED if fixed and cause == ASYMPTOTIC else f"{cause} ({form})"
     return None
+
+
+def _centre_is_self_normalised(interval: Interval, delta: float, policy: Floats, w: Floats) -> bool:
+    """On a log whose shares differ from the law, so that the sum of weights differs from n."""
+    counts = np.rint(LONG * (LAW + np.array([[-0.05, 0.05]]))).astype(np.int64)
+    sums = counts * MEANS
+    low, high, _ = _ends(interval, BanditData(counts, sums, sums), policy, delta)
+    return math.isclose(float(low + high) / 2.0, float((w * sums).sum() / (w * counts).sum()), rel_tol=CLOSE)
 
 
 def _normal(policy: Floats, w: Floats, delta: float) -> Iterator[tuple[str, float, dict[str, float]]]:
@@ -210,7 +228,7 @@ def _normal(policy: Floats, w: Floats, delta: float) -> Iterator[tuple[str, floa
     }
     for what, s in deviations.items():
         causes = {
-            "it is asymptotic": right,
+            ASYMPTOTIC: right,
             "the quantile is of 1 - delta, not 1 - delta/2: one side's, on both sides": float(-ndtri(delta)),
             "delta and 1 - delta are swapped": float(-ndtri((1.0 - delta) / 2.0)),
             "the quantile is that of delta/4": float(-ndtri(delta / 4.0)),
@@ -218,6 +236,8 @@ def _normal(policy: Floats, w: Floats, delta: float) -> Iterator[tuple[str, floa
             "the half-width is doubled": 2.0 * right,
             "sqrt(n) is missing": right * root,
             "it divides by n, not sqrt(n)": right / root,
+            "it multiplies by sqrt(n), where it should divide": right * LONG,
+            "it multiplies by n, where it should divide by its root": right * LONG * root,
             "the variance stands for the standard deviation": right * s,
         }
         yield f"normal interval of {what}", s / root, causes

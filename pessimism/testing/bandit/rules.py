@@ -100,8 +100,8 @@ def check_rule(
     hasty breaks "level": the square root is missing: its widths are L/N(a), not sqrt(L/N(a))
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
-    number = checked_arguments("rule", rule, "the data", waive, RuleSubject.waivable, examples)
-    subject = RuleSubject(rule, frozenset(waive), _level.as_level(level), accepts=accepts)
+    number, waived = checked_arguments("rule", rule, "the data", waive, RuleSubject.waivable, examples)
+    subject = RuleSubject(rule, waived, _level.as_level(level), accepts=accepts)
     trial = Trial(subject, PROMISES, _promises.cases(), number)
     found = trial.collect(_fixed(), on_fixed=_on_fixed, first=[_ladder()])
     if found.keys() <= {"contract", "level", "scale"}:

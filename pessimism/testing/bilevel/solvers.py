@@ -113,10 +113,10 @@ def check_solver(
     slip breaks "length"
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
-    number = checked_arguments("method", method, "problem, x0 and y0", waive, SolverSubject.waivable, examples)
+    number, waived = checked_arguments("method", method, "problem, x0 and y0", waive, SolverSubject.waivable, examples)
     lengths = None if step is None else _lengths(step)
     subject = SolverSubject(
-        method, frozenset(waive), _check.flag("normalised", normalised), lengths, _check.flag("resumable", resumable)
+        method, waived, _check.flag("normalised", normalised), lengths, _check.flag("resumable", resumable)
     )
     trial = _SolverTrial(subject, PROMISES, cases(), number)
     broken = trial.broken(_fixed())

@@ -61,13 +61,14 @@ def value() -> float:
     return float(v[0])
 
 
-def named(episodes: Episodes, found: float, q: Floats | None, close: float) -> str | None:
-    """The mistake that gives a number, if there is one."""
+def named(episodes: Episodes, found: float, q: Floats | None, close: float) -> list[str]:
+    """The mistakes that give a number."""
     with np.errstate(all="ignore"):
-        for cause, wrong in _all(episodes, q):
-            if np.isfinite(wrong) and abs(wrong - found) <= close * max(1.0, abs(found)):
-                return cause
-    return None
+        return [
+            cause
+            for cause, wrong in _all(episodes, q)
+            if np.isfinite(wrong) and abs(wrong - found) <= close * max(1.0, abs(found))
+        ]
 
 
 def _weights(episodes: Episodes) -> Iterator[tuple[str, Any]]:
@@ -95,6 +96,11 @@ def _weights(episodes: Episodes) -> Iterator[tuple[str, Any]]:
         np.cumprod(pi[h, log.next_states, a] / chance, axis=1),
     )
     yield "weights are clipped at 1", np.minimum(w, 1.0)
+    marginal = np.empty_like(w)
+    for t in h:
+        visits = np.maximum(np.bincount(s[:, t]), 1)
+        marginal[:, t] = (np.bincount(s[:, t], before[:, t]) / visits)[s[:, t]]
+    yield "weights are those of the states alone: the ratio of the actions is missing", marginal
     yield "weights are squared", w**2
 
 

@@ -131,14 +131,14 @@ def check_offline_rule(
     certainty breaks "lower bound"
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
-    number = checked_arguments("rule", rule, "the data", waive, OfflineSubject.waivable, examples)
+    number, waived = checked_arguments("rule", rule, "the data", waive, OfflineSubject.waivable, examples)
     if not isinstance(lower_bound, bool):
         _check.choice("lower_bound", lower_bound, ("known rewards",))
     steps = None if horizon is None else _check.count("horizon", horizon)
     if level is not None and steps is not None:
         raise ValueError("level must be None with a horizon: the widths of discounted rules are measured only")
     gamma = _check.open_unit_interval("discount", discount)
-    subject = OfflineSubject(rule, frozenset(waive), gamma, steps, accepts=accepts)
+    subject = OfflineSubject(rule, waived, gamma, steps, accepts=accepts)
     trial = _OfflineTrial(subject, PROMISES, cases(steps), number)
     found = trial.collect(_fixed(steps), on_fixed=_on_fixed)
     claimed = as_level(level)

@@ -93,9 +93,9 @@ def check_planner(
     hasty breaks "value": it stops too early: its values are those after 10 sweeps from 0
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
-    number = checked_arguments("planner", planner, "the model", waive, PlannerSubject.waivable, examples)
+    number, waived = checked_arguments("planner", planner, "the model", waive, PlannerSubject.waivable, examples)
     steps = None if horizon is None else _check.count("horizon", horizon)
-    subject = PlannerSubject(planner, frozenset(waive), _check.positive("tolerance", tolerance), steps, accepts=accepts)
+    subject = PlannerSubject(planner, waived, _check.positive("tolerance", tolerance), steps, accepts=accepts)
     error = Trial(subject, PROMISES, cases(steps), number).run(_fixed(steps))
     if error is not None:
         raise error

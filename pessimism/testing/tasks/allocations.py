@@ -86,11 +86,13 @@ def check_allocation(
     squared breaks "power": it buys in proportion to |nu|^2, not |nu|^1
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
-    number = checked_arguments("rule", rule, "relevance and budget", waive, AllocationSubject.waivable, examples)
+    number, waived = checked_arguments(
+        "rule", rule, "relevance and budget", waive, AllocationSubject.waivable, examples
+    )
     q = (
         None if power is None else _check.nonnegative("power", power, 100.0)
     )  # above it float64 holds no row but the largest
-    subject = AllocationSubject(rule, frozenset(waive), q, _check.flag("caps", caps), accepts=accepts)
+    subject = AllocationSubject(rule, waived, q, _check.flag("caps", caps), accepts=accepts)
     error = Trial(subject, PROMISES, cases(subject.caps), number).run(_fixed(subject.caps))
     if error is not None:
         raise error

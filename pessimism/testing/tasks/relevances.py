@@ -100,7 +100,7 @@ def check_relevance(
     pseudo_inverse breaks "optimal": its weights are nu^2
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
-    number = checked_arguments("rule", rule, "heads and target", waive, RelevanceSubject.waivable, examples)
+    number, waived = checked_arguments("rule", rule, "heads and target", waive, RelevanceSubject.waivable, examples)
     _check.flag("rank_deficient", rank_deficient)
     if norm is not None and not (_check.is_integer(norm) and norm in (1, 2)):
         raise ValueError(f"norm must be 1, 2 or None, got {_check.shown(norm)}")
@@ -111,9 +111,7 @@ def check_relevance(
             raise ValueError(
                 f"norm must be None where a regularization is given, got {norm!r}: they exclude each other"
             )
-    subject = RelevanceSubject(
-        rule, frozenset(waive), norm, part, _check.positive("tolerance", tolerance), accepts=accepts
-    )
+    subject = RelevanceSubject(rule, waived, norm, part, _check.positive("tolerance", tolerance), accepts=accepts)
     error = Trial(subject, PROMISES, cases(rank_deficient), number).run(_fixed(rank_deficient), probe=case_of(*probe()))
     if error is not None:
         raise error
