@@ -198,8 +198,8 @@ class AdaptivityPrice(Speaking):
     --------
     >>> from pessimism.bandits import minimax
     >>> price = minimax.adaptive(5, [1.5, 2])
-    >>> price.lower < 1.10 < price.upper
-    True
+    >>> round(price.lower, 3), round(price.upper, 3)
+    (1.103, 1.105)
     """
 
     lower: float
@@ -447,7 +447,7 @@ def certified_worst(
     >>> from pessimism.bandits import lcb, minimax
     >>> worst = minimax.certified_worst(lcb, 30, 4)
     >>> round(worst.loss, 3), worst.world.law
-    (0.138, (0.25, 0.75))
+    (0.129, (0.25, 0.75))
     """
     from pessimism._boxes import Slab
     from pessimism.bandits._engine.worst_worlds import certify, local_maxima
