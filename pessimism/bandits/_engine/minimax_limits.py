@@ -1,6 +1,7 @@
 r"""The pair of worlds that bounds the minimax risk for C* < 2, and limits of the risk and of the price as N grows."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -54,12 +55,13 @@ def best_pair(n: int, p: float) -> float:
     starts = [*middle, *((1.0 - END, x) for x in (0.2, 0.4, 0.6, 0.8))]
     angles = [2.0 / np.pi * np.arcsin(np.sqrt(np.array(start))) for start in starts]
     best = sorted(angles, key=loss)[: 2 if n < 50 else 1]
-    options = {"xatol": 1e-5, "fatol": 0.0, "maxfev": 200}
+    options: Any = {"xatol": 1e-5, "fatol": 0.0, "maxfev": 200}
     simplex = np.array([[0.0, 0.0], [0.02, 0.0], [0.0, -0.02]])
-    found = [
-        minimize(loss, at, method="Nelder-Mead", options=options | {"initial_simplex": at + simplex}) for at in best
-    ]
-    return float(max(-each.fun for each in found))
+    found = []
+    for at in best:
+        options["initial_simplex"] = at + simplex
+        found.append(float(minimize(loss, at, method="Nelder-Mead", options=options).fun))
+    return -min(found)
 
 
 def kappa(ell: float, odd: bool) -> float:

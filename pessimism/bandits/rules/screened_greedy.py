@@ -41,9 +41,9 @@ def screened_greedy(data: BanditData, *, cstar: float, rng: Rng = None) -> Polic
 
     Notes
     -----
-    Derived by us for two Bernoulli arms in one context; the rounds of a context are its own N. Its certified worst loss
-    over the class "C* at most C" is 1.01 to 1.12 times the minimax risk at C = 2, 4 and 10 where N/C is at least 10, and
-    2.4 times at C = 4, N = 25. It has to know C*.
+    Derived by us for two Bernoulli arms in one context; the rounds of a context are its own N. Its certified worst
+    loss over the class "C* at most C" is 1.01 to 1.12 times the minimax risk at C = 2, 4 and 10 where N/C is at least
+    10, and 2.4 times at C = 4, N = 25. It has to know C*.
 
     Examples
     --------
