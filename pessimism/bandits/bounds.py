@@ -1167,7 +1167,7 @@ def two_point_minimax(n: ArrayLike, cstar: ArrayLike) -> Floats:
     Two Bernoulli arms, one context, the class of all laws that play the better arm with probability at least
     :math:`1/C^*`. A lower bound for every N. Equality was found within 4e-4 for :math:`1.01 \le C^* \le 1.9` and N from
     20 to 51, 96 cases; it fails by up to 0.5 % for :math:`C^*` in [1.95, 2), by 5 to 6 % at 1.001 for odd N, by 2 % at
-    (1.1, 3) and 3.5 % at (1.5, 1). Cost O(N^2) for each of a hundred evaluations: 1.5 s at N = 100, 13 s at N = 1,000.
+    (1.1, 3) and 3.5 % at (1.5, 1). Cost O(N^2) for each of a hundred evaluations: 0.7 s at N = 100, 4 s at N = 1,000.
 
     :Status: derived, as a lower bound; the equality is numeric.
     :Source: our derivation: the Bayes risk of a prior.

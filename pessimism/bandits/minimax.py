@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
+from pessimism._batch import small_matrices
+from pessimism._boxes import Bound, Slab
 from pessimism._objects import Speaking
 from pessimism._status import Status
 from pessimism._types import Floats, Rng
@@ -294,7 +296,6 @@ def solve(
     >>> 0.0222 < risk.lower <= risk.upper < 0.0223, risk.status.name
     (True, 'CONVERGED')
     """
-    from pessimism._boxes import Slab
     from pessimism.bandits._engine import exchange
 
     rounds, tol = _check.whole("n", n), _tolerance(tolerance)
@@ -314,7 +315,8 @@ def solve(
         world = np.array([[1.0, 0.0, setting.low]])
         return MinimaxRisk(risk, risk, rounds, world, np.ones(1), Status.EXACT, 0, known, tuple(map(_frozen, errors)))
     slabs = [Slab(setting.low, setting.high)]
-    found = exchange.solve(setting.logs, slabs, tol, calls)
+    with small_matrices():
+        found = exchange.solve(setting.logs, slabs, tol, calls)
     if counts is not None:
         found.worlds[:, 2] = np.nan
     return MinimaxRisk(
@@ -365,7 +367,6 @@ def adaptive(n: int, cstars: Sequence[float], *, tolerance: float = 1e-3, max_ca
     >>> round(price.lower, 2), price.status.name
     (1.34, 'CONVERGED')
     """
-    from pessimism._boxes import Slab
     from pessimism.bandits._engine import exchange, two_arms
 
     rounds, tol = _check.whole("n", n, low=1, high=LARGEST_N), _tolerance(tolerance)
@@ -379,7 +380,8 @@ def adaptive(n: int, cstars: Sequence[float], *, tolerance: float = 1e-3, max_ca
     ends = [1.0, *(1.0 / classes).tolist()]
     slabs = [Slab(ends[k + 1], ends[k], scale) for k, scale in enumerate(scales)]
     logs = two_arms.Logs(rounds, tuple(range(rounds + 1)), True)
-    found = exchange.solve(logs, slabs, tol, calls)
+    with small_matrices():
+        found = exchange.solve(logs, slabs, tol, calls)
     low = min(scale / risk.upper for scale, risk in zip(scales, risks, strict=True))
     high = max(scale / risk.lower for scale, risk in zip(scales, risks, strict=True))
     complete = found.complete and all(risk.status is not Status.BUDGET for risk in risks)
@@ -449,9 +451,6 @@ def certified_worst(
     >>> round(worst.loss, 3), worst.world.law
     (0.129, (0.25, 0.75))
     """
-    from pessimism._boxes import Slab
-    from pessimism.bandits._engine.worst_worlds import certify, local_maxima
-
     _check.function("rule", rule, "BanditData -> policy")
     rounds, tol = _check.whole("n", n, high=LARGEST_RULE), _tolerance(tolerance)
     split = cstar is not None if split_ties is None else _check.flag("split_ties", split_ties)
@@ -459,16 +458,23 @@ def certified_worst(
     cases = [
         (Slab(*law), swapped, logs, errors) for law, swapped, logs, errors in every_log.cases(rule, setting, split)
     ]
-    found = []
-    for slab, swapped, logs, errors in cases:
-        worlds, losses = local_maxima(logs, errors, [slab])
-        bound = certify(logs, errors, [slab], max(float(losses[0]), 0.0), tol)
-        found.append((bound, worlds[0] if np.isnan(bound.world).any() else bound.world, swapped))
+    with small_matrices():
+        found = [_bounded(slab, swapped, logs, errors, tol) for slab, swapped, logs, errors in cases]
     top, world, swapped = max(found, key=lambda each: each[0].loss)
     complete = all(bound.complete for bound, *_ in found)
     return CertifiedWorst(
         top.loss, max(bound.bound for bound, *_ in found), _world(world, swapped, counts is None), _status(complete)
     )
+
+
+def _bounded(
+    slab: Slab, swapped: bool, logs: Any, errors: list[Floats], tolerance: float
+) -> tuple[Bound, Floats, bool]:
+    from pessimism.bandits._engine.worst_worlds import certify, local_maxima
+
+    worlds, losses = local_maxima(logs, errors, [slab])
+    bound = certify(logs, errors, [slab], max(float(losses[0]), 0.0), tolerance)
+    return bound, worlds[0] if np.isnan(bound.world).any() else bound.world, swapped
 
 
 def _tolerance(tolerance: float) -> float:

@@ -1,4 +1,4 @@
-"""Plain twins of the minimax engine: every log of two arms in a dictionary, probabilities by SciPy, a program over rules."""
+"""Plain twins of the minimax engine: every log of two arms, probabilities by SciPy, a linear program over rules."""
 
 import itertools
 
@@ -24,13 +24,6 @@ def chances(every, n, world, drawn=True):
     return law * binom.pmf(s1, n1, first) * binom.pmf(s2, n2, second)
 
 
-def both_orders(worlds):
-    """Every world (better, other, probability of the better) with either arm the better one."""
-    for better, other, p in worlds:
-        yield (better, other, p), 0
-        yield (other, better, 1.0 - p), 1
-
-
 def lp_value(n, worlds, *, pulls=None, known=False):
     """Minimax risk over finitely many worlds by a linear program over all rules; no symmetry is used."""
     every = logs(n, pulls)
@@ -47,10 +40,3 @@ def lp_value(n, worlds, *, pulls=None, known=False):
     cost = np.append(np.zeros(len(every)), 1.0)
     bounds = [(0, 1)] * len(every) + [(0, None)]
     return linprog(cost, np.array(table), right, bounds=bounds, method="highs").fun
-
-
-def loss(policy, n, world, best, *, pulls=None):
-    """Loss of a rule given as a function of a log that returns the probability of the second arm."""
-    every = logs(n, pulls)
-    wrong = np.array([policy(*log) if best == 0 else 1.0 - policy(*log) for log in every])
-    return abs(world[0] - world[1]) * float(chances(every, n, world, pulls is None) @ wrong)

@@ -25,19 +25,30 @@ def pair_risk(n: int, p: float, better: float, other: float) -> float:
     Given (n1, s1) the likelihood ratio of the two worlds rises with s2, so the sum of minima is a tail of one world
     and the head of the other.
     """
-    odds, up = math.log(p / (1.0 - p)), math.log(better / other)
-    down = math.log1p(-better) - math.log1p(-other)
-    law = binomial(n, np.array([p, 1.0 - p]))
+    from scipy.special import gammaln
+
+    odds = math.log(p / (1.0 - p))
+    successes, failures = np.log([better, other]), np.log1p([-better, -other])
+    up, down = successes[0] - successes[1], failures[0] - failures[1]
+    law, logs, whole = binomial(n, np.array([p, 1.0 - p])), gammaln(np.arange(n + 1) + 1.0), np.arange(n + 1)
     between = np.sqrt(law[:, 0] * law[:, 1])  # a minimum is below the geometric mean
+
+    def rows(m: int) -> Floats:
+        """Binomial weights of m rounds with both means."""
+        k = whole[: m + 1]
+        ways = logs[m] - logs[: m + 1] - logs[m::-1]
+        weights: Floats = np.exp(ways + np.multiply.outer(successes, k) + np.multiply.outer(failures, m - k))
+        return weights
+
     total = 0.0
     for n1 in np.flatnonzero(between > 1e-15 * between.max()).tolist():
-        n2, s1 = n - n1, np.arange(n1 + 1)
-        one, two = binomial(n1, np.array([better, other])), binomial(n2, np.array([other, better]))
-        own, image = law[n1, 0] * one[:, 0], law[n1, 1] * one[:, 1]
+        n2, s1 = n - n1, whole[: n1 + 1]
+        one, two = rows(n1), rows(n2)
+        own, image = law[n1, 0] * one[0], law[n1, 1] * one[1]
         ratio = (n2 - n1) * odds - s1 * up - (n1 - s1) * down  # log of image / own, without s2
         last = np.floor((-ratio - n2 * down) / (up - down)).clip(-1, n2).astype(np.int64)
-        head = np.concatenate([[0.0], np.cumsum(two[:, 1])])
-        tail = np.concatenate([np.cumsum(two[::-1, 0])[::-1], [0.0]])
+        head = np.concatenate([[0.0], np.cumsum(two[0])])
+        tail = np.concatenate([np.cumsum(two[1, ::-1])[::-1], [0.0]])
         total += float((image * head[last + 1] + own * tail[last + 1]).sum())
     return (better - other) * total / 2.0
 
@@ -55,7 +66,7 @@ def best_pair(n: int, p: float) -> float:
     starts = [*middle, *((1.0 - END, x) for x in (0.2, 0.4, 0.6, 0.8))]
     angles = [2.0 / np.pi * np.arcsin(np.sqrt(np.array(start))) for start in starts]
     best = sorted(angles, key=loss)[: 2 if n < 50 else 1]
-    options: Any = {"xatol": 1e-5, "fatol": 0.0, "maxfev": 200}
+    options: Any = {"xatol": 1e-5, "fatol": 1e-300, "maxfev": 200}
     simplex = np.array([[0.0, 0.0], [0.02, 0.0], [0.0, -0.02]])
     found = []
     for at in best:
