@@ -325,7 +325,14 @@ def solve(
     )
 
 
-def adaptive(n: int, cstars: Sequence[float], *, tolerance: float = 1e-3, max_calls: int = 4000) -> AdaptivityPrice:
+def adaptive(
+    n: int,
+    cstars: Sequence[float],
+    *,
+    weights: Sequence[float] | None = None,
+    tolerance: float = 1e-3,
+    max_calls: int = 4000,
+) -> AdaptivityPrice:
     r"""Price of not knowing which of several classes X(C_1), ..., X(C_m) the world belongs to.
 
     Parameters
@@ -333,7 +340,10 @@ def adaptive(n: int, cstars: Sequence[float], *, tolerance: float = 1e-3, max_ca
     n : int
         Rounds N, from 1 to 200.
     cstars : (m,) array_like of float
-        The constants C_k, each above 1.
+        The constants C_k, distinct and above 1.
+    weights : (m,) array_like of float, optional
+        Weights :math:`w_k` in :math:`\max_k w_k \sup_{X(C_k)} L / R_N(C_k)`, for other points of the frontier of what
+        one rule can lose on every class. Default: 1 each.
     tolerance : float
         Relative tolerance of the game and of every risk, in [1e-6, 0.5].
     max_calls : int
@@ -370,23 +380,19 @@ def adaptive(n: int, cstars: Sequence[float], *, tolerance: float = 1e-3, max_ca
     from pessimism.bandits._engine import exchange, two_arms
 
     rounds, tol = _check.whole("n", n, low=1, high=LARGEST_N), _tolerance(tolerance)
-    given = np.atleast_1d(_check.real_array("cstars", cstars))
-    _check.require("cstars", given, given > 1.0, "above 1")
-    if given.ndim != 1 or not given.size:
-        raise ValueError(f"cstars must hold at least one constant, in one axis, got shape {given.shape}")
-    calls, classes = _check.count("max_calls", max_calls), np.unique(given)
+    classes, shares = _classes(cstars, weights)
+    calls = _check.count("max_calls", max_calls)
     risks = tuple(solve(rounds, c, tolerance=tol) for c in classes.tolist())
-    scales = [math.sqrt(risk.lower * risk.upper) for risk in risks]
-    ends = [1.0, *(1.0 / classes).tolist()]
-    slabs = [Slab(ends[k + 1], ends[k], scale) for k, scale in enumerate(scales)]
+    scales = np.array([math.sqrt(risk.lower * risk.upper) for risk in risks]) / shares
+    ends = [1.0, *(1.0 / classes).tolist()]  # a world of a class is one of all larger classes
+    slabs = [Slab(ends[k + 1], ends[k], float(scales[k:].min())) for k in range(len(classes))]
     logs = two_arms.Logs(rounds, tuple(range(rounds + 1)), True)
     with small_matrices():
         found = exchange.solve(logs, slabs, tol, calls)
-    low = min(scale / risk.upper for scale, risk in zip(scales, risks, strict=True))
-    high = max(scale / risk.lower for scale, risk in zip(scales, risks, strict=True))
+    widest = max(math.sqrt(risk.upper / risk.lower) for risk in risks)
     complete = found.complete and all(risk.status is not Status.BUDGET for risk in risks)
     return AdaptivityPrice(
-        *(max(1.0, found.lower * low), found.upper * high, rounds, _frozen(classes), risks),
+        *(max(shares.max(), found.lower / widest), found.upper * widest, rounds, _frozen(classes), risks),
         *(_status(complete), tuple(map(_frozen, found.error))),
     )
 
@@ -465,6 +471,20 @@ def certified_worst(
     return CertifiedWorst(
         top.loss, max(bound.bound for bound, *_ in found), _world(world, swapped, counts is None), _status(complete)
     )
+
+
+def _classes(cstars: Sequence[float], weights: Sequence[float] | None) -> tuple[Floats, Floats]:
+    """The constants in rising order, and their weights."""
+    given = np.atleast_1d(_check.real_array("cstars", cstars))
+    if given.ndim != 1 or not given.size:
+        raise ValueError(f"cstars must hold at least one constant, in one axis, got shape {given.shape}")
+    _check.require("cstars", given, (given > 1.0) & (given <= 1e6), "above 1 and at most 1e6")
+    first = np.unique(given, return_index=True)[1]
+    _check.require("cstars", given, np.isin(np.arange(given.size), first), "named once")
+    shares = np.ones(given.shape) if weights is None else _check.vector("weights", weights, given.size, single=True)
+    _check.require("weights", shares, (shares >= 1e-6) & (shares <= 1e6), "in [1e-06, 1e+06]")
+    order = np.argsort(given)
+    return given[order], shares[order]
 
 
 def _bounded(

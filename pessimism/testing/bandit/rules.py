@@ -109,7 +109,7 @@ def check_rule(
     ...     check_rule(lcb, examples=1, against_minimax=(30, 4, 2))
     ... except RuleError as error:
     ...     print(str(error).partition(",")[0])
-    lcb breaks "minimax": its worst loss over X(4) after 30 rounds is 3.64 times the minimax risk
+    lcb breaks "minimax": its worst loss over X(4) after 30 rounds is 3.59 times the minimax risk
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
     number, waived = checked_arguments("rule", rule, "the data", waive, RuleSubject.waivable, examples)
@@ -146,9 +146,9 @@ def _beyond_minimax(rule: Rule, n: int, cstar: float, factor: float) -> str | No
         return None
     means, law = (", ".join(f"{x:.3g}" for x in pair) for pair in (worst.world.means, worst.world.law or ()))
     return (
-        f"its worst loss over X({cstar:g}) after {n} rounds is {worst.loss / risk.upper:.3g} times the minimax risk, in the "
-        f"world with means {means} and law {law}: it loses {worst.loss:.4g}, the least possible is {risk.upper:.4g}, and at "
-        f"most {factor:g} times that was claimed"
+        f"its worst loss over X({cstar:g}) after {n} rounds is {worst.loss / risk.upper:.3g} times the minimax risk, "
+        f"in the world with means {means} and law {law}: it loses {worst.loss:.4g} there, the least possible is "
+        f"{risk.upper:.4g}, and at most {factor:g} times that was claimed"
     )
 
 
