@@ -51,7 +51,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     panel.legend(loc="upper left")
     plotting.caption(
         figure,
-        "Certified from both sides to 0.6 %: no rule pays less, and one pays no more. The limits, of classes of at least "
-        "2, are derived by us.",
+        "Certified from both sides to 0.6 %: no rule pays less, and one pays no more. The limits, of classes of at "
+        "least 2, are derived by us.",
     )
     return figure

@@ -146,7 +146,7 @@ def mixture(logs: Logs, rules: list[Doubled], shares: Floats) -> Table:
         if share > 0:
             for matrix, own in zip(out, rule, strict=True):
                 matrix += 0.5 * share * own
-    return out
+    return [np.minimum(matrix, 1.0) for matrix in out]  # shares add up to 1 but for rounding
 
 
 def chances_on_blocks(logs: Logs, error: Table, first: Floats, second: Floats, p: Floats) -> Floats:
