@@ -18,16 +18,21 @@ import numpy as np
 from pessimism import plotting, rates
 from pessimism.bandits import hoeffding_level, index_rule, minimax
 
+from ._words import legend_above
+
 VERSION = 1
 LAST_BIT = "many priors and rules prove a bracket, and rounding decides which of them is found"
 NEAR, BROAD = 1.5, 4.0
-WEIGHTS, LEVELS = (1.0, 1.5, 2.5, 4.0, 7.0, 14.0), (0.0, *(2.0**k for k in range(-3, 6)), math.inf)
+WEIGHTS, LEVELS = (0.05, 0.15, 0.4, 1.0, 4.0), (0.0, *(2.0**k for k in range(-3, 6)), math.inf)
 
 
 def cells(sizes: tuple[int, ...]) -> list[dict[str, Any]]:
-    frontier = [{"n": n, "kind": "frontier", "at": weight} for n in sizes for weight in WEIGHTS]
-    levels = [(n, level) for n in sizes for level in (*LEVELS, float(hoeffding_level(n, 1, 2)))]
-    return [*frontier, *({"n": n, "kind": "level", "at": level} for n, level in levels)]
+    found = []
+    for n in sizes:
+        found += [{"n": n, "kind": "frontier", "at": weight} for weight in WEIGHTS]
+        found += [{"n": n, "kind": "level", "at": level} for level in LEVELS]
+        found.append({"n": n, "kind": "default level", "at": float(hoeffding_level(n, 1, 2))})
+    return found
 
 
 GRID = {"quick": cells((20,)), "full": cells((20, 50))}
@@ -36,10 +41,10 @@ GRID = {"quick": cells((20,)), "full": cells((20, 50))}
 def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     """Worst losses of one rule over both classes; exact, so `rng` is not used."""
     n, at = cell["n"], cell["at"]
-    if cell["kind"] == "level":
-        rule: Any = partial(index_rule, level=at)
+    if cell["kind"] == "frontier":
+        rule: Any = minimax.adaptive(n, [NEAR, BROAD], weights=[1.0, at], tolerance=5e-3).rule
     else:
-        rule = minimax.adaptive(n, [NEAR, BROAD], weights=[1.0, at], tolerance=5e-3).rule
+        rule = partial(index_rule, level=at)
     near, broad = (minimax.certified_worst(rule, n, c, tolerance=2e-3).loss for c in (NEAR, BROAD))
     return {"loss_near": near, "loss_broad": broad}
 
@@ -51,32 +56,18 @@ def plot(rows: list[dict[str, Any]]) -> Any:
         kinds = rates.group(here, "kind")
         x, y = (np.array([row[key] for row in kinds["frontier"]], float) for key in ("loss_broad", "loss_near"))
         panel.plot(x, y, color="black", linewidth=2.0, label="exact frontier: nothing lies below")
-        default = float(hoeffding_level(n, 1, 2))
-        levels = sorted(kinds["level"], key=lambda row: float(row["at"]))
+        levels = sorted(kinds["level"] + kinds["default level"], key=lambda row: float(row["at"]))
         x, y = (np.array([row[key] for row in levels], float) for key in ("loss_broad", "loss_near"))
         paint = plotting.COLORS["blue"]
         panel.plot(x, y, marker=".", color=paint, label="LCB at all levels")
-        places = {float(row["at"]): at for at, row in enumerate(levels)}
-        for marker, level, label in (
-            ("s", 0.0, "greedy"),
-            ("o", default, "default level"),
-            ("^", math.inf, "imitation"),
-        ):
-            at = places[level]
-            panel.plot(
-                x[at],
-                y[at],
-                marker=marker,
-                color=paint,
-                markerfacecolor="white",
-                markersize=7,
-                linestyle="",
-                label=label,
-            )
+        places = {"greedy": 0, "default level": levels.index(kinds["default level"][0]), "imitation": -1}
+        for marker, (label, at) in zip("so^", places.items(), strict=True):
+            look: Any = {"color": paint, "markerfacecolor": "white", "markersize": 7, "linestyle": ""}
+            panel.plot(x[at], y[at], marker=marker, label=label, **look)
         plotting.loglog(
             panel, x=f"worst loss, C* at most {BROAD:g}", y=f"worst loss, C* at most {NEAR:g}", title=f"N = {n}"
         )
-    axes[0].legend(loc="upper right")
+    legend_above(figure, axes[0])
     plotting.caption(
         figure,
         "Exact, in reward units; low and left is better. Two Bernoulli arms, means and law free: the worst losses of "

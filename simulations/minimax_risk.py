@@ -47,7 +47,7 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
 
 
 def plot(rows: list[dict[str, Any]]) -> Any:
-    figure, axes = plotting.panels(2, 2, width=4.5, height=4.4)
+    figure, axes = plotting.panels(2, 2, width=4.5, height=4.0)
     for panel, (cstar, here) in zip(axes, rates.group(rows, "cstar").items(), strict=True):
         for rule, points in rates.group(here, "rule").items():
             n, low, high = (np.array([row[key] for row in points], float) for key in ("n", "low", "high"))
@@ -56,11 +56,12 @@ def plot(rows: list[dict[str, Any]]) -> Any:
                 leading = bounds.minimax_leading(n.astype(int), cstar)
                 plotting.theorem(panel, n, leading, color="black", label="its leading term")
             elif rule == "knows_cstar":
-                plotting.curve(
-                    panel, n, high, rule=rule, color="purple", marker="D", label="count vote, screened greedy (know C)"
-                )
+                plotting.curve(panel, n, high, rule=rule, color="purple", marker="D", label="a rule that knows C")
             else:
                 plotting.curve(panel, n, high, rule=rule)
+        plotting.theorem(
+            panel, n[[0, -1]], [float(bounds.greedy_floor())] * 2, color="vermillion", label="greedy, limit"
+        )
         plotting.loglog(panel, x="N", y="worst loss" if cstar in (1.1, 2.0) else "", title=f"C* at most {cstar:g}")
         panel.set_xticks(
             [4, 10, 40] + ([100] if n.max() > 40 else []), labels=["4", "10", "40"] + (["100"] if n.max() > 40 else [])
