@@ -62,6 +62,12 @@ def on_threads(work: Callable[[slice], Any], count: int, *, blas: bool = False) 
             return list(pool.map(work, parts))
 
 
+def small_matrices() -> AbstractContextManager[Any]:
+    """One BLAS thread for matrices too small to share out; from other threads than the main one nothing is changed."""
+    main = threading.current_thread() is threading.main_thread()
+    return one_blas_thread() if main else nullcontext()
+
+
 def one_blas_thread() -> AbstractContextManager[Any]:
     """Limit every BLAS of the process to one thread until the ``with`` block ends; for the main thread."""
     from threadpoolctl import threadpool_limits

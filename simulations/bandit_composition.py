@@ -2,7 +2,9 @@
 
 Losses are exact; the gap of `instances.symmetric` is chosen anew for every C* and rule, so that they are the worst of
 this family, whose C* is exactly the one named. For C* > 2 greedy beats LCB on it, and imitation is useless: of its two
-arms the better one is the less played one, and pessimism penalises it.
+arms the better one is the less played one, and pessimism penalises it. That holds at exactly this C*. Over all worlds
+with C* at most C greedy loses a constant, however long the log is; LCB loses up to 18 % more than here (at 4, N = 100):
+`pessimism.bandits.minimax.certified_worst`, drawn by `minimax_risk`.
 
 See also `pessimism.bandits.bounds.imitation_upper`, `pessimism.bandits.bounds.lcb_normal_prediction`,
 `pessimism.bandits.bounds.crossing`, `pessimism.bandits.instances.symmetric`.
@@ -73,7 +75,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     legend_above(figure, axes[0])
     plotting.caption(
         figure,
-        "Exact: two arms, the gap worst for every point. Bound, prediction of LCB and the predicted crossing, "
-        "$2-2\\sqrt{\\log N/N}$, are derived by us.",
+        "Exact: two arms, the gap worst for every point, C* exactly as named; on the class of all C* up to it greedy "
+        "loses a constant. Bound, prediction of LCB and the predicted crossing, $2-2\\sqrt{\\log N/N}$, are ours.",
     )
     return figure

@@ -97,6 +97,9 @@ FLAGS = {
     "testing.mdp.offline_rules.check_offline_rule.lower_bound": partial(testing.check_offline_rule, print, examples=1),
     "testing.mdp.strategies.mdp_behaviors.zeros": testing.mdp_behaviors,
     "testing.mdp.strategies.mdp_data.ties": testing.mdp_data,
+    "bandits.minimax.certified_worst.split_ties": lambda **kw: bandits.minimax.certified_worst(
+        bandits.lcb, 3, 2.0, **kw
+    ),
     "testing.tasks.allocations.check_allocation.caps": partial(testing.check_allocation, print, examples=1),
     "testing.tasks.relevances.check_relevance.rank_deficient": partial(testing.check_relevance, print, examples=1),
     "testing.tasks.strategies.task_problems.rank_deficient": testing.task_problems,

@@ -25,6 +25,8 @@ UNDRAWN = {
     "bandits.imitation_lower": "For the pair `instances.swapped` and gaps up to 1/4: no simulation has this pair.",
     "bandits.imitation_lower_recalled": "Recalled and not verified, so that no figure should show it as a theorem.",
     "bandits.two_point_exponent": "For the pair `instances.swapped` at a fixed gap: no simulation has this pair.",
+    "bandits.two_point_minimax": "`minimax-risk` draws the risk itself, which it equals for most C* below 2.",
+    "bandits.one_round_minimax": "Of one round, and `minimax-risk` begins at four; a test has it inside the bracket.",
     "bandits.greedy_failure_loss": "A limit for an instance that no simulation has; a test has the exact loss.",
     "bandits.lcb_normal_gap": "Where a maximum lies: the figures draw the maximum itself, `lcb_normal_prediction`.",
     "bandits.lcb_exponent": "A limit, which N = 10^16 does not reach; for finite N `lcb_normal_prediction` is drawn.",

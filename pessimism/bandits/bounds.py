@@ -15,6 +15,7 @@ exist: we follow its abstract and later works that restate it, not the text of o
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,13 @@ from pessimism.bandits.rules.lcb import hoeffding_level
 __all__ = [
     "TWO_POINT",
     "TWO_SIDED",
+    "adaptivity_price",
     "contextual_lower",
     "contextual_rate",
     "contextual_upper",
     "crossing",
     "greedy_failure_loss",
+    "greedy_floor",
     "greedy_width_bound",
     "imitation_equal_marginals",
     "imitation_exponent",
@@ -49,12 +52,15 @@ __all__ = [
     "lcb_normal_prediction",
     "lcb_upper",
     "lcb_width_bound",
+    "minimax_leading",
     "minimax_lower",
     "missing_mass_loss",
     "missing_mass_published",
     "missing_mass_upper",
+    "one_round_minimax",
     "transition_exponent",
     "two_point_exponent",
+    "two_point_minimax",
     "value_efficiency",
     "value_missing_mass",
     "value_van_trees",
@@ -65,6 +71,9 @@ TWO_POINT = 0.036
 
 TWO_SIDED = 0.0511
 """sqrt(1/8.8) exp(-1/2) / 4, rounded down: the same with means 1/2 +- g/2 on both arms."""
+
+WORST_PULLS = 1.5366
+"""Where `greedy_floor` is largest: -log(1 - q) / q at the maximum of q (1 - q)^(1/q)."""
 
 
 def lcb_upper(n: ArrayLike, cstar: ArrayLike, arms: int) -> Floats:
@@ -1130,6 +1139,217 @@ def value_van_trees(n: ArrayLike, cstar: ArrayLike, second_moment: ArrayLike) ->
     return np.asarray(0.25 * v / rounds / (1.0 + math.pi * c / np.sqrt(rounds * v)) ** 2)
 
 
+def two_point_minimax(n: ArrayLike, cstar: ArrayLike) -> Floats:
+    r"""Lower bound of the minimax risk of two arms for C* < 2: the hardest world against itself with the arms renamed.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds, at least 1.
+    cstar : (...) array_like of float
+        Single-policy concentrability C*, at least 1.
+
+    Returns
+    -------
+    (...) float
+        :math:`\max_{\theta_1 > \theta_2} (\theta_1 - \theta_2) \tfrac12 \sum_x \min(P_w(x), P_{w'}(x))`, w at
+        :math:`p = 1/C^*`, w' = w with the arms renamed; NaN for :math:`C^* \ge 2`.
+
+    See Also
+    --------
+    pessimism.bandits.minimax.solve : The minimax risk itself, at N up to 200.
+    pessimism.bandits.bounds.minimax_leading : Its leading term.
+    pessimism.bandits.rules.count_vote.count_vote : About the Bayes rule of the hardest pair.
+    simulations.minimax_risk : Draws it.
+
+    Notes
+    -----
+    Two Bernoulli arms, one context, the class of all laws that play the better arm with probability at least
+    :math:`1/C^*`. A lower bound for every N. Equality was found within 4e-4 for :math:`1.01 \le C^* \le 1.9` and N from
+    20 to 51, 96 cases; it fails by up to 0.5 % for :math:`C^*` in [1.95, 2), by 5 to 6 % at 1.001 for odd N, by 2 % at
+    (1.1, 3) and 3.5 % at (1.5, 1). Cost O(N^2) for each of a hundred evaluations: 0.7 s at N = 100, 4 s at N = 1,000.
+
+    :Status: derived, as a lower bound; the equality is numeric.
+    :Source: our derivation: the Bayes risk of a prior.
+
+    Examples
+    --------
+    >>> float(two_point_minimax(1, 1.5).round(4))
+    0.1667
+    """
+    from pessimism.bandits._engine.minimax_limits import best_pair
+
+    def value(rounds: int, c: float) -> float:  # numpydoc ignore=GL08
+        return math.nan if c >= 2.0 else 0.0 if c == 1.0 else best_pair(rounds, 1.0 / c)
+
+    return _each(value, n, cstar)
+
+
+def minimax_leading(n: ArrayLike, cstar: ArrayLike) -> Floats:
+    r"""Leading term of the minimax risk of two arms as N grows.
+
+    Parameters
+    ----------
+    n : (...) array_like of int
+        Rounds, at least 1; for C* < 2 the term depends on whether N is even.
+    cstar : (...) array_like of float
+        Single-policy concentrability C*, at least 1.
+
+    Returns
+    -------
+    (...) float
+        For :math:`C^* < 2`, :math:`\kappa_N P_N/\sqrt N` with the probability :math:`P_N` that the most played arm is
+        the worse one (ties one half), and :math:`\kappa_N = \max_x x e^{-x^2/2} S(x)/S(0)`. There
+        :math:`S(x) = \sum_d E\, e^{-|d \ell/2 + x Z|}` over the d of the parity of N,
+        :math:`\ell = \log\frac{1}{C^*-1}` and Z is standard normal. For :math:`C^* \ge 2`,
+        :math:`0.16997\, C^* / (2\sqrt{(C^*-1)N})`, where the number is :math:`\max_x x \Phi(-x)`.
+
+    See Also
+    --------
+    pessimism.bandits.minimax.solve : The minimax risk itself, at N up to 200.
+    pessimism.bandits.bounds.two_point_minimax : A lower bound at finite N for C* < 2.
+    simulations.minimax_risk : Draws it.
+
+    Notes
+    -----
+    :math:`\kappa_N` tends to :math:`e^{-1/2}` as :math:`C^* \to 2` and, for even N, to
+    :math:`2 \max_x x \Phi(-x) = 0.33994` as :math:`C^* \to 1`. That the risk is not below the term in the limit is
+    derived; that it is not above was seen at finite N only: they agree within 0.3 % at N = 100 for C* = 2 and 4, and
+    within 2 % at N = 200 for C* = 1.5.
+
+    :Status: derived, as a lower bound in the limit; the other half is numeric.
+    :Source: our derivation, by the normal approximation of the hardest pair of worlds.
+
+    Examples
+    --------
+    >>> float(minimax_leading(100, 4.0).round(5))
+    0.01963
+    """
+    from pessimism.bandits._engine.minimax_limits import leading
+
+    return _each(leading, n, cstar)
+
+
+def one_round_minimax(cstar: ArrayLike) -> Floats:
+    r"""Minimax risk of two arms after one round.
+
+    Parameters
+    ----------
+    cstar : (...) array_like of float
+        Single-policy concentrability C*, at least 1.
+
+    Returns
+    -------
+    (...) float
+        :math:`(C^*-1)(2-C^*)/C^*` for :math:`C^* \le (17-\sqrt{33})/8 = 1.4069`, :math:`\tfrac14\sqrt{1 - 1/C^*}` for
+        :math:`C^* \ge 2`; NaN between, where no closed form is known.
+
+    See Also
+    --------
+    pessimism.bandits.minimax.solve : The minimax risk for any N up to 200.
+
+    Notes
+    -----
+    For :math:`C^* \ge 2` the rule keeps the arm that was played after a success, and after a failure with probability
+    :math:`1 - \sqrt{1 - 1/C^*}`.
+
+    :Status: derived.
+    :Source: our derivation.
+
+    Examples
+    --------
+    >>> one_round_minimax([1.25, 1.7, 4.0]).round(4).tolist()
+    [0.15, nan, 0.2165]
+    """
+    c = _bound.concentrability(cstar)
+    low = (c - 1.0) * (2.0 - c) / c
+    return np.select([c <= (17.0 - math.sqrt(33.0)) / 8.0, c >= 2.0], [low, np.sqrt(1.0 - 1.0 / c) / 4.0], np.nan)
+
+
+def adaptivity_price(low: ArrayLike, high: ArrayLike) -> Floats:
+    r"""Limit of the factor that a rule loses which does not know which of two classes above 2 it is in.
+
+    Parameters
+    ----------
+    low, high : (...) array_like of float
+        Constants :math:`2 \le C_1 \le C_2` of the classes.
+
+    Returns
+    -------
+    (...) float
+        :math:`f(-d)/f(0)` with :math:`f(d) = \max_x x \Phi(-(x+d))` and d the root of
+        :math:`f(d)/f(-d) = s(C_1)/s(C_2)`, :math:`s(C) = C/(2\sqrt{C-1})`.
+
+    See Also
+    --------
+    pessimism.bandits.minimax.adaptive : The price at finite N.
+    simulations.adaptivity_price : Draws both.
+
+    Notes
+    -----
+    The limit as N grows, for the classes "C* at most C_k". The rule that pays it shifts the comparison of means by d
+    standard errors against the arm that was played less: exact minimax adaptivity is pessimism, with a width that does
+    not grow with N. It is also the price of the whole range [C_1, C_2], and grows like the root of log C_2, slowly.
+
+    :Status: derived, in the normal limit; certified at N = 50 for (2, 4): the price lies in [1.0723, 1.0743].
+    :Source: our derivation.
+
+    Examples
+    --------
+    >>> adaptivity_price(2.0, [2.0, 4.0, 100.0]).round(4).tolist()
+    [1.0, 1.0737, 2.0343]
+    """
+    from pessimism.bandits._engine.minimax_limits import price
+
+    first, second = (_bound.concentrability(value) for value in (low, high))
+    _check.require("low", first, (first >= 2.0) & (first <= _check.MAX_SIZE), "at least 2 and finite")
+    shape = _check.broadcast("low and high", first.shape, second.shape)
+    one, two = np.broadcast_to(first, shape), np.broadcast_to(second, shape)
+    _check.require("high", two, (two >= one) & (two <= 1e12), "at least low and at most 1e12")
+    return np.asarray(np.vectorize(price, otypes=[float])(one, two))
+
+
+def greedy_floor(pulls: ArrayLike | None = None) -> Floats:
+    r"""What greedy loses at worst on every class "C* at most C" with C > 1, however many rounds there are: a constant.
+
+    Parameters
+    ----------
+    pulls : (...) array_like of float, optional
+        Expected number m of rounds that play the worse arm, in [0.001, 1e6]. Default: the worst, 1.537.
+
+    Returns
+    -------
+    (...) float
+        :math:`\max_g g\,(e^{-m g} - e^{-m})`, at most 0.1303.
+
+    See Also
+    --------
+    pessimism.bandits.bounds.greedy_failure_loss : The same at m = 1 for every mean of the worse arm.
+    pessimism.bandits.minimax.certified_worst : Greedy's worst loss at finite N.
+    pessimism.bandits.rules.greedy.greedy : The rule.
+
+    Notes
+    -----
+    The better arm has a mean just below 1 and is played in all but m rounds of N. Greedy errs where the other arm,
+    whose mean is 1 - g, was pulled and always paid. The limit as N grows; the class holds the world once
+    :math:`N(1 - 1/C) \ge m`. No more than 0.1303 was found on any class.
+
+    :Status: derived, as a lower bound; that no world costs more is numeric.
+    :Source: our derivation.
+
+    Examples
+    --------
+    >>> greedy_floor([1.0, 1.537]).round(5).tolist(), float(greedy_floor().round(4))
+    ([0.12153, 0.13031], 0.1303)
+    """
+    from scipy.special import lambertw
+
+    m = np.asarray(WORST_PULLS) if pulls is None else _check.real_array("pulls", pulls)
+    _check.require("pulls", m, (m >= 1e-3) & (m <= 1e6), "in [0.001, 1e6]")
+    gap = (1.0 - np.real(lambertw(np.exp(1.0 - m), 0))) / m  # stationary where (1 - m g) e^(-m g) = e^(-m)
+    return np.asarray(gap * np.exp(-m * gap) * -np.expm1(-m * (1.0 - gap)))
+
+
 def _capped_width(data: BanditData, pulls: Ints, delta: float) -> Floats:
     if data.reward_range != (0.0, 1.0):
         raise ValueError(f"data.reward_range must be (0, 1), got {data.reward_range}")
@@ -1149,3 +1369,9 @@ def _rounds_and_cstar(n: ArrayLike, cstar: ArrayLike) -> tuple[Floats, Floats]:
     rounds, c = _bound.rounds(n), _bound.concentrability(cstar)
     _check.broadcast("n and cstar", rounds.shape, c.shape)
     return rounds, c
+
+
+def _each(value: Callable[[int, float], float], n: ArrayLike, cstar: ArrayLike) -> Floats:
+    rounds, c = _check.whole_array("n", n, low=1, high=10**6), _bound.concentrability(cstar)
+    _check.broadcast("n and cstar", rounds.shape, c.shape)
+    return np.asarray(np.vectorize(value, otypes=[float])(rounds, c))

@@ -192,6 +192,7 @@ def worst_case(
 
     See Also
     --------
+    pessimism.bandits.minimax.certified_worst : Over all worlds with C* at most C, certified, at N up to 400.
     pessimism.bandits.bounds.lcb_normal_prediction : A prediction of the result for `instances.symmetric`.
     simulations.bandit_rates : Draws the results against n.
 

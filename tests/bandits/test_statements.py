@@ -11,7 +11,18 @@ import pytest
 from scipy.special import xlogy
 from scipy.stats import binom, norm
 
-from pessimism.bandits import Bandit, BanditData, behavior, bounds, exact, greedy, hoeffding_level, instances, lcb
+from pessimism.bandits import (
+    Bandit,
+    BanditData,
+    behavior,
+    bounds,
+    exact,
+    greedy,
+    hoeffding_level,
+    instances,
+    lcb,
+    minimax,
+)
 
 INF = math.inf
 checks = pytest.mark.checks
@@ -241,3 +252,54 @@ def test_greedy_width_bound_is_attained_where_two_means_are_equal():
     assert greedy(data).tolist() == [0]
     worst = (0.5 + width[1]) - (0.5 - width[0])
     assert bounds.greedy_width_bound(data, [1], [1.0], delta) == pytest.approx(worst, rel=1e-12)
+
+
+@checks("bandits.two_point_minimax")
+def test_one_pair_of_worlds_is_the_minimax_risk_below_two():
+    """To 1e-3 at N = 20, the width of the bracket; and not at N = 1, where it stays below."""
+    cstar = 1.6
+    risk = minimax.solve(20, cstar)
+    assert risk.lower * (1 - 1e-3) <= bounds.two_point_minimax(20, cstar) <= risk.upper
+    assert bounds.two_point_minimax(1, 1.5) < 0.97 * minimax.solve(1, 1.5).lower
+
+
+@checks("bandits.minimax_leading")
+@pytest.mark.parametrize(("n", "cstar", "ratio"), [(30, 2.0, 0.9968), (30, 4.0, 1.0051)])
+def test_the_leading_term_above_two(n, cstar, ratio):
+    risk = minimax.solve(n, law=(1 / cstar, 1 - 1 / cstar))
+    assert bounds.minimax_leading(n, cstar) == pytest.approx(ratio * risk.lower, rel=2e-3)
+
+
+@checks("bandits.minimax_leading")
+@pytest.mark.parametrize(("n", "cstar", "ratio"), [(40, 1.1, 1.01335), (41, 1.1, 1.00278), (60, 1.3, 1.02617)])
+def test_the_leading_term_below_two(n, cstar, ratio):
+    assert bounds.minimax_leading(n, cstar) == pytest.approx(
+        ratio * bounds.two_point_minimax(n, cstar), rel=1e-4, abs=0
+    )
+
+
+@checks("bandits.adaptivity_price")
+@pytest.mark.parametrize(("low", "high"), [(2.0, 4.0), (3.0, 30.0)])
+def test_the_price_is_that_of_the_best_shift(low, high):
+    """By a grid of shifts d: the less played arm may be the better one, in the larger class, or the other."""
+    gaps = np.linspace(0.01, 6.0, 6000)
+
+    def largest(d):
+        return (gaps * norm.cdf(-(gaps + d))).max()
+
+    def spread(c):
+        return c / (2 * math.sqrt(c - 1))
+
+    shifts = np.linspace(0.0, 2.0, 401)
+    costs = [max(spread(high) / spread(low) * largest(d), largest(-d)) / largest(0.0) for d in shifts]
+    assert bounds.adaptivity_price(low, high) == pytest.approx(min(costs), rel=3e-3)
+
+
+@checks("bandits.greedy_floor")
+@pytest.mark.parametrize("m", [0.5, 1.537, 5.0])
+def test_greedy_loses_its_floor_in_a_long_log(m):
+    """At N = 10^7, where the better arm misses a mean of 1 by 1e-5."""
+    n, gaps = 10**7, np.linspace(0.05, 0.9, 171)
+    losses = [float(exact.suboptimality(Bandit([[1 - 1e-5, 1 - g]]), [[1 - m / n, m / n]], n, level=0.0)) for g in gaps]
+    assert bounds.greedy_floor(m) == pytest.approx(max(losses), rel=1e-3)
+    assert bounds.greedy_floor(m) <= bounds.greedy_floor() * (1 + 1e-9)

@@ -158,3 +158,15 @@ def test_the_measured_lead_is_that_of_the_level(level):
         assert lead == pytest.approx(duel.lead(level), abs=1e-7)
         assert duel.level(duel.lead(level)) == pytest.approx(level)
         assert duel.data(lead).n == duel.n
+
+
+def test_a_rule_is_measured_against_the_minimax_risk():
+    check_rule(lcb, examples=1, against_minimax=(20, 2, 1.2))
+    with pytest.raises(
+        RuleError, match=r'lcb breaks "minimax": its worst loss over X\(1.5\) after 20 rounds is 2.19 times'
+    ):
+        check_rule(lcb, examples=1, against_minimax=(20, 1.5, 2))
+    with pytest.raises(ValueError, match=r"against_minimax must be \(n, cstar, factor\)"):
+        check_rule(lcb, against_minimax=(20, 2))
+    with pytest.raises(ValueError, match=r"against_minimax\[0\] must be"):
+        check_rule(lcb, against_minimax=(0, 2, 2))

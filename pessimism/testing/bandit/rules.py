@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pessimism import _check
-from pessimism.bandits import BanditData
+from pessimism.bandits import BanditData, minimax
 from pessimism.testing._driver import PromiseError, RuleError, Trial, Unasked, checked_arguments, kept
 from pessimism.testing.bandit import _level, _promises, _widths
 from pessimism.testing.bandit._promises import PROMISES, Case, Rule, RuleSubject
@@ -30,6 +30,7 @@ def check_rule(
     waive: Collection[str] = (),
     accepts: Callable[[BanditData], bool] | None = None,
     examples: int = 100,
+    against_minimax: tuple[int, float, float] | None = None,
 ) -> None:
     r"""Raise a RuleError that shows the smallest data set found on which a rule breaks a promise.
 
@@ -50,6 +51,10 @@ def check_rule(
         tried. Default: everything.
     examples : int
         Data sets to draw, besides a few fixed ones: one arm, one round, no rounds at all, ties, a very long log.
+    against_minimax : (int, float, float), optional
+        N, C* and a factor: the certified worst loss of the rule over the class "C* at most C" of two Bernoulli arms,
+        after N rounds, is to be at most that many times the minimax risk. The message says how many times it is, and in
+        which world. N is at most 200; see `pessimism.bandits.minimax`. Default: no claim.
 
     Raises
     ------
@@ -73,6 +78,7 @@ def check_rule(
     - "shift": r + a in place of every reward r, with the reward range moved along, changes nothing
     - level: the claimed one, to 1 % of the width; otherwise the level in use is measured and the likely mistake named
     - "scale": b r in place of every reward r, with the reward range scaled along, changes nothing
+    - minimax: if claimed
 
     A level is seen where the index is the mean less :math:`w\sqrt{L/N}`: the base of the logarithm, S, A, a 2 or
     :math:`\delta` missing from it, a constant, another power of N, N + c in place of N. Other mistakes are told by
@@ -98,9 +104,16 @@ def check_rule(
     ... except RuleError as error:
     ...     print(str(error).partition(".")[0])
     hasty breaks "level": the square root is missing: its widths are L/N(a), not sqrt(L/N(a))
+
+    >>> try:
+    ...     check_rule(lcb, examples=1, against_minimax=(30, 4, 2))
+    ... except RuleError as error:
+    ...     print(str(error).partition(",")[0])
+    lcb breaks "minimax": its worst loss over X(4) after 30 rounds is 3.59 times the minimax risk
     """
     __tracebackhide__ = True  # pytest then points at the line of the test
     number, waived = checked_arguments("rule", rule, "the data", waive, RuleSubject.waivable, examples)
+    claim = _minimax_claim(against_minimax)
     subject = RuleSubject(rule, waived, _level.as_level(level), accepts=accepts)
     trial = Trial(subject, PROMISES, _promises.cases(), number)
     found = trial.collect(_fixed(), on_fixed=_on_fixed, first=[_ladder()])
@@ -109,6 +122,34 @@ def check_rule(
     error = trial.report(found)
     if error is not None:
         raise error
+    if claim is not None and (wrong := _beyond_minimax(rule, *claim)):
+        raise RuleError(f'{getattr(rule, "__name__", type(rule).__name__)} breaks "minimax": {wrong}')
+
+
+def _minimax_claim(claim: tuple[int, float, float] | None) -> tuple[int, float, float] | None:
+    if claim is None:
+        return None
+    if not isinstance(claim, (tuple, list)) or len(claim) != 3:
+        raise ValueError(f"against_minimax must be (n, cstar, factor), got {_check.shown(claim)}")
+    n, cstar, factor = claim
+    return (
+        _check.whole("against_minimax[0]", n, low=1, high=minimax.LARGEST_N),
+        _check.between("against_minimax[1]", cstar, 1.0, 1e6, "(]"),
+        _check.between("against_minimax[2]", factor, 1.0, _check.MAX_SIZE),
+    )
+
+
+def _beyond_minimax(rule: Rule, n: int, cstar: float, factor: float) -> str | None:
+    """By how much the worst loss certainly exceeds the claim; None if it does not."""
+    worst, risk = minimax.certified_worst(rule, n, cstar), minimax.solve(n, cstar)
+    if worst.loss <= factor * risk.upper:
+        return None
+    means, law = (", ".join(f"{x:.3g}" for x in pair) for pair in (worst.world.means, worst.world.law or ()))
+    return (
+        f"its worst loss over X({cstar:g}) after {n} rounds is {worst.loss / risk.upper:.3g} times the minimax risk, "
+        f"in the world with means {means} and law {law}: it loses {worst.loss:.4g} there, the least possible is "
+        f"{risk.upper:.4g}, and at most {factor:g} times that was claimed"
+    )
 
 
 def _fixed() -> dict[str, Case]:
