@@ -49,6 +49,10 @@ class Status(Enum):
     DIVERGED = "an iterate or a direction is not finite: are the steps too long for this start?"
     RUNNING = "the run goes on"
     STOPPED = "the callback asked to stop"
+    SEARCHED = (
+        "the lower bound is proved; the upper bound is the largest loss that a search over the worlds found, and is "
+        "not certified"
+    )
     NOT_CONVERGED = "the largest number of iterations was reached before the error bound met the tolerance"
 
 

@@ -115,14 +115,8 @@ def _second_arm(rule: Rule, data: BanditData, size: int) -> Floats:
 
 
 def play(errors: tuple[Floats, ...], n: int, known: Any, data: BanditData, rng: Rng) -> Any:
-    _check.instance("data", data, BanditData)
-    if data.counts.shape[-2:] != (1, 2):
-        raise ValueError(f"data must have one context and two arms, got {data.counts.shape[-2:]}")
-    _check.require("data.n", data.n, data.n == n, f"{n} rounds, for which the rule was made")
+    _check_logs(data, n, 2)
     pulls, sums = data.counts[..., 0, :], data.sums[..., 0, :]
-    _check.require("data.sums", sums, sums == np.floor(sums), "whole: rewards are 0 or 1")
-    if tuple(data.reward_range) != (0.0, 1.0):
-        raise ValueError(f"data must have reward_range (0, 1), got {data.reward_range}")
     if len(errors) == 1 and n:
         _check.require(
             "data.counts", pulls, pulls == np.array(known), f"the counts {known}, for which the rule was made"
@@ -135,3 +129,28 @@ def play(errors: tuple[Floats, ...], n: int, known: Any, data: BanditData, rng: 
     if rng is None:
         return np.stack([1.0 - second_arm, second_arm], axis=-1)
     return (_check.generator(rng).random(second_arm.shape) < second_arm).astype(np.intp)
+
+
+def play_three(rule: Floats, n: int, data: BanditData, rng: Rng) -> Any:
+    """The same for three arms: `rule` (logs, 3) holds the probabilities of all arms."""
+    from pessimism.bandits._engine.three_arms import every_log, place
+
+    _check_logs(data, n, 3)
+    counts, sums = data.counts[..., 0, :], data.sums[..., 0, :].astype(np.int64)
+    cells = np.moveaxis(counts * (counts + 1) // 2 + sums, -1, 0)
+    chances = rule[place(n, every_log(n).cells, cells)][..., None, :]
+    if rng is None:
+        return chances
+    drawn = _check.generator(rng).random((*chances.shape[:-1], 1))
+    return np.minimum((np.cumsum(chances, axis=-1) <= drawn).sum(axis=-1), 2).astype(np.intp)
+
+
+def _check_logs(data: BanditData, n: int, arms: int) -> None:
+    _check.instance("data", data, BanditData)
+    if data.counts.shape[-2:] != (1, arms):
+        number = {2: "two", 3: "three"}[arms]
+        raise ValueError(f"data must have one context and {number} arms, got {data.counts.shape[-2:]}")
+    _check.require("data.n", data.n, data.n == n, f"{n} rounds, for which the rule was made")
+    _check.require("data.sums", data.sums, data.sums == np.floor(data.sums), "whole: rewards are 0 or 1")
+    if tuple(data.reward_range) != (0.0, 1.0):
+        raise ValueError(f"data must have reward_range (0, 1), got {data.reward_range}")

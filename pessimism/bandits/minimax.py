@@ -36,8 +36,8 @@ from pessimism.bandits.model import Bandit
 
 __all__ = ["AdaptivityPrice", "CertifiedWorst", "MinimaxRisk", "World", "adaptive", "certified_worst", "solve"]
 
-LARGEST_N, LARGEST_FIXED, LARGEST_RULE = 200, 800, 400
-"""Largest N of `solve`, with counts that are fixed, and of `certified_worst`: seconds to a minute or two each."""
+LARGEST_N, LARGEST_FIXED, LARGEST_THREE, LARGEST_RULE = 200, 800, 16, 400
+"""Largest N of `solve`, with fixed counts, of three arms, and of `certified_worst`: seconds to a minute or two each."""
 
 
 class World(NamedTuple):
@@ -117,12 +117,13 @@ class MinimaxRisk(Speaking):
         Rounds in the log.
     worlds : (K, 3) float
         Worlds of the prior: mean of the better arm, of the other, probability of the better arm in a round (NaN where
-        the counts are fixed).
+        the counts are fixed). For three arms (K, 6): means and law, the best arm first.
     prior : (K,) float
         Their weights; half of each belongs to the world with the arms exchanged (for a law or counts that are known: to
-        the world with successes and failures exchanged).
+        the world with successes and failures exchanged; for three arms a sixth to each of its renamings).
     status : Status
-        CONVERGED, EXACT, or BUDGET if the calls were spent before the bounds met.
+        CONVERGED, EXACT, BUDGET if the calls were spent before the bounds met, or SEARCHED, where the upper bound is
+        the largest loss that was found and not certified.
     calls : int
         Bayes rules computed.
     known : (float, float), (int, int) or None
@@ -172,6 +173,8 @@ class MinimaxRisk(Speaking):
         >>> minimax.solve(20, 2).rule(BanditData([[10, 10]], [[7.0, 4.0]])).round(3).tolist()
         [[1.0, 0.0]]
         """
+        if self.worlds.shape[1] == 6:
+            return every_log.play_three(self._errors[0], self.n, data, rng)
         return every_log.play(self._errors, self.n, self.known, data, rng)
 
     def _shown(self) -> dict[str, Any]:
@@ -243,19 +246,22 @@ def solve(
     n: int,
     cstar: float | None = None,
     *,
+    arms: int = 2,
     law: ArrayLike | None = None,
     counts: ArrayLike | None = None,
     tolerance: float = 1e-3,
     max_calls: int = 2000,
 ) -> MinimaxRisk:
-    r"""Bracket the minimax risk of N logged rounds of two Bernoulli arms.
+    r"""Bracket the minimax risk of N logged rounds of two Bernoulli arms, or of three with a searched upper bound.
 
     Parameters
     ----------
     n : int
-        Rounds N: at most 200, with fixed `counts` at most 800.
+        Rounds N: at most 200, with fixed `counts` at most 800, of three arms at most 16.
     cstar : float, optional
         C of the class X(C), at least 1. Not with `law` or `counts`.
+    arms : int
+        2, or 3: then only with `cstar`, and the status is SEARCHED.
     law : (2,) array_like of float, optional
         A law of the arms that the rule knows, both positive; either arm may be the better one.
     counts : (2,) array_like of int, optional
@@ -268,7 +274,8 @@ def solve(
     Returns
     -------
     MinimaxRisk
-        Bounds, least favourable prior and minimax rule; status BUDGET if the bounds did not meet.
+        Bounds, least favourable prior and minimax rule; status BUDGET if the bounds did not meet, SEARCHED for three
+        arms.
 
     Raises
     ------
@@ -287,7 +294,8 @@ def solve(
     C = 1 leaves one arm that is always played: the risk is 0. N = 0 is a fair coin: it is 1/2. Knowing the law is worth
     little at C = 4 and N = 100, and everything at C < 2, where the law names the better arm. There are
     (N+1)(N+2)(N+3)/6 logs; a Bayes rule costs one pass over them for each world. About 1.5 s at N = 100 and
-    :math:`C \le 2`, 7 s at N = 200, 20 to 30 s at N = 100 and C = 4. The bounds count rounding (1e-9).
+    :math:`C \le 2`, 7 s at N = 200, 20 to 30 s at N = 100 and C = 4. The bounds count rounding (1e-9). The worlds of
+    three arms have five dimensions: the lower bound is proved, the upper one only searched for.
 
     Examples
     --------
@@ -300,6 +308,8 @@ def solve(
 
     rounds, tol = _check.whole("n", n), _tolerance(tolerance)
     calls = _check.count("max_calls", max_calls)
+    if _check.whole("arms", arms, low=2, high=3) == 3:
+        return _three_arms(rounds, cstar, law, counts, tol, calls)
     setting = every_log.setting_of(rounds, cstar, law, counts)
     largest = LARGEST_FIXED if counts is not None else LARGEST_N
     if rounds > largest:
@@ -470,6 +480,25 @@ def certified_worst(
     complete = all(bound.complete for bound, *_ in found)
     return CertifiedWorst(
         top.loss, max(bound.bound for bound, *_ in found), _world(world, swapped, counts is None), _status(complete)
+    )
+
+
+def _three_arms(
+    n: int, cstar: float | None, law: ArrayLike | None, counts: ArrayLike | None, tolerance: float, calls: int
+) -> MinimaxRisk:
+    from pessimism.bandits._engine import three_arms
+
+    if cstar is None or law is not None or counts is not None:
+        raise ValueError("cstar must be given, and neither law nor counts, for three arms")
+    c = _check.between("cstar", cstar, 1.0, 1e6, "(]")
+    if not 1 <= n <= LARGEST_THREE:
+        raise ValueError(f"n must be in [1, {LARGEST_THREE}] for three arms, got {n}: their logs are too many")
+    with small_matrices():
+        found = three_arms.solve(n, c, tolerance, calls)
+    status = Status.SEARCHED if found.complete else Status.BUDGET
+    return MinimaxRisk(
+        *(found.lower, found.found, n, _frozen(found.worlds), _frozen(found.prior), status, found.calls, None),
+        (_frozen(found.rule),),
     )
 
 
