@@ -9,7 +9,7 @@ from functools import partial
 from itertools import product
 
 from pessimism.bandits import lcb
-from tests.benchmarks import bilevel, estimators, mdp, tasks
+from tests.benchmarks import bilevel, estimators, mdp, minimax, tasks
 from tests.benchmarks.workloads import RULES, SIZES, WORKLOADS, ours, plain_numpy, problem, trajectories
 
 RUNS = 5
@@ -140,9 +140,9 @@ def learning() -> None:
               "interpreter's own")  # fmt: skip
 
 
-def estimation() -> None:
-    """Values of policies from logs: the Open Bandit Pipeline, one NumPy pass, exact risks."""
-    for label, mine, peer, apart in estimators.pairs():
+def told(pairs) -> None:
+    """Ours beside a peer: (label, ours, peer, difference of the answers)."""
+    for label, mine, peer, apart in pairs:
         ours, theirs, ratio = beside(mine, peer)
         print(f"{label}: {ours * 1e3:.3f} ms, peer {theirs * 1e3:.3f} ms; ratio {ratio:.2f}; differ by {apart:.0e}")
 
@@ -163,5 +163,6 @@ if __name__ == "__main__":
     reinforcement()
     selection()
     learning()
-    estimation()
+    told(estimators.pairs())
+    told(minimax.pairs())
     imports()
