@@ -33,6 +33,9 @@ Chances = Callable[[Floats, Floats, Floats], Floats]
 FLOOR = 1e-305
 """Stands for probabilities that underflow."""
 
+TINY = 1e-300
+"""Losses below it are not told apart."""
+
 ROUNDING = 1e-9
 """Sums of positive terms: their relative error is far smaller."""
 
@@ -92,7 +95,7 @@ def largest(
                 parts.append((inner, ceiling, excess))
         low, high, slab = (np.concatenate([part[0][i] for part in parts]) for i in range(3))
         ceiling, excess = (np.concatenate([part[i] for part in parts]) for i in (1, 2))
-        kept = ceiling > math.log(best * (1.0 + tolerance)) if best > 0 else ceiling > -math.inf
+        kept = ceiling > math.log(max(best, TINY) * (1.0 + tolerance))
         if not np.all(kept):
             bound = max(bound, math.exp(ceiling[~kept].max()))
         boxes = _Boxes(low[kept], high[kept], slab[kept])
@@ -108,7 +111,7 @@ def _whole(slabs: list[Slab], eps: float) -> _Boxes:
 
 
 def _odds(p: float) -> float:
-    return math.log(p) - math.log1p(-p)
+    return math.log(p) - math.log1p(-p) if p < 1.0 else 40.0  # where 1 / (1 + exp(-40)) is 1
 
 
 def _chance(odds: Floats) -> Floats:
@@ -134,7 +137,7 @@ def _split(
     log_loss = np.where(gap > 0, np.log(np.maximum(gap, FLOOR)) + log_q, -np.inf) - scale
     top = np.unravel_index(log_loss.argmax(), log_loss.shape)
     found, world = (
-        math.exp(log_loss[top]),
+        math.exp(log_loss[top]) if q[top] > 0 else 0.0,
         np.array([x[top[0], k] for x, k in zip((first, second, p), top[1:], strict=True)]),
     )
     low, high = (np.stack(_cells(grids, side), axis=-1).reshape(-1, 3) for side in (0, 1))

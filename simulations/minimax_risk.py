@@ -38,11 +38,11 @@ def run_cell(cell: dict[str, Any], rng: np.random.Generator) -> list[dict[str, A
     n, cstar = cell["n"], cell["cstar"]
     knows = partial(count_vote if cstar < 2 else screened_greedy, cstar=cstar)
     risk = minimax.solve(n, cstar, tolerance=TOLERANCE)
-    rows = [{"rule": "minimax", "low": risk.lower, "high": risk.upper}]
+    rows = [{"rule": "minimax", "loss_low": risk.lower, "loss_high": risk.upper}]
     rules: dict[str, Any] = {"lcb": lcb, "greedy": greedy, "most_played": most_played, "knows_cstar": knows}
     for name, rule in rules.items():
         worst = minimax.certified_worst(rule, n, cstar, tolerance=TOLERANCE)
-        rows.append({"rule": name, "low": worst.loss, "high": worst.bound})
+        rows.append({"rule": name, "loss_low": worst.loss, "loss_high": worst.bound})
     return rows
 
 
@@ -50,7 +50,7 @@ def plot(rows: list[dict[str, Any]]) -> Any:
     figure, axes = plotting.panels(2, 2, width=4.5, height=4.0)
     for panel, (cstar, here) in zip(axes, rates.group(rows, "cstar").items(), strict=True):
         for rule, points in rates.group(here, "rule").items():
-            n, low, high = (np.array([row[key] for row in points], float) for key in ("n", "low", "high"))
+            n, low, high = (np.array([row[key] for row in points], float) for key in ("n", "loss_low", "loss_high"))
             if rule == "minimax":
                 panel.fill_between(n, low, high, color="black", linewidth=1.6, label="minimax risk, certified")
                 leading = bounds.minimax_leading(n.astype(int), cstar)

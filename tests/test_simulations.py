@@ -67,7 +67,13 @@ SMALLER = {
     "data-cleaning": {"n": 60, "budget": 16, "tuning": 1, "replicates_per_block": 2},
     "gambler": {"replicates_per_block": 2},
 }  # fmt: skip
-SHRUNK = {"bandit-adaptivity": 20, "bandit-composition": 20, "context-map": 4, "context-transition": 100}
+SHRUNK = {
+    "adaptivity-frontier": 4,
+    "bandit-adaptivity": 20,
+    "bandit-composition": 20,
+    "context-map": 4,
+    "context-transition": 100,
+}
 """By what n is divided: what is exact costs least at a small n."""
 CONSTANTS = {
     "gambler": {"STEPS": 20},
@@ -108,7 +114,9 @@ def test_every_simulation_runs_and_draws(name, tmp_path, monkeypatch):
     assert min(letters) * COLUMN / figure.get_figwidth() >= 5  # points, where the figure is as wide as a column
     assert set(simulation.GRID) == {"quick", "full"}
     columns = {key for row in rows for key in row}
-    assert any(column.startswith(("loss", "risk", "cost", "mse", "n_mse", "coverage", "value")) for column in columns)
+    assert any(
+        column.startswith(("loss", "risk", "cost", "mse", "n_mse", "coverage", "value", "price")) for column in columns
+    )
 
 
 def test_exact_simulations_do_not_touch_their_stream():
@@ -161,7 +169,7 @@ def test_the_list_has_one_line_each():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["bandit-rats"], "no simulation 'bandit-rats'; there are: bandit-adaptivity"),
+        (["bandit-rats"], "no simulation 'bandit-rats'; there are: adaptivity-frontier"),
         (["bandit-rates", "--shard", "3/3"], "must be I/N with 0 <= I < N"),
         (["bandit-rates", "--shard", "x"], "must be I/N"),
         (["bandit-rates", "--workers", "0"], "must be a whole number of at least 1"),

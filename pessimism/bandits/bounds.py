@@ -1272,7 +1272,7 @@ def adaptivity_price(low: ArrayLike, high: ArrayLike) -> Floats:
     Parameters
     ----------
     low, high : (...) array_like of float
-        Constants :math:`2 \le C_1 \le C_2` of the classes.
+        Constants :math:`2 \le C_1 \le C_2 \le 10^{12}` of the classes.
 
     Returns
     -------
@@ -1301,11 +1301,10 @@ def adaptivity_price(low: ArrayLike, high: ArrayLike) -> Floats:
     """
     from pessimism.bandits._engine.minimax_limits import price
 
-    first, second = (_bound.concentrability(value) for value in (low, high))
-    _check.require("low", first, (first >= 2.0) & (first <= _check.MAX_SIZE), "at least 2 and finite")
+    first, second = (_check.real_array(name, x, low=2.0, high=1e12) for name, x in (("low", low), ("high", high)))
     shape = _check.broadcast("low and high", first.shape, second.shape)
     one, two = np.broadcast_to(first, shape), np.broadcast_to(second, shape)
-    _check.require("high", two, (two >= one) & (two <= 1e12), "at least low and at most 1e12")
+    _check.require("high", two, two >= one, "at least low")
     return np.asarray(np.vectorize(price, otypes=[float])(one, two))
 
 

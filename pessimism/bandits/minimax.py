@@ -310,13 +310,13 @@ def solve(
     calls = _check.count("max_calls", max_calls)
     if _check.whole("arms", arms, low=2, high=3) == 3:
         return _three_arms(rounds, cstar, law, counts, tol, calls)
-    setting = every_log.setting_of(rounds, cstar, law, counts)
     largest = LARGEST_FIXED if counts is not None else LARGEST_N
     if rounds > largest:
         raise ValueError(
             f"n must be at most {largest}, got {rounds}: certified_worst serves up to {LARGEST_RULE}, and "
             "bounds.two_point_minimax bounds the risk for C* below 2"
         )
+    setting = every_log.setting_of(rounds, cstar, law, counts)
     known = None if setting.logs.swap else setting.known
     if rounds == 0 or setting.low == 1.0:
         risk = 0.5 if rounds == 0 else 0.0
@@ -414,7 +414,7 @@ def certified_worst(
     *,
     law: ArrayLike | None = None,
     counts: ArrayLike | None = None,
-    split_ties: bool | None = None,
+    split_ties: bool = True,
     tolerance: float = 1e-3,
 ) -> CertifiedWorst:
     r"""Worst-case loss of any rule over a class of worlds, with a bound that no world exceeds.
@@ -432,10 +432,10 @@ def certified_worst(
         The law of the arms, both positive, if the class is that of one law: either arm may be the better one.
     counts : (2,) array_like of int, optional
         Pulls of both arms, with total N, if they are fixed.
-    split_ties : bool, optional
+    split_ties : bool
         True: judge the rule with its arms named at random, which splits the ties of one that takes the lowest index and
-        treats the arms alike otherwise. False: take it as it is, in the worse order of the arms. Default: True for a
-        class of `cstar`, False where the law or the counts tell the arms apart.
+        treats the arms alike otherwise. False: take it as it is, in the worse order of the arms; right for a rule that
+        knows which arm is which, as does `MinimaxRisk.rule` for a law or for counts that are known.
     tolerance : float
         The bound is within this relative tolerance of a loss that is attained, in [1e-6, 0.5].
 
@@ -469,7 +469,7 @@ def certified_worst(
     """
     _check.function("rule", rule, "BanditData -> policy")
     rounds, tol = _check.whole("n", n, high=LARGEST_RULE), _tolerance(tolerance)
-    split = cstar is not None if split_ties is None else _check.flag("split_ties", split_ties)
+    split = _check.flag("split_ties", split_ties)
     setting = every_log.setting_of(rounds, cstar, law, counts)
     cases = [
         (Slab(*law), swapped, logs, errors) for law, swapped, logs, errors in every_log.cases(rule, setting, split)

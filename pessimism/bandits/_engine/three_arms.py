@@ -3,8 +3,8 @@ r"""All logs of three Bernoulli arms, and the minimax risk over finitely many wo
 A log of N rounds holds pulls and successes of every arm, :math:`\binom{N+5}{5}` in all. In the world
 :math:`(\theta_1, \theta_2, \theta_3, p_1, p_2, p_3)`, arm 1 the best, it has the probability
 :math:`c(x) \prod_a u_a` with :math:`u_a = (p_a\theta_a)^{s_a} (p_a(1-\theta_a))^{n_a - s_a}`. Every world stands for
-its six renamings, each with a sixth of its weight, and rules treat the arms alike. The worlds have five dimensions: that
-no other one costs more was searched for and is not proved.
+its six renamings, each with a sixth of its weight, and rules treat the arms alike. The worlds have five dimensions:
+that no other one costs more was searched for and is not proved.
 """
 
 from functools import lru_cache

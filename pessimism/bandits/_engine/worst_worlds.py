@@ -70,7 +70,7 @@ def _climb(
     logs: Logs, error: Table, slab: Slab, points: Floats, steps: Floats, limits: Floats
 ) -> tuple[Floats, Floats]:
     """Move every point to the best of its 27 neighbours; halve the step where none is better."""
-    size, best, fine = np.tile(steps / 2.0, (len(points), 1)), np.zeros(len(points)), 1e-3 / np.sqrt(logs.n)
+    size, best, fine = np.tile(steps / 2.0, (len(points), 1)), np.zeros(len(points)), 1e-3 / np.sqrt(max(logs.n, 1))
     low, high = limits[:, :, None]
     moving = np.arange(len(points))
     for _ in range(60):
