@@ -198,3 +198,9 @@ def test_nothing_is_said_where_one_plan_departs_or_no_plan_could():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(logged(1, "vi_lcb"), logged(1, "vi_lcb_episodic"))
+
+
+def test_where_no_reward_exceeds_the_smallest_no_number_of_visits_is_named():
+    data = MDPData([[3, 2]], [[[0], [0]]], [[[3], [2]]], [[0.0, 0.0]])
+    with pytest.warns(ImitationWarning, match="no number of visits would move a value"):
+        vi_lcb(data, discount=0.9)

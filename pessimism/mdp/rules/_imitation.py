@@ -86,6 +86,8 @@ def told(plan: Plan, rule: str, counts: Ints, constant: float | Floats = np.nan,
     message = f"{rule} departs nowhere from imitation in {sets}; the largest count of a pair is {counts.max()}"
     if first is not None and np.any(status == Status.IMITATION):
         message += f"; values move at constant = {factor}, but no action with them"
+    elif first is not None and np.isinf(np.min(first.visits(constant))):
+        message += "; no number of visits would move a value, since no reward exceeds the smallest possible one"
     elif first is not None:
         where = "" if first.folds == 1 else f" in one of {first.folds} folds"
         message += (
