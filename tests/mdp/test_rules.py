@@ -811,3 +811,22 @@ def test_the_largest_q_is_the_value(rule):
     assert np.maximum(plan.q.max(axis=-1), 0.0) == pytest.approx(plan.value, abs=1e-11)
     best = np.take_along_axis(plan.q, plan.policy[..., None], axis=-1)[..., 0]
     assert np.maximum(best, 0.0) == pytest.approx(plan.value, abs=1e-11)
+
+
+@pytest.mark.kernels
+@pytest.mark.parametrize("n_states", [1, 5])
+def test_the_least_change_ahead_is_the_smallest_of_all_states_that_are_reached(n_states):
+    from pessimism.mdp._engine.bernstein import least_ahead
+
+    rng = np.random.default_rng(n_states)
+    following = rng.integers(n_states, size=(n_states, 2, 3))
+    shares = rng.random((n_states, 2, 3)) * (rng.random((n_states, 2, 3)) < 0.4)
+    policy, change = rng.integers(2, size=n_states), rng.normal(size=n_states)
+    reached = np.eye(n_states, dtype=bool)
+    for s, b in np.ndindex(n_states, 3):
+        reached[s, following[s, policy[s], b]] |= shares[s, policy[s], b] > 0
+    for _ in range(n_states):
+        reached = (reached.astype(int) @ reached.astype(int)) > 0
+    expected = [change[reached[s]].min() for s in range(n_states)]
+    least_ahead(following, shares, policy, change)
+    assert change.tolist() == expected
