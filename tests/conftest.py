@@ -20,8 +20,8 @@ COMPILED = os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0")
 ALLOWED_SKIPS = Path(__file__).parent / "skips.txt"
 
 # derandomised, so that a red test is a change in behaviour; `make deep` draws new examples
-settings.register_profile("default", deadline=None, max_examples=50, derandomize=True)
-settings.register_profile("plain", deadline=None, max_examples=25, derandomize=True)
+settings.register_profile("default", deadline=None, max_examples=30, derandomize=True)
+settings.register_profile("plain", deadline=None, max_examples=15, derandomize=True)
 settings.register_profile("deep", deadline=None, max_examples=5000)
 settings.load_profile("default" if COMPILED else "plain")
 
