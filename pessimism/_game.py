@@ -32,7 +32,8 @@ Oracle = Callable[[Floats], tuple[float, Floats, Any]]
 class Bundle:
     """Rules found so far with their losses, and the bounds they prove.
 
-    `prior` (K,) proves `lower`; the mixture of `rules` with `weights` proves `upper` on these worlds.
+    `prior` (K,) proves `lower`; the mixture of `rules` with `weights` proves `upper` on these worlds. Values below
+    `least` are not told apart.
     """
 
     prior: Floats
@@ -43,6 +44,7 @@ class Bundle:
     rules: list[Any] = field(default_factory=list)
     idle: list[int] = field(default_factory=list)
     calls: int = 0
+    least: float = 0.0
 
     def ask(self, oracle: Oracle, prior: Floats) -> None:
         """Call the oracle; keep its rule, and the prior if it proves more."""
@@ -109,7 +111,7 @@ class Bundle:
 
 def tighten(bundle: Bundle, oracle: Oracle, tolerance: float, most_calls: int) -> bool:
     """Go on until the bounds on these worlds agree within a relative tolerance, or all calls are spent."""
-    while bundle.upper > bundle.lower * (1.0 + tolerance):
+    while bundle.upper > max(bundle.lower, bundle.least) * (1.0 + tolerance):
         if bundle.calls >= most_calls:
             return False
         bundle.ask(oracle, bundle.prior if not bundle.rules else bundle.next_prior())

@@ -79,7 +79,7 @@ class CertifiedWorst(Speaking):
     world : World
         Where the loss is attained.
     status : Status
-        CONVERGED if the bound is within the tolerance of the loss.
+        CONVERGED if the bound is within the tolerance of the loss, or below 1e-300.
 
     Examples
     --------
@@ -291,7 +291,8 @@ def solve(
 
     Notes
     -----
-    C = 1 leaves one arm that is always played: the risk is 0. N = 0 is a fair coin: it is 1/2. Knowing the law is worth
+    C = 1 leaves one arm that is always played: the risk is 0. N = 0 is a fair coin: it is 1/2. Risks below 1e-300
+    are not told apart: their lower bound may be 0. Knowing the law is worth
     little at C = 4 and N = 100, and everything at C < 2, where the law names the better arm. There are
     (N+1)(N+2)(N+3)/6 logs; a Bayes rule costs one pass over them for each world. About 1.5 s at N = 100 and
     :math:`C \le 2`, 7 s at N = 200, 20 to 30 s at N = 100 and C = 4. The bounds count rounding (1e-9). The worlds of
@@ -394,7 +395,11 @@ def adaptive(
     classes, shares = _classes(cstars, weights)
     calls = _check.count("max_calls", max_calls)
     risks = tuple(solve(rounds, c, tolerance=tol) for c in classes.tolist())
-    scales = np.array([math.sqrt(risk.lower * risk.upper) for risk in risks]) / shares
+    if risks[0].lower < 1e-290:
+        raise ValueError(
+            f"cstars must be further from 1: after {rounds} rounds the risk at {classes[0]} is below 1e-290"
+        )
+    scales = np.array([math.sqrt(risk.lower) * math.sqrt(risk.upper) for risk in risks]) / shares
     ends = [1.0, *(1.0 / classes).tolist()]  # a world of a class is one of all larger classes
     slabs = [Slab(ends[k + 1], ends[k], float(scales[k:].min())) for k in range(len(classes))]
     logs = two_arms.Logs(rounds, tuple(range(rounds + 1)), True)
@@ -457,7 +462,8 @@ def certified_worst(
 
     Notes
     -----
-    The bound is relative: it serves losses of 1e-27. What it rests on: in the log-odds of means and law, the log of the
+    The bound is relative: it serves losses of 1e-27, and only those below 1e-300 are not told apart.
+    What it rests on: in the log-odds of means and law, the log of the
     probability of any event is nowhere more concave than that of N rounds. About 0.4 s at N = 100, half a minute
     at N = 400.
 

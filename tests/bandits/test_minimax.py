@@ -243,6 +243,12 @@ def test_no_rounds_and_a_single_arm_are_cases_like_others():
     assert least.world.law == (1.0, 0.0)
 
 
+def test_risks_beneath_the_floats_end_at_once():
+    risk = minimax.solve(80, 1.000000001, max_calls=5)
+    assert (risk.lower, risk.status) == (0.0, minimax.Status.CONVERGED)
+    assert risk.upper < 1.01e-300
+
+
 @pytest.mark.parametrize(
     ("rule", "n", "cstar", "ratio"),
     [
@@ -297,6 +303,7 @@ def test_the_price_of_two_classes():
         (lambda: minimax.solve(17, 2.0, arms=3), r"n must be in \[1, 16\] for three arms"),
         (lambda: minimax.adaptive(10, [1.0, 2.0]), r"cstars\[0\] must be above 1"),
         (lambda: minimax.adaptive(10, []), "cstars must hold at least one"),
+        (lambda: minimax.adaptive(80, [2.0, 1.00000001]), "cstars must be further from 1"),
         (lambda: minimax.certified_worst(lambda data: np.zeros(3, int), 3, 2.0), "rule must return arms of shape"),
         (lambda: minimax.certified_worst(lambda data: np.full((*data.shape, 1), 2), 3, 2.0), "must be an arm, 0 or 1"),
         (lambda: solve(3, 2.0).rule(BanditData([[1, 1]], [[1.0, 1.0]])), "must be 3 rounds"),

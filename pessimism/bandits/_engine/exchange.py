@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pessimism._boxes import ROUNDING, Bound, Slab
+from pessimism._boxes import ROUNDING, TINY, Bound, Slab
 from pessimism._game import Bundle, tighten
 from pessimism._types import Floats
 from pessimism.bandits._engine import two_arms
@@ -35,13 +35,14 @@ def solve(logs: Logs, slabs: list[Slab], tolerance: float, most_calls: int) -> S
     """Bracket the minimax risk over all worlds whose law lies in a slab, within a relative tolerance."""
     game = _Game(logs, slabs, min(1e-4, tolerance / 20.0))
     inner = 0.03
+    game.bundle.least = TINY
     for _ in range(MOST_ROUNDS):
         done = tighten(game.bundle, game.oracle, inner, most_calls)
         if not done:
             break
-        error, lower = game.mixture(), game.bundle.lower
+        error, lower = game.mixture(), max(game.bundle.lower, TINY)
         worlds, values = local_maxima(logs, error, slabs)
-        excess = values.max() / lower - 1.0
+        excess = max(values.max() / lower - 1.0, -tolerance / 10.0)
         if excess <= tolerance / 2.0:
             bound = certify(logs, error, slabs, values.max(), 0.9 * tolerance - excess)
             if bound.bound <= lower * (1.0 + tolerance):
