@@ -49,9 +49,8 @@ def count_vote(data: BanditData, *, cstar: float, rng: Rng = None) -> Policy:
     -----
     Derived by us for two Bernoulli arms in one context; N is the number of rounds of the context. Its certified worst
     loss over the class "C* at most C" is at most 1.008 times the minimax risk at C = 1.1 and 1.5, N = 10, 20, 50 and
-    100; up to 1.15 times was found at other constants below 1.5, where the lattice of counts costs;
-    and 12 times at C = 1.9, N = 100: it
-    needs :math:`\sqrt N\,\ell` to be large.
+    100; up to 1.15 times was found at other constants below 1.5, where the lattice of counts costs, and 12 times at
+    C = 1.9, N = 100: it needs :math:`\sqrt N\,\ell` to be large.
 
     Examples
     --------
