@@ -82,7 +82,7 @@ def faults(browser: Any, root: str, width: int, scheme: str) -> list[str]:
     where = "a link from the gallery"
     page.goto(f"{root}/gallery/index.html", wait_until="networkidle")
     page.locator(".sd-card").first.click()
-    page.wait_for_url("**/gallery/bandit-adaptivity.html")
+    page.wait_for_url("**/gallery/adaptivity-frontier.html")
     where = "search"
     page.goto(f"{root}/search.html?q=concentrability", wait_until="networkidle")
     if not page.locator("#search-results li").count():
