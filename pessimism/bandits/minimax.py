@@ -293,10 +293,10 @@ def solve(
     -----
     C = 1 leaves one arm that is always played: the risk is 0. N = 0 is a fair coin: it is 1/2. Risks below 1e-300 are
     not told apart: their lower bound may be 0. Knowing the law is worth little at C = 4 and N = 100, and everything at
-    C < 2, where the law names the better arm. There are (N+1)(N+2)(N+3)/6 logs; a Bayes rule costs one pass over them for each world. About 1.5 s at N = 100 and
-    :math:`C \le 2`, 7 s at N = 200, 20 to 30 s at N = 100 and C = 4. The bounds count rounding (1e-9). The worlds of
-    three arms have five dimensions: the lower bound is proved, the upper one only searched for; half a minute at
-    N = 12, two at 16.
+    C < 2, where the law names the better arm. There are (N+1)(N+2)(N+3)/6 logs; a Bayes rule costs one pass over them
+    for each world. About 1.5 s at N = 100 and :math:`C \le 2`, 7 s at N = 200, 20 to 30 s at N = 100 and C = 4. The
+    bounds count rounding (1e-9). The worlds of three arms have five dimensions: the lower bound is proved, the upper
+    one only searched for; half a minute at N = 12, two at 16.
 
     Examples
     --------
