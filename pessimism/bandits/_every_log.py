@@ -41,6 +41,7 @@ def setting_of(n: int, cstar: float | None, law: ArrayLike | None, counts: Array
         _check.require("law", chances, chances > 0, "positive: an arm that is never played is never the better one")
         p = float(chances[0])
         return Setting(Logs(n, every, False), p, p, (p, float(chances[1])))
+    assert counts is not None  # one of the three is given
     pulls = _check.whole_array("counts", _two("counts", counts))
     if pulls.sum() != n:
         raise ValueError(f"counts must have the total n = {n}, got {pulls.tolist()} with total {int(pulls.sum())}")
@@ -48,8 +49,8 @@ def setting_of(n: int, cstar: float | None, law: ArrayLike | None, counts: Array
     return Setting(Logs(n, (first,), False), 0.5, 0.5, (first, second))
 
 
-def _two(name: str, value: ArrayLike | None) -> Any:
-    pair = _check.numeric(name, value)  # type: ignore[arg-type]
+def _two(name: str, value: ArrayLike) -> ArrayLike:
+    pair = _check.numeric(name, value)
     if pair.shape != (2,):
         raise ValueError(f"{name} must have one entry for each of two arms, got shape {pair.shape}")
     return value

@@ -31,7 +31,10 @@ from pessimism.bandits._engine.two_arms import Logs
 from tests.bandits import logs as plain
 
 solve = cache(minimax.solve)
-every = lambda n: Logs(n, tuple(range(n + 1)), True)  # noqa: E731
+
+
+def every(n):
+    return Logs(n, tuple(range(n + 1)), True)
 
 
 def table_rule(errors):
@@ -226,7 +229,9 @@ def test_the_family_understates_lcb():
 
 
 def test_a_rule_that_knows_an_arm_is_judged_in_its_worse_order():
-    first = lambda data: np.zeros((*data.shape, 1), int)  # noqa: E731
+    def first(data):
+        return np.zeros((*data.shape, 1), int)
+
     assert minimax.certified_worst(first, 10, 1.5, split_ties=False).bound == pytest.approx(1.0, abs=1e-3)
     assert minimax.certified_worst(first, 10, 1.5).loss == pytest.approx(0.5, abs=1e-3)
     known = minimax.solve(10, law=(0.25, 0.75))

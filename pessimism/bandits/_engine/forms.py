@@ -79,8 +79,8 @@ def policy_means(policy: Floats, counts: Ints, sums: Floats, fill: Floats) -> Fl
 
 
 def _policy_means(policy: Floats, counts: Ints, sums: Floats, fill: Floats) -> Floats:
-    means = np.einsum("...sa,...sa->...s", policy, sums / np.maximum(counts, 1))
     unseen = counts == 0
-    if np.any(unseen):
-        means = means + np.where(unseen & (policy > 0), policy * fill, 0.0).sum(axis=-1)
-    return np.asarray(means)
+    if not np.any(unseen):
+        return np.asarray(np.einsum("...sa,...sa->...s", policy, sums / counts))
+    means = np.einsum("...sa,...sa->...s", policy, sums / np.maximum(counts, 1))
+    return np.asarray(means + np.where(unseen & (policy > 0), policy * fill, 0.0).sum(axis=-1))

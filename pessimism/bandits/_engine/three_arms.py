@@ -58,6 +58,7 @@ RENAMINGS = tuple(permutations(range(ARMS)))
 
 @lru_cache(maxsize=4)
 def every_log(n: int) -> Logs:
+    """All logs of n rounds, by rising pulls of the first arm and then of the second."""
     pulls = [(a, b, n - a - b) for a in range(n + 1) for b in range(n + 1 - a)]
     parts = [np.indices([k + 1 for k in each]).reshape(ARMS, -1) for each in pulls]
     successes = np.concatenate(parts, axis=1)
